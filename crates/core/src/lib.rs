@@ -1,0 +1,25 @@
+//! The words of Convite and the rules they carry.
+//!
+//! Pure: no I/O, no clock, no async. Everything here can be tested with values alone, and every
+//! other room depends on it. Text from outside becomes one of these types at the door, or is
+//! refused there.
+
+pub mod address;
+pub mod display;
+pub mod error;
+pub mod hash;
+pub mod model;
+pub mod names;
+pub mod path;
+pub mod piece;
+pub mod time;
+pub mod verify;
+
+pub use address::PeerAddress;
+pub use error::{ErrorCode, Problem};
+pub use hash::ContentHash;
+pub use names::{PeerId, UserName};
+pub use path::SafePath;
+pub use piece::{PieceGeometry, PieceIndex};
+pub use time::UnixMillis;
+pub use verify::{PieceHash, PieceHasher, PieceHashes};

@@ -1,0 +1,151 @@
+//! What the directory knows, as plain values. The storage returns them, the use cases pass them
+//! on, the two doors encode them: REST as they are, gRPC by conversion.
+
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::address::PeerAddress;
+use crate::error::Problem;
+use crate::hash::ContentHash;
+use crate::names::{PeerId, UserName};
+use crate::path::SafePath;
+
+/// What an account may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Shares, searches, fetches, and administers.
+    Admin,
+    /// Shares, searches and fetches.
+    Member,
+}
+
+impl Role {
+    /// The name as it is stored and sent.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Member => "member",
+        }
+    }
+}
+
+impl FromStr for Role {
+    type Err = Problem;
+
+    fn from_str(text: &str) -> Result<Self, Problem> {
+        match text {
+            "admin" => Ok(Self::Admin),
+            "member" => Ok(Self::Member),
+            _ => {
+                let shown = crate::display::escape(text);
+                Err(Problem::invalid(format!("'{shown}' is not a role"))
+                    .hint("the roles are admin and member"))
+            }
+        }
+    }
+}
+
+/// One file that a peer shares.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileEntry {
+    /// Where it is: the name of the share, then the path inside it.
+    pub path: SafePath,
+    /// In bytes.
+    pub size: u64,
+    /// Its identity.
+    pub hash: ContentHash,
+    /// When it was last changed, in seconds since 1970.
+    #[serde(default)]
+    pub modified: i64,
+}
+
+/// A peer that is online.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerSummary {
+    /// Its id.
+    pub id: PeerId,
+    /// The account it belongs to.
+    pub user: UserName,
+    /// Where it can be dialled, best first.
+    pub addresses: Vec<PeerAddress>,
+    /// How many files it shares.
+    pub files: u64,
+    /// Since when it has been online without a break, in seconds since 1970.
+    pub since: i64,
+}
+
+/// One file of one peer, as the whole index lists them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexEntry {
+    /// Who shares it.
+    pub peer: PeerId,
+    /// What is shared.
+    #[serde(flatten)]
+    pub file: FileEntry,
+}
+
+/// Someone who holds a file, and how to be let in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provider {
+    /// Its id.
+    pub peer: PeerId,
+    /// Where it can be dialled, best first.
+    pub addresses: Vec<PeerAddress>,
+    /// The size it claims the file has, in bytes: not proven until the last piece is verified.
+    pub size: u64,
+    /// A ticket for this peer and this file; empty where none is issued.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub ticket: String,
+}
+
+/// A file and all who hold it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LocatedFile {
+    /// Its identity.
+    pub hash: ContentHash,
+    /// The size that most providers claim, in bytes.
+    pub size: u64,
+    /// The names under which it is shared, the most common first, at most ten.
+    pub names: Vec<String>,
+    /// Those who are online.
+    pub providers: Vec<Provider>,
+}
+
+/// A provider as a search result shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HitPeer {
+    /// Its id.
+    pub id: PeerId,
+    /// Where it can be dialled, best first.
+    pub addresses: Vec<PeerAddress>,
+}
+
+/// One search result: a content under all its names.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SearchHit {
+    /// Its identity.
+    pub hash: ContentHash,
+    /// The name under which most share it.
+    pub name: String,
+    /// The names under which it is shared, the most common first, at most ten.
+    pub names: Vec<String>,
+    /// In bytes.
+    pub size: u64,
+    /// How many peers that are online hold it.
+    pub providers: u64,
+    /// Up to ten of them.
+    pub peers: Vec<HitPeer>,
+    /// How well it matches; only the order means something.
+    pub score: f32,
+}
+
+/// A page of a list: its items, and what to ask for to get the next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The items, in order.
+    pub items: Vec<T>,
+    /// Where the next page begins; none on the last.
+    pub next_cursor: Option<String>,
+}

@@ -1,0 +1,134 @@
+//! Names of peers and users: short, printable everywhere, safe in a URL, a path and a log line.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::error::Problem;
+
+/// The longest peer id or user name, in bytes.
+pub const NAME_MAX: usize = 64;
+
+/// Letters, digits, `.`, `_` and `-`, beginning with a letter or digit, 1 to 64 of them.
+fn check(what: &str, text: &str) -> Result<(), Problem> {
+    let hint = "use up to 64 letters, digits, '.', '_' or '-', beginning with a letter or digit";
+    if text.is_empty() {
+        return Err(Problem::invalid(format!("the {what} is empty")).hint(hint));
+    }
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let begins_well = text.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if text.len() > NAME_MAX || !begins_well || !text.chars().all(allowed) {
+        let shown = crate::display::escape(text);
+        return Err(Problem::invalid(format!("'{shown}' is not a valid {what}")).hint(hint));
+    }
+    Ok(())
+}
+
+/// Reads any type that parses from text out of a serde string.
+pub(crate) fn from_text<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err = Problem>,
+{
+    let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+    text.parse().map_err(serde::de::Error::custom)
+}
+
+macro_rules! name_type {
+    ($(#[$doc:meta])* $type:ident, $what:literal, $normalise:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        pub struct $type(String);
+
+        impl $type {
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = Problem;
+
+            fn from_str(text: &str) -> Result<Self, Problem> {
+                check($what, text)?;
+                let normalise: fn(&str) -> String = $normalise;
+                Ok(Self(normalise(text)))
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                from_text(deserializer)
+            }
+        }
+    };
+}
+
+name_type!(
+    /// The id of a peer, unique in its directory. Case matters.
+    PeerId, "peer id", |text| text.to_owned()
+);
+name_type!(
+    /// The name of an account. Case does not matter: it is kept in lower case, so that nobody
+    /// passes for another by a capital letter.
+    UserName, "user name", |text| text.to_ascii_lowercase()
+);
+
+impl PeerId {
+    /// The name in this peer's certificate, under a suffix that no real host has.
+    ///
+    /// A hash, because ids may hold characters (and lengths) that host names may not.
+    pub fn certificate_name(&self) -> String {
+        let digest = blake3::hash(self.0.as_bytes());
+        let label = data_encoding::HEXLOWER.encode(&digest.as_bytes()[..16]);
+        format!("{label}.peer.convite")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn peer_ids_that_scripts_use_are_accepted() {
+        for good in ["peer_1", "a", "ana-laptop.local", "7", &"x".repeat(64)] {
+            assert_eq!(good.parse::<PeerId>().unwrap().as_str(), good);
+        }
+    }
+
+    #[test]
+    fn hostile_names_are_refused() {
+        let long = "x".repeat(65);
+        for bad in [
+            "",
+            ".",
+            "..",
+            "../etc",
+            "-rf",
+            "a/b",
+            "a b",
+            "a\0",
+            "a\n",
+            "añ",
+            "\u{202e}a",
+            &long,
+        ] {
+            assert!(bad.parse::<PeerId>().is_err(), "{bad:?}");
+            assert!(bad.parse::<UserName>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn users_differ_by_more_than_case() {
+        assert_eq!("Ana".parse::<UserName>(), "ana".parse::<UserName>());
+        assert_ne!("Ana".parse::<PeerId>(), "ana".parse::<PeerId>());
+    }
+}
