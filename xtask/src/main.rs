@@ -1,2 +1,2 @@
 //! The gate.
-fn main(){}
+fn main() {}

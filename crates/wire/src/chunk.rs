@@ -1,0 +1,290 @@
+//! The bulk of the data plane: `FileChunk` messages with the file's bytes uncopied.
+//!
+//! On the wire this is plain gRPC (length-prefixed messages, gRPC over HTTP/2, "Requests" and
+//! "Responses") around plain protobuf, so that any client reads it. A sender puts [`head`] in one
+//! frame and the file's bytes, as they were read, in the next. A receiver feeds what arrives to a
+//! [`ChunkParser`], which hands the bytes on by reference count.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use convite_core::{ErrorCode, Problem};
+use prost::encoding::{WireType, decode_key, decode_varint, encode_key, encode_varint};
+use prost::encoding::{encoded_len_varint, key_len};
+
+/// The most bytes of a file that one message carries.
+pub const CHUNK_MAX: usize = 1 << 20;
+/// gRPC's compression flag and message length.
+const PREFIX: usize = 5;
+/// `offset` and the tag and length of `data`: two tags of a byte, two varints of up to ten.
+const HEAD_MAX: usize = 2 * (1 + 10);
+
+const OFFSET_TAG: u32 = 1;
+const DATA_TAG: u32 = 2;
+
+/// Everything of a `FileChunk` message on the wire that comes before its `len` bytes of data.
+pub fn head(offset: u64, len: usize) -> Bytes {
+    let message = key_len(OFFSET_TAG)
+        + encoded_len_varint(offset)
+        + key_len(DATA_TAG)
+        + encoded_len_varint(len as u64)
+        + len;
+    let mut out = BytesMut::with_capacity(PREFIX + HEAD_MAX);
+    out.put_u8(0);
+    out.put_u32(message as u32);
+    encode_key(OFFSET_TAG, WireType::Varint, &mut out);
+    encode_varint(offset, &mut out);
+    encode_key(DATA_TAG, WireType::LengthDelimited, &mut out);
+    encode_varint(len as u64, &mut out);
+    out.freeze()
+}
+
+/// A run of a file's bytes as it came off the wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChunkData {
+    /// Where in the file it belongs.
+    pub offset: u64,
+    /// A part of what was fed, not a copy.
+    pub data: Bytes,
+}
+
+/// Takes a stream of `FileChunk` messages apart, in whatever runs they arrive.
+///
+/// Holds at most one message's head (a few bytes) between calls.
+#[derive(Default)]
+pub struct ChunkParser {
+    /// The start of a head that has not come whole.
+    partial: BytesMut,
+    /// Bytes of the current message's data still to come.
+    remaining: usize,
+    /// Where the next of them belongs.
+    offset: u64,
+}
+
+impl ChunkParser {
+    /// Takes the next bytes of the stream and gives the file's bytes in them to `each`, in order.
+    ///
+    /// # Errors
+    /// `invalid_argument` if they are not `FileChunk` messages of up to [`CHUNK_MAX`] bytes with
+    /// `offset` before `data`, uncompressed.
+    pub fn feed(
+        &mut self,
+        mut bytes: Bytes,
+        mut each: impl FnMut(ChunkData),
+    ) -> Result<(), Problem> {
+        loop {
+            if self.remaining > 0 {
+                if bytes.is_empty() {
+                    return Ok(());
+                }
+                let data = bytes.split_to(self.remaining.min(bytes.len()));
+                let offset = self.offset;
+                self.remaining -= data.len();
+                self.offset += data.len() as u64;
+                each(ChunkData { offset, data });
+                continue;
+            }
+            if bytes.is_empty() {
+                return Ok(());
+            }
+            // Heads are read from a small buffer of their own, so that one may come in parts.
+            let before = self.partial.len();
+            let take = bytes.len().min(PREFIX + HEAD_MAX - before);
+            self.partial.extend_from_slice(&bytes[..take]);
+            match parse_head(&self.partial)? {
+                None => bytes.advance(take),
+                Some(head) => {
+                    bytes.advance(head.len.saturating_sub(before));
+                    self.partial.clear();
+                    self.remaining = head.data;
+                    self.offset = head.offset;
+                }
+            }
+        }
+    }
+
+    /// Whether the stream may end here: between two messages.
+    pub fn is_between_messages(&self) -> bool {
+        self.remaining == 0 && self.partial.is_empty()
+    }
+}
+
+struct Head {
+    /// Bytes of the head itself.
+    len: usize,
+    /// Bytes of data behind it.
+    data: usize,
+    offset: u64,
+}
+
+/// Reads a head from the start of `bytes`; none if it has not come whole.
+fn parse_head(bytes: &[u8]) -> Result<Option<Head>, Problem> {
+    let refuse = || {
+        Problem::new(
+            ErrorCode::InvalidArgument,
+            "the peer sent a malformed chunk",
+        )
+    };
+    if bytes.len() < PREFIX {
+        return Ok(None);
+    }
+    let mut buf = bytes;
+    let compressed = buf.get_u8();
+    let message = buf.get_u32() as usize;
+    if compressed != 0 || message > CHUNK_MAX + HEAD_MAX {
+        return Err(refuse());
+    }
+    let end_of_message = bytes.len().saturating_sub(PREFIX) >= message;
+    let mut offset = 0;
+    let mut body = &buf[..buf.len().min(message)];
+    let start = body.len();
+    loop {
+        if body.is_empty() && end_of_message {
+            // A message without data: an empty chunk.
+            return Ok(Some(Head {
+                len: PREFIX + message,
+                data: 0,
+                offset,
+            }));
+        }
+        if !has_varint(body) {
+            return incomplete(bytes, end_of_message, refuse);
+        }
+        let (tag, wire_type) = decode_key(&mut body).map_err(|_| refuse())?;
+        if !has_varint(body) {
+            return incomplete(bytes, end_of_message, refuse);
+        }
+        let value = decode_varint(&mut body).map_err(|_| refuse())?;
+        match (tag, wire_type) {
+            (OFFSET_TAG, WireType::Varint) => offset = value,
+            (DATA_TAG, WireType::LengthDelimited) => {
+                let head = start - body.len();
+                let data = usize::try_from(value).map_err(|_| refuse())?;
+                if head + data != message || offset.checked_add(value).is_none() {
+                    return Err(refuse());
+                }
+                return Ok(Some(Head {
+                    len: PREFIX + head,
+                    data,
+                    offset,
+                }));
+            }
+            _ => return Err(refuse()),
+        }
+    }
+}
+
+/// Whether a whole varint is at the start of `bytes`.
+fn has_varint(bytes: &[u8]) -> bool {
+    bytes.iter().take(10).any(|byte| byte & 0x80 == 0) || bytes.len() >= 10
+}
+
+/// A head that is cut short: wait for more, unless no more of it can come.
+fn incomplete(
+    bytes: &[u8],
+    end_of_message: bool,
+    refuse: impl Fn() -> Problem,
+) -> Result<Option<Head>, Problem> {
+    if end_of_message || bytes.len() >= PREFIX + HEAD_MAX {
+        Err(refuse())
+    } else {
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::v1::FileChunk;
+    use prost::Message;
+
+    fn parse(stream: &[u8], run: usize) -> Result<(Vec<ChunkData>, bool), Problem> {
+        let mut parser = ChunkParser::default();
+        let mut out = Vec::new();
+        for part in stream.chunks(run) {
+            parser.feed(Bytes::copy_from_slice(part), |chunk| out.push(chunk))?;
+        }
+        Ok((out, parser.is_between_messages()))
+    }
+
+    fn joined(chunks: &[ChunkData]) -> (u64, Vec<u8>) {
+        let mut data = Vec::new();
+        for chunk in chunks {
+            assert_eq!(chunk.offset, chunks[0].offset + data.len() as u64);
+            data.extend_from_slice(&chunk.data);
+        }
+        (chunks.first().map_or(0, |c| c.offset), data)
+    }
+
+    #[test]
+    fn a_head_and_data_are_what_prost_encodes() {
+        for (offset, len) in [(1, 1), (300, 5), (1 << 40, 70_000), (u64::MAX / 2, 1 << 20)] {
+            let data = Bytes::from(vec![7u8; len]);
+            let mut wire = head(offset, len).to_vec();
+            wire.extend_from_slice(&data);
+            assert_eq!(wire[0], 0);
+            let message = FileChunk::decode(&wire[5..]).unwrap();
+            assert_eq!((message.offset, message.data), (offset, data));
+            let length = u32::from_be_bytes(wire[1..5].try_into().unwrap()) as usize;
+            assert_eq!(length, wire.len() - 5);
+        }
+    }
+
+    #[test]
+    fn a_stream_is_read_in_any_runs_also_from_stock_encoders() {
+        let mut ours = Vec::new();
+        let mut stock = Vec::new();
+        let mut expected = Vec::new();
+        let mut offset = 0;
+        for len in [1usize, 127, 128, 300, 5000] {
+            let data = vec![len as u8; len];
+            ours.extend_from_slice(&head(offset, len));
+            ours.extend_from_slice(&data);
+            let message = FileChunk {
+                offset,
+                data: data.clone().into(),
+            };
+            stock.push(0);
+            stock.extend_from_slice(&(message.encoded_len() as u32).to_be_bytes());
+            message.encode(&mut stock).unwrap();
+            expected.extend_from_slice(&data);
+            offset += len as u64;
+        }
+        for run in [1, 2, 3, 7, 26, 100, 10_000] {
+            for stream in [&ours, &stock] {
+                let (chunks, ended) = parse(stream, run).unwrap();
+                assert_eq!(joined(&chunks), (0, expected.clone()), "runs of {run}");
+                assert!(ended);
+            }
+        }
+        assert!(!parse(&ours[..ours.len() - 1], 64).unwrap().1);
+    }
+
+    #[test]
+    fn hostile_streams_are_refused() {
+        let compressed = [1, 0, 0, 0, 2, 8, 1];
+        let huge = [0, 0xff, 0xff, 0xff, 0xff, 8, 1];
+        let lengths_disagree = [0, 0, 0, 0, 4, 0x12, 9, 1, 1];
+        let unknown_field = [0, 0, 0, 0, 2, 0x18, 1];
+        let cut_head = [0, 0, 0, 0, 1, 8];
+        let endless = [
+            0, 0, 0, 0, 30, 8, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80,
+        ];
+        let overflow = {
+            let mut wire = head(u64::MAX, 2).to_vec();
+            wire.extend_from_slice(&[1, 2]);
+            wire
+        };
+        for stream in [
+            &compressed[..],
+            &huge,
+            &lengths_disagree,
+            &unknown_field,
+            &cut_head,
+            &endless,
+            &overflow,
+        ] {
+            for run in [1, 4, 64] {
+                assert!(parse(stream, run).is_err(), "{stream:?} in runs of {run}");
+            }
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! The bodies of the directory's REST interface that are not words of the core themselves.
+//!
+//! Fields that carry a rule are still text here where a wrong one should get a clear problem
+//! document rather than a parser's message; the use cases take the checked types.
+
+use convite_core::model::{FileEntry, IndexEntry, PeerSummary, Role, SearchHit};
+use convite_core::{PeerAddress, PeerId, SafePath, UserName};
+use serde::{Deserialize, Serialize};
+
+/// A peer as it registers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeerEndpoint {
+    /// Its id.
+    pub id: PeerId,
+    /// The port it listens on.
+    pub port: u16,
+    /// Where it can be dialled; the address the request came from is added.
+    #[serde(default)]
+    pub addresses: Vec<PeerAddress>,
+}
+
+/// `POST /login`.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoginBody {
+    /// Who.
+    pub user: UserName,
+    /// Never logged: this type has no `Debug`.
+    pub password: String,
+    /// Registers this peer too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<PeerEndpoint>,
+}
+
+/// What a login gives.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct SessionBody {
+    /// The bearer token.
+    pub token: String,
+    /// In seconds since 1970; each use puts it off.
+    pub expires_at: i64,
+    /// Who.
+    pub user: UserName,
+    /// What the account may do.
+    pub role: Role,
+}
+
+/// `POST /accounts`.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountBody {
+    /// The code of an invite, or the whole link.
+    pub invite: String,
+    /// The name wanted.
+    pub user: UserName,
+    /// The password chosen.
+    pub password: String,
+}
+
+/// What making an account gives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountMade {
+    /// The name.
+    pub user: UserName,
+    /// What the account may do.
+    pub role: Role,
+}
+
+/// `POST /invites`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct InviteBody {
+    /// How often it can be used; 1 if not given.
+    pub uses: Option<u32>,
+    /// For how long, in seconds; 7 days if not given.
+    pub expires_in: Option<u64>,
+    /// `member` if not given.
+    pub role: Option<Role>,
+}
+
+/// What making an invite gives.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct InviteMade {
+    /// The link.
+    pub invite: String,
+    /// In seconds since 1970.
+    pub expires_at: i64,
+    /// How often it can be used.
+    pub uses: u32,
+}
+
+/// `POST /peers`: registers a peer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegisterBody {
+    /// Its id.
+    pub id: PeerId,
+    /// The port it listens on.
+    pub port: u16,
+    /// Where it can be dialled; the address the request came from is added.
+    #[serde(default)]
+    pub addresses: Vec<PeerAddress>,
+    /// PKCS #10 certificate signing request, PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signing_request: Option<String>,
+}
+
+/// What registering gives.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Registered {
+    /// For how long the peer is listed without a heartbeat, in milliseconds.
+    pub lease_ms: u64,
+    /// The generation of the peer's index that the directory holds; 0 for none.
+    pub generation: u64,
+    /// Where the directory lists the peer as reachable.
+    pub addresses: Vec<PeerAddress>,
+    /// The public key that tickets are signed with: Ed25519, in hex.
+    pub ticket_key: String,
+    /// Certificate for the peer's id, PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
+}
+
+/// `POST /peers/{id}/heartbeat`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseBody {
+    /// For how long the peer is listed without another, in milliseconds.
+    pub lease_ms: u64,
+    /// The generation of the peer's index that the directory holds; 0 for none.
+    pub generation: u64,
+}
+
+/// `PUT /index`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IndexBody {
+    /// Whose index.
+    pub peer: PeerId,
+    /// The generation of the index once this is applied.
+    pub generation: u64,
+    /// The generation that this changes; without it, this is the whole index.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<u64>,
+    /// New and changed files.
+    #[serde(default)]
+    pub upsert: Vec<FileEntry>,
+    /// Paths that are shared no more.
+    #[serde(default)]
+    pub remove: Vec<SafePath>,
+}
+
+/// What publishing gives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Published {
+    /// The generation that the directory now holds.
+    pub generation: u64,
+    /// How many files were new or changed.
+    pub upserted: u64,
+    /// How many went.
+    pub removed: u64,
+}
+
+/// `GET /peers`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeersPage {
+    /// By id.
+    pub peers: Vec<PeerSummary>,
+    /// For the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}
+
+/// `GET /index`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexPage {
+    /// By peer and path.
+    pub files: Vec<IndexEntry>,
+    /// For the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}
+
+/// `GET /search`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SearchPage {
+    /// Best first.
+    pub results: Vec<SearchHit>,
+    /// For the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}

@@ -1,0 +1,96 @@
+//! A [`Problem`] as a gRPC status and as an RFC 9457 problem document, and back.
+
+use convite_core::{ErrorCode, Problem};
+use serde::{Deserialize, Serialize};
+use tonic::metadata::{MetadataMap, MetadataValue};
+use tonic::{Code, Status};
+
+const CODE: &str = "convite-code";
+const HINT: &str = "convite-hint-bin";
+
+/// The gRPC status that carries `problem`.
+pub fn to_status(problem: &Problem) -> Status {
+    let mut metadata = MetadataMap::new();
+    metadata.insert(CODE, MetadataValue::from_static(problem.code.name()));
+    if let Some(hint) = &problem.hint {
+        metadata.insert_bin(HINT, MetadataValue::from_bytes(hint.as_bytes()));
+    }
+    let code = Code::from(problem.code.grpc_code());
+    Status::with_metadata(code, problem.message.clone(), metadata)
+}
+
+/// The problem that a gRPC status carries; statuses that no Convite made (a proxy's, a broken
+/// connection's) become the nearest code.
+pub fn from_status(status: &Status) -> Problem {
+    let metadata = status.metadata();
+    let named = metadata
+        .get(CODE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|name| name.parse().ok());
+    let code = named.unwrap_or_else(|| match status.code() {
+        Code::InvalidArgument | Code::OutOfRange => ErrorCode::InvalidArgument,
+        Code::Unauthenticated => ErrorCode::Unauthenticated,
+        Code::PermissionDenied => ErrorCode::PermissionDenied,
+        Code::NotFound => ErrorCode::NotFound,
+        Code::ResourceExhausted => ErrorCode::TooManyRequests,
+        Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown => {
+            ErrorCode::Unavailable
+        }
+        _ => ErrorCode::Internal,
+    });
+    let hint = metadata
+        .get_bin(HINT)
+        .and_then(|value| value.to_bytes().ok())
+        .and_then(|bytes| String::from_utf8(bytes.to_vec()).ok());
+    Problem {
+        code,
+        message: status.message().to_owned(),
+        hint,
+    }
+}
+
+/// RFC 9457 problem document, `application/problem+json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProblemDocument {
+    /// A URI for the kind of problem.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The kind in words: the code with spaces.
+    pub title: String,
+    /// The HTTP status, again.
+    pub status: u16,
+    /// What happened.
+    pub detail: String,
+    /// The stable name of the kind, for programs.
+    pub code: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+impl From<&Problem> for ProblemDocument {
+    fn from(problem: &Problem) -> Self {
+        let code = problem.code.name();
+        Self {
+            kind: format!("urn:convite:error:{code}"),
+            title: code.replace('_', " "),
+            status: problem.code.http_status(),
+            detail: problem.message.clone(),
+            code: code.to_owned(),
+            hint: problem.hint.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_problem_survives_the_way_through_grpc() {
+        for code in ErrorCode::ALL {
+            let problem = Problem::new(*code, "message ñ").hint("hint → ñ");
+            assert_eq!(from_status(&to_status(&problem)), problem);
+        }
+    }
+}
