@@ -68,6 +68,9 @@ codes! {
     TooManyRequests = "too_many_requests", 429, 8;
     /// The server's fault; its log has the cause.
     Internal = "internal", 500, 13;
+    /// Who answered is not who was meant: its certificate is not from the known authority, or not
+    /// for this name.
+    Untrusted = "untrusted", 502, 14;
     /// The server cannot answer now: starting, stopping, or full.
     Unavailable = "unavailable", 503, 14;
 }

@@ -1,0 +1,243 @@
+//! Dialling a directory or a peer, over TLS or (by choice) plaintext.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use convite_core::{ErrorCode, PeerAddress, Problem};
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::{CONNECTION_WINDOW, FRAME, STREAM_WINDOW};
+
+/// A connection that has not been made by then is given up.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How often a silent server is asked for a sign of life, and how long it may take.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// Whom a dialler expects to answer.
+#[derive(Clone)]
+pub struct Expected {
+    config: Arc<rustls::ClientConfig>,
+    name: ServerName<'static>,
+}
+
+impl Expected {
+    /// The holder of a certificate for `name` that `config` accepts ([`crate::tls`]).
+    ///
+    /// # Errors
+    /// `invalid_argument` if `name` is not a host name.
+    pub fn new(config: Arc<rustls::ClientConfig>, name: &str) -> Result<Self, Problem> {
+        let name = ServerName::try_from(name.to_owned())
+            .map_err(|_| Problem::invalid("a server name is not valid"))?;
+        Ok(Self { config, name })
+    }
+}
+
+/// A stream to whoever answered, encrypted if somebody was expected.
+pub enum Stream {
+    /// TLS.
+    Encrypted(Box<TlsStream<TcpStream>>),
+    /// Nothing.
+    Plaintext(TcpStream),
+}
+
+/// Dials `address`; over TLS if somebody is expected there.
+///
+/// # Errors
+/// `unavailable` if nobody answers in time; `untrusted` if somebody else does.
+pub async fn connect(
+    address: &PeerAddress,
+    expected: Option<&Expected>,
+) -> Result<Stream, Problem> {
+    let dialled = TcpStream::connect((address.host(), address.port()));
+    let stream = timeout(CONNECT, dialled)
+        .await
+        .map_err(|_| unreachable(address, "no answer"))?
+        .map_err(|error| unreachable(address, io_cause(&error)))?;
+    stream
+        .set_nodelay(true)
+        .map_err(|error| unreachable(address, &error.to_string()))?;
+    let Some(expected) = expected else {
+        return Ok(Stream::Plaintext(stream));
+    };
+    let handshake =
+        TlsConnector::from(expected.config.clone()).connect(expected.name.clone(), stream);
+    let stream = timeout(CONNECT, handshake)
+        .await
+        .map_err(|_| unreachable(address, "no answer to the TLS handshake"))?
+        .map_err(|error| handshake_problem(address, &error))?;
+    Ok(Stream::Encrypted(Box::new(stream)))
+}
+
+fn io_cause(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused",
+        io::ErrorKind::TimedOut => "no answer",
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "no route to it",
+        _ => "it cannot be connected to",
+    }
+}
+
+fn unreachable(address: &PeerAddress, cause: &str) -> Problem {
+    Problem::new(
+        ErrorCode::Unavailable,
+        format!("cannot reach {address}: {cause}"),
+    )
+}
+
+/// Tells an impostor (or a directory that was set up anew) from a broken line.
+fn handshake_problem(address: &PeerAddress, error: &io::Error) -> Problem {
+    let inner = error
+        .get_ref()
+        .and_then(|e| e.downcast_ref::<rustls::Error>());
+    let cause = match inner {
+        Some(rustls::Error::InvalidCertificate(cause)) => cause,
+        Some(other) => return unreachable(address, &format!("TLS: {other}")),
+        None => return unreachable(address, &format!("TLS: {error}")),
+    };
+    use rustls::CertificateError as E;
+    let message = match cause {
+        E::UnknownIssuer | E::BadSignature => format!(
+            "{address} is not the one that was pinned: its certificate is of another authority"
+        ),
+        E::NotValidForName | E::NotValidForNameContext { .. } => {
+            format!("{address} answers, but as somebody else")
+        }
+        E::Expired | E::ExpiredContext { .. } => {
+            format!("the certificate of {address} has expired")
+        }
+        E::NotValidYet | E::NotValidYetContext { .. } => {
+            format!("the certificate of {address} is not valid yet")
+        }
+        other => format!("the certificate of {address} is not valid: {other}"),
+    };
+    let hint = match cause {
+        E::Expired | E::ExpiredContext { .. } | E::NotValidYet | E::NotValidYetContext { .. } => {
+            "check the clocks of both machines"
+        }
+        _ => {
+            "if the directory was set up anew, ask its administrator for a new invite and join \
+             again; otherwise somebody may be listening in"
+        }
+    };
+    Problem::new(ErrorCode::Untrusted, message).hint(hint)
+}
+
+macro_rules! on_stream {
+    ($stream:expr, $io:ident => $body:expr) => {
+        match $stream {
+            Stream::Encrypted($io) => $body,
+            Stream::Plaintext($io) => $body,
+        }
+    };
+}
+
+/// One HTTP/2 connection, shared by its clones; a `tower` service, so that it fits tonic's clients.
+pub struct Http2<B> {
+    sender: http2::SendRequest<B>,
+}
+
+impl<B> Clone for Http2<B> {
+    fn clone(&self) -> Self {
+        Self {
+            sender: self.sender.clone(),
+        }
+    }
+}
+
+impl<B> Http2<B>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    /// Dials and begins HTTP/2.
+    ///
+    /// # Errors
+    /// As [`connect`].
+    pub async fn connect(
+        address: &PeerAddress,
+        expected: Option<&Expected>,
+    ) -> Result<Self, Problem> {
+        let stream = connect(address, expected).await?;
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder
+            .timer(TokioTimer::new())
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_frame_size(FRAME)
+            .keep_alive_interval(KEEP_ALIVE)
+            .keep_alive_timeout(KEEP_ALIVE);
+        let sender = on_stream!(stream, io => {
+            let (sender, connection) = builder
+                .handshake(TokioIo::new(io))
+                .await
+                .map_err(|error| unreachable(address, &format!("HTTP/2: {error}")))?;
+            tokio::spawn(async move {
+                if let Err(error) = connection.await {
+                    tracing::debug!(%error, "connection ended");
+                }
+            });
+            sender
+        });
+        Ok(Self { sender })
+    }
+
+    /// Whether the connection has ended; requests on it would fail.
+    pub fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+}
+
+impl<B> tower::Service<Request<B>> for Http2<B>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Response = Response<Incoming>;
+    type Error = hyper::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Incoming>, hyper::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), hyper::Error>> {
+        self.sender.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        Box::pin(self.sender.send_request(request))
+    }
+}
+
+/// Sends one request over an HTTP/1.1 connection of its own.
+///
+/// # Errors
+/// As [`connect`] (with a configuration for HTTP/1.1); `unavailable` if the answer does not come.
+pub async fn http1_request<B>(
+    address: &PeerAddress,
+    expected: Option<&Expected>,
+    request: Request<B>,
+) -> Result<Response<Incoming>, Problem>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let broken = |error: hyper::Error| unreachable(address, &format!("HTTP: {error}"));
+    let stream = connect(address, expected).await?;
+    let mut sender = on_stream!(stream, io => {
+        let (sender, connection) = http1::handshake(TokioIo::new(io)).await.map_err(broken)?;
+        tokio::spawn(connection);
+        sender
+    });
+    sender.send_request(request).await.map_err(broken)
+}
