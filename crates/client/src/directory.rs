@@ -1,0 +1,530 @@
+//! The operations of the directory, as a peer and the commands call them.
+//!
+//! Calls that may be repeated without harm are, once, when the connection broke under them.
+
+use std::future::Future;
+use std::time::Duration;
+
+use convite_core::model::{FileEntry, IndexEntry, LocatedFile, Page, PeerSummary, Role, SearchHit};
+use convite_core::{
+    ContentHash, ErrorCode, PeerAddress, PeerId, Problem, SafePath, UnixMillis, UserName,
+};
+use convite_wire::convert;
+use convite_wire::status::from_status;
+use convite_wire::v1::directory_client::DirectoryClient as Stub;
+use convite_wire::v1::{self, IndexHeader, IndexRequest};
+use tokio_stream::{Stream, StreamExt};
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::{Request, Response, Status};
+
+use crate::channel::Channel;
+use crate::convert::{all, odd_answer};
+use crate::credentials::Credentials;
+
+/// A call that is not answered by then has failed.
+const ANSWER: Duration = Duration::from_secs(30);
+/// The same for a whole index, which may be millions of files.
+const ANSWER_INDEX: Duration = Duration::from_secs(30 * 60);
+/// Files in one message: below 4 MiB with the longest paths that occur.
+const BATCH: usize = 1_000;
+
+/// A session, as a login gives it. No `Debug`: the token is a secret.
+#[derive(Clone)]
+pub struct Session {
+    /// The bearer token.
+    pub token: String,
+    /// When it ends, unless it is used.
+    pub expires_at: i64,
+    /// Who.
+    pub user: UserName,
+    /// What the account may do.
+    pub role: Role,
+}
+
+/// What registering a peer gives.
+#[derive(Debug, Clone)]
+pub struct Registered {
+    /// For how long the peer is listed without a heartbeat.
+    pub lease: Duration,
+    /// The generation of the peer's index that the directory holds; 0 for none.
+    pub generation: u64,
+    /// The peer's certificate, DER, if one was asked for.
+    pub certificate: Option<Vec<u8>>,
+    /// The authority's certificate, DER, to be presented behind it.
+    pub authority: Option<Vec<u8>>,
+    /// When the certificate ends.
+    pub certificate_expires: UnixMillis,
+    /// The public key that tickets are signed with.
+    pub ticket_key: Vec<u8>,
+    /// Where the directory lists the peer as reachable.
+    pub addresses: Vec<PeerAddress>,
+}
+
+/// What a heartbeat gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    /// For how long the peer is listed without another.
+    pub lease: Duration,
+    /// The generation of the peer's index that the directory holds; 0 for none.
+    pub generation: u64,
+}
+
+/// What publishing gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Published {
+    /// The generation that the directory now holds.
+    pub generation: u64,
+    /// How many files were new or changed.
+    pub upserted: u64,
+    /// How many went.
+    pub removed: u64,
+}
+
+/// An invite that was made.
+#[derive(Clone)]
+pub struct Invite {
+    /// The link.
+    pub link: String,
+    /// When it ends, in seconds since 1970.
+    pub expires_at: i64,
+    /// How often it can be used.
+    pub uses: u32,
+}
+
+/// What to look for.
+#[derive(Debug, Clone, Default)]
+pub struct Query {
+    /// Words.
+    pub words: String,
+    /// Only files with this extension.
+    pub extension: Option<String>,
+    /// Only files of at least this many bytes.
+    pub min_size: Option<u64>,
+    /// Only files of at most this many bytes.
+    pub max_size: Option<u64>,
+    /// Only files of this peer.
+    pub peer: Option<PeerId>,
+    /// How many results; 0 for the directory's own choice.
+    pub limit: u32,
+    /// What the page before returned.
+    pub cursor: Option<String>,
+}
+
+/// A client of one directory in one session. Clones share the connection.
+#[derive(Clone)]
+pub struct DirectoryClient {
+    stub: Stub<Channel>,
+    channel: Channel,
+    bearer: Option<MetadataValue<Ascii>>,
+    user: Option<UserName>,
+}
+
+impl DirectoryClient {
+    /// A client with the credentials of a home; without a session only [`Self::login`] and
+    /// [`Self::create_account`] work.
+    ///
+    /// # Errors
+    /// `invalid_argument` if they name no address, or the token is no token.
+    pub fn new(credentials: &Credentials) -> Result<Self, Problem> {
+        let channel = Channel::new(credentials.addresses.clone(), credentials.authority)?;
+        let scheme = if channel.is_plaintext() {
+            "http"
+        } else {
+            "https"
+        };
+        let origin = format!("{scheme}://{}", convite_net::tls::DIRECTORY_NAME)
+            .parse()
+            .map_err(|_| Problem::invalid("the directory's name is not valid"))?;
+        let stub = Stub::with_origin(channel.clone(), origin).max_decoding_message_size(32 << 20);
+        let client = Self {
+            stub,
+            channel,
+            bearer: None,
+            user: credentials.user.clone(),
+        };
+        match &credentials.token {
+            Some(token) => client.with_token(token),
+            None => Ok(client),
+        }
+    }
+
+    /// The same client in another session.
+    ///
+    /// # Errors
+    /// `invalid_argument` if the token is no token.
+    pub fn with_token(mut self, token: &str) -> Result<Self, Problem> {
+        let mut bearer: MetadataValue<Ascii> = format!("Bearer {token}")
+            .parse()
+            .map_err(|_| Problem::invalid("the session token is damaged").hint(LOGIN_HINT))?;
+        bearer.set_sensitive(true);
+        self.bearer = Some(bearer);
+        Ok(self)
+    }
+
+    /// The account, if one is known.
+    pub fn user(&self) -> Option<&UserName> {
+        self.user.as_ref()
+    }
+
+    /// Whether the connection is not encrypted.
+    pub fn is_plaintext(&self) -> bool {
+        self.channel.is_plaintext()
+    }
+
+    /// Where the directory may be.
+    pub fn addresses(&self) -> &[PeerAddress] {
+        self.channel.addresses()
+    }
+
+    fn request<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        if let Some(bearer) = &self.bearer {
+            request
+                .metadata_mut()
+                .insert("authorization", bearer.clone());
+        }
+        request
+    }
+
+    /// Calls once.
+    async fn once<T, R, F>(
+        &self,
+        message: T,
+        call: impl Fn(Stub<Channel>, Request<T>) -> F,
+    ) -> Result<R, Problem>
+    where
+        F: Future<Output = Result<Response<R>, Status>>,
+    {
+        answered(ANSWER, call(self.stub.clone(), self.request(message))).await
+    }
+
+    /// Calls, and once more if the connection broke: only for what may happen twice.
+    async fn call<T: Clone, R, F>(
+        &self,
+        message: T,
+        call: impl Fn(Stub<Channel>, Request<T>) -> F,
+    ) -> Result<R, Problem>
+    where
+        F: Future<Output = Result<Response<R>, Status>>,
+    {
+        match self.once(message.clone(), &call).await {
+            Err(problem) if problem.code == ErrorCode::Unavailable => {
+                self.once(message, &call).await
+            }
+            other => other,
+        }
+    }
+
+    /// Begins a session.
+    ///
+    /// # Errors
+    /// `wrong_credentials`.
+    pub async fn login(&self, user: &UserName, password: &str) -> Result<Session, Problem> {
+        let message = v1::LoginRequest {
+            user: user.to_string(),
+            password: password.to_owned(),
+            peer: None,
+        };
+        let call = |mut stub: Stub<_>, request| async move { stub.login(request).await };
+        let reply = self.once(message, call).await?;
+        Ok(Session {
+            token: reply.token,
+            expires_at: reply.expires_at,
+            user: reply.user.parse().map_err(odd_answer)?,
+            role: reply.role.parse().map_err(odd_answer)?,
+        })
+    }
+
+    /// Ends the session.
+    ///
+    /// # Errors
+    /// `unauthenticated` or `session_expired` if it had ended already.
+    pub async fn logout(&self) -> Result<(), Problem> {
+        let call = |mut stub: Stub<_>, request| async move { stub.logout(request).await };
+        self.call(v1::LogoutRequest {}, call).await.map(drop)
+    }
+
+    /// Makes an account.
+    ///
+    /// # Errors
+    /// `invite_invalid`, `user_taken`, `invalid_argument` (the password).
+    pub async fn create_account(
+        &self,
+        invite: &str,
+        user: &UserName,
+        password: &str,
+    ) -> Result<Role, Problem> {
+        let message = v1::CreateAccountRequest {
+            invite: invite.to_owned(),
+            user: user.to_string(),
+            password: password.to_owned(),
+        };
+        let call = |mut stub: Stub<_>, request| async move { stub.create_account(request).await };
+        let reply = self.once(message, call).await?;
+        reply.role.parse().map_err(odd_answer)
+    }
+
+    /// Makes an invite. Zero `uses` or `expires_in` take the directory's defaults.
+    ///
+    /// # Errors
+    /// `permission_denied` for all but administrators.
+    pub async fn create_invite(
+        &self,
+        uses: u32,
+        expires_in: Duration,
+        role: Role,
+    ) -> Result<Invite, Problem> {
+        let message = v1::CreateInviteRequest {
+            uses,
+            expires_in: expires_in.as_secs(),
+            role: role.name().to_owned(),
+        };
+        let call = |mut stub: Stub<_>, request| async move { stub.create_invite(request).await };
+        let reply = self.once(message, call).await?;
+        Ok(Invite {
+            link: reply.invite,
+            expires_at: reply.expires_at,
+            uses: reply.uses,
+        })
+    }
+
+    /// Puts a peer on the list; with a signing request (PKCS #10, DER) it gets a certificate.
+    ///
+    /// # Errors
+    /// `peer_taken` if the id belongs to another account.
+    pub async fn register_peer(
+        &self,
+        id: &PeerId,
+        port: u16,
+        addresses: &[PeerAddress],
+        signing_request: Option<&[u8]>,
+    ) -> Result<Registered, Problem> {
+        let message = v1::RegisterPeerRequest {
+            peer: Some(v1::PeerEndpoint {
+                id: id.to_string(),
+                port: u32::from(port),
+                addresses: convert::address_texts(addresses),
+            }),
+            signing_request: signing_request.unwrap_or_default().to_vec().into(),
+        };
+        let call = |mut stub: Stub<_>, request| async move { stub.register_peer(request).await };
+        let reply = self.call(message, call).await?;
+        let some = |der: Vec<u8>| (!der.is_empty()).then_some(der);
+        Ok(Registered {
+            lease: Duration::from_millis(reply.lease_ms),
+            generation: reply.generation,
+            certificate: some(reply.certificate.to_vec()),
+            authority: some(reply.authority.to_vec()),
+            certificate_expires: UnixMillis(reply.certificate_expires_ms),
+            ticket_key: reply.ticket_key.to_vec(),
+            addresses: convert::addresses(&reply.addresses).map_err(odd_answer)?,
+        })
+    }
+
+    /// Renews a peer's lease.
+    ///
+    /// # Errors
+    /// `not_found` if the directory does not list it: it must register.
+    pub async fn heartbeat(&self, id: &PeerId) -> Result<Lease, Problem> {
+        let message = v1::HeartbeatRequest { id: id.to_string() };
+        let call = |mut stub: Stub<_>, request| async move { stub.heartbeat(request).await };
+        let reply = self.call(message, call).await?;
+        Ok(Lease {
+            lease: Duration::from_millis(reply.lease_ms),
+            generation: reply.generation,
+        })
+    }
+
+    /// Takes a peer off the list.
+    ///
+    /// # Errors
+    /// `not_found` if there is no such peer of this account.
+    pub async fn leave(&self, id: &PeerId) -> Result<(), Problem> {
+        let message = v1::LeavePeerRequest { id: id.to_string() };
+        let call = |mut stub: Stub<_>, request| async move { stub.leave_peer(request).await };
+        self.call(message, call).await.map(drop)
+    }
+
+    /// The peers online, a page of them.
+    ///
+    /// # Errors
+    /// Those of every call.
+    pub async fn peers(
+        &self,
+        limit: u32,
+        cursor: Option<String>,
+    ) -> Result<Page<PeerSummary>, Problem> {
+        let cursor = cursor.unwrap_or_default();
+        let message = v1::ListPeersRequest { limit, cursor };
+        let call = |mut stub: Stub<_>, request| async move { stub.list_peers(request).await };
+        let reply = self.call(message, call).await?;
+        Ok(Page {
+            items: all(reply.peers)?,
+            next_cursor: convert::some_text(reply.next_cursor),
+        })
+    }
+
+    /// Publishes a change of a peer's index, from generation `base` to `generation`.
+    ///
+    /// # Errors
+    /// `generation_mismatch` if the directory holds another generation than `base`: publish all.
+    pub async fn publish_change(
+        &self,
+        peer: &PeerId,
+        base: u64,
+        generation: u64,
+        upsert: Vec<FileEntry>,
+        remove: Vec<SafePath>,
+    ) -> Result<Published, Problem> {
+        let header = IndexHeader {
+            peer: peer.to_string(),
+            generation,
+            base: Some(base),
+        };
+        // A stream of its own for each try; the change applies once, whatever is repeated.
+        let messages = change_messages(header, &upsert, &remove);
+        let first = self
+            .index(tokio_stream::iter(messages.clone()), ANSWER)
+            .await;
+        match first {
+            Err(problem) if problem.code == ErrorCode::Unavailable => {
+                self.index(tokio_stream::iter(messages), ANSWER).await
+            }
+            other => other,
+        }
+    }
+
+    /// Publishes a peer's whole index.
+    ///
+    /// # Errors
+    /// `generation_mismatch` if another attempt overtook this one.
+    pub async fn publish_all(
+        &self,
+        peer: &PeerId,
+        generation: u64,
+        batches: impl Stream<Item = Vec<FileEntry>> + Send + 'static,
+    ) -> Result<Published, Problem> {
+        let header = IndexRequest {
+            header: Some(IndexHeader {
+                peer: peer.to_string(),
+                generation,
+                base: None,
+            }),
+            ..IndexRequest::default()
+        };
+        let files = batches.map(|files| IndexRequest {
+            upsert: files.iter().map(Into::into).collect(),
+            ..IndexRequest::default()
+        });
+        self.index(tokio_stream::once(header).chain(files), ANSWER_INDEX)
+            .await
+    }
+
+    async fn index(
+        &self,
+        messages: impl Stream<Item = IndexRequest> + Send + 'static,
+        limit: Duration,
+    ) -> Result<Published, Problem> {
+        let mut stub = self.stub.clone();
+        let reply = answered(limit, stub.index(self.request(messages))).await?;
+        Ok(Published {
+            generation: reply.generation,
+            upserted: reply.upserted,
+            removed: reply.removed,
+        })
+    }
+
+    /// The files of the peers online (or of one), a page of them.
+    ///
+    /// # Errors
+    /// Those of every call.
+    pub async fn list_index(
+        &self,
+        peer: Option<&PeerId>,
+        limit: u32,
+        cursor: Option<String>,
+    ) -> Result<Page<IndexEntry>, Problem> {
+        let message = v1::ListIndexRequest {
+            peer: peer.map(ToString::to_string).unwrap_or_default(),
+            limit,
+            cursor: cursor.unwrap_or_default(),
+        };
+        let call = |mut stub: Stub<_>, request| async move { stub.list_index(request).await };
+        let reply = self.call(message, call).await?;
+        Ok(Page {
+            items: all(reply.entries)?,
+            next_cursor: convert::some_text(reply.next_cursor),
+        })
+    }
+
+    /// Ranked matches, a page of them.
+    ///
+    /// # Errors
+    /// Those of every call.
+    pub async fn search(&self, query: Query) -> Result<Page<SearchHit>, Problem> {
+        let message = v1::SearchFileRequest {
+            query: query.words,
+            r#type: query.extension.unwrap_or_default(),
+            min_size: query.min_size,
+            max_size: query.max_size,
+            peer: query.peer.map(|peer| peer.to_string()).unwrap_or_default(),
+            limit: query.limit,
+            cursor: query.cursor.unwrap_or_default(),
+        };
+        let call = |mut stub: Stub<_>, request| async move { stub.search_file(request).await };
+        let reply = self.call(message, call).await?;
+        Ok(Page {
+            items: all(reply.results)?,
+            next_cursor: convert::some_text(reply.next_cursor),
+        })
+    }
+
+    /// Who holds a file, with tickets.
+    ///
+    /// # Errors
+    /// `not_found` if nobody online does.
+    pub async fn locate(&self, hash: &ContentHash) -> Result<LocatedFile, Problem> {
+        let hash = convert::hash_bytes(hash);
+        let call = |mut stub: Stub<_>, request| async move { stub.locate(request).await };
+        let reply = self.call(v1::LocateRequest { hash }, call).await?;
+        reply.try_into().map_err(odd_answer)
+    }
+}
+
+/// What to do when the session is not valid.
+pub const LOGIN_HINT: &str = "log in again with `convite login`";
+
+/// Awaits an answer for at most `limit`.
+async fn answered<R>(
+    limit: Duration,
+    call: impl Future<Output = Result<Response<R>, Status>>,
+) -> Result<R, Problem> {
+    match tokio::time::timeout(limit, call).await {
+        Ok(Ok(response)) => Ok(response.into_inner()),
+        Ok(Err(status)) => Err(from_status(&status)),
+        Err(_) => Err(Problem::new(
+            ErrorCode::Unavailable,
+            format!("the directory did not answer within {} s", limit.as_secs()),
+        )),
+    }
+}
+
+fn change_messages(
+    header: IndexHeader,
+    upsert: &[FileEntry],
+    remove: &[SafePath],
+) -> Vec<IndexRequest> {
+    let mut messages = vec![IndexRequest {
+        header: Some(header),
+        ..IndexRequest::default()
+    }];
+    messages.extend(upsert.chunks(BATCH).map(|files| IndexRequest {
+        upsert: files.iter().map(Into::into).collect(),
+        ..IndexRequest::default()
+    }));
+    messages.extend(remove.chunks(BATCH).map(|paths| IndexRequest {
+        remove: paths.iter().map(ToString::to_string).collect(),
+        ..IndexRequest::default()
+    }));
+    messages
+}
