@@ -1,2 +1,44 @@
-//! The gate.
-fn main() {}
+//! The project's own chores: the gate that every change passes, and the files generated from code. `cargo xtask` runs it; nothing that users get depends on it.
+
+// A command line whose output is its work.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod deny;
+mod gate;
+mod generated;
+mod layers;
+mod sizes;
+mod workspace;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  ci [--skip STEP]… [--only STEP]…   the gate: every check that a change must pass
+  generate                           write the files that are generated from code
+";
+
+/// Why a chore failed, as one or more lines for whoever ran it.
+type Failure = String;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let result = match words.as_slice() {
+        ["ci", options @ ..] => gate::run(options),
+        ["generate"] => generated::write(),
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        [command, ..] => Err(format!("'{command}' is not a chore\n\n{USAGE}")),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
