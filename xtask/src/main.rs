@@ -1,8 +1,10 @@
-//! The project's own chores: the gate that every change passes, and the files generated from code. `cargo xtask` runs it; nothing that users get depends on it.
+//! The project's own chores: the gate that every change passes, the files generated from code,
+//! and the benchmarks. `cargo xtask` runs it; nothing that users get depends on it.
 
 // A command line whose output is its work.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod bench;
 mod deny;
 mod gate;
 mod generated;
@@ -17,6 +19,12 @@ usage: cargo xtask COMMAND
 
   ci [--skip STEP]… [--only STEP]…   the gate: every check that a change must pass
   generate                           write the files that are generated from code
+  bench transfer [--size 2GiB] [--rounds 3] [--json]
+                                     one file between two peers, next to a plain TCP copy
+  bench hash [--size 2GiB] [--rounds 3] [--json]
+                                     the first and the second start of a peer's shared folder
+  bench directory [--files 100000] [--queries 2000] [--json]
+                                     publishing, searching and locating in one directory
 ";
 
 /// Why a chore failed, as one or more lines for whoever ran it.
@@ -28,6 +36,7 @@ fn main() -> ExitCode {
     let result = match words.as_slice() {
         ["ci", options @ ..] => gate::run(options),
         ["generate"] => generated::write(),
+        ["bench", options @ ..] => bench::run(options),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             Ok(())

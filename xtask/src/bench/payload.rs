@@ -1,0 +1,115 @@
+//! The bytes that the benchmarks move: incompressible, the same in every run, made once.
+
+use std::fs::File;
+use std::io::{BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+
+use crate::Failure;
+use crate::workspace;
+
+const BUFFER: usize = 1 << 20;
+
+/// A folder for one benchmark, on the disk of the target folder; gone when dropped.
+pub struct Scratch {
+    path: PathBuf,
+}
+
+impl Scratch {
+    /// An empty folder `name`.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn new(name: &str) -> Result<Self, Failure> {
+        let process = std::process::id();
+        let path = workspace::target()
+            .join("bench")
+            .join(format!("{name}-{process}"));
+        std::fs::create_dir_all(&path)
+            .map_err(|error| format!("{} cannot be made: {error}", path.display()))?;
+        Ok(Self { path })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A new folder in it.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn folder(&self, name: &str) -> Result<PathBuf, Failure> {
+        let path = self.path.join(name);
+        std::fs::create_dir_all(&path)
+            .map_err(|error| format!("{} cannot be made: {error}", path.display()))?;
+        Ok(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // Left-overs cost disk and nothing else.
+        let _ = std::fs::remove_dir_all(&self.path);
+    }
+}
+
+/// Writes `size` incompressible bytes that follow from `seed`, and returns their content hash.
+///
+/// # Errors
+/// If the disk refuses.
+pub fn write(path: &Path, size: u64, seed: u64) -> Result<String, Failure> {
+    let failed = |error| format!("{} cannot be written: {error}", path.display());
+    let mut file = File::create(path).map_err(failed)?;
+    let mut stream = blake3::Hasher::new()
+        .update(&seed.to_le_bytes())
+        .finalize_xof();
+    let mut hasher = blake3::Hasher::new();
+    let mut buffer = vec![0; BUFFER];
+    let mut left = size;
+    while left > 0 {
+        let length = left.min(BUFFER as u64) as usize;
+        stream.fill(&mut buffer[..length]);
+        hasher.update(&buffer[..length]);
+        file.write_all(&buffer[..length]).map_err(failed)?;
+        left -= length as u64;
+    }
+    file.sync_all().map_err(failed)?;
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
+/// Reads a file once, so that it lies in the page cache, and returns its content hash.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn read(path: &Path) -> Result<String, Failure> {
+    let failed = |error| format!("{} cannot be read: {error}", path.display());
+    let mut file = BufReader::with_capacity(BUFFER, File::open(path).map_err(failed)?);
+    let mut hasher = blake3::Hasher::new();
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        match file.read(&mut buffer).map_err(failed)? {
+            0 => return Ok(hasher.finalize().to_hex().to_string()),
+            length => hasher.update(&buffer[..length]),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_gives_the_same_bytes_and_another_seed_others() {
+        let scratch = Scratch::new("payload-test").unwrap();
+        let path = scratch.path().join("a.bin");
+        let size = BUFFER as u64 + 7;
+        let first = write(&path, size, 1).unwrap();
+        assert_eq!(path.metadata().unwrap().len(), size);
+        assert_eq!(read(&path).unwrap(), first);
+        assert_ne!(write(&path, size, 2).unwrap(), first);
+        assert_eq!(write(&path, size, 1).unwrap(), first);
+        let folder = scratch.path().to_path_buf();
+        drop(scratch);
+        assert!(!folder.exists());
+    }
+}

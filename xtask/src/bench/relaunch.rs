@@ -1,0 +1,12 @@
+//! The directory's benchmark drives the directory as fast as it can, so it is built with
+//! optimisation, and with the client that everyday chores do without.
+
+use super::Options;
+use crate::Failure;
+use crate::workspace::{self, cargo};
+
+/// Builds xtask with the feature `load` and starts the benchmark in that.
+pub fn run(_: &Options, words: &[&str]) -> Result<(), Failure> {
+    let build = "run --quiet --release --package xtask --features load -- bench directory";
+    workspace::run(cargo().args(build.split(' ')).args(words))
+}
