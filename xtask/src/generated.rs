@@ -9,19 +9,31 @@ use convite_core::ErrorCode;
 use crate::Failure;
 use crate::workspace::{self, cargo};
 
+/// A file of the repository, and how its text is made.
 struct Generated {
     path: &'static str,
-    text: String,
+    make: fn() -> Result<String, Failure>,
 }
+
+const FILES: [Generated; 2] = [
+    Generated {
+        path: "docs/errors.md",
+        make: errors,
+    },
+    Generated {
+        path: "docs/convite.toml",
+        make: default_config,
+    },
+];
 
 /// Writes them.
 ///
 /// # Errors
 /// If the binary cannot be built or a file cannot be written.
 pub fn write() -> Result<(), Failure> {
-    for file in all()? {
-        let path = workspace::root().join(file.path);
-        std::fs::write(&path, file.text)
+    for file in &FILES {
+        let text = (file.make)()?;
+        std::fs::write(workspace::root().join(file.path), text)
             .map_err(|error| format!("{} cannot be written: {error}", file.path))?;
         println!("wrote {}", file.path);
     }
@@ -31,9 +43,9 @@ pub fn write() -> Result<(), Failure> {
 /// The step of the gate.
 pub fn check() -> Result<(), Failure> {
     let mut complaints = Vec::new();
-    for file in all()? {
+    for file in &FILES {
         let kept = std::fs::read_to_string(workspace::root().join(file.path)).unwrap_or_default();
-        if let Some(line) = first_difference(&kept, &file.text) {
+        if let Some(line) = first_difference(&kept, &(file.make)()?) {
             complaints.push(format!(
                 "{}:{line}: not what the code says; `cargo xtask generate` writes it",
                 file.path
@@ -45,19 +57,6 @@ pub fn check() -> Result<(), Failure> {
     } else {
         Err(complaints.join("\n"))
     }
-}
-
-fn all() -> Result<Vec<Generated>, Failure> {
-    Ok(vec![
-        Generated {
-            path: "docs/errors.md",
-            text: errors()?,
-        },
-        Generated {
-            path: "docs/convite.toml",
-            text: default_config()?,
-        },
-    ])
 }
 
 /// The number of the first line that differs, from 1.
