@@ -1,0 +1,120 @@
+//! The change log, and the documents that whoever follows it derives an index from.
+//!
+//! The numbers of the log have no gaps: one thread writes it, and a number is taken back when its
+//! transaction is. So a follower at position N has lost nothing if N + 1 is there or yet to come.
+
+use std::collections::HashSet;
+
+use convite_core::{ContentHash, UnixMillis};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::failure::{Outcome, damaged};
+use super::peers::unsigned;
+use super::query::HOLDERS;
+use crate::{Changes, ContentDocument, ContentKey, DOCUMENT_PATHS_MAX, PeerKey};
+
+/// For how long what has run out is remembered, in milliseconds: a day.
+const REMEMBERED: i64 = 24 * 60 * 60 * 1000;
+
+pub(super) fn last(db: &Connection) -> Outcome<i64> {
+    // Kept by AUTOINCREMENT, also when the log has been emptied.
+    let last = db
+        .prepare_cached("SELECT seq FROM sqlite_sequence WHERE name = 'changes'")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    Ok(last.unwrap_or(0))
+}
+
+pub(super) fn changes(db: &Connection, position: i64, limit: u32) -> Outcome<Changes> {
+    let last = last(db)?;
+    let first: Option<i64> = db
+        .prepare_cached("SELECT min(seq) FROM changes")?
+        .query_row([], |row| row.get(0))?;
+    // A position beyond the end is of another database, or of this one before it was restored.
+    if position > last || position < first.unwrap_or(last + 1) - 1 {
+        return Ok(Changes {
+            contents: Vec::new(),
+            position: last,
+            lost: true,
+        });
+    }
+    let mut statement =
+        db.prepare_cached("SELECT seq, content FROM changes WHERE seq > ? ORDER BY seq LIMIT ?")?;
+    let mut rows = statement.query(params![position, limit])?;
+    let mut changes = Changes {
+        position,
+        ..Changes::default()
+    };
+    let mut seen = HashSet::new();
+    while let Some(row) = rows.next()? {
+        changes.position = row.get(0)?;
+        let key = ContentKey(row.get(1)?);
+        if seen.insert(key) {
+            changes.contents.push((key, document(db, key)?));
+        }
+    }
+    Ok(changes)
+}
+
+pub(super) fn contents(
+    db: &Connection,
+    after: ContentKey,
+    limit: u32,
+) -> Outcome<Vec<ContentDocument>> {
+    let keys = {
+        let mut statement =
+            db.prepare_cached("SELECT id FROM contents WHERE id > ? ORDER BY id LIMIT ?")?;
+        let rows =
+            statement.query_map(params![after.0, limit], |row| row.get(0).map(ContentKey))?;
+        rows.collect::<Result<Vec<_>, _>>()?
+    };
+    let mut documents = Vec::with_capacity(keys.len());
+    for key in keys {
+        documents.extend(document(db, key)?);
+    }
+    Ok(documents)
+}
+
+/// A content as it is now; none if it is gone.
+fn document(db: &Connection, key: ContentKey) -> Outcome<Option<ContentDocument>> {
+    let found = db
+        .prepare_cached("SELECT hash, size FROM contents WHERE id = ?")?
+        .query_row([key.0], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((hash, size)) = found else {
+        return Ok(None);
+    };
+    let sql = format!("{HOLDERS} SELECT peer FROM holders WHERE peer IS NOT NULL");
+    let mut statement = db.prepare_cached(&sql)?;
+    let peers = statement
+        .query_map([key.0], |row| row.get(0).map(PeerKey))?
+        .collect::<Result<Vec<_>, _>>()?;
+    // In the order of the index, so that no more rows are read than are needed.
+    let mut statement =
+        db.prepare_cached("SELECT DISTINCT path FROM files WHERE content = ? LIMIT ?")?;
+    let mut rows = statement.query(params![key.0, DOCUMENT_PATHS_MAX as i64])?;
+    let mut paths = Vec::new();
+    while let Some(row) = rows.next()? {
+        let path = row.get_ref(0)?.as_str().map_err(|_| damaged("a path"))?;
+        paths.push(path.to_owned());
+    }
+    Ok(Some(ContentDocument {
+        key,
+        hash: ContentHash::from_bytes(hash),
+        size: unsigned(size)?,
+        paths,
+        peers,
+    }))
+}
+
+pub(super) fn sweep(db: &Connection, keep_changes: u64, now: UnixMillis) -> Outcome<()> {
+    let forgotten = now.0.saturating_sub(REMEMBERED);
+    db.prepare_cached("DELETE FROM sessions WHERE expires <= ?")?
+        .execute([forgotten])?;
+    db.prepare_cached("DELETE FROM invites WHERE expires <= ?")?
+        .execute([forgotten])?;
+    let keep = i64::try_from(keep_changes).unwrap_or(i64::MAX);
+    db.prepare_cached("DELETE FROM changes WHERE seq <= ?")?
+        .execute([last(db)?.saturating_sub(keep)])?;
+    Ok(())
+}

@@ -1,0 +1,140 @@
+//! Who is on the list: registering, staying by heartbeats, leaving.
+
+use convite_core::{ErrorCode, PeerAddress, PeerId, Problem, UnixMillis};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::failure::{Outcome, damaged};
+use crate::{AccountId, PeerKey, Registration};
+
+/// What a change of a peer has to know of it.
+pub(super) struct Peer {
+    pub(super) key: i64,
+    pub(super) generation: u64,
+    pub(super) attempt: i64,
+}
+
+/// The peer of that name, if it belongs to `account`; of another's it says no more than of none.
+pub(super) fn owned(db: &Connection, peer: &PeerId, account: AccountId) -> Outcome<Peer> {
+    let found = db
+        .prepare_cached("SELECT id, generation, attempt FROM peers WHERE name = ? AND account = ?")?
+        .query_row(params![peer.as_str(), account.0], |row| {
+            Ok((row.get(0)?, row.get::<_, i64>(1)?, row.get(2)?))
+        })
+        .optional()?;
+    let (key, generation, attempt) = found.ok_or_else(|| unknown(peer))?;
+    Ok(Peer {
+        key,
+        generation: unsigned(generation)?,
+        attempt,
+    })
+}
+
+fn unknown(peer: &PeerId) -> Problem {
+    Problem::not_found(format!("you have no peer '{peer}' on the list"))
+        .hint("register it first, as `convite peer` does when it starts")
+}
+
+/// A count or size as it was stored.
+pub(super) fn unsigned(stored: i64) -> Outcome<u64> {
+    Ok(u64::try_from(stored).map_err(|_| damaged("a negative number"))?)
+}
+
+pub(super) fn addresses_from(text: &str) -> Outcome<Vec<PeerAddress>> {
+    Ok(serde_json::from_str(text).map_err(|_| damaged("addresses"))?)
+}
+
+pub(super) fn register(
+    db: &Connection,
+    registration: &Registration,
+    now: UnixMillis,
+) -> Outcome<u64> {
+    let addresses =
+        serde_json::to_string(&registration.addresses).map_err(|_| damaged("addresses"))?;
+    let name = registration.id.as_str();
+    let found = db
+        .prepare_cached("SELECT id, account, generation FROM peers WHERE name = ?")?
+        .query_row([name], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get(2)?))
+        })
+        .optional()?;
+    let Some((key, account, generation)) = found else {
+        db.prepare_cached(
+            "INSERT INTO peers (name, account, session, addresses, generation, lease, since,
+                 departed, attempt, files)
+             VALUES (?, ?, ?, ?, 0, ?, ?, 0, 0, 0)",
+        )?
+        .execute(params![
+            name,
+            registration.account.0,
+            registration.session,
+            addresses,
+            registration.lease.0,
+            now.0
+        ])?;
+        return Ok(0);
+    };
+    if account != registration.account.0 {
+        return Err(Problem::new(
+            ErrorCode::PeerTaken,
+            format!("the peer id '{name}' belongs to another account"),
+        )
+        .hint("choose another id with --id")
+        .into());
+    }
+    db.prepare_cached(
+        "UPDATE peers SET session = ?2, addresses = ?3, lease = ?4, departed = 0,
+             since = CASE WHEN departed = 0 AND lease > ?5 THEN since ELSE ?5 END
+         WHERE id = ?1",
+    )?
+    .execute(params![
+        key,
+        registration.session,
+        addresses,
+        registration.lease.0,
+        now.0
+    ])?;
+    unsigned(generation)
+}
+
+pub(super) fn renew(
+    db: &Connection,
+    peer: &PeerId,
+    account: AccountId,
+    lease: UnixMillis,
+    now: UnixMillis,
+) -> Outcome<u64> {
+    let generation = db
+        .prepare_cached(
+            "UPDATE peers SET lease = ?3, since = CASE WHEN lease > ?4 THEN since ELSE ?4 END
+             WHERE name = ?1 AND account = ?2 AND departed = 0 RETURNING generation",
+        )?
+        .query_row(params![peer.as_str(), account.0, lease.0, now.0], |row| {
+            row.get(0)
+        })
+        .optional()?;
+    unsigned(generation.ok_or_else(|| unknown(peer))?)
+}
+
+pub(super) fn leave(db: &Connection, peer: &PeerId, account: AccountId) -> Outcome<()> {
+    let changed = db
+        .prepare_cached("UPDATE peers SET departed = 1 WHERE name = ? AND account = ?")?
+        .execute(params![peer.as_str(), account.0])?;
+    if changed == 0 {
+        return Err(unknown(peer).into());
+    }
+    Ok(())
+}
+
+pub(super) fn online(db: &Connection, now: UnixMillis) -> Outcome<Vec<PeerKey>> {
+    let mut statement =
+        db.prepare_cached("SELECT id FROM peers WHERE departed = 0 AND lease > ?")?;
+    let keys = statement.query_map([now.0], |row| row.get(0).map(PeerKey))?;
+    Ok(keys.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn key(db: &Connection, peer: &PeerId) -> Outcome<Option<PeerKey>> {
+    Ok(db
+        .prepare_cached("SELECT id FROM peers WHERE name = ?")?
+        .query_row([peer.as_str()], |row| row.get(0).map(PeerKey))
+        .optional()?)
+}

@@ -1,0 +1,303 @@
+//! What peers share: taking in changes, or a whole index in batches.
+//!
+//! Batches are written in the order of the primary key (655,000 rows/s against 30,000–58,000 in
+//! random order). Contents whose names or providers changed are collected and logged once a
+//! transaction; those that lost their last file go in the same transaction.
+
+use std::collections::BTreeSet;
+
+use convite_core::model::FileEntry;
+use convite_core::{ErrorCode, PeerId, Problem, SafePath};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::failure::Outcome;
+use super::peers::{self, Peer};
+use crate::{AccountId, FullSync, IndexChange, PeerKey, Tally};
+
+/// Files removed in one transaction when a whole index has come in: short enough (about 50 ms)
+/// that heartbeats get their turn.
+const REMOVE_MAX: u32 = 10_000;
+
+/// A change to one peer's files, in one transaction.
+struct Publication<'a> {
+    db: &'a Connection,
+    peer: i64,
+    attempt: i64,
+    /// Contents that gained or lost a file.
+    touched: BTreeSet<i64>,
+    /// Files that are there now and were not before, less those that went.
+    growth: i64,
+    tally: Tally,
+}
+
+impl<'a> Publication<'a> {
+    fn new(db: &'a Connection, peer: i64, attempt: i64) -> Self {
+        Self {
+            db,
+            peer,
+            attempt,
+            touched: BTreeSet::new(),
+            growth: 0,
+            tally: Tally::default(),
+        }
+    }
+
+    /// `files` in the order of their paths, each path once.
+    fn upsert(&mut self, files: &[FileEntry]) -> Outcome<()> {
+        let db = self.db;
+        let mut find = db.prepare_cached(
+            "SELECT content, modified, attempt FROM files WHERE peer = ? AND path = ?",
+        )?;
+        let mut put = db.prepare_cached(
+            "INSERT INTO files (peer, path, content, modified, attempt) VALUES (?, ?, ?, ?, ?)
+             ON CONFLICT (peer, path) DO UPDATE SET content = excluded.content,
+                 modified = excluded.modified, attempt = excluded.attempt",
+        )?;
+        let mut mark =
+            db.prepare_cached("UPDATE files SET attempt = ? WHERE peer = ? AND path = ?")?;
+        for file in files {
+            let path = file.path.as_str();
+            let content = content(db, file)?;
+            let before: Option<(i64, i64, i64)> = find
+                .query_row(params![self.peer, path], |row| {
+                    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+                })
+                .optional()?;
+            match before {
+                Some((held, modified, attempt)) if (held, modified) == (content, file.modified) => {
+                    if attempt != self.attempt {
+                        mark.execute(params![self.attempt, self.peer, path])?;
+                    }
+                    continue;
+                }
+                Some((held, _, _)) => {
+                    if held != content {
+                        self.touched.extend([held, content]);
+                    }
+                }
+                None => {
+                    self.touched.insert(content);
+                    self.growth += 1;
+                }
+            }
+            put.execute(params![
+                self.peer,
+                path,
+                content,
+                file.modified,
+                self.attempt
+            ])?;
+            self.tally.upserted += 1;
+        }
+        Ok(())
+    }
+
+    fn remove<P: AsRef<str>>(&mut self, paths: impl IntoIterator<Item = P>) -> Outcome<()> {
+        let mut remove = self
+            .db
+            .prepare_cached("DELETE FROM files WHERE peer = ? AND path = ? RETURNING content")?;
+        for path in paths {
+            let content: Option<i64> = remove
+                .query_row(params![self.peer, path.as_ref()], |row| row.get(0))
+                .optional()?;
+            if let Some(content) = content {
+                self.touched.insert(content);
+                self.growth -= 1;
+                self.tally.removed += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops contents that nobody shares any more, and logs all that changed.
+    fn finish(self) -> Outcome<Tally> {
+        let mut sweep = self.db.prepare_cached(
+            "DELETE FROM contents WHERE id = ?1
+             AND NOT EXISTS (SELECT 1 FROM files WHERE content = ?1)",
+        )?;
+        let mut log = self
+            .db
+            .prepare_cached("INSERT INTO changes (content) VALUES (?)")?;
+        for content in &self.touched {
+            sweep.execute([content])?;
+            log.execute([content])?;
+        }
+        if self.growth != 0 {
+            self.db
+                .prepare_cached("UPDATE peers SET files = files + ? WHERE id = ?")?
+                .execute(params![self.growth, self.peer])?;
+        }
+        Ok(self.tally)
+    }
+}
+
+/// The key of a content, new or known.
+fn content(db: &Connection, file: &FileEntry) -> Outcome<i64> {
+    let size = stored(file.size, "size of a file")?;
+    let hash = file.hash.as_bytes();
+    let known = db
+        .prepare_cached("SELECT id FROM contents WHERE hash = ? AND size = ?")?
+        .query_row(params![hash, size], |row| row.get(0))
+        .optional()?;
+    if let Some(key) = known {
+        return Ok(key);
+    }
+    Ok(db
+        .prepare_cached("INSERT INTO contents (hash, size) VALUES (?, ?)")?
+        .insert(params![hash, size])?)
+}
+
+/// SQLite's integers have a sign.
+fn stored(number: u64, what: &str) -> Outcome<i64> {
+    Ok(i64::try_from(number)
+        .map_err(|_| Problem::invalid(format!("the {what} is out of bounds: {number}")))?)
+}
+
+/// By path, of several with one path the last.
+fn in_order(mut files: Vec<FileEntry>) -> Vec<FileEntry> {
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    files.dedup_by(|later, kept| {
+        let same = later.path == kept.path;
+        if same {
+            std::mem::swap(later, kept);
+        }
+        same
+    });
+    files
+}
+
+pub(super) fn change(
+    db: &Connection,
+    peer: &PeerId,
+    account: AccountId,
+    base: u64,
+    generation: u64,
+    change: IndexChange,
+) -> Outcome<Tally> {
+    if generation <= base {
+        return Err(Problem::invalid("the generation of a change is not above its base").into());
+    }
+    let Peer {
+        key,
+        generation: held,
+        attempt,
+    } = peers::owned(db, peer, account)?;
+    if held == generation {
+        return Ok(Tally::default());
+    }
+    if held != base {
+        return Err(Problem::new(
+            ErrorCode::GenerationMismatch,
+            format!("the directory holds generation {held} of the index, not {base}"),
+        )
+        .hint("send the whole index")
+        .into());
+    }
+    let files = in_order(change.upsert);
+    let mut remove: Vec<SafePath> = change.remove;
+    remove.sort();
+    remove.dedup();
+    remove.retain(|path| files.binary_search_by(|file| file.path.cmp(path)).is_err());
+
+    let mut publication = Publication::new(db, key, attempt);
+    publication.remove(remove.iter().map(SafePath::as_str))?;
+    publication.upsert(&files)?;
+    let tally = publication.finish()?;
+    set_generation(db, key, generation)?;
+    Ok(tally)
+}
+
+fn set_generation(db: &Connection, peer: i64, generation: u64) -> Outcome<()> {
+    let generation = stored(generation, "generation")?;
+    db.prepare_cached("UPDATE peers SET generation = ? WHERE id = ?")?
+        .execute(params![generation, peer])?;
+    Ok(())
+}
+
+pub(super) fn begin_full(db: &Connection, peer: &PeerId, account: AccountId) -> Outcome<FullSync> {
+    let peer = peers::owned(db, peer, account)?;
+    let attempt = peer.attempt + 1;
+    db.prepare_cached("UPDATE peers SET attempt = ? WHERE id = ?")?
+        .execute(params![attempt, peer.key])?;
+    Ok(FullSync {
+        peer: PeerKey(peer.key),
+        attempt,
+    })
+}
+
+fn still_newest(db: &Connection, sync: FullSync) -> Outcome<()> {
+    let newest = db
+        .prepare_cached("SELECT 1 FROM peers WHERE id = ? AND attempt = ?")?
+        .exists(params![sync.peer.0, sync.attempt])?;
+    if !newest {
+        return Err(Problem::new(
+            ErrorCode::GenerationMismatch,
+            "this peer has begun to send its index anew",
+        )
+        .hint("send the whole index, one at a time")
+        .into());
+    }
+    Ok(())
+}
+
+pub(super) fn add_full(db: &Connection, sync: FullSync, files: Vec<FileEntry>) -> Outcome<Tally> {
+    still_newest(db, sync)?;
+    let mut publication = Publication::new(db, sync.peer.0, sync.attempt);
+    publication.upsert(&in_order(files))?;
+    publication.finish()
+}
+
+/// Removes some of the files that the attempt did not name, from the path `from` on. Returns where
+/// to go on, or none when all are gone and the generation is set.
+pub(super) fn finish_full(
+    db: &Connection,
+    sync: FullSync,
+    generation: u64,
+    from: &str,
+) -> Outcome<(Tally, Option<String>)> {
+    still_newest(db, sync)?;
+    let stale = {
+        let mut statement = db.prepare_cached(
+            "SELECT path FROM files WHERE peer = ? AND path >= ? AND attempt <> ?
+             ORDER BY path LIMIT ?",
+        )?;
+        let rows = statement.query_map(
+            params![sync.peer.0, from, sync.attempt, REMOVE_MAX],
+            |row| row.get::<_, String>(0),
+        )?;
+        rows.collect::<Result<Vec<_>, _>>()?
+    };
+    let mut publication = Publication::new(db, sync.peer.0, sync.attempt);
+    publication.remove(&stale)?;
+    let tally = publication.finish()?;
+    if stale.len() < REMOVE_MAX as usize {
+        set_generation(db, sync.peer.0, generation)?;
+        return Ok((tally, None));
+    }
+    Ok((tally, stale.into_iter().next_back()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use convite_core::ContentHash;
+
+    #[test]
+    fn of_several_files_with_one_path_the_last_counts() {
+        let file = |path: &str, size| FileEntry {
+            path: path.parse().unwrap(),
+            size,
+            hash: ContentHash::of_empty(),
+            modified: 0,
+        };
+        let ordered = in_order(vec![
+            file("b", 1),
+            file("a", 2),
+            file("b", 3),
+            file("a", 4),
+            file("b", 5),
+        ]);
+        let seen: Vec<_> = ordered.iter().map(|f| (f.path.as_str(), f.size)).collect();
+        assert_eq!(seen, [("a", 4), ("b", 5)]);
+    }
+}

@@ -1,0 +1,186 @@
+//! Who holds a content, and what a search result shows of one.
+//!
+//! Some contents are everywhere (the empty file is shared under thousands of names), so nothing
+//! here scans all rows of one: holders are found by skipping from peer to peer in the index, and
+//! names are taken from a bounded sample of each holder's paths.
+
+use std::collections::{BTreeMap, HashMap};
+
+use convite_core::model::{LocatedFile, Provider};
+use convite_core::{ContentHash, PeerAddress, PeerId, UnixMillis};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::failure::{Outcome, damaged};
+use super::peers::{addresses_from, unsigned};
+use crate::{ContentKey, ContentSummary};
+
+/// Names shown of a content.
+const NAMES_MAX: usize = 10;
+/// Peers shown in a summary.
+const PEERS_MAX: usize = 10;
+/// Paths of one peer that are looked at for names, and of all peers together.
+const PATHS_OF_PEER_MAX: u32 = 32;
+const PATHS_MAX: usize = 1024;
+
+/// Steps through the peers that hold content ?1: one look into the index each, however many files
+/// each has of it. To be continued by a query over `holders`.
+pub(super) const HOLDERS: &str = "WITH RECURSIVE holders (peer) AS (
+    SELECT min(peer) FROM files WHERE content = ?1
+    UNION ALL
+    SELECT (SELECT min(peer) FROM files WHERE content = ?1 AND peer > holders.peer)
+    FROM holders WHERE holders.peer IS NOT NULL)";
+
+/// A peer online that holds a content.
+struct Holder {
+    key: i64,
+    id: PeerId,
+    addresses: String,
+}
+
+impl Holder {
+    fn addresses(&self) -> Outcome<Vec<PeerAddress>> {
+        addresses_from(&self.addresses)
+    }
+}
+
+/// The holders online, by key.
+fn holders(db: &Connection, content: i64, now: UnixMillis) -> Outcome<Vec<Holder>> {
+    let sql = format!(
+        "{HOLDERS} SELECT p.id, p.name, p.addresses FROM holders CROSS JOIN peers p
+         ON p.id = holders.peer WHERE p.departed = 0 AND p.lease > ?2"
+    );
+    let mut statement = db.prepare_cached(&sql)?;
+    let mut rows = statement.query(params![content, now.0])?;
+    let mut holders = Vec::new();
+    while let Some(row) = rows.next()? {
+        let id: String = row.get(1)?;
+        holders.push(Holder {
+            key: row.get(0)?,
+            id: id.parse().map_err(|_| damaged("a peer id"))?,
+            addresses: row.get(2)?,
+        });
+    }
+    Ok(holders)
+}
+
+/// File names, counted.
+#[derive(Default)]
+struct Names {
+    counts: HashMap<String, u64>,
+    looked_at: usize,
+}
+
+impl Names {
+    fn look(&mut self, db: &Connection, content: i64, holders: &[Holder]) -> Outcome<()> {
+        let mut statement = db.prepare_cached(
+            "SELECT path FROM files WHERE content = ? AND peer = ? ORDER BY path LIMIT ?",
+        )?;
+        for holder in holders {
+            if self.looked_at >= PATHS_MAX {
+                break;
+            }
+            let mut rows = statement.query(params![content, holder.key, PATHS_OF_PEER_MAX])?;
+            while let Some(row) = rows.next()? {
+                let path = row.get_ref(0)?.as_str().map_err(|_| damaged("a path"))?;
+                let name = path.rsplit('/').next().unwrap_or(path);
+                *self.counts.entry(name.to_owned()).or_default() += 1;
+                self.looked_at += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// The most common first; of equally common ones in alphabetical order.
+    fn most_common(self) -> Vec<String> {
+        let mut names: Vec<_> = self.counts.into_iter().collect();
+        names.sort_by(|(a, a_count), (b, b_count)| b_count.cmp(a_count).then_with(|| a.cmp(b)));
+        names.truncate(NAMES_MAX);
+        names.into_iter().map(|(name, _)| name).collect()
+    }
+}
+
+pub(super) fn locate(
+    db: &Connection,
+    hash: &ContentHash,
+    now: UnixMillis,
+) -> Outcome<Option<LocatedFile>> {
+    let claims = {
+        let mut statement =
+            db.prepare_cached("SELECT id, size FROM contents WHERE hash = ? ORDER BY size")?;
+        let rows = statement.query_map([hash.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        rows.collect::<Result<Vec<(i64, i64)>, _>>()?
+    };
+    let mut names = Names::default();
+    let mut claimed = Vec::new();
+    for (content, size) in claims {
+        let holders = holders(db, content, now)?;
+        names.look(db, content, &holders)?;
+        claimed.push((unsigned(size)?, holders));
+    }
+    // Most providers first; the sort is stable, so that of two that tie the smaller size wins.
+    claimed.sort_by_key(|(_, holders)| std::cmp::Reverse(holders.len()));
+    let Some((size, _)) = claimed.first().filter(|(_, holders)| !holders.is_empty()) else {
+        return Ok(None);
+    };
+    let size = *size;
+    // A peer that claims several sizes counts once, with the most believed of them.
+    let mut providers = BTreeMap::new();
+    for (size, holders) in claimed {
+        for holder in holders {
+            if providers.contains_key(&holder.id) {
+                continue;
+            }
+            let addresses = holder.addresses()?;
+            providers.insert(
+                holder.id.clone(),
+                Provider {
+                    peer: holder.id,
+                    addresses,
+                    size,
+                    ticket: String::new(),
+                },
+            );
+        }
+    }
+    Ok(Some(LocatedFile {
+        hash: *hash,
+        size,
+        names: names.most_common(),
+        providers: providers.into_values().collect(),
+    }))
+}
+
+pub(super) fn summaries(
+    db: &Connection,
+    keys: &[ContentKey],
+    now: UnixMillis,
+) -> Outcome<Vec<ContentSummary>> {
+    let mut find = db.prepare_cached("SELECT hash, size FROM contents WHERE id = ?")?;
+    let mut summaries = Vec::with_capacity(keys.len());
+    for key in keys {
+        let found = find
+            .query_row([key.0], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let Some((hash, size)) = found else {
+            continue;
+        };
+        let holders = holders(db, key.0, now)?;
+        if holders.is_empty() {
+            continue;
+        }
+        let mut names = Names::default();
+        names.look(db, key.0, &holders)?;
+        let peers = holders.iter().take(PEERS_MAX);
+        summaries.push(ContentSummary {
+            key: *key,
+            hash: ContentHash::from_bytes(hash),
+            size: unsigned(size)?,
+            names: names.most_common(),
+            providers: holders.len() as u64,
+            peers: peers
+                .map(|holder| Ok((holder.id.clone(), holder.addresses()?)))
+                .collect::<Outcome<_>>()?,
+        });
+    }
+    Ok(summaries)
+}

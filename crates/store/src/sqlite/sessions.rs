@@ -1,0 +1,59 @@
+//! Sessions: they end, and with them the leases of the peers registered in them.
+
+use convite_core::UnixMillis;
+use rusqlite::{Connection, params};
+
+use super::accounts;
+use super::failure::{Outcome, damaged};
+use crate::{AccountId, SecretHash, SessionRecord};
+
+pub(super) fn create(
+    db: &Connection,
+    token: &SecretHash,
+    account: AccountId,
+    expires: UnixMillis,
+    now: UnixMillis,
+) -> Outcome<()> {
+    db.prepare_cached(
+        "INSERT INTO sessions (token, account, expires, created) VALUES (?, ?, ?, ?)",
+    )?
+    .execute(params![token, account.0, expires.0, now.0])?;
+    Ok(())
+}
+
+pub(super) fn session(db: &Connection, token: &SecretHash) -> Outcome<Option<SessionRecord>> {
+    let sql = format!(
+        "SELECT {}, s.expires,
+             (SELECT p.name FROM peers p WHERE p.session = s.token ORDER BY p.id DESC LIMIT 1)
+         FROM sessions s JOIN accounts a ON a.id = s.account WHERE s.token = ?",
+        accounts::COLUMNS
+    );
+    let mut statement = db.prepare_cached(&sql)?;
+    let mut rows = statement.query([token])?;
+    let Some(row) = rows.next()? else {
+        return Ok(None);
+    };
+    let peer: Option<String> = row.get(6)?;
+    let peer = peer.map(|name| name.parse()).transpose();
+    Ok(Some(SessionRecord {
+        account: accounts::record(row)?,
+        peer: peer.map_err(|_| damaged("a peer id"))?,
+        expires: UnixMillis(row.get(5)?),
+    }))
+}
+
+pub(super) fn extend(db: &Connection, token: &SecretHash, expires: UnixMillis) -> Outcome<()> {
+    db.prepare_cached("UPDATE sessions SET expires = ? WHERE token = ?")?
+        .execute(params![expires.0, token])?;
+    Ok(())
+}
+
+/// Its peers have left: a heartbeat in another session must not bring back a peer that no session
+/// answers for.
+pub(super) fn end(db: &Connection, token: &SecretHash) -> Outcome<()> {
+    db.prepare_cached("UPDATE peers SET departed = 1, session = NULL WHERE session = ?")?
+        .execute([token])?;
+    db.prepare_cached("DELETE FROM sessions WHERE token = ?")?
+        .execute([token])?;
+    Ok(())
+}

@@ -1,0 +1,88 @@
+//! What every storage must do, whatever it is made of.
+//!
+//! Each scenario takes a fresh, empty [`Store`]. A new implementation is one more `on_every_store!`
+//! line in this file.
+#![allow(clippy::unwrap_used)]
+
+mod accounts;
+mod following;
+mod model;
+mod peers;
+mod publishing;
+mod queries;
+mod world;
+
+/// Runs every scenario on the storage that `$open` makes: an expression that gives the store and
+/// whatever must live as long as it.
+macro_rules! on_every_store {
+    ($name:ident, $open:expr; $($room:ident :: { $($scenario:ident),* $(,)? })*) => {
+        mod $name {
+            $($(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $scenario() {
+                    let (store, _keep) = $open;
+                    crate::$room::$scenario(store).await;
+                }
+            )*)*
+        }
+    };
+}
+
+macro_rules! contract {
+    ($name:ident, $open:expr) => {
+        on_every_store! { $name, $open;
+            accounts::{
+                an_account_is_found_by_its_name_and_its_name_is_taken,
+                an_invite_lets_in_as_many_as_it_says,
+                the_last_use_of_an_invite_goes_to_one_of_two,
+                a_taken_name_spends_no_invite,
+                an_invite_that_is_over_lets_nobody_in,
+                a_founding_invite_makes_an_administrator_only_while_there_is_none,
+                an_invite_without_limit_stays,
+                a_session_is_returned_after_its_end_until_it_is_swept,
+                ending_a_session_takes_its_peers_off_the_list,
+                totals_count_what_is_there,
+            }
+            peers::{
+                the_id_of_anothers_peer_is_refused,
+                a_lapsed_lease_hides_a_peer_until_it_is_renewed,
+                a_peer_that_left_must_register,
+                since_begins_anew_after_a_break,
+                peers_come_in_pages_without_gaps_or_repeats,
+            }
+            publishing::{
+                a_change_is_applied_once,
+                a_change_on_another_base_is_refused,
+                of_one_path_the_last_counts_and_an_upsert_outweighs_a_removal,
+                sizes_beyond_bounds_are_refused_and_change_nothing,
+                a_peer_of_another_account_is_not_found,
+                a_whole_index_replaces_what_was_there,
+                an_interrupted_index_leaves_nothing_after_the_next,
+                a_newer_attempt_voids_an_older,
+                a_large_removal_is_complete,
+            }
+            queries::{
+                the_index_comes_in_pages_without_gaps_or_repeats,
+                a_cursor_of_another_list_is_refused,
+                a_lying_size_does_not_spoil_the_honest_one,
+                sizes_that_tie_go_to_the_smaller,
+                names_come_most_common_first,
+                summaries_keep_the_order_and_skip_the_hidden,
+                a_content_under_very_many_names_is_answered,
+            }
+            following::{
+                the_log_tells_of_every_change_and_nothing_else,
+                the_log_comes_in_runs,
+                a_swept_log_is_lost_to_those_behind,
+                a_walk_over_contents_sees_each_once,
+                documents_hold_a_bounded_number_of_paths,
+                content_keys_are_never_used_again,
+            }
+            model::{
+                the_index_agrees_with_a_plain_map,
+            }
+        }
+    };
+}
+
+contract!(sqlite, crate::world::sqlite());

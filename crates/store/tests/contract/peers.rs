@@ -1,0 +1,150 @@
+//! Who is on the list, and when.
+
+use std::sync::Arc;
+
+use convite_core::ErrorCode;
+use convite_store::{Registration, Store};
+
+use crate::world::*;
+
+pub async fn the_id_of_anothers_peer_is_refused(store: Arc<dyn Store>) {
+    let ana = sharing(&store, "laptop", &[]).await;
+    let eve = account(&store, "eve").await;
+    let mut claim = Registration {
+        id: peer("laptop"),
+        account: eve,
+        session: secret("eve"),
+        addresses: vec!["203.0.113.6:1".parse().unwrap()],
+        lease: at(LEASE),
+    };
+    let refused = store.register_peer(&claim, NOW).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::PeerTaken);
+    let listed = store.peers(10, None, NOW).await.unwrap().items;
+    assert_eq!(listed[0].user.as_str(), "laptop");
+    assert_eq!(listed[0].addresses[0].to_string(), "192.0.2.7:5001");
+    for refused in [
+        store
+            .renew_lease(&peer("laptop"), eve, at(1), NOW)
+            .await
+            .map(drop),
+        store.leave(&peer("laptop"), eve, NOW).await,
+        store.leave(&peer("none"), eve, NOW).await,
+    ] {
+        assert_eq!(refused.unwrap_err().code, ErrorCode::NotFound);
+    }
+    // Ids differ by case.
+    claim.id = peer("Laptop");
+    assert_eq!(store.register_peer(&claim, NOW).await.unwrap(), 0);
+    store
+        .renew_lease(&peer("laptop"), ana, at(1), NOW)
+        .await
+        .unwrap();
+}
+
+pub async fn a_lapsed_lease_hides_a_peer_until_it_is_renewed(store: Arc<dyn Store>) {
+    let shared = file("s/a", "a");
+    let ana = sharing(&store, "ana", std::slice::from_ref(&shared)).await;
+    let key = store
+        .contents(convite_store::ContentKey(0), 1)
+        .await
+        .unwrap()[0]
+        .key;
+    let visible = async |now| {
+        let peers = store.peers(10, None, now).await.unwrap().items.len();
+        let online = store.online_peers(now).await.unwrap().len();
+        let index = whole_index(&store, 10, now).await.len();
+        let of_one = store
+            .index(Some(&peer("ana")), 10, None, now)
+            .await
+            .unwrap();
+        let located = store.locate(&shared.hash, now).await.unwrap().is_some();
+        let summaries = store.summaries(&[key], now).await.unwrap().len();
+        let all = [
+            peers,
+            online,
+            index,
+            of_one.items.len(),
+            located.into(),
+            summaries,
+        ];
+        assert!(all.iter().all(|n| *n == all[0]), "{all:?}");
+        all[0] == 1
+    };
+    assert!(visible(at(LEASE - 1)).await);
+    assert!(!visible(at(LEASE)).await);
+    let generation = store
+        .renew_lease(&peer("ana"), ana, at(3 * LEASE), at(2 * LEASE))
+        .await;
+    assert_eq!(generation.unwrap(), 1);
+    assert!(visible(at(2 * LEASE)).await);
+    assert!(!visible(at(3 * LEASE)).await);
+    assert!(store.peer_key(&peer("ana")).await.unwrap().is_some());
+    assert_eq!(store.peer_key(&peer("bea")).await.unwrap(), None);
+}
+
+pub async fn a_peer_that_left_must_register(store: Arc<dyn Store>) {
+    let ana = sharing(&store, "ana", &[file("s/a", "a")]).await;
+    store.leave(&peer("ana"), ana, NOW).await.unwrap();
+    assert_eq!(store.online_peers(NOW).await.unwrap(), []);
+    assert_eq!(paths(&store, NOW).await, [""; 0]);
+    let refused = store.renew_lease(&peer("ana"), ana, at(LEASE), NOW).await;
+    assert_eq!(refused.unwrap_err().code, ErrorCode::NotFound);
+    assert_eq!(store.online_peers(NOW).await.unwrap(), []);
+    assert_eq!(register(&store, "ana", ana, NOW).await, 1);
+    assert_eq!(paths(&store, NOW).await, ["ana:s/a"]);
+}
+
+pub async fn since_begins_anew_after_a_break(store: Arc<dyn Store>) {
+    let ana = sharing(&store, "ana", &[]).await;
+    let since = async |millis| {
+        let listed = store.peers(10, None, at(millis)).await.unwrap().items;
+        listed[0].since * 1000 - NOW.0
+    };
+    let renew = async |millis| {
+        store
+            .renew_lease(&peer("ana"), ana, at(millis + LEASE), at(millis))
+            .await
+            .unwrap();
+    };
+    assert_eq!(since(0).await, 0);
+    renew(LEASE - 1000).await;
+    register(&store, "ana", ana, at(LEASE)).await;
+    assert_eq!(since(LEASE).await, 0);
+    // Its lease ran out at twice its length.
+    renew(2 * LEASE).await;
+    assert_eq!(since(2 * LEASE).await, 2 * LEASE);
+    store.leave(&peer("ana"), ana, at(2 * LEASE)).await.unwrap();
+    register(&store, "ana", ana, at(2 * LEASE + 1000)).await;
+    assert_eq!(since(2 * LEASE + 1000).await, 2 * LEASE + 1000);
+}
+
+pub async fn peers_come_in_pages_without_gaps_or_repeats(store: Arc<dyn Store>) {
+    let ana = account(&store, "ana").await;
+    let mut expected = Vec::new();
+    for n in 0..23 {
+        let id = format!("p{n:02}");
+        register(&store, &id, ana, NOW).await;
+        if n % 5 == 0 {
+            store.leave(&peer(&id), ana, NOW).await.unwrap();
+        } else {
+            expected.push(id);
+        }
+    }
+    for limit in [1, 2, 9, 18, 19, 1000] {
+        let mut seen = Vec::new();
+        let mut cursor: Option<String> = None;
+        loop {
+            let page = store.peers(limit, cursor.as_deref(), NOW).await.unwrap();
+            seen.extend(page.items.iter().map(|p| p.id.to_string()));
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen, expected, "pages of {limit}");
+    }
+    for cursor in ["", "x", "cGVlcnM", "////", "aW5kZXgAYQBi"] {
+        let refused = store.peers(1, Some(cursor), NOW).await.unwrap_err();
+        assert_eq!(refused.code, ErrorCode::InvalidArgument, "{cursor}");
+    }
+}

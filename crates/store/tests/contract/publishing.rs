@@ -1,0 +1,194 @@
+//! Taking in what peers share.
+
+use std::sync::Arc;
+
+use convite_core::ErrorCode;
+use convite_store::{IndexChange, Store};
+
+use crate::world::*;
+
+async fn generation(store: &Arc<dyn Store>, id: &str, account: convite_store::AccountId) -> u64 {
+    let renewed = store.renew_lease(&peer(id), account, at(LEASE), NOW).await;
+    renewed.unwrap()
+}
+
+pub async fn a_change_is_applied_once(store: Arc<dyn Store>) {
+    let ana = sharing(&store, "ana", &[file("s/a", "a"), file("s/b", "b")]).await;
+    let change = || IndexChange {
+        upsert: vec![file("s/a", "a"), file("s/b", "B"), file("s/c", "c")],
+        remove: vec!["s/none".parse().unwrap()],
+    };
+    assert_eq!(publish(&store, "ana", ana, 1, change()).await, tally(2, 0));
+    let before = whole_index(&store, 10, NOW).await;
+    // The answer got lost, and the peer sends it again.
+    assert_eq!(publish(&store, "ana", ana, 1, change()).await, tally(0, 0));
+    // Whatever it holds: the generation decides.
+    assert_eq!(
+        publish(&store, "ana", ana, 1, remove(&["s/a"])).await,
+        tally(0, 0)
+    );
+    assert_eq!(whole_index(&store, 10, NOW).await, before);
+    assert_eq!(
+        publish(&store, "ana", ana, 2, remove(&["s/a", "s/x"])).await,
+        tally(0, 1)
+    );
+    assert_eq!(paths(&store, NOW).await, ["ana:s/b", "ana:s/c"]);
+    let mut touched = file("s/b", "B");
+    touched.modified += 1;
+    assert_eq!(
+        publish(&store, "ana", ana, 3, upsert(&[touched])).await,
+        tally(1, 0)
+    );
+    assert_eq!(generation(&store, "ana", ana).await, 4);
+}
+
+pub async fn a_change_on_another_base_is_refused(store: Arc<dyn Store>) {
+    let ana = sharing(&store, "ana", &[]).await;
+    for (base, next, code) in [
+        (0, 2, ErrorCode::GenerationMismatch),
+        (7, 8, ErrorCode::GenerationMismatch),
+        (1, 1, ErrorCode::InvalidArgument),
+        (2, 1, ErrorCode::InvalidArgument),
+        (1, u64::MAX, ErrorCode::InvalidArgument),
+    ] {
+        let change = upsert(&[file("s/a", "a")]);
+        let refused = store
+            .publish_change(&peer("ana"), ana, base, next, change, NOW)
+            .await;
+        assert_eq!(refused.unwrap_err().code, code, "{base} to {next}");
+    }
+    assert_eq!(paths(&store, NOW).await, [""; 0]);
+    assert_eq!(generation(&store, "ana", ana).await, 1);
+}
+
+pub async fn of_one_path_the_last_counts_and_an_upsert_outweighs_a_removal(store: Arc<dyn Store>) {
+    let ana = sharing(&store, "ana", &[file("s/a", "old")]).await;
+    let change = IndexChange {
+        upsert: vec![file("s/b", "1"), file("s/a", "22"), file("s/b", "333")],
+        remove: vec!["s/a".parse().unwrap(), "s/b".parse().unwrap()],
+    };
+    assert_eq!(publish(&store, "ana", ana, 1, change).await, tally(2, 0));
+    let index = whole_index(&store, 10, NOW).await;
+    let files: Vec<_> = index.into_iter().map(|entry| entry.file).collect();
+    assert_eq!(files, [file("s/a", "22"), file("s/b", "333")]);
+    assert_eq!(store.totals(NOW).await.unwrap().files, 2);
+}
+
+pub async fn sizes_beyond_bounds_are_refused_and_change_nothing(store: Arc<dyn Store>) {
+    let ana = sharing(&store, "ana", &[]).await;
+    let mut huge = file("s/z", "z");
+    huge.size = i64::MAX as u64 + 1;
+    let files = [file("s/a", "a"), huge.clone()];
+    let refused = store
+        .publish_change(&peer("ana"), ana, 1, 2, upsert(&files), NOW)
+        .await;
+    assert_eq!(refused.unwrap_err().code, ErrorCode::InvalidArgument);
+    let sync = store.begin_full(&peer("ana"), ana, NOW).await.unwrap();
+    let refused = store.add_full(sync, files.to_vec(), NOW).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::InvalidArgument);
+    assert_eq!(paths(&store, NOW).await, [""; 0]);
+    assert_eq!(store.last_change().await.unwrap(), 0);
+    huge.size = i64::MAX as u64;
+    publish(&store, "ana", ana, 1, upsert(&[huge.clone()])).await;
+    assert_eq!(whole_index(&store, 1, NOW).await[0].file, huge);
+}
+
+pub async fn a_peer_of_another_account_is_not_found(store: Arc<dyn Store>) {
+    sharing(&store, "ana", &[]).await;
+    let eve = account(&store, "eve").await;
+    for id in ["ana", "none"] {
+        let id = peer(id);
+        let change = upsert(&[file("s/a", "a")]);
+        let published = store.publish_change(&id, eve, 1, 2, change, NOW).await;
+        assert_eq!(published.unwrap_err().code, ErrorCode::NotFound);
+        let begun = store.begin_full(&id, eve, NOW).await;
+        assert_eq!(begun.unwrap_err().code, ErrorCode::NotFound);
+    }
+    assert_eq!(paths(&store, NOW).await, [""; 0]);
+}
+
+pub async fn a_whole_index_replaces_what_was_there(store: Arc<dyn Store>) {
+    let ana = sharing(&store, "ana", &[file("s/a", "a"), file("s/b", "b")]).await;
+    sharing(&store, "bea", &[file("s/a", "a")]).await;
+    let sync = store.begin_full(&peer("ana"), ana, NOW).await.unwrap();
+    let batch = vec![file("s/b", "b"), file("s/c", "c")];
+    assert_eq!(
+        store.add_full(sync, batch.clone(), NOW).await.unwrap(),
+        tally(1, 0)
+    );
+    // Sent twice, as after a lost answer.
+    assert_eq!(store.add_full(sync, batch, NOW).await.unwrap(), tally(0, 0));
+    assert_eq!(
+        paths(&store, NOW).await,
+        ["ana:s/a", "ana:s/b", "ana:s/c", "bea:s/a"]
+    );
+    assert_eq!(generation(&store, "ana", ana).await, 1);
+    let batch = vec![file("s/d", "d")];
+    assert_eq!(store.add_full(sync, batch, NOW).await.unwrap(), tally(1, 0));
+    assert_eq!(store.finish_full(sync, 9, NOW).await.unwrap(), tally(0, 1));
+    assert_eq!(
+        paths(&store, NOW).await,
+        ["ana:s/b", "ana:s/c", "ana:s/d", "bea:s/a"]
+    );
+    assert_eq!(generation(&store, "ana", ana).await, 9);
+    assert_eq!(store.peers(1, None, NOW).await.unwrap().items[0].files, 3);
+}
+
+pub async fn an_interrupted_index_leaves_nothing_after_the_next(store: Arc<dyn Store>) {
+    let ana = sharing(&store, "ana", &[file("s/old", "old")]).await;
+    let first = store.begin_full(&peer("ana"), ana, NOW).await.unwrap();
+    let batch = vec![file("s/half", "half"), file("s/both", "both")];
+    store.add_full(first, batch, NOW).await.unwrap();
+    // It crashes, returns, and sends a change and then all anew.
+    publish(&store, "ana", ana, 1, upsert(&[file("s/late", "late")])).await;
+    let second = store.begin_full(&peer("ana"), ana, NOW).await.unwrap();
+    let batch = vec![file("s/both", "both"), file("s/new", "new")];
+    store.add_full(second, batch, NOW).await.unwrap();
+    assert_eq!(
+        store.finish_full(second, 5, NOW).await.unwrap(),
+        tally(0, 3)
+    );
+    assert_eq!(paths(&store, NOW).await, ["ana:s/both", "ana:s/new"]);
+}
+
+pub async fn a_newer_attempt_voids_an_older(store: Arc<dyn Store>) {
+    let ana = sharing(&store, "ana", &[file("s/a", "a")]).await;
+    let older = store.begin_full(&peer("ana"), ana, NOW).await.unwrap();
+    let newer = store.begin_full(&peer("ana"), ana, NOW).await.unwrap();
+    assert_ne!(older.attempt, newer.attempt);
+    let refused = store.add_full(older, vec![file("s/x", "x")], NOW).await;
+    assert_eq!(refused.unwrap_err().code, ErrorCode::GenerationMismatch);
+    let refused = store.finish_full(older, 5, NOW).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::GenerationMismatch);
+    assert_eq!(paths(&store, NOW).await, ["ana:s/a"]);
+    assert_eq!(generation(&store, "ana", ana).await, 1);
+    assert_eq!(store.finish_full(newer, 6, NOW).await.unwrap(), tally(0, 1));
+    assert_eq!(generation(&store, "ana", ana).await, 6);
+}
+
+pub async fn a_large_removal_is_complete(store: Arc<dyn Store>) {
+    // More than goes in one transaction.
+    let files: Vec<_> = (0..20_001)
+        .map(|n| file(&format!("s/{n}"), "same"))
+        .collect();
+    let ana = sharing(&store, "ana", &files).await;
+    let sync = store.begin_full(&peer("ana"), ana, NOW).await.unwrap();
+    store
+        .add_full(sync, vec![file("s/7", "same")], NOW)
+        .await
+        .unwrap();
+    assert_eq!(
+        store.finish_full(sync, 2, NOW).await.unwrap(),
+        tally(0, 20_000)
+    );
+    assert_eq!(paths(&store, NOW).await, ["ana:s/7"]);
+    let sync = store.begin_full(&peer("ana"), ana, NOW).await.unwrap();
+    assert_eq!(store.finish_full(sync, 3, NOW).await.unwrap(), tally(0, 1));
+    assert!(
+        store
+            .contents(convite_store::ContentKey(0), 9)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}

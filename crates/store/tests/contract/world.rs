@@ -1,0 +1,131 @@
+//! What the scenarios are told with: a few people, their peers and their files.
+
+use std::sync::Arc;
+
+use convite_core::model::{FileEntry, IndexEntry, Role};
+use convite_core::{ContentHash, PeerId, UnixMillis};
+use convite_store::sqlite::SqliteStore;
+use convite_store::{AccountId, Admission, IndexChange, Registration, SecretHash, Store, Tally};
+
+/// The time at which the scenarios begin.
+pub const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
+/// How long leases and sessions last here, in milliseconds.
+pub const LEASE: i64 = 30_000;
+
+/// A fresh SQLite file, and the folder that it lives in.
+pub fn sqlite() -> (Arc<dyn Store>, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("made/directory.sqlite")).unwrap();
+    (Arc::new(store), folder)
+}
+
+pub fn at(millis: i64) -> UnixMillis {
+    UnixMillis(NOW.0 + millis)
+}
+
+pub fn secret(text: &str) -> SecretHash {
+    *ContentHash::of(text.as_bytes()).as_bytes()
+}
+
+pub fn peer(id: &str) -> PeerId {
+    id.parse().unwrap()
+}
+
+/// A file whose contents are its `contents`.
+pub fn file(path: &str, contents: &str) -> FileEntry {
+    FileEntry {
+        path: path.parse().unwrap(),
+        size: contents.len() as u64,
+        hash: ContentHash::of(contents.as_bytes()),
+        modified: 7,
+    }
+}
+
+pub fn upsert(files: &[FileEntry]) -> IndexChange {
+    IndexChange {
+        upsert: files.to_vec(),
+        remove: Vec::new(),
+    }
+}
+
+pub fn remove(paths: &[&str]) -> IndexChange {
+    IndexChange {
+        upsert: Vec::new(),
+        remove: paths.iter().map(|path| path.parse().unwrap()).collect(),
+    }
+}
+
+pub fn tally(upserted: u64, removed: u64) -> Tally {
+    Tally { upserted, removed }
+}
+
+pub async fn account(store: &Arc<dyn Store>, user: &str) -> AccountId {
+    let user = user.parse().unwrap();
+    let admission = Admission::Granted(Role::Member);
+    let account = store.create_account(&user, "phc", admission, NOW).await;
+    account.unwrap().id
+}
+
+/// Registers `id` for `account`, in a session named as the peer, with a lease from `now`.
+pub async fn register(
+    store: &Arc<dyn Store>,
+    id: &str,
+    account: AccountId,
+    now: UnixMillis,
+) -> u64 {
+    let registration = Registration {
+        id: peer(id),
+        account,
+        session: secret(id),
+        addresses: vec!["192.0.2.7:5001".parse().unwrap()],
+        lease: UnixMillis(now.0 + LEASE),
+    };
+    store.register_peer(&registration, now).await.unwrap()
+}
+
+/// An account and a peer of it that is online and shares `files` as generation 1.
+pub async fn sharing(store: &Arc<dyn Store>, id: &str, files: &[FileEntry]) -> AccountId {
+    let account = account(store, id).await;
+    register(store, id, account, NOW).await;
+    publish(store, id, account, 0, upsert(files)).await;
+    account
+}
+
+/// Publishes a change on `base` as the generation after it.
+pub async fn publish(
+    store: &Arc<dyn Store>,
+    id: &str,
+    account: AccountId,
+    base: u64,
+    change: IndexChange,
+) -> Tally {
+    store
+        .publish_change(&peer(id), account, base, base + 1, change, NOW)
+        .await
+        .unwrap()
+}
+
+/// The whole index at `now`, in pages of `limit`.
+pub async fn whole_index(store: &Arc<dyn Store>, limit: u32, now: UnixMillis) -> Vec<IndexEntry> {
+    let mut all = Vec::new();
+    let mut cursor: Option<String> = None;
+    loop {
+        let page = store
+            .index(None, limit, cursor.as_deref(), now)
+            .await
+            .unwrap();
+        assert!(page.items.len() <= limit as usize);
+        all.extend(page.items);
+        match page.next_cursor {
+            Some(next) => cursor = Some(next),
+            None => return all,
+        }
+    }
+}
+
+/// The paths in the index at `now`, as `peer:path`.
+pub async fn paths(store: &Arc<dyn Store>, now: UnixMillis) -> Vec<String> {
+    let index = whole_index(store, 100, now).await;
+    let shown = index.iter().map(|e| format!("{}:{}", e.peer, e.file.path));
+    shown.collect()
+}
