@@ -1,0 +1,173 @@
+//! Which pieces are verified, asked for, or missing.
+
+use std::ops::Range;
+
+use convite_core::PieceIndex;
+
+/// A set of pieces of one file, a bit each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PieceSet {
+    words: Vec<u64>,
+    count: u32,
+    len: u32,
+}
+
+impl PieceSet {
+    /// No pieces, of a file that has `count`.
+    pub fn empty(count: u32) -> Self {
+        Self {
+            words: vec![0; count.div_ceil(64) as usize],
+            count,
+            len: 0,
+        }
+    }
+
+    /// All pieces of a file that has `count`.
+    pub fn full(count: u32) -> Self {
+        let mut set = Self::empty(count);
+        for index in 0..count {
+            set.insert(index);
+        }
+        set
+    }
+
+    /// How many pieces the file has.
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// How many pieces are in the set.
+    pub fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// Whether no piece is in the set.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Whether every piece is in the set.
+    pub fn is_full(&self) -> bool {
+        self.len == self.count
+    }
+
+    /// Whether `index` is in the set; no index beyond the file is.
+    pub fn contains(&self, index: PieceIndex) -> bool {
+        index < self.count && self.words[index as usize / 64] >> (index % 64) & 1 == 1
+    }
+
+    /// Adds a piece of the file; whether it was new.
+    pub fn insert(&mut self, index: PieceIndex) -> bool {
+        if index >= self.count || self.contains(index) {
+            return false;
+        }
+        self.words[index as usize / 64] |= 1 << (index % 64);
+        self.len += 1;
+        true
+    }
+
+    /// Takes a piece out; whether it was there.
+    pub fn remove(&mut self, index: PieceIndex) -> bool {
+        if !self.contains(index) {
+            return false;
+        }
+        self.words[index as usize / 64] &= !(1 << (index % 64));
+        self.len -= 1;
+        true
+    }
+
+    /// The first piece at or after `from` that is in the set.
+    pub fn next(&self, from: PieceIndex) -> Option<PieceIndex> {
+        if from >= self.count {
+            return None;
+        }
+        let mut word = from as usize / 64;
+        let mut bits = self.words[word] & (u64::MAX << (from % 64));
+        while bits == 0 {
+            word += 1;
+            bits = *self.words.get(word)?;
+        }
+        Some(word as u32 * 64 + bits.trailing_zeros())
+    }
+
+    /// The run of pieces that begins at `from`, all in the set, at most `limit` long.
+    pub fn run(&self, from: PieceIndex, limit: u32) -> Range<PieceIndex> {
+        let end = (from..from.saturating_add(limit))
+            .find(|index| !self.contains(*index))
+            .unwrap_or(from.saturating_add(limit));
+        from..end
+    }
+
+    /// The pieces in the set, in order.
+    pub fn iter(&self) -> impl Iterator<Item = PieceIndex> + '_ {
+        let mut from = 0;
+        std::iter::from_fn(move || {
+            let index = self.next(from)?;
+            from = index + 1;
+            Some(index)
+        })
+    }
+
+    /// The set as bytes, piece 0 in the lowest bit of the first byte.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes: Vec<u8> = self.words.iter().flat_map(|w| w.to_le_bytes()).collect();
+        bytes.truncate(self.count.div_ceil(8) as usize);
+        bytes
+    }
+
+    /// The set that [`Self::to_bytes`] wrote for a file of `count` pieces; none if the length is
+    /// another or a bit is set beyond the last piece.
+    pub fn from_bytes(count: u32, bytes: &[u8]) -> Option<Self> {
+        if bytes.len() != count.div_ceil(8) as usize {
+            return None;
+        }
+        let mut set = Self::empty(count);
+        for (at, byte) in bytes.iter().enumerate() {
+            for bit in (0..8).filter(|bit| byte >> bit & 1 == 1) {
+                if !set.insert(at as u32 * 8 + bit) {
+                    return None;
+                }
+            }
+        }
+        Some(set)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    proptest! {
+        #[test]
+        fn behaves_as_a_set(count in 0u32..300, ops in prop::collection::vec((any::<bool>(), 0u32..320), 0..200)) {
+            let mut set = PieceSet::empty(count);
+            let mut model = BTreeSet::new();
+            for (add, index) in ops {
+                if add {
+                    prop_assert_eq!(set.insert(index), index < count && model.insert(index));
+                } else {
+                    prop_assert_eq!(set.remove(index), model.remove(&index));
+                }
+            }
+            prop_assert_eq!(set.len() as usize, model.len());
+            prop_assert_eq!(set.iter().collect::<Vec<_>>(), model.iter().copied().collect::<Vec<_>>());
+            for from in 0..count {
+                prop_assert_eq!(set.next(from), model.range(from..).next().copied());
+                let run = set.run(from, 7);
+                let expected = (from..from + 7).take_while(|i| model.contains(i)).count() as u32;
+                prop_assert_eq!(run, from..from + expected);
+            }
+            prop_assert_eq!(PieceSet::from_bytes(count, &set.to_bytes()), Some(set));
+        }
+    }
+
+    #[test]
+    fn damaged_bytes_are_refused() {
+        assert!(PieceSet::from_bytes(9, &[0xff]).is_none());
+        assert!(PieceSet::from_bytes(9, &[0xff, 0x02]).is_none());
+        assert!(PieceSet::from_bytes(9, &[0xff, 0x01]).unwrap().is_full());
+        assert!(PieceSet::full(130).is_full());
+    }
+}

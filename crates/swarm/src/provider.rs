@@ -1,0 +1,85 @@
+//! One provider as the planner sees it: its state, its rate, and what is asked of it.
+
+use std::time::Duration;
+
+use crate::download::RequestId;
+
+/// The number that the shell gives a provider, kept for the whole download.
+pub type ProviderId = u32;
+
+/// Where a provider stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    /// A connection is being made, its piece hashes fetched and verified.
+    Dialling,
+    /// It can be asked for pieces.
+    Ready,
+    /// It could not be reached or broke off; it may be tried again at that time.
+    Lost(Duration),
+    /// It sent wrong bytes.
+    Banned,
+}
+
+#[derive(Debug)]
+pub(crate) struct Provider {
+    pub(crate) state: State,
+    /// Requests under way, oldest first.
+    pub(crate) requests: Vec<RequestId>,
+    /// How often in a row it was lost without having sent a verified piece.
+    pub(crate) failures: u32,
+    pub(crate) rate: Rate,
+}
+
+impl Provider {
+    pub(crate) fn new() -> Self {
+        Self {
+            state: State::Dialling,
+            requests: Vec::new(),
+            failures: 0,
+            rate: Rate::default(),
+        }
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        self.state == State::Ready
+    }
+}
+
+/// How fast bytes come: an exponentially weighted mean over windows of at least [`Rate::WINDOW`].
+#[derive(Debug, Default)]
+pub(crate) struct Rate {
+    bytes_per_second: Option<f64>,
+    window_start: Duration,
+    window_bytes: u64,
+}
+
+impl Rate {
+    const WINDOW: Duration = Duration::from_millis(100);
+    /// Weight of the newest window.
+    const NEWEST: f64 = 0.3;
+
+    /// Bytes begin to be awaited after none were.
+    pub(crate) fn begin(&mut self, now: Duration) {
+        self.window_start = now;
+        self.window_bytes = 0;
+    }
+
+    pub(crate) fn received(&mut self, now: Duration, bytes: u64) {
+        self.window_bytes += bytes;
+        let elapsed = now.saturating_sub(self.window_start);
+        if elapsed < Self::WINDOW {
+            return;
+        }
+        let newest = self.window_bytes as f64 / elapsed.as_secs_f64();
+        self.bytes_per_second = Some(match self.bytes_per_second {
+            None => newest,
+            Some(mean) => mean + Self::NEWEST * (newest - mean),
+        });
+        self.begin(now);
+    }
+
+    /// None until a window has passed.
+    pub(crate) fn bytes_per_second(&self) -> Option<f64> {
+        self.bytes_per_second
+    }
+}

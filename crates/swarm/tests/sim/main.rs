@@ -1,0 +1,177 @@
+//! Downloads over a virtual network with a virtual clock: the planner that ships, thousands of
+//! seeds, providers that are slow, stall, vanish and lie, and a directory that goes away.
+
+mod world;
+
+use std::time::Duration;
+
+use convite_swarm::{Limits, Outcome};
+use world::{Behaviour, Rng, Scenario, World};
+
+const MIB: u64 = 1 << 20;
+
+fn honest(rate: u64) -> Behaviour {
+    Behaviour {
+        rate,
+        delay: Duration::from_millis(5),
+        ..Behaviour::default()
+    }
+}
+
+fn run(seed: u64, scenario: Scenario) -> world::Report {
+    World::new(seed, scenario).run()
+}
+
+#[test]
+fn one_provider_is_kept_busy() {
+    for size in [1, 65_536, 65_537, 10 * MIB, 200 * MIB] {
+        let report = run(1, Scenario::new(size, vec![honest(100 * MIB)]));
+        assert_eq!(report.outcome, Outcome::Complete);
+        let bound = size as f64 / (100 * MIB) as f64;
+        let took = report.took.as_secs_f64();
+        assert!(
+            took <= bound * 1.02 + 0.05,
+            "{size} bytes took {took} s, the bound is {bound} s"
+        );
+        assert_eq!(report.bytes_received, size, "nothing is fetched twice");
+    }
+}
+
+#[test]
+fn several_providers_add_up() {
+    let rates = [40 * MIB, 20 * MIB, 5 * MIB, 60 * MIB];
+    let size = 500 * MIB;
+    let report = run(2, Scenario::new(size, rates.map(honest).to_vec()));
+    assert_eq!(report.outcome, Outcome::Complete);
+    let bound = size as f64 / rates.iter().sum::<u64>() as f64;
+    let took = report.took.as_secs_f64();
+    assert!(
+        took <= bound * 1.05 + 0.1,
+        "took {took} s, the bound is {bound} s"
+    );
+    assert!(
+        report.bytes_received <= size + size / 50,
+        "{} received",
+        report.bytes_received
+    );
+}
+
+#[test]
+fn a_provider_that_lies_is_dropped_and_the_rest_go_on() {
+    for seed in 0..200 {
+        let liar = Behaviour {
+            lies: 0.3,
+            ..honest(80 * MIB)
+        };
+        let report = run(seed, Scenario::new(40 * MIB, vec![liar, honest(20 * MIB)]));
+        assert_eq!(report.outcome, Outcome::Complete, "seed {seed}");
+        assert!(
+            report.banned.is_empty() || report.banned == [0],
+            "seed {seed}"
+        );
+    }
+}
+
+#[test]
+fn only_liars_end_the_download_as_such() {
+    let liar = || Behaviour {
+        lies: 1.0,
+        ..honest(80 * MIB)
+    };
+    let report = run(3, Scenario::new(MIB, vec![liar(), liar()]));
+    assert_eq!(report.outcome, Outcome::NoneHonest);
+    assert!(report.took < Duration::from_secs(2), "{:?}", report.took);
+}
+
+#[test]
+fn a_lost_provider_costs_less_than_a_second() {
+    let doomed = Behaviour {
+        vanishes: Some(Duration::from_secs(2)),
+        ..honest(50 * MIB)
+    };
+    let size = 400 * MIB;
+    let report = run(4, Scenario::new(size, vec![doomed, honest(50 * MIB)]));
+    assert_eq!(report.outcome, Outcome::Complete);
+    let ideal = 2.0 + (size - 200 * MIB) as f64 / (50 * MIB) as f64;
+    let took = report.took.as_secs_f64();
+    assert!(took < ideal + 1.0, "took {took} s, the ideal is {ideal} s");
+}
+
+#[test]
+fn a_provider_that_stalls_is_done_without() {
+    let stuck = Behaviour {
+        stalls: Some(Duration::from_secs(1)),
+        ..honest(50 * MIB)
+    };
+    let size = 300 * MIB;
+    let report = run(5, Scenario::new(size, vec![stuck, honest(50 * MIB)]));
+    assert_eq!(report.outcome, Outcome::Complete);
+    assert!(report.took < Duration::from_secs(9), "{:?}", report.took);
+}
+
+#[test]
+fn a_provider_that_returns_is_used_again() {
+    let blinking = Behaviour {
+        vanishes: Some(Duration::from_secs(1)),
+        returns: Some(Duration::from_secs(5)),
+        ..honest(20 * MIB)
+    };
+    let report = run(6, Scenario::new(100 * MIB, vec![blinking]));
+    assert_eq!(report.outcome, Outcome::Complete);
+    assert!(report.took < Duration::from_secs(14), "{:?}", report.took);
+}
+
+#[test]
+fn without_providers_it_gives_up_after_its_patience() {
+    let report = run(7, Scenario::new(MIB, vec![]));
+    assert_eq!(report.outcome, Outcome::NoProviders);
+    let patience = Limits::default().patience;
+    assert!(report.took >= patience && report.took < patience + Duration::from_secs(1));
+}
+
+/// Whatever happens, a download ends; and if anyone honest stays, it ends well.
+#[test]
+fn thousands_of_random_worlds_end_well() {
+    for seed in 0..3_000 {
+        let mut rng = Rng::new(seed);
+        let size = match rng.below(4) {
+            0 => 1 + rng.below(200_000),
+            1 => MIB + rng.below(8 * MIB),
+            _ => 8 * MIB + rng.below(150 * MIB),
+        };
+        let mut behaviours = vec![honest(MIB + rng.below(60 * MIB))];
+        for _ in 0..rng.below(6) {
+            let at = |rng: &mut Rng| Some(Duration::from_millis(rng.below(5_000)));
+            let mut behaviour = honest(MIB / 4 + rng.below(60 * MIB));
+            behaviour.delay = Duration::from_millis(rng.below(300));
+            match rng.below(6) {
+                0 => behaviour.lies = rng.below(100) as f64 / 100.0,
+                1 => behaviour.vanishes = at(&mut rng),
+                2 => behaviour.stalls = at(&mut rng),
+                3 => {
+                    behaviour.vanishes = at(&mut rng);
+                    behaviour.returns = behaviour.vanishes.map(|t| t + Duration::from_secs(3));
+                }
+                4 => behaviour.dishonest_hashes = true,
+                _ => {}
+            }
+            behaviours.push(behaviour);
+        }
+        let mut scenario = Scenario::new(size, behaviours);
+        scenario.directory_away = Duration::from_millis(rng.below(3) * 1_500);
+        scenario.resume = rng.below(3) == 0;
+        let slowest = scenario.behaviours[0].rate;
+        let report = run(seed, scenario);
+        assert_eq!(report.outcome, Outcome::Complete, "seed {seed}");
+        let alone = size as f64 / slowest as f64;
+        let took = report.took.as_secs_f64();
+        assert!(
+            took < alone * 1.1 + 12.0,
+            "seed {seed}: {took} s, alone {alone} s"
+        );
+        assert!(
+            !report.banned.contains(&0),
+            "seed {seed}: an honest provider was banned"
+        );
+    }
+}
