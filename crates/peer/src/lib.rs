@@ -1,1 +1,22 @@
-//! stub
+//! A peer: what it shares, how that is found, hashed and published, and how it is served.
+//!
+//! Folders are scanned (`scan`), what is new is hashed (`hashing`, remembered in `cache`), put on
+//! the shelves (`catalogue`), told to the directory (`publish`) and served to bearers of the
+//! directory's tickets (`serve`). `run` starts all of it and ends it.
+
+pub mod beneath;
+pub mod cache;
+pub mod catalogue;
+pub mod directory;
+pub mod hashing;
+pub mod home;
+pub mod indexing;
+pub mod presence;
+pub mod publish;
+pub mod run;
+pub mod scan;
+pub mod serve;
+pub mod shares;
+pub mod state;
+
+pub use run::{PeerConfig, Ports, RunningPeer, Status, start};

@@ -1,0 +1,265 @@
+//! Keeping the catalogue true: scans the shares again and again, hashes what is new, and notes
+//! for publishing whatever became different.
+//!
+//! One task, one scan at a time: at the start, then every `rescan`, and when told
+//! ([`PeerState::rescan`]). It stops between two files, and inside a large one.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::{Duration, Instant, SystemTime};
+
+use convite_core::{ErrorCode, PieceHashes, Problem, SafePath};
+use tracing::{debug, warn};
+
+use crate::beneath::Identity;
+use crate::cache::Cache;
+use crate::catalogue::Served;
+use crate::hashing::Hashing;
+use crate::scan::{self, Found, Scanned};
+use crate::state::PeerState;
+
+/// A file modified this short a time before it was hashed may change again without its time of
+/// modification showing it (file systems count in ticks, FAT in 2 s): it is hashed again.
+const RACY: Duration = Duration::from_secs(2);
+/// Results are put on the shelves in runs of up to so many, or for so long.
+const RUN_MAX: usize = 1000;
+const RUN_WAIT: Duration = Duration::from_millis(50);
+
+/// Scans and hashes for one peer.
+pub struct Indexing {
+    state: Arc<PeerState>,
+    cache: Arc<Cache>,
+    hashing: Hashing,
+    /// Hashed when they had only just been modified.
+    racy: Mutex<HashSet<SafePath>>,
+}
+
+impl Indexing {
+    /// Nothing is scanned yet.
+    ///
+    /// # Errors
+    /// `internal` if the system gives no threads.
+    pub fn new(state: Arc<PeerState>, cache: Arc<Cache>) -> Result<Self, Problem> {
+        Ok(Self {
+            state,
+            cache,
+            hashing: Hashing::new()?,
+            racy: Mutex::default(),
+        })
+    }
+
+    /// Scans all shares once; blocks until everything new is hashed.
+    ///
+    /// # Errors
+    /// `internal` if the cache fails.
+    pub fn scan_once(&self) -> Result<(), Problem> {
+        let first = *self.state.scans.borrow() == 0;
+        let shares = self.state.shares();
+        let mut troubles: HashMap<Arc<Path>, String> = HashMap::new();
+        let mut scans: Vec<Scanned> = Vec::with_capacity(shares.len());
+        for share in &shares {
+            let scanned = scan::scan(share);
+            if let Some(trouble) = &scanned.trouble {
+                warn!(share = share.name, "{trouble}");
+                troubles.insert(share.root.clone(), trouble.clone());
+            }
+            scans.push(scanned);
+        }
+        self.state.set_troubles(troubles.clone());
+        let found = || scans.iter().flat_map(|scanned| &scanned.files);
+
+        let seen: HashSet<&SafePath> = found().map(|found| &found.path).collect();
+        let gone = self
+            .state
+            .catalogue
+            .paths_where_not(|f| seen.contains(&f.path));
+        for path in gone {
+            self.state.catalogue.remove(&path);
+            self.state.pending.note(path);
+        }
+        if first {
+            let told = self.cache.published_but_not(|path| {
+                path.parse::<SafePath>()
+                    .is_ok_and(|path| seen.contains(&path))
+            })?;
+            told.into_iter()
+                .for_each(|path| self.state.pending.note(path));
+        }
+
+        let new = self.sort_out(found())?;
+        self.state
+            .to_hash
+            .store(new.len() as u64, Ordering::Relaxed);
+        let unreadable = self.hash(&new)?;
+        self.state.to_hash.store(0, Ordering::Relaxed);
+        for root in unreadable {
+            troubles
+                .entry(root)
+                .or_insert_with(|| "some of its files cannot be read".to_owned());
+        }
+        self.state.set_troubles(troubles);
+        if self.state.stop.is_cancelled() {
+            return Ok(());
+        }
+        // A share that is away for now (a disk not mounted) comes back unhashed otherwise.
+        if scans.iter().all(|scanned| scanned.root_read) {
+            let identities: HashSet<Identity> = found().map(|found| found.identity).collect();
+            if self.cache.file_count()? > identities.len() as u64 {
+                let contents = self.state.catalogue.contents();
+                self.cache.keep_only(&identities, &contents)?;
+            }
+        }
+        if !new.is_empty() {
+            self.cache.sync()?;
+        }
+        self.state.scans.send_modify(|scans| *scans += 1);
+        self.state.pending.hurry();
+        Ok(())
+    }
+
+    /// Puts on the shelves what was hashed before; returns the rest.
+    fn sort_out<'a>(&self, found: impl Iterator<Item = &'a Found>) -> Result<Vec<Found>, Problem> {
+        let racy = std::mem::take(&mut *self.racy());
+        let mut new = Vec::new();
+        for found in found {
+            let served = self.state.catalogue.by_path(&found.path);
+            let is_racy = racy.contains(&found.path);
+            match &served {
+                Some(served)
+                    if served.identity == found.identity
+                        && served.root == found.root
+                        && !is_racy => {}
+                _ => match self.cache.content(&found.identity)? {
+                    Some(hash) if !is_racy => self.put(found, hash),
+                    _ => {
+                        // Its old contents are no more. The directory hears of it when the new
+                        // ones are known.
+                        if served.is_some_and(|served| served.identity != found.identity) {
+                            self.state.catalogue.remove(&found.path);
+                        }
+                        new.push(found.clone());
+                    }
+                },
+            }
+        }
+        Ok(new)
+    }
+
+    fn put(&self, found: &Found, hash: convite_core::ContentHash) {
+        self.state.catalogue.put(Served {
+            path: found.path.clone(),
+            root: found.root.clone(),
+            identity: found.identity,
+            hash,
+        });
+        self.state.pending.note(found.path.clone());
+    }
+
+    /// Hashes `new`; returns the roots of shares with files that cannot be read.
+    fn hash(&self, new: &[Found]) -> Result<HashSet<Arc<Path>>, Problem> {
+        if new.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let started = nanoseconds(SystemTime::now());
+        let is_racy =
+            |identity: &Identity| identity.modified_ns.abs_diff(started) < RACY.as_nanos() as u64;
+        let (results, hashed) = mpsc::sync_channel(2 * RUN_MAX);
+        std::thread::scope(|scope| {
+            let shelving = scope.spawn(|| self.shelve(new, hashed, &is_racy));
+            self.hashing.hash_all(new, &self.state.stop, |at, result| {
+                // If shelving failed, its error is what is returned.
+                let _ = results.send((at, result));
+            });
+            drop(results);
+            shelving
+                .join()
+                .unwrap_or_else(|_| Err(Problem::new(ErrorCode::Internal, "the scan failed")))
+        })
+    }
+
+    fn shelve(
+        &self,
+        new: &[Found],
+        hashed: mpsc::Receiver<(usize, Result<PieceHashes, Problem>)>,
+        is_racy: &dyn Fn(&Identity) -> bool,
+    ) -> Result<HashSet<Arc<Path>>, Problem> {
+        let mut unreadable = HashSet::new();
+        while let Ok(first) = hashed.recv() {
+            let begun = Instant::now();
+            let mut run = vec![first];
+            while run.len() < RUN_MAX
+                && let Ok(next) = hashed.recv_timeout(RUN_WAIT.saturating_sub(begun.elapsed()))
+            {
+                run.push(next);
+            }
+            self.state
+                .to_hash
+                .fetch_sub(run.len() as u64, Ordering::Relaxed);
+            let mut good = Vec::with_capacity(run.len());
+            let mut placed = Vec::with_capacity(run.len());
+            for (at, result) in run {
+                let found = &new[at];
+                match result {
+                    Ok(hashes) => {
+                        let racy = is_racy(&found.identity);
+                        if racy {
+                            self.racy().insert(found.path.clone());
+                        }
+                        placed.push((found, hashes.content()));
+                        good.push((found.identity, racy, hashes));
+                    }
+                    Err(problem) => {
+                        if problem.code == ErrorCode::ContentChanged {
+                            debug!("{problem}; at the next scan again");
+                        } else if !self.state.stop.is_cancelled() {
+                            warn!("{problem}");
+                            unreadable.insert(found.root.clone());
+                        }
+                        self.state.catalogue.remove(&found.path);
+                        self.state.pending.note(found.path.clone());
+                    }
+                }
+            }
+            self.state
+                .hashed
+                .fetch_add(good.len() as u64, Ordering::Relaxed);
+            // The piece hashes first: whoever sees a file served may ask for them.
+            self.cache.remember(&good)?;
+            for (found, hash) in placed {
+                self.put(found, hash);
+            }
+        }
+        Ok(unreadable)
+    }
+
+    fn racy(&self) -> std::sync::MutexGuard<'_, HashSet<SafePath>> {
+        self.racy.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn nanoseconds(time: SystemTime) -> i64 {
+    time.duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| {
+            i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+        })
+}
+
+/// Scans until the peer stops.
+pub async fn run_scans(indexing: Arc<Indexing>, every: Duration) {
+    let state = indexing.state.clone();
+    while !state.stop.is_cancelled() {
+        let scan = indexing.clone();
+        match tokio::task::spawn_blocking(move || scan.scan_once()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(problem)) => warn!("a scan failed: {problem}"),
+            Err(error) => warn!("a scan failed: {error}"),
+        }
+        tokio::select! {
+            () = state.stop.cancelled() => {}
+            () = tokio::time::sleep(every) => {}
+            () = state.rescan.notified() => {}
+        }
+    }
+}

@@ -1,0 +1,387 @@
+//! A running peer: which tasks there are, in which order they start, and how they end.
+//!
+//! Tasks: *serving* (stops accepting, then lets what is in flight finish for
+//! [`convite_net`]'s draining time), *scans*, *publishing*, *presence* (leaves the directory).
+//! All of them end when the shutdown token is cancelled, by the caller or by `convite leave`.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime};
+
+use convite_client::DirectoryClient;
+use convite_core::{ErrorCode, PeerAddress, PeerId, Problem, UnixMillis};
+use convite_net::tls::{SwappableCertificate, server_config};
+use serde::Serialize;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::cache::Cache;
+use crate::directory::Directory;
+use crate::home::{self, PeerHome};
+use crate::indexing::{Indexing, run_scans};
+use crate::presence::{IdentityKey, Presence};
+use crate::publish::Publishing;
+use crate::serve::auth::TicketGate;
+use crate::serve::control::{ControlService, ControlToken};
+use crate::serve::uploads::{UPLOADS_MAX, Uploads};
+use crate::serve::{Serving, router};
+use crate::shares::ShareList;
+use crate::state::PeerState;
+
+/// What a peer is doing, as `convite status` shows it.
+pub type Status = convite_wire::v1::StatusReply;
+
+/// The longest that the peer waits for its tasks to end, draining included.
+const STOP_MAX: Duration = Duration::from_secs(10);
+
+/// Where a peer listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ports {
+    /// On any free port.
+    Any,
+    /// On this one.
+    Exactly(u16),
+    /// On the first of these that is free.
+    FirstFree(RangeInclusive<u16>),
+}
+
+/// How a peer is to run.
+#[derive(Debug, Clone)]
+pub struct PeerConfig {
+    /// The home, below which the peer keeps its state in `peer/`.
+    pub home: PathBuf,
+    /// Its id.
+    pub id: PeerId,
+    /// The address to listen on; unspecified (`0.0.0.0`, `::`) for all.
+    pub bind: IpAddr,
+    /// The port to listen on.
+    pub ports: Ports,
+    /// Further addresses at which it can be dialled, advertised first.
+    pub addresses: Vec<PeerAddress>,
+    /// What to share, besides what the home's list of shares has.
+    pub shares: Vec<PathBuf>,
+    /// Between two scans.
+    pub rescan: Duration,
+}
+
+/// A peer that runs; it goes on if this is dropped.
+pub struct RunningPeer {
+    /// Its id.
+    pub id: PeerId,
+    /// Where it is reached: `https://HOST:PORT`.
+    pub url: String,
+    /// Where it listens.
+    pub address: SocketAddr,
+    state: Arc<PeerState>,
+    tasks: Vec<(&'static str, JoinHandle<()>)>,
+    home: PeerHome,
+}
+
+/// `HOME/peer/running.json`, by which the home's commands find the peer.
+#[derive(Serialize)]
+struct Running<'a> {
+    pid: u32,
+    url: &'a str,
+    port: u16,
+    id: &'a PeerId,
+}
+
+/// Starts a peer: when this returns, it listens, and it has tried to register.
+///
+/// # Errors
+/// `unavailable` if another peer runs on the home or no port is free, `not_found` for a share that
+/// does not exist, what the directory refuses for good (`peer_taken`, `unauthenticated`, …).
+pub async fn start(
+    config: PeerConfig,
+    directory: DirectoryClient,
+    shutdown: CancellationToken,
+) -> Result<RunningPeer, Problem> {
+    start_with(config, Arc::new(directory), shutdown).await
+}
+
+/// [`start`], with any directory.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_with(
+    config: PeerConfig,
+    directory: Arc<dyn Directory>,
+    shutdown: CancellationToken,
+) -> Result<RunningPeer, Problem> {
+    let with_tls = !directory.is_plaintext();
+    // The peer's own token: if it ends by itself, its caller's other work goes on.
+    let stop = shutdown.child_token();
+    let (home, cache, shares, key) = tokio::task::spawn_blocking({
+        let (folder, paths) = (config.home.clone(), config.shares.clone());
+        move || prepare(&folder, &paths, with_tls)
+    })
+    .await
+    .map_err(|_| Problem::new(ErrorCode::Internal, "the peer could not be prepared"))??;
+
+    let listener = listen(config.bind, &config.ports).await?;
+    let address = listener
+        .local_addr()
+        .map_err(|e| Problem::new(ErrorCode::Internal, format!("cannot listen: {e}")))?;
+    let addresses = advertised(&config.addresses, address);
+    let scheme = if with_tls { "https" } else { "http" };
+    let loopback = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), address.port());
+    let shown = addresses.first().cloned();
+    let url = format!("{scheme}://{}", shown.unwrap_or_else(|| loopback.into()));
+
+    let started = UnixMillis::from(SystemTime::now());
+    let state = Arc::new(PeerState::new(
+        config.id.clone(),
+        directory.user(),
+        shares,
+        Uploads::new(UPLOADS_MAX),
+        stop.clone(),
+        started,
+    ));
+    // It was not set before: the state is new.
+    let _ = state.url.set(url.clone());
+    let gate = Arc::new(TicketGate::default());
+    let certificate = key.map(|key| (key, Arc::new(SwappableCertificate::new())));
+    let tls = certificate
+        .as_ref()
+        .map(|(_, certificate)| server_config(certificate.clone()));
+    let presence = Presence {
+        directory: directory.clone(),
+        state: state.clone(),
+        cache: cache.clone(),
+        gate: gate.clone(),
+        certificate,
+        port: address.port(),
+        addresses,
+    };
+    let serving = Serving {
+        catalogue: state.catalogue.clone(),
+        cache: cache.clone(),
+        gate,
+        uploads: state.uploads.clone(),
+        rescan: state.rescan.clone(),
+    };
+    let token = ControlToken::random()?;
+    let control = ControlService::new(state.clone(), &token);
+    let routes = router(serving, Some(control)).await?;
+    let indexing = Arc::new(Indexing::new(state.clone(), cache.clone())?);
+
+    let listed = presence.register_first().await?;
+    note_running(&home, &token, &url, address.port(), &config.id)?;
+    let serve = convite_net::serve(listener, tls, routes, stop.clone());
+    let publishing = Publishing {
+        directory,
+        state: state.clone(),
+        cache,
+    };
+    let tasks = vec![
+        (
+            "serving",
+            tokio::spawn(async move {
+                if let Err(problem) = serve.await {
+                    warn!("serving ended: {problem}");
+                }
+            }),
+        ),
+        ("presence", tokio::spawn(presence.run_presence(listed))),
+        ("publishing", tokio::spawn(publishing.run_publishing())),
+        ("scans", tokio::spawn(run_scans(indexing, config.rescan))),
+    ];
+    Ok(RunningPeer {
+        id: config.id,
+        url,
+        address,
+        state,
+        tasks,
+        home,
+    })
+}
+
+type Prepared = (PeerHome, Arc<Cache>, ShareList, Option<IdentityKey>);
+
+fn prepare(
+    folder: &std::path::Path,
+    shares: &[PathBuf],
+    with_tls: bool,
+) -> Result<Prepared, Problem> {
+    let home = PeerHome::open(folder)?;
+    let mut list = ShareList::load(home.path("shares.json"))?;
+    for path in shares {
+        list.add(path)?;
+    }
+    let cache = Arc::new(Cache::open(&home.path("cache.redb"))?);
+    let key = with_tls
+        .then(|| IdentityKey::load(&home.path("identity.key")))
+        .transpose()?;
+    Ok((home, cache, list, key))
+}
+
+fn note_running(
+    home: &PeerHome,
+    token: &ControlToken,
+    url: &str,
+    port: u16,
+    id: &PeerId,
+) -> Result<(), Problem> {
+    let running = Running {
+        pid: std::process::id(),
+        url,
+        port,
+        id,
+    };
+    let text = serde_json::to_vec(&running)
+        .map_err(|e| Problem::new(ErrorCode::Internal, format!("running.json: {e}")))?;
+    // The token first: whoever finds the peer finds its token.
+    for (name, contents) in [
+        ("control.token", token.text().as_bytes()),
+        ("running.json", &text),
+    ] {
+        let path = home.path(name);
+        home::write_atomically(&path, contents).map_err(|e| home::disk(&path, &e))?;
+    }
+    Ok(())
+}
+
+async fn listen(bind: IpAddr, ports: &Ports) -> Result<TcpListener, Problem> {
+    let taken = |what: String| {
+        Problem::new(ErrorCode::Unavailable, what)
+            .hint("choose another with `--port`, or `--port 0` for any free one")
+    };
+    match ports {
+        Ports::Any => TcpListener::bind((bind, 0))
+            .await
+            .map_err(|e| taken(format!("cannot listen on {bind}: {e}"))),
+        Ports::Exactly(port) => TcpListener::bind((bind, *port))
+            .await
+            .map_err(|e| taken(format!("cannot listen on port {port}: {e}"))),
+        Ports::FirstFree(range) => {
+            for port in range.clone() {
+                if let Ok(listener) = TcpListener::bind((bind, port)).await {
+                    return Ok(listener);
+                }
+            }
+            Err(taken(format!(
+                "no port from {} to {} is free",
+                range.start(),
+                range.end()
+            )))
+        }
+    }
+}
+
+/// Where others may dial a listener: the extra addresses, then its own, or those of all
+/// interfaces if it listens on all.
+fn advertised(extra: &[PeerAddress], listener: SocketAddr) -> Vec<PeerAddress> {
+    let mut addresses = extra.to_vec();
+    if !listener.ip().is_unspecified() {
+        addresses.push(listener.into());
+    } else {
+        let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+        let usable = interfaces
+            .iter()
+            .map(|interface| interface.ip())
+            .filter(|ip| match ip {
+                IpAddr::V4(ip) => !ip.is_loopback() && !ip.is_link_local(),
+                // Without a scope, which no address here has, a link-local one leads nowhere.
+                IpAddr::V6(ip) => {
+                    listener.is_ipv6() && !ip.is_loopback() && !ip.is_unicast_link_local()
+                }
+            });
+        addresses.extend(usable.map(|ip| SocketAddr::new(ip, listener.port()).into()));
+    }
+    let mut seen = std::collections::HashSet::new();
+    addresses.retain(|address| seen.insert(address.clone()));
+    addresses
+}
+
+impl RunningPeer {
+    /// Waits until everything found at the start is hashed and published; returns the number of
+    /// files served.
+    ///
+    /// # Errors
+    /// `unavailable` if the directory cannot be reached, or what it refused: the peer runs on and
+    /// goes on trying. `unavailable` also if the peer is stopped before.
+    pub async fn first_scan_done(&mut self) -> Result<u64, Problem> {
+        let stopped = || Problem::new(ErrorCode::Unavailable, "the peer was stopped");
+        let mut scans = self.state.scans.subscribe();
+        tokio::select! {
+            scanned = scans.wait_for(|scans| *scans > 0) => {
+                scanned.map_err(|_| stopped())?;
+            }
+            () = self.state.stop.cancelled() => return Err(stopped()),
+        }
+        let mut progress = self.state.pending.progress();
+        let mut online = self.state.online.subscribe();
+        loop {
+            let (settled, trouble) = {
+                let progress = progress.borrow_and_update();
+                (progress.settled, progress.trouble.clone())
+            };
+            let now = online.borrow_and_update().clone();
+            if settled && now.listed {
+                return Ok(self.state.catalogue.totals().0);
+            }
+            if let Some(problem) = now.trouble.or(trouble) {
+                return Err(problem);
+            }
+            tokio::select! {
+                _ = progress.changed() => {}
+                _ = online.changed() => {}
+                () = self.state.stop.cancelled() => return Err(stopped()),
+            }
+        }
+    }
+
+    /// What the peer is doing.
+    pub fn status(&self) -> Status {
+        self.state.status()
+    }
+
+    /// How many files were read and hashed since the start.
+    pub fn hashed(&self) -> u64 {
+        self.state.hashed.load(Ordering::Relaxed)
+    }
+
+    /// What its tasks share, for further tasks of the same peer.
+    pub fn state(&self) -> &Arc<PeerState> {
+        &self.state
+    }
+
+    /// Waits for the peer to be stopped and to end, 10 s at most after it was stopped.
+    ///
+    /// # Errors
+    /// `internal` if one of its tasks failed.
+    pub async fn finished(self) -> Result<(), Problem> {
+        self.state.stop.cancelled().await;
+        // From now on nobody should find it.
+        let running = self.home.path("running.json");
+        let token = self.home.path("control.token");
+        let deadline = tokio::time::Instant::now() + STOP_MAX;
+        let mut result = Ok(());
+        for (name, mut task) in self.tasks {
+            match tokio::time::timeout_at(deadline, &mut task).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    warn!("{name} failed: {error}");
+                    result = Err(Problem::new(
+                        ErrorCode::Internal,
+                        format!("the peer's {name} failed"),
+                    ));
+                }
+                Err(_) => {
+                    warn!("{name} did not end in time");
+                    task.abort();
+                }
+            }
+        }
+        for path in [running, token] {
+            // What is gone already needs no removal.
+            let _ = std::fs::remove_file(path);
+        }
+        result
+    }
+}

@@ -1,0 +1,201 @@
+//! Finding what a share holds just now: names and identities, no contents.
+//!
+//! Left out, so that sharing a folder gives away what its owner sees in it and no more: hidden
+//! files and folders, whatever is not a regular file, and everything behind a symbolic link.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use convite_core::{PieceGeometry, SafePath, display};
+use tracing::warn;
+use walkdir::WalkDir;
+
+use crate::beneath::Identity;
+use crate::shares::Share;
+
+/// How the names of partial downloads begin; hidden, like everything with a leading dot.
+pub const PARTIAL_PREFIX: &str = ".convite-";
+
+/// A file of a share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// As it is published.
+    pub path: SafePath,
+    /// The root of its share.
+    pub root: Arc<Path>,
+    /// What it was when it was seen.
+    pub identity: Identity,
+}
+
+/// The part of a published path below the root of its share; empty if the root is the file.
+pub fn inner(path: &SafePath) -> &str {
+    path.as_str().split_once('/').map_or("", |(_, inner)| inner)
+}
+
+/// What a share holds.
+#[derive(Debug, Default)]
+pub struct Scanned {
+    /// In the order of their names.
+    pub files: Vec<Found>,
+    /// What could not be read, if something could not.
+    pub trouble: Option<String>,
+    /// Whether the root itself could be read.
+    pub root_read: bool,
+}
+
+/// Walks a share. What cannot be read is not in the result, and is its trouble.
+pub fn scan(share: &Share) -> Scanned {
+    let mut scanned = Scanned::default();
+    let root = match share.root.symlink_metadata() {
+        Ok(metadata) => metadata,
+        Err(error) => {
+            scanned.trouble = Some(format!("cannot be read: {error}"));
+            return scanned;
+        }
+    };
+    if root.is_file() {
+        scanned.root_read = true;
+        add(&mut scanned, share, Path::new(""), &root);
+        return scanned;
+    }
+    if !root.is_dir() {
+        scanned.trouble = Some("is neither a folder nor a file any more".to_owned());
+        return scanned;
+    }
+    let walk = WalkDir::new(&*share.root)
+        .follow_links(false)
+        .follow_root_links(false)
+        .sort_by_file_name()
+        .into_iter()
+        .filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry.file_name()));
+    scanned.root_read = true;
+    for entry in walk {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => {
+                // A file that vanished while we walked is no trouble.
+                let gone = error
+                    .io_error()
+                    .is_some_and(|e| e.kind() == std::io::ErrorKind::NotFound);
+                if error.depth() == 0 {
+                    scanned.root_read = false;
+                }
+                if error.depth() == 0 || !gone {
+                    let text = error.to_string();
+                    scanned.trouble.get_or_insert_with(|| {
+                        format!("not all of it can be read: {}", display::escape(&text))
+                    });
+                }
+                continue;
+            }
+        };
+        if !entry.file_type().is_file() {
+            continue;
+        }
+        let (Ok(metadata), Ok(inner)) = (entry.metadata(), entry.path().strip_prefix(&share.root))
+        else {
+            continue;
+        };
+        add(&mut scanned, share, inner, &metadata);
+    }
+    scanned
+}
+
+fn add(scanned: &mut Scanned, share: &Share, inner: &Path, metadata: &std::fs::Metadata) {
+    let identity = Identity::of(metadata);
+    if PieceGeometry::new(identity.size).is_none() {
+        warn!(share = share.name, "skipped a file that is too large");
+        return;
+    }
+    match share.published(inner) {
+        Ok(path) => scanned.files.push(Found {
+            path,
+            root: share.root.clone(),
+            identity,
+        }),
+        Err(problem) => warn!(share = share.name, "skipped: {problem}"),
+    }
+}
+
+fn is_hidden(name: &std::ffi::OsStr) -> bool {
+    debug_assert!(PARTIAL_PREFIX.starts_with('.'));
+    name.as_encoded_bytes().first() == Some(&b'.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::ffi::OsStrExt;
+
+    fn share(root: &Path) -> Share {
+        Share {
+            name: "s".to_owned(),
+            root: root.into(),
+        }
+    }
+
+    fn paths(scanned: &Scanned) -> Vec<&str> {
+        scanned.files.iter().map(|f| f.path.as_str()).collect()
+    }
+
+    #[test]
+    fn only_visible_regular_files_are_found_in_order() {
+        let place = tempfile::tempdir().unwrap();
+        let root = place.path().join("root");
+        fs::create_dir_all(root.join("b/c")).unwrap();
+        fs::create_dir_all(root.join(".git")).unwrap();
+        for name in [
+            "z",
+            "b/c/2",
+            "b/1",
+            ".hidden",
+            ".git/x",
+            ".convite-part",
+            "ñ",
+        ] {
+            fs::write(root.join(name), name).unwrap();
+        }
+        fs::write(root.join(std::ffi::OsStr::from_bytes(b"bad\xff")), "x").unwrap();
+        fs::write(place.path().join("outside"), "x").unwrap();
+        std::os::unix::fs::symlink("../outside", root.join("link")).unwrap();
+        std::os::unix::fs::symlink("..", root.join("up")).unwrap();
+        let pipe = root.join("pipe");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &pipe,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RWXU,
+            0,
+        )
+        .unwrap();
+
+        let scanned = scan(&share(&root));
+        assert_eq!(paths(&scanned), ["s/b/1", "s/b/c/2", "s/z", "s/ñ"]);
+        assert_eq!(scanned.trouble, None);
+        assert_eq!(inner(&scanned.files[1].path), "b/c/2");
+    }
+
+    #[test]
+    fn a_file_is_a_share_of_its_own_name() {
+        let place = tempfile::tempdir().unwrap();
+        let root = place.path().join("f");
+        fs::write(&root, "x").unwrap();
+        let scanned = scan(&share(&root));
+        assert_eq!(paths(&scanned), ["s"]);
+        assert_eq!(inner(&scanned.files[0].path), "");
+    }
+
+    #[test]
+    fn a_root_that_is_gone_or_became_a_link_is_trouble() {
+        let place = tempfile::tempdir().unwrap();
+        let root = place.path().join("root");
+        let gone = scan(&share(&root));
+        assert!(gone.files.is_empty() && gone.trouble.is_some() && !gone.root_read);
+        fs::create_dir(place.path().join("other")).unwrap();
+        fs::write(place.path().join("other/f"), "x").unwrap();
+        std::os::unix::fs::symlink("other", &root).unwrap();
+        let link = scan(&share(&root));
+        assert!(link.files.is_empty() && link.trouble.is_some());
+    }
+}

@@ -1,0 +1,221 @@
+//! `GET`/`HEAD /files/…`: contents by hash or by path, for browsers, curl and scripts.
+//!
+//! `Repr-Digest` is not sent: BLAKE3 is not in the IANA registry of hash algorithms for HTTP
+//! digest fields (RFC 9530, section 7.2), and another algorithm would mean another reading of the
+//! file. The `ETag` is the content hash.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use convite_core::{ContentHash, ErrorCode, Problem, SafePath};
+use convite_wire::status::ProblemDocument;
+use data_encoding::HEXLOWER;
+use http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE,
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, IF_RANGE, RANGE, RETRY_AFTER,
+    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use serde::Serialize;
+
+use super::body::{Dress, FileBody};
+use super::range::{Asked, asked};
+use super::{Serving, files};
+
+/// Answers `/files/HASH`, `/files/HASH/pieces` and `/files/PATH`.
+pub async fn get_file(
+    State(serving): State<Serving>,
+    Path(what): Path<String>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    let answer = answer(&serving, &what, &method, uri.query(), &headers).await;
+    answer.unwrap_or_else(|problem| problem_response(&problem, None))
+}
+
+async fn answer(
+    serving: &Serving,
+    what: &str,
+    method: &Method,
+    query: Option<&str>,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let ticket = serving.gate.ticket(headers, query)?;
+    if let Some(hash) = what.strip_suffix("/pieces").and_then(|h| h.parse().ok()) {
+        ticket.opens(&hash)?;
+        return pieces(serving, hash).await;
+    }
+    let hash = match what.parse::<ContentHash>() {
+        Ok(hash) => hash,
+        Err(_) => {
+            let path: SafePath = what.parse()?;
+            let served = serving.catalogue.by_path(&path);
+            // To a bearer of another file's ticket, a path that is there and one that is not
+            // look alike.
+            served.map_or_else(|| ContentHash::from_bytes([0; 32]), |served| served.hash)
+        }
+    };
+    ticket.opens(&hash)?;
+    let file = files::open(serving, hash).await?;
+    let size = file.served().identity.size;
+    let name = file.served().path.file_name().to_owned();
+    let etag = format!("\"{hash}\"");
+
+    let mut response = Response::builder()
+        .header(ETAG, &etag)
+        .header(ACCEPT_RANGES, "bytes")
+        .header(CACHE_CONTROL, "private, no-cache")
+        .header(X_CONTENT_TYPE_OPTIONS, "nosniff");
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    if text(IF_NONE_MATCH).is_some_and(|tags| matches_any(tags, &etag)) {
+        return finish(response.status(StatusCode::NOT_MODIFIED), Body::empty());
+    }
+    // Ranges are defined for GET alone; a condition that does not hold asks for the whole. Only
+    // our ETag can match: a date is no strong validator.
+    let wants_range = method == Method::GET && text(IF_RANGE).is_none_or(|tag| tag == etag);
+    let range = match asked(text(RANGE).filter(|_| wants_range), size) {
+        Ok(Asked::Whole) => 0..size,
+        Ok(Asked::Part(part)) => {
+            let value = format!("bytes {}-{}/{size}", part.start, part.end - 1);
+            response = response
+                .status(StatusCode::PARTIAL_CONTENT)
+                .header(CONTENT_RANGE, value);
+            part
+        }
+        Err(problem) => return Ok(problem_response(&problem, Some(size))),
+    };
+    let len = range.end - range.start;
+    response = response
+        .header(CONTENT_LENGTH, len)
+        .header(CONTENT_TYPE, content_type(&name))
+        .header(CONTENT_DISPOSITION, disposition(&name))
+        // A page that someone shares is no page of ours: it runs nothing in our name.
+        .header(CONTENT_SECURITY_POLICY, "sandbox; default-src 'none'");
+    if method == Method::HEAD {
+        return finish(response, Body::empty());
+    }
+    let upload = serving.uploads.begin(&name, hash, ticket.user)?;
+    let chunks = files::read_ahead(file, vec![range], serving);
+    let body = FileBody::new(chunks, len, Dress::Http, upload);
+    finish(response, Body::new(body))
+}
+
+#[derive(Serialize)]
+struct Pieces {
+    piece_size: u64,
+    file_size: u64,
+    hashes: Vec<String>,
+}
+
+async fn pieces(serving: &Serving, hash: ContentHash) -> Result<Response, Problem> {
+    let pieces = files::pieces(serving, hash).await?;
+    let encode = |hash: &[u8; 32]| HEXLOWER.encode(hash);
+    Ok(Json(Pieces {
+        piece_size: pieces.geometry().piece_size(),
+        file_size: pieces.geometry().file_size(),
+        hashes: pieces.as_slice().iter().map(encode).collect(),
+    })
+    .into_response())
+}
+
+fn finish(response: http::response::Builder, body: Body) -> Result<Response, Problem> {
+    response
+        .body(body)
+        .map_err(|e| Problem::new(ErrorCode::Internal, format!("cannot answer: {e}")))
+}
+
+/// A problem document; with the file's size for a range that it cannot satisfy.
+fn problem_response(problem: &Problem, size: Option<u64>) -> Response {
+    let status = StatusCode::from_u16(problem.code.http_status())
+        .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = (status, Json(ProblemDocument::from(problem))).into_response();
+    let headers = response.headers_mut();
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("2"));
+    }
+    if let Some(value) = size.and_then(|size| format!("bytes */{size}").parse().ok()) {
+        headers.insert(CONTENT_RANGE, value);
+    }
+    response
+}
+
+/// Whether `etag` is in an `If-None-Match` field, compared weakly (RFC 9110, section 13.1.2).
+fn matches_any(tags: &str, etag: &str) -> bool {
+    tags.split(',')
+        .map(str::trim)
+        .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+}
+
+/// The kinds that browsers and players treat specially; all else is just bytes.
+fn content_type(name: &str) -> &'static str {
+    let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
+    match extension.to_ascii_lowercase().as_str() {
+        "txt" | "log" | "md" | "csv" | "tsv" => "text/plain; charset=utf-8",
+        "html" | "htm" => "text/html; charset=utf-8",
+        "json" => "application/json",
+        "xml" => "application/xml",
+        "pdf" => "application/pdf",
+        "zip" => "application/zip",
+        "gz" | "tgz" => "application/gzip",
+        "tar" => "application/x-tar",
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "gif" => "image/gif",
+        "webp" => "image/webp",
+        "svg" => "image/svg+xml",
+        "mp3" => "audio/mpeg",
+        "flac" => "audio/flac",
+        "ogg" | "opus" => "audio/ogg",
+        "wav" => "audio/wav",
+        "mp4" | "m4v" => "video/mp4",
+        "mkv" => "video/x-matroska",
+        "webm" => "video/webm",
+        _ => "application/octet-stream",
+    }
+}
+
+/// `Content-Disposition` with the file's name for old readers and new (RFC 6266, section 4.3;
+/// RFC 8187 for what is not ASCII).
+fn disposition(name: &str) -> String {
+    use std::fmt::Write;
+    let plain: String = name
+        .chars()
+        .map(|c| match c {
+            '"' | '\\' | '%' => '_',
+            c if c == ' ' || c.is_ascii_graphic() => c,
+            _ => '_',
+        })
+        .collect();
+    let mut encoded = String::new();
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_safe_in_a_header() {
+        assert_eq!(
+            disposition("a \"b\"\r\nñ.txt"),
+            "attachment; filename=\"a _b____.txt\"; filename*=UTF-8''a%20%22b%22%0D%0A%C3%B1.txt"
+        );
+    }
+}

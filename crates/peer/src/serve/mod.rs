@@ -1,0 +1,76 @@
+//! What other peers, browsers and scripts get from this one, on one port: contents over HTTP and
+//! gRPC to bearers of tickets, and control to the commands of its own home.
+//!
+//! Built from a catalogue, a cache and the directory's ticket key alone, so that it can be tested
+//! without a directory.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{get, post};
+use convite_core::{ErrorCode, Problem};
+use convite_wire::DESCRIPTORS;
+use convite_wire::v1::control_server::ControlServer;
+use tokio::sync::Notify;
+
+use crate::cache::Cache;
+use crate::catalogue::Catalogue;
+
+pub mod auth;
+mod body;
+pub mod control;
+mod files;
+mod grpc;
+mod http;
+mod range;
+pub mod uploads;
+
+/// What serving needs.
+#[derive(Clone)]
+pub struct Serving {
+    /// What there is to serve.
+    pub catalogue: Arc<Catalogue>,
+    /// Where the piece hashes are.
+    pub cache: Arc<Cache>,
+    /// Who may have it.
+    pub gate: Arc<auth::TicketGate>,
+    /// What is being served.
+    pub uploads: Arc<uploads::Uploads>,
+    /// Told when a file turns out to have changed: time for a scan.
+    pub rescan: Arc<Notify>,
+}
+
+/// The routes of a peer's one port; those of [`control`] only if it is given.
+///
+/// # Errors
+/// `internal` if the service descriptions are damaged.
+pub async fn router(
+    serving: Serving,
+    control: Option<control::ControlService>,
+) -> Result<Router, Problem> {
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let broken = |e: tonic_reflection::server::Error| {
+        Problem::new(ErrorCode::Internal, format!("reflection: {e}"))
+    };
+    let (reporter, health) = tonic_health::server::health_reporter();
+    reporter
+        .set_service_status("convite.v1.Peer", tonic_health::ServingStatus::Serving)
+        .await;
+    let mut services = tonic::service::Routes::new(health)
+        .add_service(reflection().build_v1().map_err(broken)?)
+        .add_service(reflection().build_v1alpha().map_err(broken)?);
+    if let Some(control) = control {
+        services = services.add_service(ControlServer::new(control));
+    }
+    let own = Router::new()
+        .route("/files/{*what}", get(http::get_file))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/convite.v1.Peer/DownloadFile", post(grpc::download_file))
+        .route("/convite.v1.Peer/GetPieces", post(grpc::get_pieces))
+        .with_state(serving);
+    Ok(services.prepare().into_axum_router().merge(own))
+}
