@@ -17,6 +17,8 @@ mod system;
 mod transfer;
 mod usage;
 
+use std::path::PathBuf;
+
 use crate::Failure;
 
 /// What a benchmark can be told.
@@ -33,6 +35,8 @@ pub struct Options {
     pub queries: usize,
     /// One JSON object instead of a table.
     pub json: bool,
+    /// The program to measure; none for the release build of this source.
+    pub binary: Option<PathBuf>,
 }
 
 /// Runs the benchmark that `words` name.
@@ -58,6 +62,7 @@ fn parse(words: &[&str]) -> Result<Options, Failure> {
         files: 100_000,
         queries: 2_000,
         json: false,
+        binary: None,
     };
     let mut words = words.iter();
     while let Some(word) = words.next() {
@@ -70,6 +75,7 @@ fn parse(words: &[&str]) -> Result<Options, Failure> {
             .ok_or_else(|| format!("{word} wants a value"))?;
         let bad = || format!("{word}: '{value}' cannot be understood");
         match *word {
+            "--binary" => options.binary = Some(PathBuf::from(value)),
             "--size" => options.size = size(value).ok_or_else(bad)?,
             "--rounds" => options.rounds = count(value).ok_or_else(bad)?,
             "--files" => options.files = count(value).ok_or_else(bad)?,

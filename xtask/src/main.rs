@@ -25,6 +25,7 @@ usage: cargo xtask COMMAND
                                      the first and the second start of a peer's shared folder
   bench directory [--files 100000] [--queries 2000] [--json]
                                      publishing, searching and locating in one directory
+  bench … --binary PATH              the same of another build of convite
 ";
 
 /// Why a chore failed, as one or more lines for whoever ran it.

@@ -79,7 +79,7 @@ const KINDS: [&str; 10] = [
 /// If anything on the way fails.
 pub fn run(options: &Options, _: &[&str]) -> Result<(), Failure> {
     let scratch = Scratch::new("directory")?;
-    let system = System::build(scratch.path())?;
+    let system = System::new(scratch.path(), options.binary.as_deref())?;
     let (directory, invite) = system.directory()?;
     let mut homes = Vec::new();
     for number in 0..PEERS {

@@ -31,7 +31,7 @@ struct Case {
 /// If anything on the way fails.
 pub fn run(options: &Options) -> Result<(), Failure> {
     let scratch = Scratch::new("hash")?;
-    let system = System::build(scratch.path())?;
+    let system = System::new(scratch.path(), options.binary.as_deref())?;
     let (_directory, invite) = system.directory()?;
     eprintln!("making the files");
     let cases = [

@@ -18,7 +18,7 @@ const STOPPED_WITHIN: Duration = Duration::from_secs(10);
 /// Of accounts that live as long as the benchmark.
 pub const PASSWORD: &str = "correct horse battery staple";
 
-/// The release binary, and the folder in which each process has its home and its log.
+/// The program, and the folder in which each process has its home and its log.
 pub struct System {
     binary: PathBuf,
     folder: PathBuf,
@@ -34,15 +34,22 @@ pub struct Running {
 }
 
 impl System {
-    /// Builds the release binary.
+    /// Of `binary`, or else of the release binary, which is built.
     ///
     /// # Errors
     /// If it does not build.
-    pub fn build(folder: &Path) -> Result<Self, Failure> {
-        eprintln!("building the release binary");
-        workspace::run(cargo().args(["build", "--quiet", "--release", "--package", "convite"]))?;
+    pub fn new(folder: &Path, binary: Option<&Path>) -> Result<Self, Failure> {
+        let binary = match binary {
+            Some(binary) => binary.to_path_buf(),
+            None => {
+                eprintln!("building the release binary");
+                let build = ["build", "--quiet", "--release", "--package", "convite"];
+                workspace::run(cargo().args(build))?;
+                workspace::target().join("release/convite")
+            }
+        };
         Ok(Self {
-            binary: workspace::target().join("release/convite"),
+            binary,
             folder: folder.to_path_buf(),
         })
     }

@@ -31,7 +31,7 @@ struct Round {
 /// If anything on the way fails.
 pub fn run(options: &Options) -> Result<(), Failure> {
     let scratch = Scratch::new("transfer")?;
-    let system = System::build(scratch.path())?;
+    let system = System::new(scratch.path(), options.binary.as_deref())?;
     let share = scratch.folder("share")?;
     let file = share.join("payload.bin");
     eprintln!("making {} bytes", options.size);
