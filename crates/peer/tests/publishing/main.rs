@@ -1,0 +1,342 @@
+//! A whole peer against a directory that is held in memory and fails on demand.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use convite_client::{Lease, Published, Registered};
+use convite_core::model::FileEntry;
+use convite_core::{ContentHash, ErrorCode, PeerAddress, PeerId, Problem, SafePath, UnixMillis};
+use convite_core::{UserName, model};
+use convite_peer::directory::Directory;
+use convite_peer::run::start_with;
+use convite_peer::{PeerConfig, Ports, RunningPeer};
+use convite_wire::ticket::TicketSigner;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+#[derive(Default)]
+struct Held {
+    files: BTreeMap<String, FileEntry>,
+    generation: u64,
+    away: bool,
+    refusal: Option<ErrorCode>,
+    listed: bool,
+    registered: u32,
+    changes: u32,
+    wholes: u32,
+}
+
+#[derive(Default)]
+struct Memory {
+    held: Mutex<Held>,
+    happened: tokio::sync::Notify,
+}
+
+impl Memory {
+    fn held(&self) -> Result<std::sync::MutexGuard<'_, Held>, Problem> {
+        let held = self.held.lock().unwrap();
+        if held.away {
+            return Err(Problem::new(
+                ErrorCode::Unavailable,
+                "the directory is away",
+            ));
+        }
+        Ok(held)
+    }
+
+    fn set<T>(&self, change: impl FnOnce(&mut Held) -> T) -> T {
+        change(&mut self.held.lock().unwrap())
+    }
+
+    fn paths(&self) -> Vec<String> {
+        self.set(|held| held.files.keys().cloned().collect())
+    }
+
+    /// Waits until `condition` holds, looked at whenever the directory was called.
+    async fn until(&self, condition: impl Fn(&Held) -> bool) {
+        let waiting = async {
+            while !self.set(|held| condition(held)) {
+                self.happened.notified().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), waiting)
+            .await
+            .expect("what was waited for did not come");
+    }
+}
+
+#[async_trait]
+impl Directory for Memory {
+    async fn register_peer(
+        &self,
+        _id: &PeerId,
+        _port: u16,
+        addresses: &[PeerAddress],
+        _signing_request: Option<&[u8]>,
+    ) -> Result<Registered, Problem> {
+        let mut held = self.held()?;
+        if let Some(code) = held.refusal {
+            return Err(Problem::new(code, "refused"));
+        }
+        held.listed = true;
+        held.registered += 1;
+        self.happened.notify_one();
+        Ok(Registered {
+            lease: Duration::from_millis(600),
+            generation: held.generation,
+            certificate: None,
+            authority: None,
+            certificate_expires: UnixMillis(0),
+            ticket_key: TicketSigner::generate().unwrap().public_key().to_vec(),
+            addresses: addresses.to_vec(),
+        })
+    }
+
+    async fn heartbeat(&self, _id: &PeerId) -> Result<Lease, Problem> {
+        let held = self.held()?;
+        if !held.listed {
+            return Err(Problem::not_found("no such peer"));
+        }
+        Ok(Lease {
+            lease: Duration::from_millis(600),
+            generation: held.generation,
+        })
+    }
+
+    async fn leave(&self, _id: &PeerId) -> Result<(), Problem> {
+        self.held()?.listed = false;
+        Ok(())
+    }
+
+    async fn publish_change(
+        &self,
+        _peer: &PeerId,
+        base: u64,
+        generation: u64,
+        upsert: Vec<FileEntry>,
+        remove: Vec<SafePath>,
+    ) -> Result<Published, Problem> {
+        let mut held = self.held()?;
+        if base != held.generation {
+            return Err(Problem::new(ErrorCode::GenerationMismatch, "another"));
+        }
+        for path in &remove {
+            held.files.remove(path.as_str());
+        }
+        let published = Published {
+            generation,
+            upserted: upsert.len() as u64,
+            removed: remove.len() as u64,
+        };
+        for file in upsert {
+            held.files.insert(file.path.to_string(), file);
+        }
+        held.generation = generation;
+        held.changes += 1;
+        self.happened.notify_one();
+        Ok(published)
+    }
+
+    async fn publish_all(
+        &self,
+        _peer: &PeerId,
+        generation: u64,
+        mut batches: mpsc::Receiver<Vec<FileEntry>>,
+    ) -> Result<Published, Problem> {
+        drop(self.held()?);
+        let mut files: BTreeMap<String, model::FileEntry> = BTreeMap::new();
+        while let Some(batch) = batches.recv().await {
+            files.extend(batch.into_iter().map(|file| (file.path.to_string(), file)));
+        }
+        let mut held = self.held()?;
+        held.files = files;
+        held.generation = generation;
+        held.wholes += 1;
+        self.happened.notify_one();
+        Ok(Published {
+            generation,
+            upserted: 0,
+            removed: 0,
+        })
+    }
+
+    fn is_plaintext(&self) -> bool {
+        true
+    }
+
+    fn user(&self) -> Option<UserName> {
+        Some("ana".parse().unwrap())
+    }
+}
+
+struct Group {
+    place: tempfile::TempDir,
+    directory: Arc<Memory>,
+}
+
+impl Group {
+    fn new() -> Self {
+        let place = tempfile::tempdir().unwrap();
+        fs::create_dir(place.path().join("share")).unwrap();
+        Self {
+            place,
+            directory: Arc::default(),
+        }
+    }
+
+    /// Writes a file that was modified long ago.
+    fn write(&self, name: &str, contents: &str) {
+        let path = self.place.path().join("share").join(name);
+        fs::write(&path, contents).unwrap();
+        let file = fs::File::options().write(true).open(&path).unwrap();
+        let old = SystemTime::now() - Duration::from_secs(3600);
+        file.set_modified(old).unwrap();
+    }
+
+    async fn start(&self) -> Result<(RunningPeer, CancellationToken), Problem> {
+        let stop = CancellationToken::new();
+        let config = PeerConfig {
+            home: self.place.path().join("home"),
+            id: "peer_1".parse().unwrap(),
+            bind: "127.0.0.1".parse().unwrap(),
+            ports: Ports::Any,
+            addresses: vec!["peer.example:7000".parse().unwrap()],
+            shares: vec![self.place.path().join("share")],
+            rescan: Duration::from_millis(50),
+        };
+        let peer = start_with(config, self.directory.clone(), stop.clone()).await?;
+        Ok((peer, stop))
+    }
+}
+
+async fn end(peer: RunningPeer, stop: &CancellationToken) {
+    stop.cancel();
+    peer.finished().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_restart_hashes_and_sends_nothing_unchanged() {
+    let group = Group::new();
+    group.write("a", "one");
+    group.write("b", "two");
+    let (mut peer, stop) = group.start().await.unwrap();
+    assert_eq!(peer.first_scan_done().await.unwrap(), 2);
+    assert_eq!(peer.url, "http://peer.example:7000");
+    assert_eq!(peer.hashed(), 2);
+    assert_eq!(group.directory.paths(), ["share/a", "share/b"]);
+    let running = group.place.path().join("home/peer/running.json");
+    assert!(running.exists());
+    end(peer, &stop).await;
+    assert!(!running.exists());
+    assert!(!group.directory.set(|held| held.listed));
+    let (changes, wholes) = group.directory.set(|held| (held.changes, held.wholes));
+
+    let (mut peer, stop) = group.start().await.unwrap();
+    assert_eq!(peer.first_scan_done().await.unwrap(), 2);
+    assert_eq!(peer.hashed(), 0);
+    assert_eq!(
+        group.directory.set(|held| (held.changes, held.wholes)),
+        (changes, wholes)
+    );
+    end(peer, &stop).await;
+
+    // What changed while it was off, and only that.
+    group.write("b", "two, changed");
+    group.write("c", "three");
+    fs::remove_file(group.place.path().join("share/a")).unwrap();
+    let (mut peer, stop) = group.start().await.unwrap();
+    peer.first_scan_done().await.unwrap();
+    assert_eq!(peer.hashed(), 2);
+    assert_eq!(group.directory.paths(), ["share/b", "share/c"]);
+    let hash = group.directory.set(|held| held.files["share/b"].hash);
+    assert_eq!(hash, ContentHash::of(b"two, changed"));
+    assert_eq!(group.directory.set(|held| held.wholes), wholes);
+    end(peer, &stop).await;
+}
+
+#[tokio::test]
+async fn changes_are_found_and_a_share_that_goes_away_is_unlisted() {
+    let group = Group::new();
+    group.write("a", "one");
+    let (mut peer, stop) = group.start().await.unwrap();
+    peer.first_scan_done().await.unwrap();
+    group.write("b", "two");
+    group.directory.until(|held| held.files.len() == 2).await;
+    let share = group.place.path().join("share");
+    fs::rename(&share, group.place.path().join("away")).unwrap();
+    group.directory.until(|held| held.files.is_empty()).await;
+    assert!(!peer.status().shares[0].trouble.is_empty());
+    fs::rename(group.place.path().join("away"), &share).unwrap();
+    group.directory.until(|held| held.files.len() == 2).await;
+    assert_eq!(peer.hashed(), 2);
+    end(peer, &stop).await;
+}
+
+#[tokio::test]
+async fn a_directory_that_forgot_is_told_everything() {
+    let group = Group::new();
+    group.write("a", "one");
+    let (mut peer, stop) = group.start().await.unwrap();
+    peer.first_scan_done().await.unwrap();
+    // Restored from an empty backup, noticed by the heartbeat.
+    group.directory.set(|held| {
+        held.files.clear();
+        held.generation = 0;
+    });
+    group
+        .directory
+        .until(|held| held.wholes > 0 && held.files.len() == 1)
+        .await;
+    // Forgotten as a peer too.
+    let before = group.directory.set(|held| {
+        held.listed = false;
+        held.registered
+    });
+    group.directory.until(|held| held.registered > before).await;
+    // Holding something else than it was told last: noticed by the next change.
+    group.directory.set(|held| held.generation += 1);
+    group.write("b", "two");
+    group.directory.until(|held| held.files.len() == 2).await;
+    end(peer, &stop).await;
+}
+
+#[tokio::test]
+async fn an_unreachable_directory_is_told_when_it_is_back() {
+    let group = Group::new();
+    group.write("a", "one");
+    group.directory.set(|held| held.away = true);
+    let (mut peer, stop) = group.start().await.unwrap();
+    let problem = peer.first_scan_done().await.unwrap_err();
+    assert_eq!(problem.code, ErrorCode::Unavailable);
+    assert!(!peer.status().online);
+    group.directory.set(|held| held.away = false);
+    group.directory.until(|held| held.files.len() == 1).await;
+    assert_eq!(peer.first_scan_done().await.unwrap(), 1);
+    assert!(peer.status().online);
+    // It ends in time though the directory is away again.
+    group.directory.set(|held| held.away = true);
+    end(peer, &stop).await;
+}
+
+#[tokio::test]
+async fn what_cannot_go_well_fails_at_the_start() {
+    let group = Group::new();
+    group
+        .directory
+        .set(|held| held.refusal = Some(ErrorCode::PeerTaken));
+    let refused = group.start().await.map(drop).unwrap_err();
+    assert_eq!(refused.code, ErrorCode::PeerTaken);
+    group.directory.set(|held| held.refusal = None);
+    let (peer, stop) = group.start().await.unwrap();
+    let second = group.start().await.map(drop).unwrap_err();
+    assert_eq!(second.code, ErrorCode::Unavailable);
+    assert!(second.hint.is_some());
+    end(peer, &stop).await;
+    assert!(!Path::new(&group.place.path().join("home/peer/control.token")).exists());
+}

@@ -1,0 +1,265 @@
+//! Contents and control over gRPC, read by the stock generated clients.
+
+use bytes::Bytes;
+use convite_core::{ContentHash, ErrorCode, PieceGeometry, PieceHashes};
+use convite_net::dial::Http2;
+use convite_wire::status::from_status;
+use convite_wire::v1::control_client::ControlClient;
+use convite_wire::v1::peer_client::PeerClient;
+use convite_wire::v1::{
+    ByteRange, DownloadFileRequest, GetPiecesRequest, LeaveRequest, ShareRequest, StatusRequest,
+    UnshareRequest,
+};
+use tonic::{Request, Status, Streaming};
+
+use super::{Peer, contents};
+
+type Client = PeerClient<Http2<tonic::body::Body>>;
+
+async fn client(peer: &Peer) -> Client {
+    PeerClient::with_origin(peer.connect().await, "http://peer".parse().unwrap())
+        .max_decoding_message_size(8 << 20)
+}
+
+fn with<T>(message: T, token: &str) -> Request<T> {
+    let mut request = Request::new(message);
+    let bearer = format!("Bearer {token}").parse().unwrap();
+    request.metadata_mut().insert("authorization", bearer);
+    request
+}
+
+fn asking(hash: ContentHash, ranges: &[(u64, u64)]) -> DownloadFileRequest {
+    DownloadFileRequest {
+        hash: Bytes::copy_from_slice(hash.as_bytes()),
+        ranges: ranges
+            .iter()
+            .map(|&(offset, length)| ByteRange { offset, length })
+            .collect(),
+    }
+}
+
+async fn collect(
+    mut stream: Streaming<convite_wire::v1::FileChunk>,
+) -> Result<Vec<(u64, Bytes)>, Status> {
+    let mut chunks = Vec::new();
+    while let Some(chunk) = stream.message().await? {
+        chunks.push((chunk.offset, chunk.data));
+    }
+    Ok(chunks)
+}
+
+#[tokio::test]
+async fn a_stock_client_reads_whole_files_and_ranges() {
+    let peer = Peer::start(8).await;
+    let bytes = contents(3_000_001);
+    let hash = peer.write("f", &bytes);
+    let empty = peer.write("empty", b"");
+    peer.scan().await;
+    let mut client = client(&peer).await;
+    let size = bytes.len() as u64;
+    for ranges in [
+        vec![],
+        vec![(0, 0)],
+        vec![(5, 1)],
+        vec![(size - 1, 1), (0, 300_000), (size, 0), (100, 0)],
+    ] {
+        let want: Vec<u8> = if ranges.is_empty() {
+            bytes.clone()
+        } else {
+            let end = |(at, len): (u64, u64)| if len == 0 { size } else { at + len };
+            ranges
+                .iter()
+                .flat_map(|&range| &bytes[range.0 as usize..end(range) as usize])
+                .copied()
+                .collect()
+        };
+        let request = with(asking(hash, &ranges), &peer.ticket(hash));
+        let stream = client.download_file(request).await.unwrap().into_inner();
+        let mut got = Vec::new();
+        for (offset, data) in collect(stream).await.unwrap() {
+            assert_eq!(data, bytes[offset as usize..][..data.len()]);
+            got.extend_from_slice(&data);
+        }
+        assert!(got == want, "{ranges:?}");
+    }
+    let request = with(asking(empty, &[]), &peer.ticket(empty));
+    let stream = client.download_file(request).await.unwrap().into_inner();
+    assert!(collect(stream).await.unwrap().is_empty());
+    assert_eq!(peer.state.status().uploads.len(), 0);
+    assert!(peer.state.status().bytes_served > 2 * size);
+}
+
+#[tokio::test]
+async fn refusals_carry_code_and_hint() {
+    let peer = Peer::start(8).await;
+    let hash = peer.write("f", b"contents");
+    let absent = ContentHash::of(b"absent");
+    peer.scan().await;
+    let mut client = client(&peer).await;
+    let good = peer.ticket(hash);
+    let cases = [
+        (Request::new(asking(hash, &[])), ErrorCode::Unauthenticated),
+        (with(asking(absent, &[]), &good), ErrorCode::TicketInvalid),
+        (with(asking(hash, &[]), "junk"), ErrorCode::TicketInvalid),
+        (
+            with(asking(absent, &[]), &peer.ticket(absent)),
+            ErrorCode::NotFound,
+        ),
+        (
+            with(asking(hash, &[(0, 9)]), &good),
+            ErrorCode::RangeNotSatisfiable,
+        ),
+        (
+            with(asking(hash, &[(9, 0)]), &good),
+            ErrorCode::RangeNotSatisfiable,
+        ),
+        (
+            with(asking(hash, &[(u64::MAX, 2)]), &good),
+            ErrorCode::RangeNotSatisfiable,
+        ),
+        (
+            with(asking(hash, &vec![(0, 1); 5000]), &good),
+            ErrorCode::InvalidArgument,
+        ),
+        (
+            with(asking(hash, &vec![(1, 1 << 40); 20_000]), &good),
+            ErrorCode::TooLarge,
+        ),
+    ];
+    for (request, want) in cases {
+        let status = client.download_file(request).await.unwrap_err();
+        assert_eq!(from_status(&status).code, want, "{status}");
+    }
+    let status = client
+        .download_file(with(asking(hash, &[(9, 0)]), &good))
+        .await
+        .unwrap_err();
+    assert!(from_status(&status).hint.is_some());
+}
+
+#[tokio::test]
+async fn piece_hashes_fold_to_the_content_hash() {
+    let peer = Peer::start(8).await;
+    let hash = peer.write("f", &contents(1_000_000));
+    peer.scan().await;
+    let mut client = client(&peer).await;
+    let ask = || GetPiecesRequest {
+        hash: Bytes::copy_from_slice(hash.as_bytes()),
+    };
+    let reply = client
+        .get_pieces(with(ask(), &peer.ticket(hash)))
+        .await
+        .unwrap()
+        .into_inner();
+    let geometry = PieceGeometry::new(reply.file_size).unwrap();
+    assert_eq!(reply.piece_size, geometry.piece_size());
+    let hashes = reply.piece_hashes.as_chunks::<32>().0.to_vec();
+    assert!(PieceHashes::verify(geometry, hash, hashes).is_ok());
+    let status = client.get_pieces(Request::new(ask())).await.unwrap_err();
+    assert_eq!(from_status(&status).code, ErrorCode::Unauthenticated);
+}
+
+#[tokio::test]
+async fn a_file_that_changed_after_it_was_hashed_is_refused_until_the_next_scan() {
+    let peer = Peer::start(8).await;
+    let old = peer.write("f", b"old contents");
+    peer.scan().await;
+    let new = peer.write("f", b"new, longer contents");
+    let mut client = client(&peer).await;
+    let request = || with(asking(old, &[]), &peer.ticket(old));
+    let status = client.download_file(request()).await.unwrap_err();
+    assert_eq!(from_status(&status).code, ErrorCode::ContentChanged);
+    // The peer noticed: it is time for a scan.
+    peer.state.rescan.notified().await;
+    peer.scan().await;
+    let status = client.download_file(request()).await.unwrap_err();
+    assert_eq!(from_status(&status).code, ErrorCode::NotFound);
+    let request = with(asking(new, &[]), &peer.ticket(new));
+    let stream = client.download_file(request).await.unwrap().into_inner();
+    assert_eq!(collect(stream).await.unwrap()[0].1, "new, longer contents");
+}
+
+#[tokio::test]
+async fn a_file_that_is_truncated_during_a_download_ends_it_with_an_error() {
+    let peer = Peer::start(8).await;
+    let size = 96 << 20;
+    let hash = peer.write("big", &vec![7; size]);
+    peer.scan().await;
+    let mut client = client(&peer).await;
+    let request = with(asking(hash, &[]), &peer.ticket(hash));
+    let mut stream = client.download_file(request).await.unwrap().into_inner();
+    let mut got = stream.message().await.unwrap().unwrap().data.len();
+    let file = std::fs::File::options()
+        .write(true)
+        .open(peer.file("big"))
+        .unwrap();
+    file.set_len(1 << 20).unwrap();
+    let status = loop {
+        match stream.message().await {
+            Ok(Some(chunk)) => got += chunk.data.len(),
+            Ok(None) => panic!("the stream ended well after {got} bytes"),
+            Err(status) => break status,
+        }
+    };
+    assert_eq!(from_status(&status).code, ErrorCode::ContentChanged);
+    assert!(got < size);
+}
+
+#[tokio::test]
+async fn control_is_for_the_home_alone() {
+    let peer = Peer::start(8).await;
+    let hash = peer.write("f", b"x");
+    peer.scan().await;
+    let origin = "http://peer".parse().unwrap();
+    let mut client = ControlClient::with_origin(peer.connect().await, origin);
+    let ticket = peer.ticket(hash);
+    for request in [
+        Request::new(LeaveRequest {}),
+        with(LeaveRequest {}, ""),
+        with(LeaveRequest {}, &ticket),
+        with(LeaveRequest {}, &peer.control[..63]),
+    ] {
+        let status = client.leave(request).await.unwrap_err();
+        assert_eq!(from_status(&status).code, ErrorCode::Unauthenticated);
+    }
+    assert!(client.status(Request::new(StatusRequest {})).await.is_err());
+    assert!(!peer.state.stop.is_cancelled());
+
+    let status = client
+        .status(with(StatusRequest {}, &peer.control))
+        .await
+        .unwrap();
+    assert_eq!(
+        (status.get_ref().files, status.get_ref().shares.len()),
+        (1, 1)
+    );
+    let more = peer.outside().join("more");
+    std::fs::create_dir(&more).unwrap();
+    std::fs::write(more.join("g"), "y").unwrap();
+    let folder = more.to_str().unwrap().to_owned();
+    let request = ShareRequest {
+        folder: folder.clone(),
+    };
+    client.share(with(request, &peer.control)).await.unwrap();
+    peer.scan().await;
+    assert_eq!(peer.state.catalogue.totals().0, 2);
+    client
+        .unshare(with(UnshareRequest { folder }, &peer.control))
+        .await
+        .unwrap();
+    // At once, without waiting for a scan.
+    assert_eq!(peer.state.catalogue.totals().0, 1);
+    let relative = ShareRequest {
+        folder: "here".to_owned(),
+    };
+    let status = client
+        .share(with(relative, &peer.control))
+        .await
+        .unwrap_err();
+    assert_eq!(from_status(&status).code, ErrorCode::InvalidArgument);
+    client
+        .leave(with(LeaveRequest {}, &peer.control))
+        .await
+        .unwrap();
+    assert!(peer.state.stop.is_cancelled());
+}
