@@ -1,0 +1,23 @@
+//! `CreateAccount`.
+
+use convite_core::Problem;
+use convite_wire::v1;
+use tonic::Request;
+
+use super::Door;
+
+pub(super) async fn create_account(
+    door: &Door,
+    request: Request<v1::CreateAccountRequest>,
+) -> Result<v1::CreateAccountReply, Problem> {
+    let message = request.into_inner();
+    let user = message.user.parse()?;
+    let account = door
+        .service
+        .create_account(&message.invite, &user, &message.password)
+        .await?;
+    Ok(v1::CreateAccountReply {
+        user: account.user.to_string(),
+        role: account.role.name().to_owned(),
+    })
+}

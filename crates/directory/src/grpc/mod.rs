@@ -1,0 +1,151 @@
+//! The gRPC door: decode, call, encode. Health checking and reflection are on, so that `grpcurl`
+//! and load balancers work with no files at hand.
+
+mod accounts;
+mod index;
+mod invites;
+mod locate;
+mod peers;
+mod search;
+mod sessions;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::response::Response;
+use convite_core::{ErrorCode, Problem};
+use convite_net::Connection;
+use convite_wire::status::to_status;
+use convite_wire::v1;
+use convite_wire::v1::directory_server::{Directory, DirectoryServer};
+use tonic::service::Routes;
+use tonic::{Request, Status, Streaming};
+use tonic_health::server::HealthReporter;
+
+use crate::credentials::bearer;
+use crate::service::{Caller, Seen};
+use crate::{Service, observe};
+
+/// The service of `convite.v1`, over the use cases.
+pub(crate) struct Door {
+    service: Arc<Service>,
+}
+
+/// What reports whether this door is open.
+pub(crate) struct Health(HealthReporter);
+
+impl Health {
+    /// Tells watchers that the directory is going away.
+    pub(crate) async fn close(&self) {
+        self.0.set_not_serving::<DirectoryServer<Door>>().await;
+    }
+}
+
+/// The paths of this door.
+///
+/// # Errors
+/// `internal` if the compiled .proto files cannot be read.
+pub(crate) async fn router(service: Arc<Service>) -> Result<(Router, Health), Problem> {
+    let (reporter, health) = tonic_health::server::health_reporter();
+    reporter.set_serving::<DirectoryServer<Door>>().await;
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(convite_wire::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        // The peer's services are in the same files, and not here.
+        .with_service_name("convite.v1.Directory")
+        .with_service_name("grpc.health.v1.Health")
+        .build_v1()
+        .map_err(|e| Problem::new(ErrorCode::Internal, format!("reflection: {e}")))?;
+    let router = Routes::from(Router::new())
+        .add_service(DirectoryServer::new(Door { service }))
+        .add_service(health)
+        .add_service(reflection)
+        .into_axum_router();
+    Ok((router, Health(reporter)))
+}
+
+/// The answer to a call of a service that is not here.
+pub(crate) fn no_such_service() -> Response {
+    status_response(Status::unimplemented("there is no such service here"))
+}
+
+/// What the layers around the doors answer over HTTP, as a gRPC status.
+pub(crate) fn translate(status: StatusCode) -> Response {
+    let problem = match status {
+        StatusCode::SERVICE_UNAVAILABLE => {
+            Problem::new(ErrorCode::Unavailable, "the directory took too long").hint("try again")
+        }
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
+            return status_response(Status::unimplemented("there is no such method here"));
+        }
+        _ => {
+            Problem::new(ErrorCode::Internal, "the directory failed").hint("its log has the cause")
+        }
+    };
+    status_response(to_status(&problem))
+}
+
+fn status_response(status: Status) -> Response {
+    let (parts, ()) = status.into_http::<()>().into_parts();
+    Response::from_parts(parts, axum::body::Body::empty())
+}
+
+/// A problem on its way out through this door.
+fn refuse(problem: Problem) -> Status {
+    to_status(&observe::outward(problem))
+}
+
+/// In messages, 0 says that an optional number is not there.
+fn some_number<N: Default + PartialEq>(number: N) -> Option<N> {
+    (number != N::default()).then_some(number)
+}
+
+impl Door {
+    async fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Problem> {
+        let value = request.metadata().get("authorization");
+        let token = bearer(value.and_then(|value| value.to_str().ok()));
+        self.service.authenticate(token).await
+    }
+}
+
+fn seen<T>(request: &Request<T>) -> Result<Seen, Problem> {
+    let connection = request
+        .extensions()
+        .get::<Connection>()
+        .ok_or_else(|| Problem::new(ErrorCode::Internal, "the connection is not known"))?;
+    Ok(Seen {
+        remote: connection.remote,
+    })
+}
+
+/// Each method by the function of its noun.
+macro_rules! methods {
+    ($($name:ident: $noun:ident, $request:ty => $reply:ident;)*) => {
+        #[tonic::async_trait]
+        impl Directory for Door {
+            $(async fn $name(
+                &self,
+                request: Request<$request>,
+            ) -> Result<tonic::Response<v1::$reply>, Status> {
+                let reply = $noun::$name(self, request).await;
+                reply.map(tonic::Response::new).map_err(refuse)
+            })*
+        }
+    };
+}
+
+methods! {
+    login: sessions, v1::LoginRequest => LoginReply;
+    logout: sessions, v1::LogoutRequest => LogoutReply;
+    create_account: accounts, v1::CreateAccountRequest => CreateAccountReply;
+    create_invite: invites, v1::CreateInviteRequest => CreateInviteReply;
+    register_peer: peers, v1::RegisterPeerRequest => RegisterPeerReply;
+    leave_peer: peers, v1::LeavePeerRequest => LeavePeerReply;
+    heartbeat: peers, v1::HeartbeatRequest => HeartbeatReply;
+    list_peers: peers, v1::ListPeersRequest => ListPeersReply;
+    index: index, Streaming<v1::IndexRequest> => IndexReply;
+    list_index: index, v1::ListIndexRequest => ListIndexReply;
+    search_file: search, v1::SearchFileRequest => SearchFileReply;
+    locate: locate, v1::LocateRequest => LocateReply;
+}

@@ -1,0 +1,96 @@
+//! Around every request, through either door: an id, a span in the log, a time limit, and an
+//! answer in the door's own form when a handler panics.
+//!
+//! Only paths are logged: queries and headers hold secrets.
+
+use std::any::Any;
+use std::time::{Duration, Instant};
+
+use axum::extract::Request;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use convite_core::{ErrorCode, Problem};
+use convite_net::Connection;
+use tracing::Instrument;
+
+use crate::grpc;
+use crate::rest::Refusal;
+
+/// How long a call may take that is not a stream.
+const CALL_MAX: Duration = Duration::from_secs(30);
+/// Calls that last as long as the caller wants.
+const STREAMS: [&str; 2] = ["/convite.v1.Directory/Index", "/grpc."];
+
+/// What of a problem leaves the house: of an internal one, nothing but that it is one. Logs it.
+pub(crate) fn outward(problem: Problem) -> Problem {
+    if problem.code != ErrorCode::Internal {
+        return problem;
+    }
+    tracing::error!(error = %problem, "request failed");
+    Problem::new(ErrorCode::Internal, "the directory failed").hint("its log has the cause")
+}
+
+/// What a panicking handler answers.
+pub(crate) fn on_panic(cause: Box<dyn Any + Send>) -> Response {
+    let text = cause
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| cause.downcast_ref::<String>().cloned())
+        .unwrap_or_default();
+    Refusal(Problem::new(ErrorCode::Internal, format!("panic: {text}"))).into_response()
+}
+
+pub(crate) fn is_grpc(request: &Request) -> bool {
+    starts_grpc(request.headers().get(header::CONTENT_TYPE))
+}
+
+fn starts_grpc(content_type: Option<&HeaderValue>) -> bool {
+    content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// Middleware around the router.
+pub(crate) async fn observe(request: Request, next: Next) -> Response {
+    let id = crate::random_bytes::<8>().map_or_else(
+        |_| String::from("none"),
+        |bytes| data_encoding::HEXLOWER.encode(&bytes),
+    );
+    let connection = request.extensions().get::<Connection>();
+    let remote = connection.map(|connection| tracing::field::display(connection.remote));
+    let path = request.uri().path().to_owned();
+    let span = tracing::info_span!("request", id, method = %request.method(), path, remote);
+    let via_grpc = is_grpc(&request);
+    let is_stream = via_grpc && STREAMS.iter().any(|stream| path.starts_with(stream));
+    async move {
+        let began = Instant::now();
+        let answer = next.run(request);
+        let mut response = if is_stream {
+            answer.await
+        } else {
+            match tokio::time::timeout(CALL_MAX, answer).await {
+                Ok(response) => response,
+                Err(_) => Refusal(
+                    Problem::new(ErrorCode::Unavailable, "the directory took too long")
+                        .hint("try again"),
+                )
+                .into_response(),
+            }
+        };
+        if via_grpc && !starts_grpc(response.headers().get(header::CONTENT_TYPE)) {
+            response = grpc::translate(response.status());
+        }
+        let took = began.elapsed();
+        let status = response.status().as_u16();
+        if response.status().is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE {
+            tracing::error!(status, ?took, "answered");
+        } else {
+            tracing::debug!(status, ?took, "answered");
+        }
+        if let Ok(value) = HeaderValue::from_str(&id) {
+            response.headers_mut().insert("x-request-id", value);
+        }
+        response
+    }
+    .instrument(span)
+    .await
+}

@@ -1,0 +1,153 @@
+//! Passwords: argon2id, off the async threads, and never more of it at once than the machine bears.
+//!
+//! Each hash takes 19 MiB and some 20 ms (OWASP's parameters, the crate's default), so the number
+//! that run and the number that wait are bounded.
+
+use std::sync::Arc;
+
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::{Argon2, PasswordHash};
+use convite_core::{ErrorCode, Problem};
+use tokio::sync::Semaphore;
+
+/// The shortest password, in bytes of UTF-8.
+pub const PASSWORD_MIN: usize = 8;
+/// The longest password, in bytes of UTF-8.
+pub const PASSWORD_MAX: usize = 1024;
+/// How many may wait for their turn.
+const WAITING_MAX: usize = 64;
+
+/// Hashes and checks passwords.
+pub struct Passwords {
+    running: Arc<Semaphore>,
+    admitted: Arc<Semaphore>,
+}
+
+impl Default for Passwords {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            running: Arc::new(Semaphore::new(cores)),
+            admitted: Arc::new(Semaphore::new(cores + WAITING_MAX)),
+        }
+    }
+}
+
+impl Passwords {
+    /// The argon2id hash of a new password, in PHC format.
+    ///
+    /// # Errors
+    /// `invalid_argument` if it is too short or too long; `unavailable` if too many wait.
+    pub async fn hash(&self, password: &str) -> Result<String, Problem> {
+        if !(PASSWORD_MIN..=PASSWORD_MAX).contains(&password.len()) {
+            return Err(
+                Problem::invalid("the password is too short or too long").hint(format!(
+                    "use {PASSWORD_MIN} to {PASSWORD_MAX} bytes; a few words are easy to remember"
+                )),
+            );
+        }
+        let password = password.to_owned();
+        self.run(move || {
+            let hash: PasswordHash = Argon2::default()
+                .hash_password(password.as_bytes())
+                .map_err(|e| Problem::new(ErrorCode::Internal, format!("password hash: {e}")))?;
+            Ok(hash.to_string())
+        })
+        .await
+    }
+
+    /// Whether `password` belongs to the hash `stored`. Without a hash (nobody of that name, or an
+    /// account that has no password) the answer is no, and takes as long.
+    ///
+    /// # Errors
+    /// `unavailable` if too many wait.
+    pub async fn verify(&self, password: &str, stored: Option<&str>) -> Result<bool, Problem> {
+        if password.len() > PASSWORD_MAX {
+            return Ok(false);
+        }
+        let password = password.to_owned();
+        let stored = stored.unwrap_or_default().to_owned();
+        self.run(move || {
+            let argon2 = Argon2::default();
+            if stored.is_empty() {
+                let _: Result<PasswordHash, _> = argon2.hash_password(password.as_bytes());
+                return Ok(false);
+            }
+            Ok(argon2
+                .verify_password(password.as_bytes(), stored.as_str())
+                .is_ok())
+        })
+        .await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let busy = || {
+            Problem::new(ErrorCode::Unavailable, "too many logins at once")
+                .hint("try again in a few seconds")
+        };
+        let admitted = Arc::clone(&self.admitted)
+            .try_acquire_owned()
+            .map_err(|_| busy())?;
+        let turn = Arc::clone(&self.running)
+            .acquire_owned()
+            .await
+            .map_err(|_| busy())?;
+        tokio::task::spawn_blocking(move || {
+            // Held here: the work goes on if the one who asked goes away.
+            let _held = (admitted, turn);
+            work()
+        })
+        .await
+        .map_err(|_| Problem::new(ErrorCode::Internal, "hashing a password failed"))?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_the_right_password_is_accepted() {
+        let passwords = Passwords::default();
+        let hash = passwords.hash("correct horse").await.unwrap();
+        assert!(hash.starts_with("$argon2id$"));
+        for (password, stored, good) in [
+            ("correct horse", Some(hash.as_str()), true),
+            ("correct horsf", Some(hash.as_str()), false),
+            ("", Some(""), false),
+            ("correct horse", Some(""), false),
+            ("correct horse", None, false),
+            ("correct horse", Some("$argon2id$broken"), false),
+        ] {
+            assert_eq!(passwords.verify(password, stored).await.unwrap(), good);
+        }
+    }
+
+    #[tokio::test]
+    async fn passwords_of_other_lengths_are_refused() {
+        let passwords = Passwords::default();
+        for (len, good) in [(7, false), (8, true), (1024, true), (1025, false)] {
+            assert_eq!(
+                passwords.hash(&"x".repeat(len)).await.is_ok(),
+                good,
+                "{len}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn too_many_at_once_are_turned_away_and_then_let_in_again() {
+        let passwords = Passwords {
+            running: Arc::new(Semaphore::new(1)),
+            admitted: Arc::new(Semaphore::new(1)),
+        };
+        let taken = Arc::clone(&passwords.admitted).try_acquire_owned().unwrap();
+        let refused = passwords.verify("password", None).await.unwrap_err();
+        assert_eq!(refused.code, ErrorCode::Unavailable);
+        drop(taken);
+        assert!(!passwords.verify("password", None).await.unwrap());
+    }
+}

@@ -1,0 +1,26 @@
+//! `/accounts`.
+
+use std::sync::Arc;
+
+use axum::Json as Body;
+use axum::extract::State;
+use axum::http::StatusCode;
+use convite_wire::rest::{AccountBody, AccountMade};
+
+use super::Answer;
+use super::extract::Json;
+use crate::Service;
+
+pub(super) async fn create(
+    State(service): State<Arc<Service>>,
+    Json(body): Json<AccountBody>,
+) -> Answer<(StatusCode, Body<AccountMade>)> {
+    let account = service
+        .create_account(&body.invite, &body.user, &body.password)
+        .await?;
+    let made = AccountMade {
+        user: account.user,
+        role: account.role,
+    };
+    Ok((StatusCode::CREATED, Body(made)))
+}

@@ -1,0 +1,115 @@
+//! Decoding for this door: bodies, queries, path parts and callers, refused as problem documents
+//! where axum's own extractors would answer with plain text.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::header;
+use axum::http::request::Parts;
+use convite_core::{ErrorCode, Problem};
+use convite_net::Connection;
+use serde::de::DeserializeOwned;
+
+use super::Refusal;
+use crate::Service;
+use crate::credentials::bearer;
+use crate::service::{Caller, Seen};
+
+/// The largest body, in bytes, where nothing else is said.
+pub(super) const BODY_MAX: usize = 256 << 10;
+
+/// A JSON body of at most `MAX` bytes. An empty one counts as an object without fields.
+pub(super) struct Json<T, const MAX: usize = BODY_MAX>(pub T);
+
+impl<T: DeserializeOwned, const MAX: usize> FromRequest<Arc<Service>> for Json<T, MAX> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, _: &Arc<Service>) -> Result<Self, Refusal> {
+        let body = axum::body::to_bytes(request.into_body(), MAX)
+            .await
+            .map_err(|error| {
+                let is_long = error
+                    .source()
+                    .is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
+                match is_long {
+                    true => Problem::new(
+                        ErrorCode::TooLarge,
+                        format!("the body is larger than {MAX} bytes"),
+                    )
+                    .hint("send less at once; a large index goes through gRPC in batches"),
+                    false => Problem::invalid("the body did not arrive whole"),
+                }
+            })?;
+        let body = if body.is_empty() {
+            b"{}"
+        } else {
+            body.as_ref()
+        };
+        serde_json::from_slice(body).map(Self).map_err(|error| {
+            Refusal(
+                Problem::invalid(format!("the body is not valid: {error}"))
+                    .hint("send JSON with the fields that this path takes"),
+            )
+        })
+    }
+}
+
+/// The query's parameters.
+pub(super) struct Query<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequestParts<Arc<Service>> for Query<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Service>) -> Result<Self, Refusal> {
+        axum::extract::Query::try_from_uri(&parts.uri)
+            .map(|axum::extract::Query(query)| Self(query))
+            .map_err(|error| {
+                let reason = error.source().map_or_else(String::new, ToString::to_string);
+                Refusal(Problem::invalid(format!(
+                    "the query is not valid: {reason}"
+                )))
+            })
+    }
+}
+
+/// The one part of the path that varies, as text.
+pub(super) struct PathPart(pub String);
+
+impl FromRequestParts<Arc<Service>> for PathPart {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<Service>) -> Result<Self, Refusal> {
+        axum::extract::Path::<String>::from_request_parts(parts, state)
+            .await
+            .map(|axum::extract::Path(part)| Self(part))
+            .map_err(|_| Refusal(Problem::invalid("the path is not UTF-8")))
+    }
+}
+
+impl FromRequestParts<Arc<Service>> for Caller {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        service: &Arc<Service>,
+    ) -> Result<Self, Refusal> {
+        let value = parts.headers.get(header::AUTHORIZATION);
+        let token = bearer(value.and_then(|value| value.to_str().ok()));
+        Ok(service.authenticate(token).await?)
+    }
+}
+
+impl FromRequestParts<Arc<Service>> for Seen {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Service>) -> Result<Self, Refusal> {
+        let connection = parts
+            .extensions
+            .get::<Connection>()
+            .ok_or_else(|| Problem::new(ErrorCode::Internal, "the connection is not known"))?;
+        Ok(Self {
+            remote: connection.remote,
+        })
+    }
+}

@@ -1,0 +1,33 @@
+//! `/invites`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json as Body;
+use axum::extract::State;
+use axum::http::StatusCode;
+use convite_wire::rest::{InviteBody, InviteMade};
+
+use super::Answer;
+use super::extract::Json;
+use crate::Service;
+use crate::service::{Caller, NewInvite};
+
+pub(super) async fn create(
+    State(service): State<Arc<Service>>,
+    caller: Caller,
+    Json(body): Json<InviteBody>,
+) -> Answer<(StatusCode, Body<InviteMade>)> {
+    let new = NewInvite {
+        uses: body.uses,
+        expires_in: body.expires_in.map(Duration::from_secs),
+        role: body.role,
+    };
+    let issued = service.create_invite(&caller, new).await?;
+    let made = InviteMade {
+        invite: issued.link.to_string(),
+        expires_at: issued.expires.seconds(),
+        uses: issued.uses,
+    };
+    Ok((StatusCode::CREATED, Body(made)))
+}

@@ -1,0 +1,43 @@
+//! `/login` and `/logout`.
+
+use std::sync::Arc;
+
+use axum::Json as Body;
+use axum::extract::State;
+use axum::http::StatusCode;
+use convite_wire::rest::{LoginBody, SessionBody};
+
+use super::Answer;
+use super::extract::Json;
+use crate::Service;
+use crate::service::{Caller, Endpoint, Seen};
+
+pub(super) async fn login(
+    State(service): State<Arc<Service>>,
+    seen: Seen,
+    Json(body): Json<LoginBody>,
+) -> Answer<Body<SessionBody>> {
+    let peer = body.peer.map(|peer| Endpoint {
+        id: peer.id,
+        port: peer.port,
+        addresses: peer.addresses,
+        signing_request: Vec::new(),
+    });
+    let session = service
+        .login_with_peer(&body.user, &body.password, peer, seen)
+        .await?;
+    Ok(Body(SessionBody {
+        token: session.token,
+        expires_at: session.expires.seconds(),
+        user: session.user,
+        role: session.role,
+    }))
+}
+
+pub(super) async fn logout(
+    State(service): State<Arc<Service>>,
+    caller: Caller,
+) -> Answer<StatusCode> {
+    service.logout(&caller).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,262 @@
+//! Starting and stopping: opens what a directory is made of, listens, and runs the tasks in the
+//! background (the search index's follower, the sweeper) until told to stop.
+//!
+//! Stopping is graceful: no new connections, then what is under way ends, within 10 seconds.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use axum::Router;
+use axum::middleware::from_fn;
+use convite_core::{ErrorCode, Problem, UnixMillis};
+use convite_search::SearchIndex;
+use convite_wire::ticket::TicketSigner;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::authority::{Authority, LEAF_LIFETIME};
+use crate::config::DirectoryConfig;
+use crate::follower::{blocking, run_follower};
+use crate::service::{Parts, Service};
+use crate::tls::{Certificates, leaf_hosts, link_addresses, read_real};
+use crate::{files, grpc, observe, rest};
+
+/// How often what has run out is forgotten.
+const SWEEP: Duration = Duration::from_secs(60);
+/// How many entries of the change log are kept for followers that are behind.
+const CHANGES_KEPT: u64 = 1_000_000;
+/// How long the tasks in the background may take to end, together, once nothing is served any
+/// more: with the listener's drain, 10 seconds.
+const TASKS_END: Duration = Duration::from_secs(2);
+
+/// A directory that is listening. Dropping it stops it at once; [`Self::finished`] waits.
+pub struct RunningDirectory {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// `https://HOST:PORT`, as others reach it.
+    pub url: String,
+    /// The standing invite, a whole link: a secret.
+    pub invite: String,
+    /// SHA-256 of its authority's certificate; none without TLS.
+    pub authority: Option<[u8; 32]>,
+    /// The use cases.
+    pub service: Arc<Service>,
+    stop: CancellationToken,
+    serving: JoinHandle<Result<(), Problem>>,
+    background: Vec<JoinHandle<()>>,
+}
+
+impl RunningDirectory {
+    /// Returns once the directory has stopped, after its shutdown was asked for.
+    ///
+    /// # Errors
+    /// `internal` if it stopped for another reason.
+    pub async fn finished(mut self) -> Result<(), Problem> {
+        let served = (&mut self.serving).await;
+        self.stop.cancel();
+        let deadline = Instant::now() + TASKS_END;
+        for task in &mut self.background {
+            if tokio::time::timeout_at(deadline, &mut *task).await.is_err() {
+                task.abort();
+            }
+        }
+        served.map_err(|e| Problem::new(ErrorCode::Internal, format!("serving ended: {e}")))?
+    }
+}
+
+impl Drop for RunningDirectory {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        self.serving.abort();
+        for task in &self.background {
+            task.abort();
+        }
+    }
+}
+
+/// Starts a directory; it runs until `shutdown`.
+///
+/// # Errors
+/// `unavailable` if the address is in use; `invalid_argument` for a configuration that cannot be;
+/// `internal` if a file or the database cannot be opened.
+pub async fn start(
+    config: DirectoryConfig,
+    shutdown: CancellationToken,
+) -> Result<RunningDirectory, Problem> {
+    convite_net::install_crypto();
+    // First of all, so that a second directory touches nothing of the first.
+    let listener = listen(config.listen).await?;
+    let address = listener
+        .local_addr()
+        .map_err(|e| Problem::new(ErrorCode::Internal, format!("cannot listen: {e}")))?;
+
+    let folder = config.folder();
+    let now = UnixMillis::from(SystemTime::now());
+    let kept = {
+        let (folder, config) = (folder.clone(), config.clone());
+        blocking(move || Kept::open(&folder, &config, address, now)).await?
+    };
+    let store = convite_store::open(&config.database_url(&folder)).await?;
+    let addresses = link_addresses(&config.public_addresses, address);
+    let scheme = if config.plaintext { "http" } else { "https" };
+    let host = addresses
+        .first()
+        .map_or_else(String::new, ToString::to_string);
+    let url = format!("{scheme}://{host}");
+    let (authority, certificates) = kept.tls.unzip();
+    let service = Arc::new(Service::new(Parts {
+        store,
+        search: kept.search,
+        authority: authority.clone(),
+        signer: kept.signer,
+        addresses,
+        open_registration: config.open_registration,
+        lease: config.lease,
+        session_lifetime: config.session_lifetime,
+        ticket_lifetime: config.ticket_lifetime,
+        peer_certificate_lifetime: config.peer_certificate_lifetime,
+    }));
+    if let Some(password) = &config.admin_password {
+        service.ensure_admin(password).await?;
+    }
+    let invite = service.standing_invite(&folder.join("invite")).await?;
+
+    let (doors, health) = doors(Arc::clone(&service)).await?;
+    let stop = shutdown.child_token();
+    let tls = certificates.clone().map(|certificates| {
+        let resolver: Arc<dyn rustls::server::ResolvesServerCert> = certificates;
+        convite_net::tls::server_config(resolver)
+    });
+    if tls.is_none() {
+        tracing::warn!(
+            "speaking plaintext: whoever is on the network reads and changes everything"
+        );
+    }
+    let serving = tokio::spawn(convite_net::serve(listener, tls, doors, stop.clone()));
+    let follower = tokio::spawn(run_follower(Arc::clone(&service), stop.clone()));
+    let sweeper = tokio::spawn(run_sweeper(
+        Arc::clone(&service),
+        authority.clone().zip(certificates),
+        stop.clone(),
+    ));
+    let closing = stop.clone();
+    let closer = tokio::spawn(async move {
+        closing.cancelled().await;
+        health.close().await;
+    });
+    Ok(RunningDirectory {
+        address,
+        url,
+        invite: invite.to_string(),
+        authority: authority.map(|authority| authority.fingerprint()),
+        service,
+        stop,
+        serving,
+        background: vec![follower, sweeper, closer],
+    })
+}
+
+/// What is kept in the directory's folder besides the database.
+struct Kept {
+    tls: Option<(Arc<Authority>, Arc<Certificates>)>,
+    signer: TicketSigner,
+    search: Arc<SearchIndex>,
+}
+
+impl Kept {
+    fn open(
+        folder: &Path,
+        config: &DirectoryConfig,
+        address: SocketAddr,
+        now: UnixMillis,
+    ) -> Result<Self, Problem> {
+        files::make_folder(folder)?;
+        let tls = match config.plaintext {
+            true if config.tls_cert.is_some() || config.tls_key.is_some() => {
+                return Err(Problem::invalid("plaintext needs no certificate")
+                    .hint("leave out --plaintext, or --tls-cert and --tls-key"));
+            }
+            true => None,
+            false => {
+                let real = read_real(config.tls_cert.as_deref(), config.tls_key.as_deref())?;
+                let authority = Authority::open(folder, now)?;
+                let hosts = leaf_hosts(&config.public_addresses, address);
+                let certificates = Certificates::new(&authority, hosts, real, now)?;
+                Some((Arc::new(authority), Arc::new(certificates)))
+            }
+        };
+        Ok(Self {
+            tls,
+            signer: ticket_key(&folder.join("ticket.key"))?,
+            search: Arc::new(SearchIndex::open(&folder.join("search"))?),
+        })
+    }
+}
+
+fn ticket_key(path: &Path) -> Result<TicketSigner, Problem> {
+    if let Some(bytes) = files::read(path)? {
+        return TicketSigner::from_bytes(&bytes);
+    }
+    let signer = TicketSigner::generate()?;
+    files::write_private(path, signer.secret_bytes())?;
+    Ok(signer)
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Problem> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let hint = match error.kind() {
+            ErrorKind::AddrInUse => {
+                "another directory may be running there; give another port with --listen, or 0 for any free one"
+            }
+            ErrorKind::PermissionDenied => "ports below 1024 need rights; use one above",
+            _ => "--listen takes an address of this machine and a port",
+        };
+        Problem::new(
+            ErrorCode::Unavailable,
+            format!("cannot listen on {address}: {error}"),
+        )
+        .hint(hint)
+    })
+}
+
+/// Both doors on one port, with what is around every request.
+async fn doors(service: Arc<Service>) -> Result<(Router, grpc::Health), Problem> {
+    let (grpc, health) = grpc::router(Arc::clone(&service)).await?;
+    let router = rest::router(service)
+        .merge(grpc)
+        .layer(CatchPanicLayer::custom(observe::on_panic))
+        .layer(from_fn(observe::observe));
+    Ok((router, health))
+}
+
+/// Forgets what has run out, and renews the directory's own certificate long before it does.
+async fn run_sweeper(
+    service: Arc<Service>,
+    tls: Option<(Arc<Authority>, Arc<Certificates>)>,
+    shutdown: CancellationToken,
+) {
+    let mut renewed = Instant::now();
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(SWEEP) => {}
+        }
+        if let Err(problem) = service.store().sweep(CHANGES_KEPT, service.now()).await {
+            tracing::error!(error = %problem, "sweeping failed");
+        }
+        if let Some((authority, certificates)) = &tls
+            && renewed.elapsed() > LEAF_LIFETIME / 3
+        {
+            match certificates.renew(authority, service.now()) {
+                Ok(()) => renewed = Instant::now(),
+                Err(problem) => tracing::error!(error = %problem, "renewing failed"),
+            }
+        }
+    }
+}

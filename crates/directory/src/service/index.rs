@@ -1,0 +1,160 @@
+//! The index: what each peer shares, published by it as a change or as a whole.
+
+use convite_core::model::{FileEntry, IndexEntry, Page};
+use convite_core::{ErrorCode, PeerId, Problem};
+use convite_store::{FullSync, IndexChange, Tally};
+
+use super::peers::page_limit;
+use super::{Caller, Service};
+
+/// The most files in one batch of a whole index, and in one message.
+pub const BATCH_MAX: usize = 5_000;
+/// The most files and removals in one change.
+pub const CHANGE_MAX: usize = 50_000;
+
+const PAGE_DEFAULT: u32 = 100;
+const PAGE_MAX: u32 = 1000;
+
+/// A whole index on its way in, batch by batch. Dropped before [`Self::finish`], it leaves the
+/// peer's generation as it was, so that the peer knows to send it again.
+pub struct WholeIndex<'a> {
+    service: &'a Service,
+    sync: FullSync,
+    generation: u64,
+    tally: Tally,
+}
+
+impl WholeIndex<'_> {
+    /// Takes in files; any number of them, though [`BATCH_MAX`] at once is what suits.
+    ///
+    /// # Errors
+    /// `generation_mismatch` if a newer attempt has begun.
+    pub async fn add(&mut self, mut files: Vec<FileEntry>) -> Result<(), Problem> {
+        while !files.is_empty() {
+            let rest = files.split_off(files.len().min(BATCH_MAX));
+            let service = self.service;
+            let tally = service
+                .store()
+                .add_full(self.sync, files, service.now())
+                .await?;
+            self.tally.upserted += tally.upserted;
+            self.tally.removed += tally.removed;
+            service.published.notify_one();
+            files = rest;
+        }
+        Ok(())
+    }
+
+    /// Drops what was not named, and sets the generation.
+    ///
+    /// # Errors
+    /// `generation_mismatch` if a newer attempt has begun.
+    pub async fn finish(mut self) -> Result<Tally, Problem> {
+        let service = self.service;
+        let tally = service
+            .store()
+            .finish_full(self.sync, self.generation, service.now())
+            .await?;
+        service.published.notify_one();
+        self.tally.upserted += tally.upserted;
+        self.tally.removed += tally.removed;
+        Ok(self.tally)
+    }
+}
+
+impl Service {
+    /// Begins to take in the whole index of a peer of the caller's.
+    ///
+    /// # Errors
+    /// `not_found` if the caller has no such peer; `invalid_argument` for generation 0.
+    pub async fn begin_index(
+        &self,
+        caller: &Caller,
+        peer: &PeerId,
+        generation: u64,
+    ) -> Result<WholeIndex<'_>, Problem> {
+        check_generation(generation)?;
+        let sync = self
+            .store()
+            .begin_full(peer, caller.account, self.now())
+            .await?;
+        Ok(WholeIndex {
+            service: self,
+            sync,
+            generation,
+            tally: Tally::default(),
+        })
+    }
+
+    /// Publishes a change of the index of a peer of the caller's, which had generation `base`.
+    ///
+    /// # Errors
+    /// `generation_mismatch` if the directory holds another generation; `not_found` if the caller
+    /// has no such peer; `too_large` above [`CHANGE_MAX`] entries.
+    pub async fn publish_change(
+        &self,
+        caller: &Caller,
+        peer: &PeerId,
+        base: u64,
+        generation: u64,
+        change: IndexChange,
+    ) -> Result<Tally, Problem> {
+        check_generation(generation)?;
+        check_change(&change)?;
+        let now = self.now();
+        let tally = self
+            .store()
+            .publish_change(peer, caller.account, base, generation, change, now)
+            .await?;
+        self.published.notify_one();
+        Ok(tally)
+    }
+
+    /// The files of the peers online, or of one of them, by peer and path; `limit` 1 to 1,000, 100
+    /// by default.
+    ///
+    /// # Errors
+    /// `invalid_argument` for a limit or cursor that is not valid.
+    pub async fn list_index(
+        &self,
+        _caller: &Caller,
+        peer: Option<&PeerId>,
+        limit: Option<u32>,
+        cursor: Option<&str>,
+    ) -> Result<Page<IndexEntry>, Problem> {
+        let limit = page_limit(limit, PAGE_DEFAULT, PAGE_MAX)?;
+        self.store().index(peer, limit, cursor, self.now()).await
+    }
+}
+
+fn check_generation(generation: u64) -> Result<(), Problem> {
+    // The storage counts in 64 bits with a sign.
+    if (1..=i64::MAX as u64).contains(&generation) {
+        return Ok(());
+    }
+    Err(
+        Problem::invalid(format!("{generation} is not a generation"))
+            .hint("generations count up from 1"),
+    )
+}
+
+/// Whether a change is small enough to be one transaction.
+///
+/// # Errors
+/// `too_large`.
+pub(crate) fn check_change(change: &IndexChange) -> Result<(), Problem> {
+    if change.upsert.len() + change.remove.len() <= CHANGE_MAX {
+        return Ok(());
+    }
+    Err(Problem::new(
+        ErrorCode::TooLarge,
+        format!("a change has at most {CHANGE_MAX} entries"),
+    )
+    .hint("send the whole index instead: without `base`"))
+}
+
+/// What a whole index with removals is refused with.
+pub(crate) fn whole_removes_nothing() -> Problem {
+    Problem::invalid("a whole index has nothing to remove")
+        .hint("leave `remove` out, or name the `base` that it changes")
+}

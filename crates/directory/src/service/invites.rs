@@ -1,0 +1,132 @@
+//! Invites: the right to make an account, as a link that says where the directory is too.
+
+use std::path::Path;
+use std::time::Duration;
+
+use convite_core::model::Role;
+use convite_core::{Problem, UnixMillis};
+use convite_store::{InviteRecord, SecretHash};
+use convite_wire::invite::InviteLink;
+
+use super::{Caller, Service};
+use crate::files;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+const EXPIRES_DEFAULT: Duration = Duration::from_secs(7 * 24 * 3600);
+const EXPIRES_MIN: Duration = Duration::from_secs(60);
+const EXPIRES_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
+const USES_MAX: u32 = 100_000;
+/// How long the invite on the ready line is good for.
+const STANDING: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// What an invite is to be like; what is not given is as it is by default.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NewInvite {
+    /// How often it can be used, 1 to 100,000; 1 by default.
+    pub uses: Option<u32>,
+    /// For how long, 1 minute to 366 days; 7 days by default.
+    pub expires_in: Option<Duration>,
+    /// The role of accounts made with it; member by default.
+    pub role: Option<Role>,
+}
+
+/// An invite that has just been made.
+#[derive(Clone)]
+pub struct InviteIssued {
+    /// With its code, a secret.
+    pub link: InviteLink,
+    /// When it ends.
+    pub expires: UnixMillis,
+    /// How often it can be used.
+    pub uses: u32,
+}
+
+/// What is stored of an invite's code.
+pub(super) fn hash_code(code: &str) -> SecretHash {
+    *blake3::hash(code.to_ascii_lowercase().as_bytes()).as_bytes()
+}
+
+/// 160 random bits as 32 letters and digits, easy to select with a double click.
+fn new_code() -> Result<String, Problem> {
+    let bytes = crate::random_bytes::<20>()?;
+    Ok(data_encoding::BASE32_NOPAD
+        .encode(&bytes)
+        .to_ascii_lowercase())
+}
+
+impl Service {
+    /// Makes an invite.
+    ///
+    /// # Errors
+    /// `permission_denied` unless the caller administers; `invalid_argument` out of bounds.
+    pub async fn create_invite(
+        &self,
+        caller: &Caller,
+        new: NewInvite,
+    ) -> Result<InviteIssued, Problem> {
+        caller.must_administer()?;
+        let uses = new.uses.unwrap_or(1);
+        if !(1..=USES_MAX).contains(&uses) {
+            return Err(Problem::invalid(format!(
+                "an invite can be used 1 to {USES_MAX} times, not {uses}"
+            )));
+        }
+        let lifetime = new.expires_in.unwrap_or(EXPIRES_DEFAULT);
+        if !(EXPIRES_MIN..=EXPIRES_MAX).contains(&lifetime) {
+            return Err(Problem::invalid(format!(
+                "an invite lasts 60 to {} seconds, not {}",
+                EXPIRES_MAX.as_secs(),
+                lifetime.as_secs()
+            )));
+        }
+        let code = new_code()?;
+        let now = self.now();
+        let record = InviteRecord {
+            code: hash_code(&code),
+            role: new.role.unwrap_or(Role::Member),
+            uses: Some(uses),
+            expires: now.after(lifetime),
+            founds: false,
+        };
+        self.store().create_invite(&record, now).await?;
+        Ok(InviteIssued {
+            link: self.link(code),
+            expires: record.expires,
+            uses,
+        })
+    }
+
+    /// The invite of the ready line: usable without limit for 30 days, and founding, so that the
+    /// first user of a new directory becomes its administrator. Kept in `file`, and used again at
+    /// the next start while it has more than a day left.
+    pub(crate) async fn standing_invite(&self, file: &Path) -> Result<InviteLink, Problem> {
+        let now = self.now();
+        let kept = files::read(file)?.and_then(|bytes| String::from_utf8(bytes).ok());
+        if let Some(code) = kept.map(|text| text.trim().to_owned()) {
+            let record = self.store().invite(&hash_code(&code), now).await?;
+            if record.is_some_and(|record| record.expires > now.after(DAY)) {
+                return Ok(self.link(code));
+            }
+        }
+        let code = new_code()?;
+        let record = InviteRecord {
+            code: hash_code(&code),
+            role: Role::Member,
+            uses: None,
+            expires: now.after(STANDING),
+            founds: true,
+        };
+        // The file first: a code that the database does not know is made anew.
+        files::write_private(file, format!("{code}\n").as_bytes())?;
+        self.store().create_invite(&record, now).await?;
+        Ok(self.link(code))
+    }
+
+    fn link(&self, code: String) -> InviteLink {
+        InviteLink {
+            addresses: self.parts.addresses.clone(),
+            code,
+            authority: self.fingerprint(),
+        }
+    }
+}

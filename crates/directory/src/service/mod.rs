@@ -1,0 +1,162 @@
+//! The use cases of the directory, in the words of the core.
+//!
+//! One method an operation. Whoever calls has a [`Caller`] (from a session token) where the
+//! operation wants one, and fails with a [`Problem`]; how either travels is the doors' business.
+
+mod accounts;
+mod index;
+mod invites;
+mod locate;
+mod peers;
+mod search;
+mod sessions;
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use convite_core::{PeerAddress, Problem, UnixMillis};
+use convite_search::SearchIndex;
+use convite_store::Store;
+use convite_wire::invite::Fingerprint;
+use convite_wire::ticket::TicketSigner;
+use tokio::sync::Notify;
+
+pub use index::{BATCH_MAX, CHANGE_MAX, WholeIndex};
+pub(crate) use index::{check_change, whole_removes_nothing};
+pub use invites::{InviteIssued, NewInvite};
+pub use peers::{Endpoint, PeerRegistered, Seen};
+pub use search::SearchQuery;
+pub use sessions::{Caller, Session};
+
+use crate::authority::Authority;
+use crate::passwords::Passwords;
+
+/// For how long the set of peers online is taken to be what it was, for searching.
+const ONLINE_CACHED: Duration = Duration::from_secs(1);
+
+/// What a directory is made of.
+pub(crate) struct Parts {
+    pub store: Arc<dyn Store>,
+    pub search: Arc<SearchIndex>,
+    pub authority: Option<Arc<Authority>>,
+    pub signer: TicketSigner,
+    pub addresses: Vec<PeerAddress>,
+    pub open_registration: bool,
+    pub lease: Duration,
+    pub session_lifetime: Duration,
+    pub ticket_lifetime: Duration,
+    pub peer_certificate_lifetime: Duration,
+}
+
+/// The use cases over the directory's storage. Holds no state that cannot be rebuilt.
+pub struct Service {
+    parts: Parts,
+    passwords: Passwords,
+    /// Wakes the follower of the change log.
+    published: Notify,
+    /// Whether the search index has once reached the end of the change log.
+    caught_up: AtomicBool,
+    online: Mutex<Online>,
+}
+
+/// The peers online as they were a moment ago.
+#[derive(Default)]
+struct Online {
+    /// Counts what has changed in this process, so that an answer from before is not kept.
+    epoch: u64,
+    cached: Option<(Instant, Arc<HashSet<i64>>)>,
+}
+
+impl Service {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self {
+            parts,
+            passwords: Passwords::default(),
+            published: Notify::new(),
+            caught_up: AtomicBool::new(false),
+            online: Mutex::default(),
+        }
+    }
+
+    /// Whether the directory can answer: its database does, and its search index holds what was
+    /// there when it started.
+    ///
+    /// # Errors
+    /// `unavailable` while it cannot; `internal` if the database fails.
+    pub async fn ready(&self) -> Result<(), Problem> {
+        self.store().last_change().await?;
+        if self.caught_up.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        Err(Problem::new(
+            convite_core::ErrorCode::Unavailable,
+            "the search index is still being built",
+        )
+        .hint("try again in a few seconds"))
+    }
+
+    /// The SHA-256 fingerprint of the directory's authority; none without TLS.
+    pub fn fingerprint(&self) -> Option<Fingerprint> {
+        let authority = self.parts.authority.as_ref()?;
+        Some(Fingerprint(authority.fingerprint()))
+    }
+
+    /// The public key that tickets are signed with: Ed25519, 32 bytes.
+    pub fn ticket_key(&self) -> [u8; 32] {
+        self.parts.signer.public_key()
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        self.parts.store.as_ref()
+    }
+
+    pub(crate) fn search_index(&self) -> &Arc<SearchIndex> {
+        &self.parts.search
+    }
+
+    /// The one place where the directory reads the clock.
+    pub(crate) fn now(&self) -> UnixMillis {
+        SystemTime::now().into()
+    }
+
+    /// Resolves once something was published since the last time.
+    pub(crate) async fn published(&self) {
+        self.published.notified().await;
+    }
+
+    pub(crate) fn set_caught_up(&self) {
+        self.caught_up.store(true, Ordering::Release);
+    }
+
+    fn online_cache(&self) -> MutexGuard<'_, Online> {
+        self.online.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A peer came or went.
+    fn forget_online(&self) {
+        let mut online = self.online_cache();
+        online.epoch += 1;
+        online.cached = None;
+    }
+
+    /// The keys of the peers online, as of a second ago at most.
+    async fn online(&self) -> Result<Arc<HashSet<i64>>, Problem> {
+        let epoch = {
+            let online = self.online_cache();
+            match &online.cached {
+                Some((at, keys)) if at.elapsed() < ONLINE_CACHED => return Ok(Arc::clone(keys)),
+                _ => online.epoch,
+            }
+        };
+        let asked = Instant::now();
+        let keys = self.store().online_peers(self.now()).await?;
+        let keys: Arc<HashSet<i64>> = Arc::new(keys.into_iter().map(|key| key.0).collect());
+        let mut online = self.online_cache();
+        if online.epoch == epoch {
+            online.cached = Some((asked, Arc::clone(&keys)));
+        }
+        Ok(keys)
+    }
+}

@@ -1,0 +1,228 @@
+//! Peers: who is online, and where.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use convite_core::model::{Page, PeerSummary};
+use convite_core::{PeerAddress, PeerId, Problem};
+use convite_store::Registration;
+
+use super::{Caller, Service};
+use crate::authority::PeerCertificate;
+
+/// The most addresses kept of a peer.
+const ADDRESSES_MAX: usize = 16;
+const PAGE_DEFAULT: u32 = 100;
+const PAGE_MAX: u32 = 1000;
+
+/// A peer as it registers.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// Its id.
+    pub id: PeerId,
+    /// The port that it listens on.
+    pub port: u16,
+    /// Where it says it can be dialled.
+    pub addresses: Vec<PeerAddress>,
+    /// PKCS #10, DER; empty for none.
+    pub signing_request: Vec<u8>,
+}
+
+/// Where a call came from.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen {
+    /// The socket's other end; never from a header.
+    pub remote: SocketAddr,
+}
+
+/// What registering gives.
+#[derive(Debug, Clone)]
+pub struct PeerRegistered {
+    /// For how long the peer is listed without a heartbeat.
+    pub lease: Duration,
+    /// The generation of the peer's index that the directory holds; 0 for none.
+    pub generation: u64,
+    /// Where the directory lists the peer as reachable, best first.
+    pub addresses: Vec<PeerAddress>,
+    /// If a signing request came, and the directory has an authority.
+    pub certificate: Option<PeerCertificate>,
+    /// The public key that tickets are signed with: Ed25519.
+    pub ticket_key: [u8; 32],
+}
+
+impl Service {
+    /// Puts a peer of the caller's on the list, until its lease runs out.
+    ///
+    /// # Errors
+    /// `peer_taken` if the id belongs to another account; `invalid_argument` for port 0, or a
+    /// signing request that is not valid.
+    pub async fn register_peer(
+        &self,
+        caller: &Caller,
+        endpoint: Endpoint,
+        seen: Seen,
+    ) -> Result<PeerRegistered, Problem> {
+        let remote = seen.remote.ip().to_canonical();
+        let addresses = reachable(endpoint.addresses, remote, endpoint.port)?;
+        let now = self.now();
+        let registration = Registration {
+            id: endpoint.id.clone(),
+            account: caller.account,
+            session: caller.session,
+            addresses: addresses.clone(),
+            lease: now.after(self.parts.lease),
+        };
+        let sign = |authority: &crate::authority::Authority| {
+            let lifetime = self.parts.peer_certificate_lifetime;
+            let request = &endpoint.signing_request;
+            authority.peer_certificate(&endpoint.id, remote, request, lifetime, now)
+        };
+        // Signed before, handed out after the storage has said whose the id is.
+        let certificate = match &self.parts.authority {
+            Some(authority) if !endpoint.signing_request.is_empty() => Some(sign(authority)?),
+            _ => None,
+        };
+        let generation = self.store().register_peer(&registration, now).await?;
+        self.forget_online();
+        Ok(PeerRegistered {
+            lease: self.parts.lease,
+            generation,
+            addresses,
+            certificate,
+            ticket_key: self.ticket_key(),
+        })
+    }
+
+    /// Renews the lease of a peer of the caller's; returns the lease and the generation of its
+    /// index.
+    ///
+    /// # Errors
+    /// `not_found` if the caller has no such peer, or it left.
+    pub async fn heartbeat(
+        &self,
+        caller: &Caller,
+        peer: &PeerId,
+    ) -> Result<(Duration, u64), Problem> {
+        let now = self.now();
+        let lease = now.after(self.parts.lease);
+        let generation = self
+            .store()
+            .renew_lease(peer, caller.account, lease, now)
+            .await?;
+        Ok((self.parts.lease, generation))
+    }
+
+    /// Takes a peer of the caller's off the list; its index is kept for its return.
+    ///
+    /// # Errors
+    /// `not_found` if the caller has no such peer.
+    pub async fn leave(&self, caller: &Caller, peer: &PeerId) -> Result<(), Problem> {
+        self.store().leave(peer, caller.account, self.now()).await?;
+        self.forget_online();
+        Ok(())
+    }
+
+    /// The peers online, by id; `limit` 1 to 1,000, 100 by default.
+    ///
+    /// # Errors
+    /// `invalid_argument` for a limit or cursor that is not valid.
+    pub async fn list_peers(
+        &self,
+        _caller: &Caller,
+        limit: Option<u32>,
+        cursor: Option<&str>,
+    ) -> Result<Page<PeerSummary>, Problem> {
+        let limit = page_limit(limit, PAGE_DEFAULT, PAGE_MAX)?;
+        self.store().peers(limit, cursor, self.now()).await
+    }
+}
+
+/// How many items a page may have.
+pub(super) fn page_limit(asked: Option<u32>, default: u32, max: u32) -> Result<u32, Problem> {
+    let limit = asked.unwrap_or(default);
+    if (1..=max).contains(&limit) {
+        return Ok(limit);
+    }
+    Err(Problem::invalid(format!(
+        "the limit is 1 to {max}, not {limit}"
+    )))
+}
+
+/// Where a peer seen at `remote` can be dialled, best first: what it says (without what means
+/// another machine to everybody else), then the address that it was seen at.
+fn reachable(
+    given: Vec<PeerAddress>,
+    remote: IpAddr,
+    port: u16,
+) -> Result<Vec<PeerAddress>, Problem> {
+    let observed = PeerAddress::new(&remote.to_string(), port)?;
+    let is_loopback = |address: &PeerAddress| match address.ip() {
+        Some(ip) => ip.to_canonical().is_loopback(),
+        None => address.host().eq_ignore_ascii_case("localhost"),
+    };
+    let (near, mut addresses): (Vec<_>, Vec<_>) = given
+        .into_iter()
+        .filter(|address| !address.ip().is_some_and(|ip| ip.is_unspecified()))
+        .partition(is_loopback);
+    if remote.is_loopback() {
+        addresses.extend(near);
+    }
+    addresses.retain(|address| *address != observed);
+    let mut distinct = Vec::with_capacity(ADDRESSES_MAX);
+    for address in addresses {
+        if distinct.len() < ADDRESSES_MAX - 1 && !distinct.contains(&address) {
+            distinct.push(address);
+        }
+    }
+    distinct.push(observed);
+    Ok(distinct)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(given: &[&str], remote: &str) -> Vec<String> {
+        let given = given.iter().map(|text| text.parse().unwrap()).collect();
+        let reachable = reachable(given, remote.parse().unwrap(), 5001).unwrap();
+        reachable.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_remote_peer_cannot_claim_this_machine() {
+        assert_eq!(
+            addresses(
+                &[
+                    "127.0.0.1:22",
+                    "localhost:22",
+                    "[::ffff:127.0.0.1]:22",
+                    "0.0.0.0:5001",
+                    "[::]:5001",
+                    "10.0.0.7:5001",
+                    "peer.example:80",
+                    "10.0.0.7:5001",
+                    "192.0.2.7:5001",
+                ],
+                "192.0.2.7",
+            ),
+            ["10.0.0.7:5001", "peer.example:80", "192.0.2.7:5001"]
+        );
+    }
+
+    #[test]
+    fn a_peer_on_this_machine_is_listed_where_others_reach_it_first() {
+        assert_eq!(
+            addresses(&["127.0.0.1:5001", "10.0.0.7:5001"], "127.0.0.1"),
+            ["10.0.0.7:5001", "127.0.0.1:5001"]
+        );
+    }
+
+    #[test]
+    fn the_address_seen_is_never_crowded_out() {
+        let many: Vec<String> = (1..=50).map(|i| format!("10.0.0.{i}:5001")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let kept = addresses(&many, "192.0.2.7");
+        assert_eq!(kept.len(), ADDRESSES_MAX);
+        assert_eq!(kept.last().unwrap(), "192.0.2.7:5001");
+    }
+}

@@ -1,0 +1,227 @@
+//! Sessions: a random token that stands for an account. Only its hash is stored.
+
+use std::fmt;
+
+use convite_core::model::Role;
+use convite_core::{ErrorCode, Problem, UnixMillis, UserName};
+use convite_store::{AccountId, AccountRecord, SecretHash};
+
+use super::{Endpoint, Seen, Service};
+
+/// Whoever makes a call, known by a session that is alive.
+#[derive(Clone)]
+pub struct Caller {
+    /// The number of the account.
+    pub account: AccountId,
+    /// Its name.
+    pub user: UserName,
+    /// What it may do.
+    pub role: Role,
+    /// The hash of the session's token.
+    pub(super) session: SecretHash,
+}
+
+impl Caller {
+    /// Lets administrators pass.
+    ///
+    /// # Errors
+    /// `permission_denied` for everybody else.
+    pub fn must_administer(&self) -> Result<(), Problem> {
+        match self.role {
+            Role::Admin => Ok(()),
+            Role::Member => Err(Problem::new(
+                ErrorCode::PermissionDenied,
+                "only an administrator may do this",
+            )
+            .hint("ask an administrator of this directory")),
+        }
+    }
+}
+
+/// A session that has just begun.
+#[derive(Clone)]
+pub struct Session {
+    /// The bearer token: 43 characters of base64url. Shown once.
+    pub token: String,
+    /// When it ends unless it is used.
+    pub expires: UnixMillis,
+    /// Whose it is.
+    pub user: UserName,
+    /// What the account may do.
+    pub role: Role,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the token, which is a secret.
+        f.debug_struct("Session")
+            .field("user", &self.user)
+            .field("role", &self.role)
+            .finish_non_exhaustive()
+    }
+}
+
+fn hash_token(token: &str) -> SecretHash {
+    *blake3::hash(token.as_bytes()).as_bytes()
+}
+
+impl Service {
+    /// Begins a session with a password.
+    ///
+    /// # Errors
+    /// `wrong_credentials`, in the same time whether or not there is such a user;
+    /// `permission_denied` if the account is disabled; `unavailable` if too many log in at once.
+    pub async fn login(&self, user: &UserName, password: &str) -> Result<Session, Problem> {
+        let known = self.store().account(user).await?;
+        let account = match known {
+            None if self.parts.open_registration => {
+                let hash = self.passwords.hash(password).await?;
+                let account = self.admit(user, &hash, Role::Member).await?;
+                // Someone else may have made it in between, with another password.
+                if account.password_hash != hash {
+                    self.check(password, Some(&account)).await?;
+                }
+                account
+            }
+            known => {
+                self.check(password, known.as_ref()).await?;
+                known.ok_or_else(wrong_credentials)?
+            }
+        };
+        if account.disabled {
+            return Err(
+                Problem::new(ErrorCode::PermissionDenied, "this account is disabled")
+                    .hint("ask an administrator of this directory"),
+            );
+        }
+        self.begin(account).await
+    }
+
+    /// Begins a session and registers a peer in it, if one is given: both or neither.
+    ///
+    /// # Errors
+    /// As [`Self::login`] and [`Self::register_peer`].
+    pub async fn login_with_peer(
+        &self,
+        user: &UserName,
+        password: &str,
+        peer: Option<Endpoint>,
+        seen: Seen,
+    ) -> Result<Session, Problem> {
+        let session = self.login(user, password).await?;
+        if let Some(endpoint) = peer {
+            let caller = self.authenticate(Some(&session.token)).await?;
+            if let Err(problem) = self.register_peer(&caller, endpoint, seen).await {
+                self.logout(&caller).await?;
+                return Err(problem);
+            }
+        }
+        Ok(session)
+    }
+
+    async fn check(&self, password: &str, account: Option<&AccountRecord>) -> Result<(), Problem> {
+        let stored = account.map(|account| account.password_hash.as_str());
+        match self.passwords.verify(password, stored).await? {
+            true => Ok(()),
+            false => Err(wrong_credentials()),
+        }
+    }
+
+    /// A session for whoever owns the directory's own folder, as `convite up` does: makes the
+    /// account, as an administrator, if there is none of that name. Without a password the account
+    /// gets none, and can be logged in to in this way only.
+    ///
+    /// # Errors
+    /// `invalid_argument` for a password that is too short or too long.
+    pub async fn local_session(
+        &self,
+        user: &UserName,
+        password: Option<&str>,
+    ) -> Result<Session, Problem> {
+        let account = match self.store().account(user).await? {
+            Some(account) => account,
+            None => {
+                let hash = match password {
+                    Some(password) => self.passwords.hash(password).await?,
+                    None => String::new(),
+                };
+                self.admit(user, &hash, Role::Admin).await?
+            }
+        };
+        self.begin(account).await
+    }
+
+    async fn begin(&self, account: AccountRecord) -> Result<Session, Problem> {
+        let token = data_encoding::BASE64URL_NOPAD.encode(&crate::random_bytes::<32>()?);
+        let now = self.now();
+        let expires = now.after(self.parts.session_lifetime);
+        self.store()
+            .create_session(&hash_token(&token), account.id, expires, now)
+            .await?;
+        Ok(Session {
+            token,
+            expires,
+            user: account.user,
+            role: account.role,
+        })
+    }
+
+    /// Who a bearer token stands for; puts off the end of the session.
+    ///
+    /// # Errors
+    /// `unauthenticated` without a token or for an unknown one; `session_expired`.
+    pub async fn authenticate(&self, token: Option<&str>) -> Result<Caller, Problem> {
+        let refuse = |message| {
+            Problem::new(ErrorCode::Unauthenticated, message)
+                .hint("log in with `convite login`, or send `authorization: Bearer TOKEN`")
+        };
+        let token = token.ok_or_else(|| refuse("not logged in"))?;
+        let hash = hash_token(token);
+        let session = self
+            .store()
+            .session(&hash)
+            .await?
+            .filter(|session| !session.account.disabled)
+            .ok_or_else(|| refuse("the session token is not known"))?;
+        let now = self.now();
+        if session.expires <= now {
+            return Err(
+                Problem::new(ErrorCode::SessionExpired, "the session has run out")
+                    .hint("log in again with `convite login`"),
+            );
+        }
+        // Not at every call: that would make each of them a write.
+        let lifetime = self.parts.session_lifetime;
+        if now.until(session.expires) < lifetime / 30 * 29 {
+            self.store()
+                .extend_session(&hash, now.after(lifetime))
+                .await?;
+        }
+        Ok(Caller {
+            account: session.account.id,
+            user: session.account.user,
+            role: session.account.role,
+            session: hash,
+        })
+    }
+
+    /// Ends the caller's session; peers that were registered in it go offline.
+    ///
+    /// # Errors
+    /// `internal` if the database fails.
+    pub async fn logout(&self, caller: &Caller) -> Result<(), Problem> {
+        self.store()
+            .end_session(&caller.session, self.now())
+            .await?;
+        self.forget_online();
+        Ok(())
+    }
+}
+
+fn wrong_credentials() -> Problem {
+    Problem::new(
+        ErrorCode::WrongCredentials,
+        "user and password do not belong together",
+    )
+    .hint("check both; with an invite link, `convite join LINK` makes an account")
+}
