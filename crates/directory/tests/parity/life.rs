@@ -1,0 +1,178 @@
+//! What lasts and what ends: leases, sessions, restarts.
+
+use std::time::Duration;
+
+use convite_core::UserName;
+use serde_json::json;
+
+use crate::doors::{Running, call, eventually, grpc, rest};
+use crate::scenarios::file;
+
+fn user(name: &str) -> UserName {
+    name.parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_without_heartbeat_is_hidden_and_comes_back() {
+    let running = Running::start(|config| config.lease = Duration::from_secs(1)).await;
+    let door = rest(running.get());
+    let session = running
+        .get()
+        .service
+        .local_session(&user("ana"), None)
+        .await;
+    let token = session.unwrap().token;
+    let ask = async |operation, fields| {
+        let asked = call(operation, fields);
+        door.knock(Some(&token), &asked).await.unwrap()
+    };
+    ask("register", json!({"id": "ana-1", "port": 5001})).await;
+    let upsert = json!([file("a/b.txt", 1, "b")]);
+    ask(
+        "publish",
+        json!({"peer": "ana-1", "generation": 5, "upsert": upsert}),
+    )
+    .await;
+    let peers = call("peers", json!({}));
+    let here = ask("heartbeat", json!({"id": "ana-1"})).await;
+    assert_eq!(here["generation"], 5);
+    let page = door.knock(Some(&token), &peers).await.unwrap();
+    assert_eq!(page["peers"][0]["files"], 1);
+    eventually(&door, &token, &peers, |page| page["peers"] == json!([])).await;
+    let index = ask("index", json!({})).await;
+    assert_eq!(index["files"], json!([]));
+    // Hidden, not forgotten: one heartbeat, and all of it is there again.
+    ask("heartbeat", json!({"id": "ana-1"})).await;
+    let index = ask("index", json!({})).await;
+    assert_eq!(index["files"][0]["path"], "a/b.txt");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_has_run_out_is_told_so_at_both_doors() {
+    let running = Running::start(|config| config.session_lifetime = Duration::ZERO).await;
+    let session = running
+        .get()
+        .service
+        .local_session(&user("ana"), None)
+        .await;
+    let token = session.unwrap().token;
+    for door in [rest(running.get()), grpc(running.get()).await] {
+        let answer = door.knock(Some(&token), &call("peers", json!({}))).await;
+        assert_eq!(answer, Err("session_expired".to_owned()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_in_use_does_not_run_out() {
+    const LIFETIME: Duration = Duration::from_secs(2);
+    let running = Running::start(|config| config.session_lifetime = LIFETIME).await;
+    let service = &running.get().service;
+    let session = service.local_session(&user("ana"), None).await.unwrap();
+    let began = std::time::Instant::now();
+    while began.elapsed() < LIFETIME + LIFETIME / 4 {
+        let caller = service.authenticate(Some(&session.token)).await.unwrap();
+        assert_eq!(caller.user, user("ana"));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_forgets_nothing() {
+    let mut running = Running::start(|_| {}).await;
+    let before = (running.get().authority, running.get().invite.clone());
+    let code = |link: &str| link.split(['/', '?']).nth(3).unwrap().to_owned();
+    let account = json!({"invite": before.1, "user": "ana", "password": "pass word 1"});
+    let login = call("login", json!({"user": "ana", "password": "pass word 1"}));
+    let door = rest(running.get());
+    door.knock(None, &call("create_account", account))
+        .await
+        .unwrap();
+    let session = door.knock(None, &login).await.unwrap();
+    let token = session["token"].as_str().unwrap().to_owned();
+    let ticket_key = running.get().service.ticket_key();
+    let publish = json!({"peer": "ana-1", "generation": 3, "upsert": [file("a/kept.txt", 1, "b")]});
+    for asked in [
+        call("register", json!({"id": "ana-1", "port": 5001})),
+        call("publish", publish),
+    ] {
+        door.knock(Some(&token), &asked).await.unwrap();
+    }
+
+    running.restart().await;
+    let door = rest(running.get());
+    assert_eq!(running.get().authority, before.0);
+    assert_eq!(code(&running.get().invite), code(&before.1));
+    assert_eq!(running.get().service.ticket_key(), ticket_key);
+    let heartbeat = call("heartbeat", json!({"id": "ana-1"}));
+    let lease = door.knock(Some(&token), &heartbeat).await.unwrap();
+    assert_eq!(lease["generation"], 3);
+    let search = call("search", json!({"q": "kept"}));
+    eventually(&door, &token, &search, |page| {
+        page["results"][0]["size"] == 1
+    })
+    .await;
+    door.knock(None, &login).await.unwrap();
+
+    // Without its search index it makes a new one.
+    let folder = running.home.path().join("directory/search");
+    assert!(folder.exists());
+    running.restart_without(&folder).await;
+    let door = rest(running.get());
+    eventually(&door, &token, &search, |page| {
+        page["results"][0]["size"] == 1
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_given_admin_password_makes_the_admin_and_nobody_else_becomes_one() {
+    let running =
+        Running::start(|config| config.admin_password = Some("pass word 0".to_owned())).await;
+    let door = rest(running.get());
+    let login = call("login", json!({"user": "admin", "password": "pass word 0"}));
+    assert_eq!(door.knock(None, &login).await.unwrap()["role"], "admin");
+    let invite = &running.get().invite;
+    let account = json!({"invite": invite, "user": "ana", "password": "pass word 1"});
+    let made = door.knock(None, &call("create_account", account)).await;
+    assert_eq!(made.unwrap()["role"], "member");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_open_registration_a_login_makes_a_member() {
+    let running = Running::start(|config| config.open_registration = true).await;
+    let door = rest(running.get());
+    let login = |password| call("login", json!({"user": "ana", "password": password}));
+    let made = door.knock(None, &login("pass word 1")).await.unwrap();
+    assert_eq!(made["role"], "member");
+    let wrong = door.knock(None, &login("pass word 2")).await;
+    assert_eq!(wrong, Err("wrong_credentials".to_owned()));
+    door.knock(None, &login("pass word 1")).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_in_use_is_said_so() {
+    let running = Running::start(|_| {}).await;
+    let other = tempfile::tempdir().unwrap();
+    let mut config = convite_directory::DirectoryConfig::new(other.path());
+    config.listen = running.get().address;
+    let shutdown = tokio_util::sync::CancellationToken::new();
+    let refused = convite_directory::start(config, shutdown).await;
+    let problem = refused.err().unwrap();
+    assert_eq!(problem.code.name(), "unavailable");
+    assert!(problem.hint.unwrap().contains("--listen"));
+    // Nothing of the other's was touched.
+    assert!(!other.path().join("directory").exists());
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_on_disk_are_their_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let running = Running::start(|_| {}).await;
+    let folder = running.home.path().join("directory");
+    let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&folder), 0o700);
+    for name in ["authority.key", "ticket.key", "invite"] {
+        assert_eq!(mode(&folder.join(name)), 0o600, "{name}");
+    }
+}

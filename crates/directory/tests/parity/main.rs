@@ -1,0 +1,10 @@
+//! A real directory, with TLS, asked through both of its doors.
+
+#![allow(clippy::unwrap_used)]
+
+mod certificates;
+mod doors;
+mod grpc_only;
+mod life;
+mod rest_only;
+mod scenarios;
