@@ -60,6 +60,12 @@ codes! {
     GenerationMismatch = "generation_mismatch", 409, 10;
     /// The file changed on disk since it was hashed; its old contents cannot be served.
     ContentChanged = "content_changed", 409, 9;
+    /// A different file is where this one should go.
+    FileExists = "file_exists", 409, 6;
+    /// Every provider that could be reached sent wrong bytes.
+    CorruptContents = "corrupt_contents", 502, 15;
+    /// The disk has no room for it.
+    NoSpace = "no_space", 507, 8;
     /// The request is larger than is accepted.
     TooLarge = "too_large", 413, 11;
     /// The byte range lies outside the file.

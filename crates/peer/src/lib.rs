@@ -8,6 +8,7 @@ pub mod beneath;
 pub mod cache;
 pub mod catalogue;
 pub mod directory;
+pub mod download;
 pub mod hashing;
 pub mod home;
 pub mod indexing;

@@ -1,0 +1,407 @@
+//! The shell around the plan of one download: its tasks, its timer, its checkpoints.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use convite_core::model::{LocatedFile, Provider};
+use convite_core::{PeerId, PieceHashes, Problem};
+use convite_net::tls;
+use convite_swarm::{Action, Download, Event, Failure, Limits, Outcome, ProviderId, RequestId};
+use tokio::sync::{mpsc, watch};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use super::connection::{self, Connection};
+use super::partial::Partial;
+use super::place::disk_problem;
+use super::receive::{News, Receive};
+use super::{Fetch, Progress};
+
+/// What may be lost to a power cut: at most so many bytes...
+const CHECKPOINT_BYTES: u64 = 256 << 20;
+/// ...or so much time are between two checkpoints.
+const CHECKPOINT_TIME: Duration = Duration::from_secs(5);
+/// News on their way from the receiving tasks; they wait when it is full.
+const NEWS: usize = 64;
+
+/// How a run of a download ended.
+pub(crate) enum Ended {
+    Complete(Complete),
+    Interrupted,
+    Failed(Outcome),
+}
+
+/// Everything is verified and written.
+pub(crate) struct Complete {
+    pub(crate) partial: Partial,
+    pub(crate) received: u64,
+    pub(crate) providers: Vec<PeerId>,
+    pub(crate) first_verified: Option<Duration>,
+}
+
+/// What tasks other than receiving ones tell.
+enum Told {
+    Dialled(ProviderId, Result<(Connection, Arc<PieceHashes>), Failure>),
+    Located(Result<LocatedFile, Problem>),
+    Checkpoint(io::Result<()>),
+}
+
+/// A provider as the shell knows it.
+struct Known {
+    provider: Provider,
+    connection: Option<Connection>,
+    sent_verified: bool,
+}
+
+struct Engine<'a> {
+    fetch: &'a Fetch,
+    partial: Partial,
+    plan: Download,
+    started: Instant,
+    tls: Option<Arc<rustls::ClientConfig>>,
+    hashes: Option<Arc<PieceHashes>>,
+    just_located: Option<LocatedFile>,
+    known: Vec<Known>,
+    receiving: BTreeMap<RequestId, (ProviderId, AbortHandle)>,
+    tasks: JoinSet<Told>,
+    receivers: JoinSet<()>,
+    news: mpsc::Sender<News>,
+    outcome: Option<Outcome>,
+    received: u64,
+    verified_bytes: u64,
+    resumed: u64,
+    first_verified: Option<Duration>,
+    /// Bytes verified that no checkpoint covers.
+    unsynced: u64,
+    last_checkpoint: Instant,
+    checkpointing: bool,
+}
+
+/// Runs a download until it is complete, interrupted or hopeless. What was verified stays on disk.
+///
+/// # Errors
+/// `no_space` and other failures of the disk.
+pub(crate) async fn run(
+    fetch: &Fetch,
+    partial: Partial,
+    started: Instant,
+    progress: &watch::Sender<Progress>,
+    interrupt: &CancellationToken,
+) -> Result<Ended, Problem> {
+    let (news, mut incoming) = mpsc::channel(NEWS);
+    let geometry = partial.geometry();
+    let verified = partial.verified().clone();
+    let resumed = verified.iter().map(|index| geometry.piece_len(index)).sum();
+    let mut engine = Engine {
+        fetch,
+        tls: fetch.authority.map(|pin| tls::client_config(pin.0)),
+        hashes: partial.hashes(),
+        just_located: Some(fetch.file.clone()),
+        plan: Download::new(geometry, verified, Limits::default()),
+        partial,
+        started,
+        known: Vec::new(),
+        receiving: BTreeMap::new(),
+        tasks: JoinSet::new(),
+        receivers: JoinSet::new(),
+        news,
+        outcome: None,
+        received: 0,
+        verified_bytes: resumed,
+        resumed,
+        first_verified: None,
+        unsynced: 0,
+        last_checkpoint: Instant::now(),
+        checkpointing: false,
+    };
+    engine.tell(Event::Tick);
+    engine.report(progress);
+    while engine.outcome.is_none() {
+        let deadline = engine.plan.next_deadline().map(|at| started + at);
+        let timer = async {
+            match deadline {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = interrupt.cancelled() => {
+                engine.stop().await;
+                engine.final_checkpoint().await?;
+                return Ok(Ended::Interrupted);
+            }
+            Some(news) = incoming.recv() => engine.handle_news(news)?,
+            Some(told) = engine.tasks.join_next() => {
+                if let Ok(told) = told {
+                    engine.handle_told(told)?;
+                }
+            }
+            // Reaped, lest the tasks of a large file pile up.
+            Some(_) = engine.receivers.join_next() => continue,
+            () = timer => engine.tell(Event::Tick),
+        }
+        engine.checkpoint_if_due();
+        engine.report(progress);
+    }
+    engine.stop().await;
+    match engine.outcome {
+        Some(Outcome::Complete) => Ok(Ended::Complete(engine.complete())),
+        Some(failed) => {
+            engine.final_checkpoint().await?;
+            Ok(Ended::Failed(failed))
+        }
+        None => Ok(Ended::Interrupted),
+    }
+}
+
+impl Engine<'_> {
+    fn tell(&mut self, event: Event) {
+        let mut actions = Vec::new();
+        self.plan
+            .handle(self.started.elapsed(), event, &mut actions);
+        for action in actions {
+            self.act(action);
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Dial(id) => self.dial(id),
+            Action::Request {
+                provider,
+                request,
+                run,
+            } => {
+                let Some(connection) = self.known[provider as usize].connection.clone() else {
+                    return;
+                };
+                let Some(hashes) = self.hashes.clone() else {
+                    return;
+                };
+                let receive = Receive {
+                    request,
+                    run,
+                    connection,
+                    hash: self.fetch.file.hash,
+                    hashes,
+                    file: self.partial.file(),
+                    news: self.news.clone(),
+                };
+                let task = self.receivers.spawn(receive.run());
+                self.receiving.insert(request, (provider, task));
+            }
+            Action::Cancel(request) => {
+                if let Some((_, task)) = self.receiving.remove(&request) {
+                    task.abort();
+                }
+            }
+            Action::Ban(id) => {
+                let peer = &self.known[id as usize].provider.peer;
+                tracing::warn!(%peer, "the provider sent wrong bytes: it is asked no more");
+                self.disconnect(id);
+            }
+            Action::Locate => {
+                // The file was located just before: that answer is as good as a new one.
+                if let Some(file) = self.just_located.take() {
+                    self.tasks.spawn(async move { Told::Located(Ok(file)) });
+                    return;
+                }
+                let directory = self.fetch.directory.clone();
+                let hash = self.fetch.file.hash;
+                self.tasks
+                    .spawn(async move { Told::Located(directory.locate(&hash).await) });
+            }
+            Action::Finish(outcome) => self.outcome = Some(outcome),
+        }
+    }
+
+    fn dial(&mut self, id: ProviderId) {
+        self.disconnect(id);
+        let provider = self.known[id as usize].provider.clone();
+        let (tls, hashes) = (self.tls.clone(), self.hashes.clone());
+        let (hash, geometry) = (self.fetch.file.hash, self.partial.geometry());
+        self.tasks.spawn(async move {
+            let dialled = async {
+                let connection =
+                    connection::dial(&provider, tls.as_ref())
+                        .await
+                        .map_err(|problem| {
+                            debug!(peer = %provider.peer, "cannot dial: {problem}");
+                            Failure::Unreachable
+                        })?;
+                let hashes = match hashes {
+                    Some(hashes) => hashes,
+                    None => connection::piece_hashes(&connection, hash, geometry)
+                        .await
+                        .map(Arc::new)?,
+                };
+                Ok((connection, hashes))
+            };
+            Told::Dialled(id, dialled.await)
+        });
+    }
+
+    fn disconnect(&mut self, id: ProviderId) {
+        self.known[id as usize].connection = None;
+        self.receiving.retain(|_, (provider, task)| {
+            if *provider == id {
+                task.abort();
+            }
+            *provider != id
+        });
+    }
+
+    fn handle_told(&mut self, told: Told) -> Result<(), Problem> {
+        match told {
+            Told::Dialled(id, Ok((connection, hashes))) => {
+                self.known[id as usize].connection = Some(connection);
+                if self.hashes.is_none() {
+                    self.partial.keep_hashes(&hashes);
+                    self.hashes = Some(hashes);
+                }
+                self.tell(Event::Ready(id));
+            }
+            Told::Dialled(id, Err(failure)) => self.tell(Event::Lost(id, failure)),
+            Told::Located(answer) => self.located(answer),
+            Told::Checkpoint(done) => {
+                self.checkpointing = false;
+                self.last_checkpoint = Instant::now();
+                done.map_err(|error| disk_problem("sync", self.fetch.target.folder(), &error))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn located(&mut self, answer: Result<LocatedFile, Problem>) {
+        let file = match answer {
+            Ok(file) => file,
+            Err(problem) if problem.code == convite_core::ErrorCode::NotFound => {
+                return self.tell(Event::Located);
+            }
+            Err(problem) => {
+                debug!("cannot ask the directory: {problem}");
+                return self.tell(Event::LocateFailed);
+            }
+        };
+        let size = self.partial.geometry().file_size();
+        for provider in file.providers.into_iter().filter(|p| p.size == size) {
+            let place = self
+                .known
+                .iter()
+                .position(|k| k.provider.peer == provider.peer);
+            let id = match place {
+                Some(place) => {
+                    self.known[place].provider = provider;
+                    place
+                }
+                None => {
+                    self.known.push(Known {
+                        provider,
+                        connection: None,
+                        sent_verified: false,
+                    });
+                    self.known.len() - 1
+                }
+            };
+            self.tell(Event::Found(id as ProviderId));
+        }
+        self.tell(Event::Located);
+    }
+
+    fn handle_news(&mut self, news: News) -> Result<(), Problem> {
+        match news {
+            News::Disk(error) => {
+                return Err(disk_problem("write to", self.fetch.target.folder(), &error));
+            }
+            News::Broken(request, failure) => {
+                // Not if it was cancelled meanwhile.
+                if let Some((id, _)) = self.receiving.remove(&request) {
+                    self.disconnect(id);
+                    self.tell(Event::Lost(id, failure));
+                }
+            }
+            News::Plan(event) => {
+                match event {
+                    Event::Received(_, bytes) => self.received += bytes,
+                    Event::Verified(request, piece) => self.note_verified(request, piece),
+                    Event::Ended(request) => {
+                        self.receiving.remove(&request);
+                    }
+                    _ => {}
+                }
+                self.tell(event);
+            }
+        }
+        Ok(())
+    }
+
+    fn note_verified(&mut self, request: RequestId, piece: u32) {
+        let Some((id, _)) = self.receiving.get(&request) else {
+            return;
+        };
+        self.known[*id as usize].sent_verified = true;
+        self.first_verified
+            .get_or_insert_with(|| self.started.elapsed());
+        if !self.plan.verified().contains(piece) {
+            let bytes = self.partial.geometry().piece_len(piece);
+            self.verified_bytes += bytes;
+            self.unsynced += bytes;
+        }
+    }
+
+    fn checkpoint_if_due(&mut self) {
+        let due = self.unsynced >= CHECKPOINT_BYTES
+            || (self.unsynced > 0 && self.last_checkpoint.elapsed() >= CHECKPOINT_TIME);
+        if due && !self.checkpointing && self.outcome.is_none() {
+            self.checkpointing = true;
+            self.unsynced = 0;
+            let job = self.partial.checkpoint(self.plan.verified());
+            self.tasks.spawn_blocking(move || Told::Checkpoint(job()));
+        }
+    }
+
+    async fn final_checkpoint(&mut self) -> Result<(), Problem> {
+        let job = self.partial.checkpoint(self.plan.verified());
+        let folder = self.fetch.target.folder().to_path_buf();
+        super::place::on_blocking_thread(move || {
+            job().map_err(|error| disk_problem("sync", &folder, &error))
+        })
+        .await
+    }
+
+    /// Ends all tasks and waits until none writes any more.
+    async fn stop(&mut self) {
+        self.receivers.abort_all();
+        while self.receivers.join_next().await.is_some() {}
+        self.tasks.abort_all();
+        while self.tasks.join_next().await.is_some() {}
+    }
+
+    fn report(&self, progress: &watch::Sender<Progress>) {
+        let now = Progress {
+            verified: self.verified_bytes,
+            resumed: self.resumed,
+            size: self.partial.geometry().file_size(),
+            providers: self.plan.ready(),
+        };
+        progress.send_if_modified(|last| {
+            let changed = *last != now;
+            *last = now;
+            changed
+        });
+    }
+
+    fn complete(self) -> Complete {
+        let senders = self.known.iter().filter(|known| known.sent_verified);
+        Complete {
+            providers: senders.map(|known| known.provider.peer.clone()).collect(),
+            received: self.received,
+            first_verified: self.first_verified,
+            partial: self.partial,
+        }
+    }
+}
