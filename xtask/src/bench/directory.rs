@@ -25,6 +25,8 @@ const BATCH: usize = 5_000;
 /// One file in so many has the rare word.
 const RARE_EVERY: usize = 20_000;
 const RARE: &str = "zeppelin";
+/// A word of the last file of each peer: once all have been found, the index has caught up.
+const LAST: &str = "terminus";
 const VISIBLE_WITHIN: Duration = Duration::from_secs(60);
 
 const WORDS: [&str; 40] = [
@@ -78,6 +80,11 @@ const KINDS: [&str; 10] = [
 /// # Errors
 /// If anything on the way fails.
 pub fn run(options: &Options, _: &[&str]) -> Result<(), Failure> {
+    if options.files < RARE_EVERY {
+        return Err(format!(
+            "--files wants at least {RARE_EVERY}, for the rare word to occur"
+        ));
+    }
     let scratch = Scratch::new("directory")?;
     let system = System::new(scratch.path(), options.binary.as_deref())?;
     let (directory, invite) = system.directory()?;
@@ -178,7 +185,7 @@ async fn publish(client: DirectoryClient, number: usize, files: usize) -> Result
     let mine = files.saturating_sub(number).div_ceil(PEERS);
     let batches = (0..mine.div_ceil(BATCH)).map(move |batch| {
         let own = batch * BATCH..mine.min((batch + 1) * BATCH);
-        own.filter_map(|index| entry(index * PEERS + number))
+        own.filter_map(|index| entry(index * PEERS + number, files))
             .collect()
     });
     let generation = registered.generation + 1;
@@ -188,8 +195,8 @@ async fn publish(client: DirectoryClient, number: usize, files: usize) -> Result
     Ok(())
 }
 
-/// File `number`, the same in every run: a few words that occur as unevenly as words do.
-fn entry(number: usize) -> Option<FileEntry> {
+/// File `number` of `files`, the same in every run: a few words that occur as unevenly as words do.
+fn entry(number: usize, files: usize) -> Option<FileEntry> {
     let digest = *blake3::hash(&(number as u64).to_le_bytes()).as_bytes();
     let word = |at: usize| {
         // The product of two even draws favours the front of the list, as Zipf's law would.
@@ -198,13 +205,15 @@ fn entry(number: usize) -> Option<FileEntry> {
     };
     let kind = KINDS[usize::from(digest[8]) % KINDS.len()];
     let (year, serial) = (2005 + usize::from(digest[9]) % 22, number % 10_000);
-    let rare = if number % RARE_EVERY == RARE_EVERY / 2 {
+    let mark = if number + PEERS >= files {
+        format!("{LAST}_")
+    } else if number % RARE_EVERY == RARE_EVERY / 2 {
         format!("{RARE}_")
     } else {
         String::new()
     };
     let folder = word(6);
-    let name = format!("{}_{}_{rare}{year}_{serial:04}.{kind}", word(0), word(2));
+    let name = format!("{}_{}_{mark}{year}_{serial:04}.{kind}", word(0), word(2));
     Some(FileEntry {
         path: format!("share/{year}/{folder}-{}/{number}/{name}", word(4))
             .parse()
@@ -227,8 +236,9 @@ fn query(words: &str) -> Query {
 async fn wait_until_visible(client: &DirectoryClient) -> Result<(), Failure> {
     let deadline = Instant::now() + VISIBLE_WITHIN;
     loop {
-        let found = client.search(query(RARE)).await;
-        if !found.map_err(|problem| told(&problem))?.items.is_empty() {
+        let found = client.search(query(LAST)).await;
+        let found = found.map_err(|problem| told(&problem))?.items.len();
+        if found >= PEERS {
             return Ok(());
         }
         if Instant::now() > deadline {
@@ -264,7 +274,7 @@ async fn locate(client: &DirectoryClient, options: &Options) -> Result<Value, Fa
     let mut providers = 0;
     for call in 0..options.queries {
         // A step that is prime to most counts, so that neighbours are not asked for in turn.
-        let Some(file) = entry(call * 7_919 % options.files) else {
+        let Some(file) = entry(call * 7_919 % options.files, options.files) else {
             continue;
         };
         let start = Instant::now();
