@@ -62,12 +62,10 @@ impl Indexing {
         for share in &shares {
             let scanned = scan::scan(share);
             if let Some(trouble) = &scanned.trouble {
-                warn!(share = share.name, "{trouble}");
                 troubles.insert(share.root.clone(), trouble.clone());
             }
             scans.push(scanned);
         }
-        self.state.set_troubles(troubles.clone());
         let found = || scans.iter().flat_map(|scanned| &scanned.files);
 
         let seen: HashSet<&SafePath> = found().map(|found| &found.path).collect();

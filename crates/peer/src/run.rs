@@ -79,7 +79,7 @@ pub struct RunningPeer {
     pub address: SocketAddr,
     state: Arc<PeerState>,
     tasks: Vec<(&'static str, JoinHandle<()>)>,
-    home: PeerHome,
+    home: Arc<PeerHome>,
 }
 
 /// `HOME/peer/running.json`, by which the home's commands find the peer.
@@ -178,10 +178,13 @@ pub async fn start_with(
         state: state.clone(),
         cache,
     };
+    let held = home.clone();
     let tasks = vec![
         (
             "serving",
             tokio::spawn(async move {
+                // The home belongs to this peer for as long as it serves.
+                let _held = held;
                 if let Err(problem) = serve.await {
                     warn!("serving ended: {problem}");
                 }
@@ -201,14 +204,14 @@ pub async fn start_with(
     })
 }
 
-type Prepared = (PeerHome, Arc<Cache>, ShareList, Option<IdentityKey>);
+type Prepared = (Arc<PeerHome>, Arc<Cache>, ShareList, Option<IdentityKey>);
 
 fn prepare(
     folder: &std::path::Path,
     shares: &[PathBuf],
     with_tls: bool,
 ) -> Result<Prepared, Problem> {
-    let home = PeerHome::open(folder)?;
+    let home = Arc::new(PeerHome::open(folder)?);
     let mut list = ShareList::load(home.path("shares.json"))?;
     for path in shares {
         list.add(path)?;

@@ -10,6 +10,7 @@ use convite_core::{PeerId, Problem, UnixMillis, UserName};
 use convite_wire::v1::{ShareStatus, StatusReply};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use crate::catalogue::Catalogue;
 use crate::publish::Pending;
@@ -116,9 +117,17 @@ impl PeerState {
         Ok(())
     }
 
-    /// Notes why shares cannot be read, in place of what was noted before.
+    /// Notes why shares cannot be read, in place of what was noted before. What is new of it is
+    /// logged, so that a share that stays away fills no log.
     pub fn set_troubles(&self, troubles: HashMap<Arc<Path>, String>) {
-        *lock(&self.troubles) = troubles;
+        let mut noted = lock(&self.troubles);
+        for (root, trouble) in &troubles {
+            if noted.get(root) != Some(trouble) {
+                let shown = root.to_string_lossy();
+                warn!("{}: {trouble}", convite_core::display::escape(&shown));
+            }
+        }
+        *noted = troubles;
     }
 
     /// What a user is told of this peer.
