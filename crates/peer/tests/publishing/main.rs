@@ -30,6 +30,30 @@ struct Held {
     registered: u32,
     changes: u32,
     wholes: u32,
+    /// Gives certificates, if there is one.
+    authority: Option<Authority>,
+    certificate_life: Duration,
+}
+
+struct Authority {
+    issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
+    der: Vec<u8>,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::default();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let der = params.self_signed(&key).unwrap().der().to_vec();
+        let issuer = rcgen::Issuer::new(params, key);
+        Self { issuer, der }
+    }
+
+    fn sign(&self, request: &[u8]) -> Vec<u8> {
+        let request = rcgen::CertificateSigningRequestParams::from_der(&request.into()).unwrap();
+        request.signed_by(&self.issuer).unwrap().der().to_vec()
+    }
 }
 
 #[derive(Default)]
@@ -78,7 +102,7 @@ impl Directory for Memory {
         _id: &PeerId,
         _port: u16,
         addresses: &[PeerAddress],
-        _signing_request: Option<&[u8]>,
+        signing_request: Option<&[u8]>,
     ) -> Result<Registered, Problem> {
         let mut held = self.held()?;
         if let Some(code) = held.refusal {
@@ -90,9 +114,15 @@ impl Directory for Memory {
         Ok(Registered {
             lease: Duration::from_millis(600),
             generation: held.generation,
-            certificate: None,
-            authority: None,
-            certificate_expires: UnixMillis(0),
+            certificate: held
+                .authority
+                .as_ref()
+                .map(|authority| authority.sign(signing_request.unwrap())),
+            authority: held
+                .authority
+                .as_ref()
+                .map(|authority| authority.der.clone()),
+            certificate_expires: UnixMillis::from(SystemTime::now()).after(held.certificate_life),
             ticket_key: TicketSigner::generate().unwrap().public_key().to_vec(),
             addresses: addresses.to_vec(),
         })
@@ -167,7 +197,7 @@ impl Directory for Memory {
     }
 
     fn is_plaintext(&self) -> bool {
-        true
+        self.set(|held| held.authority.is_none())
     }
 
     fn user(&self) -> Option<UserName> {
@@ -339,4 +369,40 @@ async fn what_cannot_go_well_fails_at_the_start() {
     assert!(second.hint.is_some());
     end(peer, &stop).await;
     assert!(!Path::new(&group.place.path().join("home/peer/control.token")).exists());
+}
+
+#[tokio::test]
+async fn a_peer_proves_who_it_is_and_renews_that_in_time() {
+    let group = Group::new();
+    let authority = Authority::new();
+    let fingerprint = convite_net::tls::fingerprint(&authority.der);
+    group.directory.set(|held| {
+        held.authority = Some(authority);
+        held.certificate_life = Duration::from_millis(900);
+    });
+    let (mut peer, stop) = group.start().await.unwrap();
+    peer.first_scan_done().await.unwrap();
+    assert!(peer.url.starts_with("https://"));
+    let expecting = |id: &str| {
+        let id: PeerId = id.parse().unwrap();
+        let config = convite_net::tls::client_config(fingerprint);
+        convite_net::dial::Expected::new(config, &id.certificate_name()).unwrap()
+    };
+    let address = peer.address.into();
+    type Connection = convite_net::dial::Http2<tonic::body::Body>;
+    let other = Connection::connect(&address, Some(&expecting("peer_2"))).await;
+    assert_eq!(other.map(drop).unwrap_err().code, ErrorCode::Untrusted);
+    let open = Connection::connect(&address, Some(&expecting("peer_1")))
+        .await
+        .unwrap();
+    group.directory.until(|held| held.registered >= 3).await;
+    // What was open stays open, and new connections are taken.
+    assert!(!open.is_closed());
+    assert!(
+        Connection::connect(&address, Some(&expecting("peer_1")))
+            .await
+            .is_ok()
+    );
+    drop(open);
+    end(peer, &stop).await;
 }
