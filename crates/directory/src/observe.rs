@@ -6,12 +6,14 @@
 use std::any::Any;
 use std::time::{Duration, Instant};
 
+use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::Next;
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use convite_core::{ErrorCode, Problem};
 use convite_net::Connection;
+use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 
 use crate::grpc;
@@ -31,8 +33,15 @@ pub(crate) fn outward(problem: Problem) -> Problem {
     Problem::new(ErrorCode::Internal, "the directory failed").hint("its log has the cause")
 }
 
+/// Both doors with all of this around them.
+pub(crate) fn around(doors: Router) -> Router {
+    doors
+        .layer(CatchPanicLayer::custom(on_panic))
+        .layer(from_fn(observe))
+}
+
 /// What a panicking handler answers.
-pub(crate) fn on_panic(cause: Box<dyn Any + Send>) -> Response {
+fn on_panic(cause: Box<dyn Any + Send>) -> Response {
     let text = cause
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())
@@ -49,8 +58,7 @@ fn starts_grpc(content_type: Option<&HeaderValue>) -> bool {
     content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
 
-/// Middleware around the router.
-pub(crate) async fn observe(request: Request, next: Next) -> Response {
+async fn observe(request: Request, next: Next) -> Response {
     let id = crate::random_bytes::<8>().map_or_else(
         |_| String::from("none"),
         |bytes| data_encoding::HEXLOWER.encode(&bytes),
@@ -93,4 +101,57 @@ pub(crate) async fn observe(request: Request, next: Next) -> Response {
     }
     .instrument(span)
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::routing::post;
+    use convite_wire::status::ProblemDocument;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    async fn broken() -> &'static str {
+        panic!("the cause")
+    }
+
+    async fn slow() -> &'static str {
+        std::future::pending().await
+    }
+
+    async fn ask(path: &str, content_type: &str) -> Response {
+        let doors = Router::new()
+            .route("/broken", post(broken))
+            .route("/slow", post(slow));
+        let request = Request::post(path)
+            .header(header::CONTENT_TYPE, content_type)
+            .body(Body::empty())
+            .unwrap();
+        around(doors).oneshot(request).await.unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn panics_and_delays_are_answered_in_the_form_of_the_door() {
+        for (path, code) in [
+            ("/broken", ErrorCode::Internal),
+            ("/slow", ErrorCode::Unavailable),
+        ] {
+            let response = ask(path, "application/json").await;
+            assert!(response.headers().contains_key("x-request-id"));
+            let body = axum::body::to_bytes(response.into_body(), 10_000).await;
+            let document: ProblemDocument = serde_json::from_slice(&body.unwrap()).unwrap();
+            assert_eq!(document.code, code.name());
+            assert!(
+                !document.detail.contains("the cause"),
+                "{}",
+                document.detail
+            );
+
+            let response = ask(path, "application/grpc").await;
+            assert_eq!(response.status(), StatusCode::OK);
+            let status = response.headers()["grpc-status"].to_str().unwrap();
+            assert_eq!(status, code.grpc_code().to_string());
+        }
+    }
 }

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
-use axum::middleware::from_fn;
 use convite_core::{ErrorCode, Problem, UnixMillis};
 use convite_search::SearchIndex;
 use convite_wire::ticket::TicketSigner;
@@ -18,7 +17,6 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::authority::{Authority, LEAF_LIFETIME};
 use crate::config::DirectoryConfig;
@@ -228,11 +226,8 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Problem> {
 /// Both doors on one port, with what is around every request.
 async fn doors(service: Arc<Service>) -> Result<(Router, grpc::Health), Problem> {
     let (grpc, health) = grpc::router(Arc::clone(&service)).await?;
-    let router = rest::router(service)
-        .merge(grpc)
-        .layer(CatchPanicLayer::custom(observe::on_panic))
-        .layer(from_fn(observe::observe));
-    Ok((router, health))
+    let router = rest::router(service).merge(grpc);
+    Ok((observe::around(router), health))
 }
 
 /// Forgets what has run out, and renews the directory's own certificate long before it does.

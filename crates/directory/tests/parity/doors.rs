@@ -358,6 +358,8 @@ where
         .into_iter()
         .map(|item| T::try_from(item).unwrap())
         .collect();
+    // Through text, as REST's answers are: there a score has the digits of 32 bits, not of 64.
+    let items: Value = serde_json::from_str(&serde_json::to_string(&items).unwrap()).unwrap();
     match next_cursor.is_empty() {
         true => json!({ name: items }),
         false => json!({ name: items, "next_cursor": next_cursor }),
