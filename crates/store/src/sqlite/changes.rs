@@ -10,7 +10,6 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::failure::{Outcome, damaged};
 use super::peers::unsigned;
-use super::query::HOLDERS;
 use crate::{Changes, ContentDocument, ContentKey, DOCUMENT_PATHS_MAX, PeerKey};
 
 /// For how long what has run out is remembered, in milliseconds: a day.
@@ -84,19 +83,34 @@ fn document(db: &Connection, key: ContentKey) -> Outcome<Option<ContentDocument>
     let Some((hash, size)) = found else {
         return Ok(None);
     };
-    let sql = format!("{HOLDERS} SELECT peer FROM holders WHERE peer IS NOT NULL");
-    let mut statement = db.prepare_cached(&sql)?;
-    let peers = statement
-        .query_map([key.0], |row| row.get(0).map(PeerKey))?
-        .collect::<Result<Vec<_>, _>>()?;
-    // In the order of the index, so that no more rows are read than are needed.
-    let mut statement =
-        db.prepare_cached("SELECT DISTINCT path FROM files WHERE content = ? LIMIT ?")?;
-    let mut rows = statement.query(params![key.0, DOCUMENT_PATHS_MAX as i64])?;
-    let mut paths = Vec::new();
-    while let Some(row) = rows.next()? {
+    let mut step = db.prepare_cached(
+        "SELECT peer FROM files INDEXED BY files_by_content
+         WHERE content = ? AND peer > ? ORDER BY peer LIMIT 1",
+    )?;
+    let mut peers = Vec::new();
+    let mut after = 0;
+    while let Some(peer) = step
+        .query_row(params![key.0, after], |row| row.get(0))
+        .optional()?
+    {
+        peers.push(PeerKey(peer));
+        after = peer;
+    }
+    // In the order of the index, and no more rows than it takes.
+    let mut statement = db.prepare_cached(
+        "SELECT path FROM files INDEXED BY files_by_content WHERE content = ?
+         ORDER BY peer, path",
+    )?;
+    let mut rows = statement.query([key.0])?;
+    let mut paths: Vec<String> = Vec::new();
+    while paths.len() < DOCUMENT_PATHS_MAX {
+        let Some(row) = rows.next()? else {
+            break;
+        };
         let path = row.get_ref(0)?.as_str().map_err(|_| damaged("a path"))?;
-        paths.push(path.to_owned());
+        if !paths.iter().any(|known| known == path) {
+            paths.push(path.to_owned());
+        }
     }
     Ok(Some(ContentDocument {
         key,
