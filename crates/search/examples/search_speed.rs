@@ -97,7 +97,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (kind, query) in [
         ("all", ""),
         ("common word", "report"),
-        ("rare word", "00042"),
+        ("rare word", "0004"),
         ("beginning", "re"),
         ("one letter", "r"),
         ("two words", "report final"),
