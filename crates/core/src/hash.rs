@@ -75,7 +75,7 @@ impl FromStr for ContentHash {
                 ErrorCode::InvalidArgument,
                 "a content hash is 64 hexadecimal digits",
             )
-            .hint("it is what `b3sum FILE` prints, and the first column of `convite search`")
+            .hint("it is what `b3sum FILE` prints, and the last column of `convite search`")
         };
         let bytes = data_encoding::HEXLOWER_PERMISSIVE
             .decode(text.as_bytes())

@@ -53,6 +53,9 @@ pub struct Leaf {
 pub struct PeerCertificate {
     /// X.509, DER.
     pub der: Vec<u8>,
+    /// The authority's own, DER: presented behind the peer's, it lets those verify the chain who
+    /// know no more than the authority's fingerprint.
+    pub authority: Vec<u8>,
     /// When it runs out.
     pub expires: UnixMillis,
 }
@@ -199,6 +202,7 @@ impl Authority {
             .map_err(broken)?;
         Ok(PeerCertificate {
             der: certificate.der().to_vec(),
+            authority: self.certificate().to_vec(),
             expires: now.after(lifetime),
         })
     }

@@ -339,6 +339,25 @@ impl RunningPeer {
         }
     }
 
+    /// Whether it was told to stop, by whomever.
+    pub fn is_stopping(&self) -> bool {
+        self.state.stop.is_cancelled()
+    }
+
+    /// Waits for its standing with the directory to change, or to be told to stop; 1 s at most.
+    pub async fn changed(&self) {
+        /// What changed just before the wait began is noticed after that.
+        const LOOK_AGAIN: Duration = Duration::from_secs(1);
+        let mut online = self.state.online.subscribe();
+        let mut progress = self.state.pending.progress();
+        tokio::select! {
+            _ = online.changed() => {}
+            _ = progress.changed() => {}
+            () = self.state.stop.cancelled() => {}
+            () = tokio::time::sleep(LOOK_AGAIN) => {}
+        }
+    }
+
     /// What the peer is doing.
     pub fn status(&self) -> Status {
         self.state.status()

@@ -117,7 +117,7 @@ pub struct Registered {
     pub addresses: Vec<PeerAddress>,
     /// The public key that tickets are signed with: Ed25519, in hex.
     pub ticket_key: String,
-    /// Certificate for the peer's id, PEM.
+    /// Certificate for the peer's id, and the authority's behind it, PEM.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub certificate: Option<String>,
 }

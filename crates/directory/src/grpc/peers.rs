@@ -28,6 +28,7 @@ pub(super) async fn register_peer(
     };
     if let Some(certificate) = registered.certificate {
         reply.certificate = certificate.der.into();
+        reply.authority = certificate.authority.into();
         reply.certificate_expires_ms = certificate.expires.0;
     }
     Ok(reply)

@@ -60,7 +60,9 @@ pub(super) async fn register(
         generation: registered.generation,
         addresses: registered.addresses,
         ticket_key: data_encoding::HEXLOWER.encode(&registered.ticket_key),
-        certificate: registered.certificate.map(|made| pem(&made.der)),
+        certificate: registered
+            .certificate
+            .map(|made| pem(&made.der) + &pem(&made.authority)),
     }))
 }
 

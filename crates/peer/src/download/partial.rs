@@ -314,7 +314,7 @@ mod tests {
     use std::os::unix::fs::FileExt;
 
     fn contents(len: usize) -> Vec<u8> {
-        (0..len).map(|i| (i * 31 >> 3) as u8).collect()
+        (0..len).map(|i| ((i * 31) >> 3) as u8).collect()
     }
 
     fn hashes(bytes: &[u8]) -> PieceHashes {

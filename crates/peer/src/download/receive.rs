@@ -83,11 +83,11 @@ impl Receive {
             let frame = frame.map_err(|_| End::Broken(Failure::Unreachable))?;
             match frame.into_data() {
                 Ok(data) => {
-                    let received = data.len() as u64;
                     let mut chunks = Vec::with_capacity(2);
                     parser
                         .feed(data, |chunk| chunks.push(chunk))
                         .map_err(|_| End::Broken(Failure::Dishonest))?;
+                    let received = chunks.iter().map(|chunk| chunk.data.len() as u64).sum();
                     self.tell(Event::Received(self.request, received)).await?;
                     for chunk in chunks {
                         pieces.take(chunk).await?;

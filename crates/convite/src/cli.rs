@@ -1,0 +1,357 @@
+//! What can be typed. The texts here are the help, and (for `directory` and `peer`) the
+//! configuration file.
+
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use convite_core::model::Role;
+use convite_core::{PeerAddress, PeerId, Problem, UserName};
+
+use crate::units;
+
+/// Private file sharing for a group.
+///
+/// Start with `convite up DIR` on one machine; it prints what to type on the others.
+#[derive(Parser)]
+#[command(
+    name = "convite",
+    version,
+    max_term_width = 100,
+    propagate_version = true
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub common: Common,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Args)]
+pub struct Common {
+    /// Folder with all state of one identity [default: the platform's data folder]
+    #[arg(long, global = true, env = "CONVITE_HOME", value_name = "DIR")]
+    pub home: Option<PathBuf>,
+    /// One JSON object a line on stdout, and nothing else there
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Only results and errors
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// More log lines on stderr; twice for all of them ($RUST_LOG says it finer)
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// How log lines look
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "text",
+        value_name = "FORMAT"
+    )]
+    pub log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Start a directory and share a folder, all in one
+    Up(UpArgs),
+    /// Run a directory: accounts, who is online, who shares what
+    Directory(DirectoryArgs),
+    /// Print a link that lets others join
+    Invite(InviteArgs),
+    /// Join a directory with an invite link
+    Join(JoinArgs),
+    /// Begin a new session
+    Login(LoginArgs),
+    /// End the session and take this peer off the list
+    Logout,
+    /// Run a peer that shares folders
+    Peer(PeerArgs),
+    /// Share a folder or file, from the running peer or the next one started
+    Share(ShareArgs),
+    /// Stop sharing a folder or file
+    Unshare(ShareArgs),
+    /// List the peers online and the files they share
+    Index(IndexArgs),
+    /// Find files by words of their names
+    Search(SearchArgs),
+    /// Fetch files, verified, from everyone who has them
+    Get(GetArgs),
+    /// List the peers online
+    Peers,
+    /// Show what this home's peer is doing
+    Status,
+    /// Stop the running peer and take it off the list
+    Leave,
+    /// Show or make the configuration file
+    Config(ConfigArgs),
+}
+
+#[derive(Args)]
+pub struct UpArgs {
+    /// Folder to share
+    #[arg(default_value = ".", value_name = "DIR")]
+    pub folder: PathBuf,
+    /// Name of your account here [default: your login name]
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<UserName>,
+    /// Id of this peer [default: USER-HOST]
+    #[arg(long, value_name = "PEER_ID")]
+    pub id: Option<PeerId>,
+    /// Port of the peer; 0 for any free one [default: the first free one of --port-range]
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<u16>,
+    #[command(flatten)]
+    pub password: PasswordArgs,
+    #[command(flatten)]
+    pub directory: DirectoryArgs,
+    #[command(flatten)]
+    pub ports: PortArgs,
+}
+
+#[derive(Args)]
+pub struct DirectoryArgs {
+    /// Where to listen; port 0 for any free one
+    #[arg(long, value_name = "ADDR:PORT", default_value = "0.0.0.0:50051")]
+    pub listen: SocketAddr,
+    /// Database, sqlite:PATH [default: a file in the home]
+    #[arg(
+        long,
+        env = "CONVITE_DATABASE",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub database: Option<String>,
+    /// Where others dial this directory; for the invite links [default: this machine's addresses]
+    #[arg(long = "public-address", value_name = "HOST:PORT")]
+    pub public_addresses: Vec<PeerAddress>,
+    /// Certificate (PEM) that browsers see, with --tls-key
+    #[arg(long, value_name = "PATH", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// Private key (PEM) of --tls-cert
+    #[arg(long, value_name = "PATH", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// No encryption at all: only for a trusted lab network
+    #[arg(long)]
+    pub plaintext: bool,
+    /// Anyone who reaches the directory gets an account at login
+    #[arg(long)]
+    pub open_registration: bool,
+    /// How long a silent peer is still listed
+    #[arg(long, value_parser = units::duration, default_value = "60s", value_name = "DUR")]
+    pub lease: Duration,
+    /// How long a session lasts from its last use
+    #[arg(long, value_parser = units::duration, default_value = "30d", value_name = "DUR")]
+    pub session_lifetime: Duration,
+    /// How long a ticket opens a file
+    #[arg(long, value_parser = units::duration, default_value = "10m", value_name = "DUR")]
+    pub ticket_lifetime: Duration,
+    /// How long a peer's certificate is valid; it is renewed before
+    #[arg(long, value_parser = units::duration, default_value = "1d", value_name = "DUR")]
+    pub peer_certificate_lifetime: Duration,
+}
+
+#[derive(Args)]
+pub struct PortArgs {
+    /// Ports to take the first free one of
+    #[arg(long, value_parser = port_range, default_value = "5001-5099", value_name = "FROM-TO")]
+    pub port_range: RangeInclusive<u16>,
+    /// How often the shares are looked through for changes
+    #[arg(long, value_parser = units::duration, default_value = "30s", value_name = "DUR")]
+    pub rescan: Duration,
+}
+
+#[derive(Args)]
+pub struct PeerArgs {
+    /// Id of the peer, unique in the directory [default: the last one, or USER-HOST]
+    #[arg(value_name = "PEER_ID")]
+    pub peer_id: Option<PeerId>,
+    /// Port to listen on; 0 for any free one [default: the first free one of --port-range]
+    #[arg(value_name = "PORT")]
+    pub port_number: Option<u16>,
+    /// Folders or files to share, besides those shared before
+    #[arg(value_name = "DIR")]
+    pub folders: Vec<PathBuf>,
+    /// The same as PEER_ID
+    #[arg(long, value_name = "PEER_ID", conflicts_with = "peer_id")]
+    pub id: Option<PeerId>,
+    /// The same as PORT
+    #[arg(long, value_name = "PORT", conflicts_with = "port_number")]
+    pub port: Option<u16>,
+    /// The same as DIR
+    #[arg(long = "share", value_name = "DIR")]
+    pub shares: Vec<PathBuf>,
+    /// Address to listen on
+    #[arg(long, default_value = "0.0.0.0", value_name = "ADDR")]
+    pub bind: IpAddr,
+    /// Where others can dial this peer, besides the addresses it finds itself
+    #[arg(long = "address", value_name = "HOST:PORT")]
+    pub addresses: Vec<PeerAddress>,
+    #[command(flatten)]
+    pub ports: PortArgs,
+    /// Log lines also in a terminal
+    #[arg(long)]
+    pub no_menu: bool,
+}
+
+#[derive(Args)]
+pub struct PasswordArgs {
+    /// File with the password, - for stdin (or $CONVITE_PASSWORD)
+    #[arg(long, value_name = "PATH")]
+    pub password_file: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub struct InviteArgs {
+    /// How often the link can be used
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub uses: u32,
+    /// For how long it can be used
+    #[arg(long, value_parser = units::duration, default_value = "7d", value_name = "DUR")]
+    pub expires: Duration,
+    /// What those who use it may do: member or admin
+    #[arg(long, value_parser = role, default_value = "member", value_name = "ROLE")]
+    pub role: Role,
+}
+
+#[derive(Args)]
+pub struct JoinArgs {
+    /// The invite link, in quotes
+    #[arg(value_name = "LINK")]
+    pub link: String,
+    /// Name of your account [default: your login name]
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<UserName>,
+    #[command(flatten)]
+    pub password: PasswordArgs,
+}
+
+#[derive(Args)]
+pub struct LoginArgs {
+    /// Name of your account [default: the last one]
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<UserName>,
+    #[command(flatten)]
+    pub password: PasswordArgs,
+}
+
+#[derive(Args)]
+pub struct ShareArgs {
+    /// Folder or file
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+}
+
+#[derive(Args)]
+pub struct IndexArgs {
+    /// Only this peer's files
+    #[arg(long, value_name = "ID")]
+    pub peer: Option<PeerId>,
+}
+
+#[derive(Args)]
+pub struct SearchArgs {
+    /// Words of the name, in any order
+    #[arg(required = true, value_name = "WORDS")]
+    pub words: Vec<String>,
+    /// Only files with this extension
+    #[arg(long = "type", value_name = "T")]
+    pub extension: Option<String>,
+    /// Only files of at least this size
+    #[arg(long, value_parser = units::size, value_name = "S")]
+    pub min_size: Option<u64>,
+    /// Only files of at most this size
+    #[arg(long, value_parser = units::size, value_name = "S")]
+    pub max_size: Option<u64>,
+    /// Only files of this peer
+    #[arg(long, value_name = "ID")]
+    pub peer: Option<PeerId>,
+    /// How many results
+    #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub limit: u32,
+}
+
+#[derive(Args)]
+pub struct GetArgs {
+    /// Name of a file, or its content hash
+    #[arg(required = true, value_name = "NAME|HASH")]
+    pub names: Vec<String>,
+    /// Where to: a folder if it is one or ends in /, else the file itself [default: this folder]
+    #[arg(short, long, value_name = "PATH")]
+    pub output: Option<PathBuf>,
+    /// Replace a different file of the same name
+    #[arg(long)]
+    pub force: bool,
+}
+
+#[derive(Args)]
+pub struct ConfigArgs {
+    #[command(subcommand)]
+    pub action: ConfigAction,
+}
+
+#[derive(Subcommand)]
+pub enum ConfigAction {
+    /// Print a configuration file with every setting, commented, at its default
+    Default,
+    /// Print where the configuration file of this home is read from
+    Path,
+}
+
+fn role(text: &str) -> Result<Role, String> {
+    text.parse().map_err(|problem: Problem| problem.message)
+}
+
+fn port_range(text: &str) -> Result<RangeInclusive<u16>, String> {
+    let parse = |part: &str| part.trim().parse::<u16>().ok().filter(|port| *port > 0);
+    text.split_once('-')
+        .and_then(|(from, to)| Some(parse(from)?..=parse(to)?))
+        .filter(|range| !range.is_empty())
+        .ok_or_else(|| format!("'{text}' is not a range of ports: write it like 5001-5099"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_peer_is_named_by_position_or_by_flags() {
+        let peer = |args: &[&str]| match Cli::parse_from(args).command {
+            Command::Peer(peer) => peer,
+            _ => panic!("not a peer"),
+        };
+        let by_position = peer(&["convite", "peer", "peer_1", "5001", "./a", "./b"]);
+        assert_eq!(by_position.peer_id.unwrap().as_str(), "peer_1");
+        assert_eq!(by_position.port_number, Some(5001));
+        assert_eq!(by_position.folders.len(), 2);
+        let by_flags = peer(&[
+            "convite", "peer", "--id", "x", "--port", "0", "--share", "a",
+        ]);
+        assert_eq!((by_flags.port, by_flags.shares.len()), (Some(0), 1));
+    }
+
+    #[test]
+    fn port_ranges() {
+        assert_eq!(port_range("5001-5099"), Ok(5001..=5099));
+        for bad in ["", "5001", "0-5", "9-5", "a-b", "1-70000"] {
+            assert!(port_range(bad).is_err(), "{bad}");
+        }
+    }
+}

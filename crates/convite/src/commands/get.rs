@@ -1,0 +1,306 @@
+//! `convite get`: find, fetch from all providers, verify, put in place.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use convite_client::DirectoryClient;
+use convite_client::directory::Query;
+use convite_core::model::{LocatedFile, SearchHit};
+use convite_core::path::local_file_name;
+use convite_core::{ContentHash, ErrorCode, Problem, display};
+use convite_peer::download::{Fetch, Fetched, Progress, Target, fetch};
+use serde_json::json;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::GetArgs;
+use crate::context::Context;
+use crate::exit::Failed;
+use crate::output::progress::{Reporter, providers};
+use crate::output::{Output, Table};
+use crate::{stop, units};
+
+/// How many matches of a name are looked at.
+const MATCHES: u32 = 100;
+
+/// Fetches what was named, one after the other.
+pub async fn run(context: &Context, args: GetArgs, output: &Output) -> Result<(), Failed> {
+    let client = context.client()?;
+    let place = Place::of(&args)?;
+    let interrupt = stop::on_signal();
+    for name in &args.names {
+        let file = tokio::select! {
+            file = find(&client, name, output) => file?,
+            () = interrupt.cancelled() => return Err(Failed::Interrupted),
+        };
+        let target = place.target(&file, name, args.force);
+        get(context, &client, file, target, &interrupt, output).await?;
+    }
+    Ok(())
+}
+
+async fn get(
+    context: &Context,
+    client: &DirectoryClient,
+    file: LocatedFile,
+    target: Target,
+    interrupt: &CancellationToken,
+    output: &Output,
+) -> Result<(), Failed> {
+    let name = target
+        .path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy();
+    let mut reporter = Reporter::new(output, file.hash, &name, file.size);
+    let (sender, progress) = watch::channel(Progress::default());
+    let fetching = fetch(
+        Fetch {
+            home: context.home.clone(),
+            directory: client.clone(),
+            authority: context.joined()?.authority,
+            file,
+            target: target.clone(),
+        },
+        sender,
+        interrupt.clone(),
+    );
+    tokio::pin!(fetching);
+    let mut ticks = tokio::time::interval(reporter.interval());
+    // The first comes at once: there is nothing to show yet.
+    ticks.tick().await;
+    let fetched = loop {
+        tokio::select! {
+            fetched = &mut fetching => break fetched,
+            _ = ticks.tick() => reporter.show(&progress.borrow()),
+        }
+    };
+    reporter.end();
+    match fetched? {
+        Some(fetched) => {
+            tell_done(&fetched, output);
+            Ok(())
+        }
+        None => {
+            let kept = progress.borrow().verified;
+            output.event(&json!({
+                "event": "interrupted",
+                "path": target.path,
+                "bytes": kept,
+            }));
+            output.note(&format!(
+                "interrupted: {} are verified and kept; the same command goes on from there",
+                display::bytes(kept)
+            ));
+            Err(Failed::Interrupted)
+        }
+    }
+}
+
+fn tell_done(fetched: &Fetched, output: &Output) {
+    let seconds = fetched.took.as_secs_f64();
+    let path = fetched.path.display().to_string();
+    let line = if fetched.was_there {
+        format!("{}: already there, verified", display::escape(&path))
+    } else {
+        let rate = fetched.received as f64 / seconds.max(0.001);
+        format!(
+            "{}: {} in {}, {}/s from {}, verified",
+            display::escape(&path),
+            display::bytes(fetched.bytes),
+            units::took(fetched.took),
+            display::bytes(rate as u64),
+            providers(fetched.providers.len()),
+        )
+    };
+    output.result(&line, || {
+        json!({
+            "event": "done",
+            "path": path,
+            "hash": fetched.hash,
+            "bytes": fetched.bytes,
+            "received": fetched.received,
+            "seconds": seconds,
+            "providers": fetched.providers,
+            "first_verified_ms": fetched.first_verified.map(|t| t.as_secs_f64() * 1000.0),
+            "already_there": fetched.was_there,
+        })
+    });
+}
+
+/// Where files go.
+enum Place {
+    /// Into this folder, under their names.
+    Folder(PathBuf),
+    /// To exactly this path.
+    File(PathBuf),
+}
+
+impl Place {
+    fn of(args: &GetArgs) -> Result<Self, Failed> {
+        let Some(path) = &args.output else {
+            return Ok(Self::Folder(PathBuf::from(".")));
+        };
+        let ends_as_folder = path
+            .as_os_str()
+            .to_string_lossy()
+            .ends_with(['/', std::path::MAIN_SEPARATOR]);
+        if ends_as_folder || path.is_dir() {
+            return Ok(Self::Folder(path.clone()));
+        }
+        if args.names.len() > 1 {
+            return Err(Failed::Usage(
+                Problem::invalid(format!("{} is not a folder", path.display()))
+                    .hint("several files go into a folder: make it, or end its name with /"),
+            ));
+        }
+        Ok(Self::File(path.clone()))
+    }
+
+    fn target(&self, file: &LocatedFile, wanted: &str, force: bool) -> Target {
+        let path = match self {
+            Self::File(path) => path.clone(),
+            Self::Folder(folder) => folder.join(local_name(file, wanted)),
+        };
+        Target { path, force }
+    }
+}
+
+/// The name that was asked for if it is one of the file's, else its most common one.
+fn local_name(file: &LocatedFile, wanted: &str) -> String {
+    let wanted = last_part(wanted);
+    let name = file.names.iter().find(|name| *name == wanted);
+    match name.or_else(|| file.names.first()) {
+        Some(name) => local_file_name(name),
+        None => file.hash.to_string(),
+    }
+}
+
+fn last_part(name: &str) -> &str {
+    Path::new(name)
+        .file_name()
+        .and_then(|n| n.to_str())
+        .unwrap_or(name)
+}
+
+/// Finds the one content that a name or hash means.
+async fn find(
+    client: &DirectoryClient,
+    name: &str,
+    output: &Output,
+) -> Result<LocatedFile, Failed> {
+    if let Ok(hash) = name.parse::<ContentHash>() {
+        return Ok(client.locate(&hash).await?);
+    }
+    let query = Query {
+        words: name.to_owned(),
+        limit: MATCHES,
+        ..Query::default()
+    };
+    let hits = client.search(query).await?.items;
+    let meant = meant(&hits, name);
+    match meant.as_slice() {
+        [hit] => Ok(client.locate(&hit.hash).await?),
+        [] => Err(
+            Problem::not_found(format!("nobody online shares '{}'", display::escape(name)))
+                .hint("look for it with `convite search WORDS`; those who have it may be offline")
+                .into(),
+        ),
+        several => {
+            let mut table = Table::new(&["name", ">size", ">providers", "hash"]);
+            for hit in several {
+                table.row([
+                    hit.name.clone(),
+                    display::bytes(hit.size),
+                    providers(hit.providers as usize),
+                    hit.hash.to_string(),
+                ]);
+                output.event(&json!({
+                    "event": "candidate",
+                    "hash": hit.hash,
+                    "name": hit.name,
+                    "size": hit.size,
+                    "providers": hit.providers,
+                }));
+            }
+            if !output.is_json() {
+                table.print(output);
+            }
+            Err(Problem::new(
+                ErrorCode::InvalidArgument,
+                format!(
+                    "'{}' means {} different files",
+                    display::escape(name),
+                    several.len()
+                ),
+            )
+            .hint("say which with its hash: `convite get HASH`")
+            .into())
+        }
+    }
+}
+
+/// Of the matches those that bear the very name; if none does, all of them.
+fn meant<'a>(hits: &'a [SearchHit], name: &str) -> Vec<&'a SearchHit> {
+    let wanted = last_part(name);
+    let exact: Vec<&SearchHit> = hits
+        .iter()
+        .filter(|hit| hit.names.iter().any(|name| name == wanted))
+        .collect();
+    let all = if exact.is_empty() {
+        hits.iter().collect()
+    } else {
+        exact
+    };
+    let mut seen = BTreeSet::new();
+    all.into_iter()
+        .filter(|hit| seen.insert(hit.hash))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hit(contents: &str, names: &[&str]) -> SearchHit {
+        SearchHit {
+            hash: ContentHash::of(contents.as_bytes()),
+            name: names[0].to_owned(),
+            names: names.iter().map(ToString::to_string).collect(),
+            size: 1,
+            providers: 1,
+            peers: Vec::new(),
+            score: 1.0,
+        }
+    }
+
+    #[test]
+    fn the_very_name_wins_over_mere_matches() {
+        let hits = [
+            hit("1", &["data.csv"]),
+            hit("2", &["data.csv.bak"]),
+            hit("3", &["x", "data.csv"]),
+        ];
+        assert_eq!(meant(&hits[..2], "data.csv").len(), 1);
+        assert_eq!(meant(&hits, "data.csv").len(), 2);
+        assert_eq!(meant(&hits, "folder/data.csv").len(), 2);
+        assert_eq!(meant(&hits[..2], "data").len(), 2);
+    }
+
+    #[test]
+    fn the_local_name_is_the_one_asked_for_and_harmless() {
+        let file = LocatedFile {
+            hash: ContentHash::of(b"x"),
+            size: 1,
+            names: vec!["common.txt".into(), "../evil".into()],
+            providers: Vec::new(),
+        };
+        assert_eq!(local_name(&file, "whatever"), "common.txt");
+        assert_eq!(local_name(&file, "../evil"), "common.txt");
+        let nameless = LocatedFile {
+            names: Vec::new(),
+            ..file
+        };
+        assert_eq!(local_name(&nameless, "x"), nameless.hash.to_string());
+    }
+}

@@ -1,0 +1,32 @@
+//! `convite invite`.
+
+use serde_json::json;
+
+use crate::cli::InviteArgs;
+use crate::context::Context;
+use crate::exit::Failed;
+use crate::output::Output;
+
+/// Prints a new invite link.
+pub async fn run(context: &Context, args: InviteArgs, output: &Output) -> Result<(), Failed> {
+    let client = context.client()?;
+    let invite = client
+        .create_invite(args.uses, args.expires, args.role)
+        .await?;
+    output.result(&invite.link, || {
+        json!({
+            "invite": invite.link,
+            "expires_at": invite.expires_at,
+            "uses": invite.uses,
+        })
+    });
+    let times = match invite.uses {
+        1 => "once".to_owned(),
+        uses => format!("{uses} times"),
+    };
+    output.note(&format!(
+        "it works {times}, for {}; whoever has it can join: send it privately",
+        humantime::format_duration(args.expires)
+    ));
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! `convite join`: pin the directory, make the account (or log in), keep the credentials.
+
+use convite_client::{Credentials, DirectoryClient, Session};
+use convite_core::{ErrorCode, Problem};
+use convite_wire::invite::InviteLink;
+use serde_json::json;
+
+use crate::cli::JoinArgs;
+use crate::context::Context;
+use crate::exit::Failed;
+use crate::identity;
+use crate::output::Output;
+use crate::password;
+
+/// Joins the directory of an invite link.
+pub async fn run(context: &Context, args: &JoinArgs, output: &Output) -> Result<(), Failed> {
+    let link: InviteLink = args.link.parse().map_err(Failed::Usage)?;
+    refuse_other_directory(context, &link)?;
+    let user = args.user.clone().unwrap_or_else(identity::user);
+    let mut credentials = Credentials::from_invite(&link);
+    credentials.user = Some(user.clone());
+    credentials.peer = context.credentials.as_ref().and_then(|c| c.peer.clone());
+    let client = DirectoryClient::new(&credentials)?;
+
+    let password = password::obtain(&args.password, &format!("Password for {user}"), false)?;
+    let made = client.create_account(&link.code, &user, &password).await;
+    let is_new = match made {
+        Ok(_) => true,
+        // The account may be one's own, made before or on another machine.
+        Err(problem) if problem.code == ErrorCode::UserTaken => false,
+        Err(problem) => return Err(problem.into()),
+    };
+    let session = match client.login(&user, &password).await {
+        Err(problem) if !is_new && problem.code == ErrorCode::WrongCredentials => {
+            return Err(Problem::new(
+                ErrorCode::UserTaken,
+                format!("the name '{user}' is taken, and the password is not its password"),
+            )
+            .hint("choose another name with --user NAME, or give that account's password")
+            .into());
+        }
+        other => other?,
+    };
+    keep(context, credentials, &session)?;
+    let address = &link.addresses[0];
+    let line = match is_new {
+        true => format!("joined {address} as {user} ({})", session.role.name()),
+        false => format!("logged in to {address} as {user} ({})", session.role.name()),
+    };
+    output.result(&line, || {
+        json!({
+            "event": "joined",
+            "directory": address,
+            "user": session.user,
+            "role": session.role,
+            "created": is_new,
+        })
+    });
+    output.note("next: `convite search WORDS`, `convite get NAME`, or `convite peer` to share");
+    Ok(())
+}
+
+/// Keeps a session in the home.
+pub fn keep(
+    context: &Context,
+    mut credentials: Credentials,
+    session: &Session,
+) -> Result<(), Problem> {
+    credentials.user = Some(session.user.clone());
+    credentials.token = Some(session.token.clone());
+    credentials.save(&context.home)
+}
+
+/// A home belongs to one directory: its peer, its shares and its downloads do.
+fn refuse_other_directory(context: &Context, link: &InviteLink) -> Result<(), Problem> {
+    match &context.credentials {
+        Some(old) if old.token.is_some() && !old.same_directory(link) => Err(Problem::new(
+            ErrorCode::PermissionDenied,
+            "this home belongs to another directory",
+        )
+        .hint(
+            "use another home for this one (--home DIR), or leave the other with `convite logout`",
+        )),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,80 @@
+//! `convite peers` and `convite index`: everything the directory lists, page by page.
+
+use convite_core::display;
+use serde_json::json;
+
+use crate::cli::IndexArgs;
+use crate::context::Context;
+use crate::exit::Failed;
+use crate::output::{Output, Table};
+
+/// Items asked for at once.
+const PAGE: u32 = 1_000;
+
+/// Lists the peers online.
+pub async fn peers(context: &Context, output: &Output) -> Result<(), Failed> {
+    let client = context.client()?;
+    let mut table = Table::new(&["peer", "user", ">files", "address"]);
+    let (mut cursor, mut count) = (None, 0usize);
+    loop {
+        let page = client.peers(PAGE, cursor).await?;
+        for peer in page.items {
+            count += 1;
+            if output.is_json() {
+                output.event(&json!(peer));
+                continue;
+            }
+            table.row([
+                peer.id.to_string(),
+                peer.user.to_string(),
+                peer.files.to_string(),
+                peer.addresses
+                    .first()
+                    .map(ToString::to_string)
+                    .unwrap_or_default(),
+            ]);
+        }
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    table.print(output);
+    if count == 0 {
+        output.note("nobody is online: share something with `convite peer ID PORT DIR`");
+    }
+    Ok(())
+}
+
+/// Lists the files of the peers online.
+pub async fn index(context: &Context, args: IndexArgs, output: &Output) -> Result<(), Failed> {
+    let client = context.client()?;
+    let (mut cursor, mut count) = (None, 0usize);
+    loop {
+        let page = client.list_index(args.peer.as_ref(), PAGE, cursor).await?;
+        // A table a page, so that a million files are printed as they come.
+        let mut table = Table::new(&["peer", ">size", "hash", "path"]);
+        for entry in page.items {
+            count += 1;
+            if output.is_json() {
+                output.event(&json!(entry));
+                continue;
+            }
+            table.row([
+                entry.peer.to_string(),
+                display::bytes(entry.file.size),
+                entry.file.hash.short(),
+                entry.file.path.to_string(),
+            ]);
+        }
+        table.print(output);
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    if count == 0 {
+        output.note("no files are shared just now");
+    }
+    Ok(())
+}

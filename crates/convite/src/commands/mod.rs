@@ -1,0 +1,50 @@
+//! What each command does, a file each.
+
+mod directory;
+mod get;
+mod invite;
+mod join;
+mod lists;
+mod peer;
+mod search;
+mod session;
+mod share;
+mod status;
+mod up;
+
+use crate::cli::{Cli, Command, ConfigAction};
+use crate::config;
+use crate::context::Context;
+use crate::exit::Failed;
+use crate::output::Output;
+
+/// Runs what was typed.
+pub async fn run(cli: Cli, output: &Output) -> Result<(), Failed> {
+    let home = cli.common.home;
+    if let Command::Config(args) = &cli.command {
+        match args.action {
+            ConfigAction::Default => output.line(config::default_file().trim_end()),
+            ConfigAction::Path => output.line(&config::path(home)?.display().to_string()),
+        }
+        return Ok(());
+    }
+    let context = Context::open(home)?;
+    match cli.command {
+        Command::Up(args) => up::run(context, args, output).await,
+        Command::Directory(args) => directory::run(&context, args, output).await,
+        Command::Invite(args) => invite::run(&context, args, output).await,
+        Command::Join(args) => join::run(&context, &args, output).await,
+        Command::Login(args) => session::login(context, args, output).await,
+        Command::Logout => session::logout(context, output).await,
+        Command::Peer(args) => peer::run(context, args, output).await,
+        Command::Share(args) => share::share(&context, &args.folder, output).await,
+        Command::Unshare(args) => share::unshare(&context, &args.folder, output).await,
+        Command::Index(args) => lists::index(&context, args, output).await,
+        Command::Search(args) => search::run(&context, args, output).await,
+        Command::Get(args) => get::run(&context, args, output).await,
+        Command::Peers => lists::peers(&context, output).await,
+        Command::Status => status::run(&context, output).await,
+        Command::Leave => share::leave(&context, output).await,
+        Command::Config(_) => Ok(()),
+    }
+}

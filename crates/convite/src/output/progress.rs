@@ -1,0 +1,138 @@
+//! The progress of a download: a bar on a terminal, lines when piped, objects with `--json`.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use convite_core::{ContentHash, display};
+use convite_peer::download::Progress;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use super::Output;
+use crate::units;
+
+/// How often a bar is drawn.
+const DRAW: Duration = Duration::from_millis(100);
+/// How often an object is printed.
+const OBJECT: Duration = Duration::from_millis(500);
+/// How often a line is printed.
+const LINE: Duration = Duration::from_secs(5);
+/// The rate shown is the mean over this long.
+const RATE_WINDOW: Duration = Duration::from_secs(5);
+
+/// Shows one download.
+pub struct Reporter<'a> {
+    output: &'a Output,
+    hash: ContentHash,
+    name: String,
+    bar: Option<ProgressBar>,
+    samples: VecDeque<(Instant, u64)>,
+}
+
+impl<'a> Reporter<'a> {
+    /// Begins to show a download.
+    pub fn new(output: &'a Output, hash: ContentHash, name: &str, size: u64) -> Self {
+        let bar = output.can_draw().then(|| {
+            let bar = ProgressBar::new(size);
+            let template = "{prefix}  {bar:24}  {percent:>3}%  {msg}";
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                bar.set_style(style.progress_chars("━╸─"));
+            }
+            let short: String = display::escape(name).chars().take(32).collect();
+            bar.set_prefix(short);
+            bar
+        });
+        Self {
+            output,
+            hash,
+            name: name.to_owned(),
+            bar,
+            samples: VecDeque::new(),
+        }
+    }
+
+    /// How often [`Self::show`] should be called.
+    pub fn interval(&self) -> Duration {
+        match (&self.bar, self.output.is_json()) {
+            (Some(_), _) => DRAW,
+            (None, true) => OBJECT,
+            (None, false) => LINE,
+        }
+    }
+
+    /// Shows where the download is now.
+    pub fn show(&mut self, progress: &Progress) {
+        let now = Instant::now();
+        self.samples.push_back((now, progress.verified));
+        while self
+            .samples
+            .front()
+            .is_some_and(|(at, _)| now.duration_since(*at) > RATE_WINDOW)
+        {
+            self.samples.pop_front();
+        }
+        let rate = self.rate();
+        let left = progress.size.saturating_sub(progress.verified);
+        let left = (rate > 0.0).then(|| Duration::from_secs_f64((left as f64 / rate).min(1e9)));
+        if self.output.is_json() {
+            self.output.event(&json!({
+                "event": "progress",
+                "hash": self.hash,
+                "name": self.name,
+                "bytes": progress.verified,
+                "size": progress.size,
+                "rate": rate.round() as u64,
+                "seconds_left": left.map(|left| left.as_secs()),
+                "providers": progress.providers,
+            }));
+            return;
+        }
+        let text = format!(
+            "{} of {}  {}/s  {}  {}",
+            display::bytes(progress.verified),
+            display::bytes(progress.size),
+            display::bytes(rate as u64),
+            match left {
+                Some(left) => format!("{} left", units::took(left)),
+                None => "waiting".to_owned(),
+            },
+            providers(progress.providers),
+        );
+        match &self.bar {
+            Some(bar) => {
+                bar.set_position(progress.verified);
+                bar.set_message(text);
+            }
+            None => self
+                .output
+                .note(&format!("{}: {text}", display::escape(&self.name))),
+        }
+    }
+
+    /// Bytes a second over the last few seconds.
+    fn rate(&self) -> f64 {
+        let (Some(first), Some(last)) = (self.samples.front(), self.samples.back()) else {
+            return 0.0;
+        };
+        let seconds = last.0.duration_since(first.0).as_secs_f64();
+        if seconds <= 0.0 {
+            return 0.0;
+        }
+        last.1.saturating_sub(first.1) as f64 / seconds
+    }
+
+    /// Takes the bar away: what comes next says how it ended.
+    pub fn end(self) {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// `1 provider`, `3 providers`.
+pub fn providers(count: usize) -> String {
+    match count {
+        1 => "1 provider".to_owned(),
+        count => format!("{count} providers"),
+    }
+}

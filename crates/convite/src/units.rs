@@ -1,0 +1,88 @@
+//! Sizes and times as people type them.
+
+use std::time::Duration;
+
+/// `10`, `10k`, `1.5MiB`, `2 GB`: bytes, in binary units whichever way they are written.
+///
+/// # Errors
+/// A message for people.
+pub fn size(text: &str) -> Result<u64, String> {
+    let refuse = || format!("'{text}' is not a size: write it like 500, 10k, 1.5MiB or 2G");
+    let text = text.trim();
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: f64 = number.parse().map_err(|_| refuse())?;
+    let unit = unit.trim().to_ascii_lowercase();
+    let power = match unit.trim_end_matches("ib").trim_end_matches('b') {
+        "" => 0,
+        "k" => 1,
+        "m" => 2,
+        "g" => 3,
+        "t" => 4,
+        "p" => 5,
+        _ => return Err(refuse()),
+    };
+    let bytes = number * 1024f64.powi(power);
+    if bytes.is_finite() && bytes <= u64::MAX as f64 {
+        Ok(bytes.round() as u64)
+    } else {
+        Err(refuse())
+    }
+}
+
+/// `30s`, `10m`, `12h`, `7d`, `1h 30m`; not zero.
+///
+/// # Errors
+/// A message for people.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err(format!(
+            "'{text}' is not a duration: write it like 30s, 10m, 12h or 7d"
+        )),
+    }
+}
+
+/// How long something takes, for a person: `0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`.
+pub fn took(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..10 => format!("{:.1} s", duration.as_secs_f64()),
+        10..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_as_people_type_them() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("500", 500),
+            ("10k", 10_240),
+            ("10 KB", 10_240),
+            ("1.5MiB", 1_572_864),
+            ("2G", 2 << 30),
+        ] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for bad in ["", "x", "10q", "-1", "1..2", "k"] {
+            assert!(size(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn durations_as_people_type_them() {
+        assert_eq!(duration("7d"), Ok(Duration::from_secs(7 * 86_400)));
+        assert_eq!(duration("1h 30m"), Ok(Duration::from_secs(5_400)));
+        for bad in ["", "7", "x", "0s", "-1s"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+}
