@@ -6,118 +6,10 @@ use std::time::Duration;
 
 use convite_core::{PieceGeometry, PieceIndex};
 
+use crate::event::{Action, Event, Failure, Limits, Outcome, RequestId};
 use crate::invariants;
 use crate::pieces::PieceSet;
 use crate::provider::{Provider, ProviderId, State};
-
-/// The number of a request, never used twice in a download.
-pub type RequestId = u64;
-
-/// Bounds and patience of a download; the defaults suit everyone.
-#[derive(Debug, Clone)]
-pub struct Limits {
-    /// Requests under way at one provider: two, so that one is on its way while another is read.
-    pub requests_per_provider: usize,
-    /// A request asks for about this much time's worth of bytes...
-    pub request_time: Duration,
-    /// ...but for no more than this many bytes,
-    pub request_max: u64,
-    /// and for this many while the rate is not known.
-    pub request_first: u64,
-    /// A request that brings no byte for so long is asked of another provider.
-    pub stall: Duration,
-    /// Without any provider for so long, the download gives up.
-    pub patience: Duration,
-    /// How often the directory is asked for more providers while there are some.
-    pub refresh: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            requests_per_provider: 2,
-            request_time: Duration::from_millis(500),
-            request_max: 32 << 20,
-            request_first: 2 << 20,
-            stall: Duration::from_secs(4),
-            patience: Duration::from_secs(30),
-            refresh: Duration::from_secs(60),
-        }
-    }
-}
-
-/// Why a provider or a request failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Failure {
-    /// It could not be reached, broke off, or is busy: it may be tried again.
-    Unreachable,
-    /// It does not let us in any more (the ticket ran out): a new ticket may help.
-    Refused,
-    /// Its piece hashes do not belong to the content: it is of no use.
-    Dishonest,
-}
-
-/// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Event {
-    /// Nothing but time: a deadline has come.
-    Tick,
-    /// The directory names a provider, for the first time or again.
-    Found(ProviderId),
-    /// The directory has answered; all it names were [`Event::Found`] before.
-    Located,
-    /// The directory could not be asked.
-    LocateFailed,
-    /// A dialled provider answered, and its piece hashes are verified.
-    Ready(ProviderId),
-    /// A provider is gone, with all that was asked of it.
-    Lost(ProviderId, Failure),
-    /// Bytes came in answer to a request.
-    Received(RequestId, u64),
-    /// A piece was checked against the content hash and written.
-    Verified(RequestId, PieceIndex),
-    /// A piece is not what its hash says.
-    Corrupt(RequestId, PieceIndex),
-    /// A request ended; pieces of it that did not come are missing again.
-    Ended(RequestId),
-}
-
-/// What to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// Connect to a provider and verify its piece hashes; answer [`Event::Ready`] or
-    /// [`Event::Lost`].
-    Dial(ProviderId),
-    /// Ask a provider for a run of pieces.
-    Request {
-        /// Of whom.
-        provider: ProviderId,
-        /// The number of this request.
-        request: RequestId,
-        /// Which pieces; never empty.
-        run: Range<PieceIndex>,
-    },
-    /// Give up a request; no event about it is expected any more.
-    Cancel(RequestId),
-    /// Drop the connection to a provider that lies, for good.
-    Ban(ProviderId),
-    /// Ask the directory who holds the file; answer [`Event::Located`] or
-    /// [`Event::LocateFailed`].
-    Locate,
-    /// The download is over; nothing is expected any more.
-    Finish(Outcome),
-}
-
-/// How a download ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// Every piece is verified.
-    Complete,
-    /// Nobody could be reached for [`Limits::patience`].
-    NoProviders,
-    /// Everybody who could be reached sent wrong bytes.
-    NoneHonest,
-}
 
 #[derive(Debug)]
 pub(crate) struct Request {
@@ -464,35 +356,6 @@ impl Download {
         }
     }
 
-    /// What to ask next of a provider that is ready; none if it has enough to do or nothing is
-    /// missing.
-    fn next_run(&self, id: ProviderId) -> Option<Range<PieceIndex>> {
-        let provider = self.providers.get(&id)?;
-        if provider.requests.len() >= self.limits.requests_per_provider {
-            return None;
-        }
-        // The last piece proves the size of the file: before it is verified, nothing else is
-        // worth much.
-        let last = self.geometry.piece_count().checked_sub(1)?;
-        if self.missing.contains(last) {
-            return Some(last..last + 1);
-        }
-        let first = self.missing.next(0)?;
-        let wanted = match provider.rate.bytes_per_second() {
-            None => self.limits.request_first as f64,
-            Some(rate) => rate * self.limits.request_time.as_secs_f64(),
-        };
-        // Near the end everyone gets a share of what is left.
-        let left = f64::from(self.missing.len()) * self.geometry.piece_size() as f64;
-        let share = match self.ready() {
-            0 | 1 => left,
-            ready => left / (2 * ready) as f64,
-        };
-        let bytes = wanted.min(share).min(self.limits.request_max as f64);
-        let pieces = (bytes / self.geometry.piece_size() as f64).ceil().max(1.0);
-        Some(self.missing.run(first, pieces as u32))
-    }
-
     /// The end game: who has nothing to do takes on what the slowest is still to bring.
     fn request_twice(&mut self, now: Duration, actions: &mut Vec<Action>) {
         if !self.missing.is_empty() {
@@ -509,43 +372,6 @@ impl Download {
                 self.request(now, id, run, actions);
             }
         }
-    }
-
-    /// The run that would come latest as things stand, if `id` is likely to bring it sooner: the
-    /// later half of what a request still waits for, as far as nobody else was asked for it.
-    fn rescue(&self, now: Duration, id: ProviderId) -> Option<Range<PieceIndex>> {
-        let piece_time = |provider: ProviderId| {
-            let rate = self.providers.get(&provider)?.rate.bytes_per_second()?;
-            Some(self.geometry.piece_size() as f64 / rate.max(1.0))
-        };
-        let own = piece_time(id)?;
-        let asked_once = |piece: &PieceIndex| {
-            let asked = self.requests.values().filter(|r| r.waiting.contains(piece));
-            asked.count() == 1
-        };
-        let due_in = |request: &Request| {
-            let silent = now.saturating_sub(request.last_progress).as_secs_f64();
-            let pace = piece_time(request.provider).unwrap_or(own);
-            request.waiting.len() as f64 * pace.max(silent / 2.0)
-        };
-        let (due, latest) = self
-            .requests
-            .values()
-            .filter(|request| request.provider != id)
-            .filter(|request| request.waiting.last().is_some_and(asked_once))
-            .map(|request| (due_in(request), request))
-            .max_by(|a, b| a.0.total_cmp(&b.0))?;
-        let end = latest.waiting.last()? + 1;
-        let half = (latest.waiting.len() as u32).div_ceil(2);
-        let mut start = end - 1;
-        while end - start < half
-            && start > 0
-            && latest.waiting.contains(&(start - 1))
-            && asked_once(&(start - 1))
-        {
-            start -= 1;
-        }
-        (own * f64::from(end - start) < due * 0.9).then_some(start..end)
     }
 
     fn request(

@@ -8,11 +8,14 @@
 //! (never again). States of a piece: *missing* → *asked* (of one provider, at the end of two) →
 //! *verified*. A download ends once, with [`Action::Finish`].
 
+mod choice;
 mod download;
+mod event;
 mod invariants;
 mod pieces;
 mod provider;
 
-pub use download::{Action, Download, Event, Failure, Limits, Outcome, RequestId};
+pub use download::Download;
+pub use event::{Action, Event, Failure, Limits, Outcome, RequestId};
 pub use pieces::PieceSet;
 pub use provider::ProviderId;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::download::RequestId;
+use crate::event::RequestId;
 
 /// The number that the shell gives a provider, kept for the whole download.
 pub type ProviderId = u32;

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use convite_client::directory::Query;
+use convite_client::Query;
 use convite_client::{Credentials, DirectoryClient, Home};
 use convite_core::model::FileEntry;
 use convite_core::{ContentHash, PeerId, Problem};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use convite_client::DirectoryClient;
-use convite_client::directory::Query;
+use convite_client::Query;
 use convite_core::model::{LocatedFile, SearchHit};
 use convite_core::path::local_file_name;
 use convite_core::{ContentHash, ErrorCode, Problem, display};

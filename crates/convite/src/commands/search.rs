@@ -1,6 +1,6 @@
 //! `convite search`.
 
-use convite_client::directory::Query;
+use convite_client::Query;
 use convite_core::display;
 use convite_core::model::SearchHit;
 use serde_json::json;

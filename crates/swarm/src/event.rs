@@ -1,0 +1,117 @@
+//! What a download is told and what it says: the whole language between the plan and its shell.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use convite_core::PieceIndex;
+
+use crate::provider::ProviderId;
+
+/// The number of a request, never used twice in a download.
+pub type RequestId = u64;
+
+/// Bounds and patience of a download; the defaults suit everyone.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Requests under way at one provider: two, so that one is on its way while another is read.
+    pub requests_per_provider: usize,
+    /// A request asks for about this much time's worth of bytes...
+    pub request_time: Duration,
+    /// ...but for no more than this many bytes,
+    pub request_max: u64,
+    /// and for this many while the rate is not known.
+    pub request_first: u64,
+    /// A request that brings no byte for so long is asked of another provider.
+    pub stall: Duration,
+    /// Without any provider for so long, the download gives up.
+    pub patience: Duration,
+    /// How often the directory is asked for more providers while there are some.
+    pub refresh: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            requests_per_provider: 2,
+            request_time: Duration::from_millis(500),
+            request_max: 32 << 20,
+            request_first: 2 << 20,
+            stall: Duration::from_secs(4),
+            patience: Duration::from_secs(30),
+            refresh: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Why a provider or a request failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// It could not be reached, broke off, or is busy: it may be tried again.
+    Unreachable,
+    /// It does not let us in any more (the ticket ran out): a new ticket may help.
+    Refused,
+    /// Its piece hashes do not belong to the content: it is of no use.
+    Dishonest,
+}
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// Nothing but time: a deadline has come.
+    Tick,
+    /// The directory names a provider, for the first time or again.
+    Found(ProviderId),
+    /// The directory has answered; all it names were [`Event::Found`] before.
+    Located,
+    /// The directory could not be asked.
+    LocateFailed,
+    /// A dialled provider answered, and its piece hashes are verified.
+    Ready(ProviderId),
+    /// A provider is gone, with all that was asked of it.
+    Lost(ProviderId, Failure),
+    /// Bytes came in answer to a request.
+    Received(RequestId, u64),
+    /// A piece was checked against the content hash and written.
+    Verified(RequestId, PieceIndex),
+    /// A piece is not what its hash says.
+    Corrupt(RequestId, PieceIndex),
+    /// A request ended; pieces of it that did not come are missing again.
+    Ended(RequestId),
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Connect to a provider and verify its piece hashes; answer [`Event::Ready`] or
+    /// [`Event::Lost`].
+    Dial(ProviderId),
+    /// Ask a provider for a run of pieces.
+    Request {
+        /// Of whom.
+        provider: ProviderId,
+        /// The number of this request.
+        request: RequestId,
+        /// Which pieces; never empty.
+        run: Range<PieceIndex>,
+    },
+    /// Give up a request; no event about it is expected any more.
+    Cancel(RequestId),
+    /// Drop the connection to a provider that lies, for good.
+    Ban(ProviderId),
+    /// Ask the directory who holds the file; answer [`Event::Located`] or
+    /// [`Event::LocateFailed`].
+    Locate,
+    /// The download is over; nothing is expected any more.
+    Finish(Outcome),
+}
+
+/// How a download ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every piece is verified.
+    Complete,
+    /// Nobody could be reached for [`Limits::patience`].
+    NoProviders,
+    /// Everybody who could be reached sent wrong bytes.
+    NoneHonest,
+}
