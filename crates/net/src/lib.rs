@@ -22,10 +22,10 @@ pub struct Connection {
     pub tls: bool,
 }
 
-/// HTTP/2 flow-control window of a stream, in bytes: one stream fills a link of 1 Gbit/s at 60 ms.
-const STREAM_WINDOW: u32 = 8 << 20;
+/// HTTP/2 flow-control window of a stream, in bytes: one stream fills a link of 1 Gbit/s at 30 ms.
+const STREAM_WINDOW: u32 = 4 << 20;
 /// HTTP/2 flow-control window of a connection, in bytes: what a receiver may have to hold.
-const CONNECTION_WINDOW: u32 = 16 << 20;
+const CONNECTION_WINDOW: u32 = 8 << 20;
 /// The largest HTTP/2 frame accepted, in bytes: fewer, larger frames cost less under TLS.
 const FRAME: u32 = 1 << 20;
 

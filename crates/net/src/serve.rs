@@ -39,7 +39,7 @@ const STREAMS_MAX: u32 = 256;
 /// The most bytes of headers of one request.
 const HEADER_BYTES_MAX: u32 = 32 << 10;
 /// How much of a response may wait to be sent, per stream, in bytes.
-const SEND_BUFFER: usize = 1 << 20;
+const SEND_BUFFER: usize = 512 << 10;
 /// How often an idle HTTP/2 connection is asked for a sign of life, and how long it may take.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 

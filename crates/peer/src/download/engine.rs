@@ -9,7 +9,7 @@ use convite_core::model::{LocatedFile, Provider};
 use convite_core::{PeerId, PieceHashes, Problem};
 use convite_net::tls;
 use convite_swarm::{Action, Download, Event, Failure, Limits, Outcome, ProviderId, RequestId};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -69,6 +69,7 @@ struct Engine<'a> {
     receiving: BTreeMap<RequestId, (ProviderId, AbortHandle)>,
     tasks: JoinSet<Told>,
     receivers: JoinSet<()>,
+    writer: Arc<Semaphore>,
     news: mpsc::Sender<News>,
     outcome: Option<Outcome>,
     received: u64,
@@ -108,6 +109,7 @@ pub(crate) async fn run(
         receiving: BTreeMap::new(),
         tasks: JoinSet::new(),
         receivers: JoinSet::new(),
+        writer: Arc::new(Semaphore::new(1)),
         news,
         outcome: None,
         received: 0,
@@ -189,6 +191,7 @@ impl Engine<'_> {
                     hash: self.fetch.file.hash,
                     hashes,
                     file: self.partial.file(),
+                    writer: self.writer.clone(),
                     news: self.news.clone(),
                 };
                 let task = self.receivers.spawn(receive.run());

@@ -19,7 +19,7 @@ use convite_wire::v1::{ByteRange, DownloadFileRequest};
 use http::{HeaderValue, Request, header};
 use http_body_util::{BodyExt, Full};
 use prost::Message;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tonic::Status;
 use tonic::body::Body;
@@ -49,6 +49,9 @@ pub(crate) struct Receive {
     pub(crate) hash: ContentHash,
     pub(crate) hashes: Arc<PieceHashes>,
     pub(crate) file: Arc<File>,
+    /// One writer at a time: the kernel locks a file for each write, and a second writer would
+    /// only spin on that lock.
+    pub(crate) writer: Arc<Semaphore>,
     pub(crate) news: mpsc::Sender<News>,
 }
 
@@ -241,7 +244,12 @@ impl<'a> Pieces<'a> {
         self.written().await?;
         let file = self.receive.file.clone();
         let offset = hashes.geometry().piece_range(index).start;
-        let writing = tokio::task::spawn_blocking(move || write_parts(&file, &parts, offset));
+        // The semaphore is never closed.
+        let turn = self.receive.writer.clone().acquire_owned().await;
+        let writing = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            write_parts(&file, &parts, offset)
+        });
         self.writing = Some((index, writing));
         Ok(())
     }
