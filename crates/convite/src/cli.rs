@@ -183,13 +183,13 @@ pub struct PeerArgs {
     /// Folders or files to share, besides those shared before
     #[arg(value_name = "DIR")]
     pub folders: Vec<PathBuf>,
-    /// The same as PEER_ID
+    /// Id of the peer, instead of PEER_ID [default: the last one, or USER-HOST]
     #[arg(long, value_name = "PEER_ID", conflicts_with = "peer_id")]
     pub id: Option<PeerId>,
-    /// The same as PORT
+    /// Port to listen on, instead of PORT; 0 for any free one
     #[arg(long, value_name = "PORT", conflicts_with = "port_number")]
     pub port: Option<u16>,
-    /// The same as DIR
+    /// Folder or file to share, like DIR
     #[arg(long = "share", value_name = "DIR")]
     pub shares: Vec<PathBuf>,
     /// Address to listen on

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::middleware::from_fn;
 use axum::routing::{get, post};
 use convite_core::{ErrorCode, Problem};
 use convite_wire::DESCRIPTORS;
@@ -22,6 +23,7 @@ pub mod control;
 mod files;
 mod grpc;
 mod http;
+mod observe;
 mod range;
 pub mod uploads;
 
@@ -72,5 +74,6 @@ pub async fn router(
         .route("/convite.v1.Peer/DownloadFile", post(grpc::download_file))
         .route("/convite.v1.Peer/GetPieces", post(grpc::get_pieces))
         .with_state(serving);
-    Ok(services.prepare().into_axum_router().merge(own))
+    let routes = services.prepare().into_axum_router().merge(own);
+    Ok(routes.layer(from_fn(observe::observe)))
 }
