@@ -98,6 +98,9 @@ pub struct Provider {
     /// A ticket for this peer and this file; empty where none is issued.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub ticket: String,
+    /// It is fetching the file itself, and holds a part of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
 }
 
 /// A file and all who hold it.

@@ -1,7 +1,6 @@
 //! The state machine of one download.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::time::Duration;
 
 use convite_core::{PieceGeometry, PieceIndex};
@@ -38,6 +37,12 @@ pub struct Download {
     pub(crate) missing: PieceSet,
     pub(crate) providers: BTreeMap<ProviderId, Provider>,
     pub(crate) requests: BTreeMap<RequestId, Request>,
+    /// For each piece how often it was handed out or came to be held, as far as providers said.
+    pub(crate) copies: Vec<u16>,
+    /// Whether anybody else fetches the file too.
+    pub(crate) in_swarm: bool,
+    /// Makes the order in which this download prefers pieces its own.
+    pub(crate) seed: u64,
     next_request: RequestId,
     asking: Asking,
     /// How often in a row the directory was asked in vain.
@@ -49,8 +54,8 @@ pub struct Download {
 
 impl Download {
     /// A download of the pieces that are not in `verified`. It begins with its first event, which
-    /// may be [`Event::Tick`].
-    pub fn new(geometry: PieceGeometry, verified: PieceSet, limits: Limits) -> Self {
+    /// may be [`Event::Tick`]. Downloads of the same file should differ in their `seed`.
+    pub fn new(geometry: PieceGeometry, verified: PieceSet, limits: Limits, seed: u64) -> Self {
         let mut missing = PieceSet::full(geometry.piece_count());
         for index in verified.iter() {
             missing.remove(index);
@@ -62,6 +67,9 @@ impl Download {
             missing,
             providers: BTreeMap::new(),
             requests: BTreeMap::new(),
+            copies: vec![0; geometry.piece_count() as usize],
+            in_swarm: false,
+            seed,
             next_request: 0,
             asking: Asking::At(Duration::ZERO),
             asked_in_vain: 0,
@@ -98,6 +106,13 @@ impl Download {
                     p.state = State::Ready;
                 }
             }
+            Event::HasAll(provider) => {
+                if let Some(p) = self.providers.get_mut(&provider) {
+                    p.held = PieceSet::full(self.geometry.piece_count());
+                }
+            }
+            Event::Has(provider, pieces) => self.handle_has(provider, &pieces),
+            Event::HandedOut(_, pieces) => self.handle_handed_out(&pieces),
             Event::Lost(provider, failure) => self.handle_lost(now, provider, failure, actions),
             Event::Received(request, bytes) => self.handle_received(now, request, bytes),
             Event::Verified(request, piece) => self.handle_verified(request, piece, actions),
@@ -107,6 +122,10 @@ impl Download {
                 }
             }
             Event::Ended(request) => {
+                let provider = self.requests.get(&request).map(|r| r.provider);
+                if let Some(p) = provider.and_then(|id| self.providers.get_mut(&id)) {
+                    p.answered += 1;
+                }
                 self.drop_request(request);
             }
         }
@@ -136,21 +155,58 @@ impl Download {
         stalls.chain(asking).chain(alone).chain(retries).min()
     }
 
+    fn handle_has(&mut self, id: ProviderId, pieces: &[PieceIndex]) {
+        let Some(provider) = self.providers.get_mut(&id) else {
+            return;
+        };
+        self.in_swarm = true;
+        for piece in pieces {
+            if provider.held.insert(*piece)
+                && let Some(copies) = self.copies.get_mut(*piece as usize)
+            {
+                *copies = copies.saturating_add(1);
+            }
+        }
+    }
+
+    fn handle_handed_out(&mut self, pieces: &[PieceIndex]) {
+        self.in_swarm = true;
+        for piece in pieces {
+            if let Some(copies) = self.copies.get_mut(*piece as usize) {
+                *copies = copies.saturating_add(1);
+            }
+        }
+    }
+
     fn handle_found(&mut self, now: Duration, id: ProviderId, actions: &mut Vec<Action>) {
+        let room = self.connected() < self.limits.providers;
         match self.providers.get_mut(&id) {
             None => {
-                self.providers.insert(id, Provider::new());
-                actions.push(Action::Dial(id));
+                let mut provider = Provider::new(self.geometry.piece_count());
+                if room {
+                    actions.push(Action::Dial(id));
+                } else {
+                    provider.state = State::Lost(now);
+                }
+                self.providers.insert(id, provider);
             }
             Some(provider) => {
                 if let State::Lost(until) = provider.state
                     && until <= now
+                    && room
                 {
                     provider.state = State::Dialling;
+                    provider.held = PieceSet::empty(self.geometry.piece_count());
                     actions.push(Action::Dial(id));
                 }
             }
         }
+    }
+
+    /// How many providers are ready or being dialled.
+    fn connected(&self) -> usize {
+        let there = |p: &&Provider| matches!(p.state, State::Ready | State::Dialling);
+        self.providers.values().filter(there).count()
     }
 
     fn handle_located(&mut self, now: Duration) {
@@ -280,9 +336,7 @@ impl Download {
 
     /// Whether anyone is ready or being dialled.
     fn somebody_is_there(&self) -> bool {
-        self.providers
-            .values()
-            .any(|p| matches!(p.state, State::Ready | State::Dialling))
+        self.connected() > 0
     }
 
     /// After any event: finishes, or asks whoever has room for what is missing.
@@ -350,26 +404,24 @@ impl Download {
             .collect();
         ready.sort_by(|a, b| b.1.total_cmp(&a.1));
         for (id, _) in ready {
-            while let Some(run) = self.next_run(id) {
-                self.request(now, id, run, actions);
+            while let Some(pieces) = self.next_pieces(id) {
+                self.request(now, id, pieces, actions);
             }
         }
     }
 
     /// The end game: who has nothing to do takes on what the slowest is still to bring.
     fn request_twice(&mut self, now: Duration, actions: &mut Vec<Action>) {
-        if !self.missing.is_empty() {
-            return;
-        }
         let idle: Vec<ProviderId> = self
             .providers
             .iter()
             .filter(|(_, p)| p.is_ready() && p.requests.is_empty())
+            .filter(|(_, p)| !p.held.intersects(&self.missing))
             .map(|(id, _)| *id)
             .collect();
         for id in idle {
-            if let Some(run) = self.rescue(now, id) {
-                self.request(now, id, run, actions);
+            if let Some(pieces) = self.rescue(now, id) {
+                self.request(now, id, pieces, actions);
             }
         }
     }
@@ -378,7 +430,7 @@ impl Download {
         &mut self,
         now: Duration,
         id: ProviderId,
-        run: Range<PieceIndex>,
+        pieces: Vec<PieceIndex>,
         actions: &mut Vec<Action>,
     ) {
         let Some(provider) = self.providers.get_mut(&id) else {
@@ -390,21 +442,21 @@ impl Download {
             provider.rate.begin(now);
         }
         provider.requests.push(request);
-        for piece in run.clone() {
-            self.missing.remove(piece);
+        for piece in &pieces {
+            self.missing.remove(*piece);
         }
         self.requests.insert(
             request,
             Request {
                 provider: id,
-                waiting: run.clone().collect(),
+                waiting: pieces.clone(),
                 last_progress: now,
             },
         );
         actions.push(Action::Request {
             provider: id,
             request,
-            run,
+            pieces,
         });
     }
 

@@ -1,6 +1,5 @@
 //! What a download is told and what it says: the whole language between the plan and its shell.
 
-use std::ops::Range;
 use std::time::Duration;
 
 use convite_core::PieceIndex;
@@ -17,10 +16,16 @@ pub struct Limits {
     pub requests_per_provider: usize,
     /// A request asks for about this much time's worth of bytes...
     pub request_time: Duration,
+    /// ...and in a swarm for about this much, so that choices are made late,
+    pub request_time_in_swarm: Duration,
     /// ...but for no more than this many bytes,
     pub request_max: u64,
-    /// and for this many while the rate is not known.
+    /// and for this many at first, doubled with each answer until the rate is known.
     pub request_first: u64,
+    /// The last piece is asked first: it proves the size, of which providers claim several.
+    pub prove_size: bool,
+    /// How many providers are connected to at once.
+    pub providers: usize,
     /// A request that brings no byte for so long is asked of another provider.
     pub stall: Duration,
     /// Without any provider for so long, the download gives up.
@@ -34,8 +39,11 @@ impl Default for Limits {
         Self {
             requests_per_provider: 2,
             request_time: Duration::from_millis(500),
+            request_time_in_swarm: Duration::from_millis(100),
             request_max: 32 << 20,
-            request_first: 2 << 20,
+            request_first: 128 << 10,
+            prove_size: false,
+            providers: 24,
             stall: Duration::from_secs(4),
             patience: Duration::from_secs(30),
             refresh: Duration::from_secs(60),
@@ -55,7 +63,7 @@ pub enum Failure {
 }
 
 /// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// Nothing but time: a deadline has come.
     Tick,
@@ -65,8 +73,15 @@ pub enum Event {
     Located,
     /// The directory could not be asked.
     LocateFailed,
-    /// A dialled provider answered, and its piece hashes are verified.
+    /// A dialled provider answered, and its piece hashes are verified. Nothing is asked of it
+    /// until it has said what it holds.
     Ready(ProviderId),
+    /// A provider holds every piece.
+    HasAll(ProviderId),
+    /// A provider holds these pieces, besides those it said before.
+    Has(ProviderId, Vec<PieceIndex>),
+    /// A provider has promised these pieces to somebody: they will soon be held elsewhere.
+    HandedOut(ProviderId, Vec<PieceIndex>),
     /// A provider is gone, with all that was asked of it.
     Lost(ProviderId, Failure),
     /// Bytes came in answer to a request.
@@ -85,14 +100,14 @@ pub enum Action {
     /// Connect to a provider and verify its piece hashes; answer [`Event::Ready`] or
     /// [`Event::Lost`].
     Dial(ProviderId),
-    /// Ask a provider for a run of pieces.
+    /// Ask a provider for pieces.
     Request {
         /// Of whom.
         provider: ProviderId,
         /// The number of this request.
         request: RequestId,
-        /// Which pieces; never empty.
-        run: Range<PieceIndex>,
+        /// Which pieces, in the order they are wanted; never empty, all of them held by it.
+        pieces: Vec<PieceIndex>,
     },
     /// Give up a request; no event about it is expected any more.
     Cancel(RequestId),

@@ -39,6 +39,10 @@ pub(crate) fn check(download: &Download) {
             provider.is_some_and(|p| p.is_ready() && p.requests.contains(id)),
             "request {id} is at no provider that is ready"
         );
+        assert!(
+            request.waiting.iter().all(|piece| provider.is_some_and(|p| p.has(*piece))),
+            "request {id} asks for what its provider does not hold"
+        );
     }
     for (id, provider) in &download.providers {
         assert!(

@@ -14,8 +14,10 @@ mod event;
 mod invariants;
 mod pieces;
 mod provider;
+mod upload;
 
 pub use download::Download;
 pub use event::{Action, Event, Failure, Limits, Outcome, RequestId};
 pub use pieces::PieceSet;
 pub use provider::ProviderId;
+pub use upload::{Admission, Slots, TokenBucket};

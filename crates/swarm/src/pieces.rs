@@ -98,6 +98,24 @@ impl PieceSet {
         from..end
     }
 
+    /// Whether any piece is in both sets.
+    pub fn intersects(&self, other: &Self) -> bool {
+        self.words.iter().zip(&other.words).any(|(a, b)| a & b != 0)
+    }
+
+    /// The pieces that are in both sets, in order.
+    pub fn in_both<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = PieceIndex> + 'a {
+        let words = self.words.iter().zip(&other.words);
+        words.zip(0u32..).flat_map(|((a, b), at)| {
+            let mut bits = a & b;
+            std::iter::from_fn(move || {
+                let bit = (bits != 0).then(|| bits.trailing_zeros())?;
+                bits &= bits - 1;
+                Some(at * 64 + bit)
+            })
+        })
+    }
+
     /// The pieces in the set, in order.
     pub fn iter(&self) -> impl Iterator<Item = PieceIndex> + '_ {
         let mut from = 0;
@@ -159,6 +177,12 @@ mod tests {
                 let expected = (from..from + 7).take_while(|i| model.contains(i)).count() as u32;
                 prop_assert_eq!(run, from..from + expected);
             }
+            let mut odd = PieceSet::empty(count);
+            (0..count).filter(|i| i % 2 == 1).for_each(|i| { odd.insert(i); });
+            let both: Vec<_> = set.in_both(&odd).collect();
+            let expected: Vec<_> = model.iter().copied().filter(|i| i % 2 == 1).collect();
+            prop_assert_eq!(set.intersects(&odd), !expected.is_empty());
+            prop_assert_eq!(both, expected);
             prop_assert_eq!(PieceSet::from_bytes(count, &set.to_bytes()), Some(set));
         }
     }

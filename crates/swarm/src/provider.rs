@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use convite_core::PieceIndex;
+
 use crate::event::RequestId;
+use crate::pieces::PieceSet;
 
 /// The number that the shell gives a provider, kept for the whole download.
 pub type ProviderId = u32;
@@ -23,6 +26,10 @@ pub(crate) enum State {
 #[derive(Debug)]
 pub(crate) struct Provider {
     pub(crate) state: State,
+    /// What it holds, as far as it has said.
+    pub(crate) held: PieceSet,
+    /// How often in a row its requests were answered whole: they double until its rate is known.
+    pub(crate) answered: u32,
     /// Requests under way, oldest first.
     pub(crate) requests: Vec<RequestId>,
     /// How often in a row it was lost without having sent a verified piece.
@@ -31,9 +38,11 @@ pub(crate) struct Provider {
 }
 
 impl Provider {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(pieces: u32) -> Self {
         Self {
             state: State::Dialling,
+            held: PieceSet::empty(pieces),
+            answered: 0,
             requests: Vec::new(),
             failures: 0,
             rate: Rate::default(),
@@ -42,6 +51,11 @@ impl Provider {
 
     pub(crate) fn is_ready(&self) -> bool {
         self.state == State::Ready
+    }
+
+
+    pub(crate) fn has(&self, piece: PieceIndex) -> bool {
+        self.held.contains(piece)
     }
 }
 

@@ -123,6 +123,7 @@ impl From<&Provider> for v1::Provider {
             addresses: address_texts(&provider.addresses),
             size: provider.size,
             ticket: provider.ticket.clone(),
+            partial: provider.partial,
         }
     }
 }
@@ -136,6 +137,7 @@ impl TryFrom<v1::Provider> for Provider {
             addresses: addresses(&provider.addresses)?,
             size: provider.size,
             ticket: provider.ticket,
+            partial: provider.partial,
         })
     }
 }

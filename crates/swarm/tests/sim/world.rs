@@ -2,7 +2,6 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
-use std::ops::Range;
 use std::time::Duration;
 
 use convite_core::PieceGeometry;
@@ -104,7 +103,7 @@ struct Line {
     /// Counts connections, so that what was sent on an old one never arrives.
     connection: u32,
     connected: bool,
-    queue: VecDeque<(RequestId, Range<u32>)>,
+    queue: VecDeque<(RequestId, VecDeque<u32>)>,
     sending: bool,
 }
 
@@ -135,7 +134,7 @@ impl World {
                 }
             }
         }
-        let download = Download::new(geometry, verified, Limits::default());
+        let download = Download::new(geometry, verified, Limits::default(), seed);
         let lines = scenario
             .behaviours
             .iter()
@@ -212,6 +211,7 @@ impl World {
                 } else {
                     self.lines[id as usize].connected = true;
                     self.tell(Event::Ready(id));
+                    self.tell(Event::HasAll(id));
                 }
             }
             Happening::Piece(id, connection) => self.piece_came(id, connection),
@@ -238,12 +238,11 @@ impl World {
             return;
         }
         line.sending = false;
-        let Some((request, run)) = line.queue.front_mut() else {
+        let Some((request, pieces)) = line.queue.front_mut() else {
             return;
         };
-        let (request, piece) = (*request, run.start);
-        run.start += 1;
-        let ended = run.start >= run.end;
+        let (request, piece) = (*request, pieces.pop_front().unwrap());
+        let ended = pieces.is_empty();
         if ended {
             line.queue.pop_front();
         }
@@ -268,11 +267,11 @@ impl World {
         if line.sending || behaviour.stalls.is_some_and(|at| self.now >= at) {
             return;
         }
-        let Some((_, run)) = line.queue.front() else {
+        let Some((_, pieces)) = line.queue.front() else {
             return;
         };
         line.sending = true;
-        let seconds = self.geometry.piece_len(run.start) as f64 / behaviour.rate as f64;
+        let seconds = self.geometry.piece_len(pieces[0]) as f64 / behaviour.rate as f64;
         let time = self.now + delay + Duration::from_secs_f64(seconds);
         let connection = line.connection;
         self.at(time, Happening::Piece(id, connection));
@@ -300,12 +299,12 @@ impl World {
             Action::Request {
                 provider,
                 request,
-                run,
+                pieces,
             } => {
-                assert!(!run.is_empty() && run.end <= self.geometry.piece_count());
+                assert!(!pieces.is_empty());
                 let line = &mut self.lines[provider as usize];
                 assert!(line.connected, "asked of a provider that is not connected");
-                line.queue.push_back((request, run));
+                line.queue.push_back((request, pieces.into()));
                 let delay = self.scenario.behaviours[provider as usize].delay;
                 self.send_next(provider, delay);
             }
