@@ -19,8 +19,11 @@ usage: cargo xtask COMMAND
 
   ci [--skip STEP]… [--only STEP]…   the gate: every check that a change must pass
   generate                           write the files that are generated from code
-  bench transfer [--size 2GiB] [--rounds 3] [--json]
-                                     one file between two peers, next to a plain TCP copy
+  bench transfer [--size 2GiB] [--providers 1,2,4] [--rounds 3] [--install] [--alone] [--json]
+                                     one file to one peer, next to plain copies and other systems
+  bench swarm [--downloaders 8] [--size 64MiB] [--rate 80mbit | --rates 20mbit,100mbit]
+              [--provider-rate 40mbit] [--rounds 3] [--install] [--alone] [--json]
+                                     one file to many peers at once, next to what links allow
   bench hash [--size 2GiB] [--rounds 3] [--json]
                                      the first and the second start of a peer's shared folder
   bench directory [--files 100000] [--queries 2000] [--json]

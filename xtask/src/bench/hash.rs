@@ -35,7 +35,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     let (_directory, invite) = system.directory()?;
     eprintln!("making the files");
     let cases = [
-        case(&scratch, "large", 1, options.size)?,
+        case(&scratch, "large", 1, options.large())?,
         case(&scratch, "small", SMALL_FILES, SMALL_SIZE)?,
     ];
     let mut figures = Vec::new();

@@ -21,6 +21,14 @@ pub fn mib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
 
+/// The row of a way that could not be measured: its name, why not, and nothing.
+pub fn missing(name: String, why: &str, cells: usize) -> Vec<String> {
+    let why = why.lines().next().unwrap_or_default().to_owned();
+    let mut row = vec![name, why];
+    row.resize(cells.max(2), String::new());
+    row
+}
+
 /// Prints rows under a head as a markdown table, its columns aligned.
 pub fn print_table(head: &[&str], rows: &[Vec<String>]) {
     let mut widths: Vec<usize> = head.iter().map(|cell| cell.chars().count()).collect();

@@ -9,19 +9,22 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::netns::Host;
+use super::process::{self, Process};
 use super::usage::{self, Usage};
 use crate::Failure;
 use crate::workspace::{self, cargo};
 
 const READY_WITHIN: Duration = Duration::from_secs(300);
-const STOPPED_WITHIN: Duration = Duration::from_secs(10);
 /// Of accounts that live as long as the benchmark.
 pub const PASSWORD: &str = "correct horse battery staple";
 
-/// The program, and the folder in which each process has its home and its log.
+/// The program, the folder in which each process has its home and its log, and where it runs.
+#[derive(Clone)]
 pub struct System {
     binary: PathBuf,
     folder: PathBuf,
+    host: Host,
 }
 
 /// A process that has said that it is ready. It ends when dropped.
@@ -51,7 +54,31 @@ impl System {
         Ok(Self {
             binary,
             folder: folder.to_path_buf(),
+            host: Host::loopback(),
         })
+    }
+
+    /// The same program with the same homes, on `host`.
+    pub fn on(&self, host: &Host) -> Self {
+        let host = host.clone();
+        Self {
+            host,
+            ..self.clone()
+        }
+    }
+
+    /// The same program with its homes in `folder`.
+    pub fn with_homes_in(&self, folder: PathBuf) -> Self {
+        Self {
+            folder,
+            ..self.clone()
+        }
+    }
+
+    /// Whether the program's `command` has the flag `flag`: another build may be older.
+    pub fn knows(&self, command: &str, flag: &str) -> bool {
+        let help = workspace::output(Command::new(&self.binary).args([command, "--help"]));
+        help.is_ok_and(|help| help.split_whitespace().any(|word| word == flag))
     }
 
     /// A command of the home `home`, without the caller's own settings.
@@ -62,7 +89,7 @@ impl System {
             .append(true)
             .open(&log)
             .map_err(|error| format!("{} cannot be written: {error}", log.display()))?;
-        let mut command = Command::new(&self.binary);
+        let mut command = self.host.command(&self.binary);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("CONVITE_") {
                 command.env_remove(name);
@@ -133,6 +160,14 @@ impl System {
         Ok(running)
     }
 
+    /// Starts a command whose JSON lines are its [`Process`]'s lines.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn begin(&self, home: &str, args: &[&str]) -> Result<Process, Failure> {
+        Process::spawn("convite", &mut self.command(home, args)?)
+    }
+
     /// Runs a command to its end; returns its JSON lines and what it used.
     ///
     /// # Errors
@@ -169,7 +204,8 @@ impl System {
     /// # Errors
     /// If it does not start.
     pub fn directory(&self) -> Result<(Running, String), Failure> {
-        let running = self.start("directory", &["directory", "--listen", "127.0.0.1:0"])?;
+        let listen = format!("{}:0", self.host.address);
+        let running = self.start("directory", &["directory", "--listen", &listen])?;
         let invite = running.ready["invite"].as_str().map(str::to_owned);
         let invite = invite.ok_or("the directory's ready line has no invite")?;
         Ok((running, invite))
@@ -189,17 +225,19 @@ impl System {
     /// # Errors
     /// If it does not start.
     pub fn peer(&self, home: &str, folder: &Path) -> Result<Running, Failure> {
+        self.peer_with(home, folder, &[])
+    }
+
+    /// Starts a peer of `home` that shares `folder`, with more `flags`.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn peer_with(&self, home: &str, folder: &Path, flags: &[&str]) -> Result<Running, Failure> {
         let folder = folder.to_string_lossy();
         let id = format!("{home}-peer");
-        let args = [
-            "peer",
-            &id,
-            "0",
-            &folder,
-            "--bind",
-            "127.0.0.1",
-            "--no-menu",
-        ];
+        let address = &self.host.address;
+        let mut args = vec!["peer", &id, "0", &folder, "--bind", address, "--no-menu"];
+        args.extend(flags);
         self.start(home, &args)
     }
 }
@@ -210,21 +248,17 @@ impl Running {
         self.child.id()
     }
 
+    /// Bytes that the network interface `interface`, where it runs, has sent.
+    pub fn sent(&self, interface: &str) -> Option<u64> {
+        process::sent_by(self.id(), interface)
+    }
+
     /// Asks it to end, and waits until it has.
     ///
     /// # Errors
     /// If it does not end in time.
     pub fn stop(mut self) -> Result<(), Failure> {
-        let id = self.id().to_string();
-        workspace::run(Command::new("kill").args(["-INT", &id]))?;
-        let deadline = Instant::now() + STOPPED_WITHIN;
-        while Instant::now() < deadline {
-            if matches!(self.child.try_wait(), Ok(Some(_))) {
-                return Ok(());
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        Err("a process did not end when it was interrupted".to_owned())
+        process::interrupt(&mut self.child)
     }
 }
 

@@ -1,137 +1,213 @@
-//! One file from one peer to another, to disk, next to the plain TCP copy of the same file.
+//! One file to disk, from one, two and four peers, next to the plain TCP copy of the same file and
+//! to the other systems that are installed.
 //!
-//! The rounds interleave, so that a machine that slows down slows both alike; the first of each does
+//! The rounds interleave, so that a machine that slows down slows all alike; the first of each does
 //! not count, because touching memory for the first time alone can triple a transfer's time.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use super::netns::Host;
+use super::others::nginx::Nginx;
+use super::others::{self, aria2, libtorrent, nc};
 use super::payload::{self, Scratch};
-use super::report::{self, median, mib};
+use super::report::{self, mib};
+use super::round::{Round, Way};
 use super::system::{Running, System};
-use super::usage::{self, Usage};
-use super::{Options, floor};
+use super::{Options, floor, usage};
 use crate::Failure;
 
-/// One transfer by one way.
-struct Round {
-    /// As the receiver tells: from the connection to the end of the fsync.
-    seconds: f64,
-    /// CPU seconds and peak bytes of the sender.
-    sender: (f64, u64),
-    receiver: Usage,
-    /// Milliseconds to the first verified byte.
-    first: Option<f64>,
+const NAME: &str = "payload.bin";
+
+/// A directory of its own with providers that share the same folder, and a home that fetches.
+struct Group {
+    system: System,
+    _directory: Running,
+    providers: Vec<Running>,
+}
+
+/// What every way copies, and where to.
+struct Places {
+    share: PathBuf,
+    file: PathBuf,
+    got: PathBuf,
+    torrent: PathBuf,
+    hash: String,
 }
 
 /// Runs the benchmark and prints its table.
 ///
 /// # Errors
-/// If anything on the way fails.
+/// If anything on Convite's way fails. Other systems that fail, or are missing, are rows that say so.
 pub fn run(options: &Options) -> Result<(), Failure> {
     let scratch = Scratch::new("transfer")?;
     let system = System::new(scratch.path(), options.binary.as_deref())?;
+    if options.install {
+        others::install();
+    }
     let share = scratch.folder("share")?;
-    let file = share.join("payload.bin");
-    eprintln!("making {} bytes", options.size);
-    let hash = payload::write(&file, options.size, 1)?;
+    let file = share.join(NAME);
+    let size = options.large();
+    eprintln!("making {size} bytes");
+    let hash = payload::write(&file, size, 1)?;
+    let places = Places {
+        share,
+        file,
+        got: scratch.folder("got")?,
+        torrent: scratch.path().join("payload.torrent"),
+        hash,
+    };
+    let mut groups = Vec::new();
+    for count in &options.providers {
+        let homes = scratch.folder(&format!("providers-{count}"))?;
+        groups.push(group(&system.with_homes_in(homes), *count, &places)?);
+    }
+    let nginx = match options.alone {
+        true => Err("left out".to_owned()),
+        false => Nginx::start(&Host::loopback(), &places.share, &scratch.folder("nginx")?),
+    };
+    payload::read(&places.file)?;
 
-    let (_directory, invite) = system.directory()?;
-    system.join("provider", &invite)?;
-    system.join("getter", &invite)?;
-    let provider = system.peer("provider", &share)?;
-    // What hashing the share took at the start is not the transfer's.
-    usage::forget_peak(provider.id())?;
-    payload::read(&file)?;
-
-    let mut ways: [Vec<Round>; 3] = [Vec::new(), Vec::new(), Vec::new()];
+    let floors = ["plain TCP", "plain TCP + BLAKE3"];
+    let mut plain = floors.map(Way::new);
+    let mut ours: Vec<Way> = groups.iter().map(Group::way).collect();
+    let names = [
+        "nc",
+        "nginx TLS + curl",
+        "nginx TLS + aria2c -x4",
+        "libtorrent",
+    ];
+    let mut theirs: Vec<Way> = names.map(Way::new).into();
+    if options.alone {
+        theirs.clear();
+    }
     for round in 0..=options.rounds {
         eprintln!("round {round} of {}", options.rounds);
-        let copied = scratch.path().join("copied.bin");
-        let results = [
-            plain(&file, &copied, false)?,
-            plain(&file, &copied, true)?,
-            convite(&system, &provider, &hash, &scratch.folder("got")?)?,
-        ];
-        if round > 0 {
-            for (way, result) in ways.iter_mut().zip(results) {
-                way.push(result);
-            }
+        let counts = round > 0;
+        for (way, hashed) in plain.iter_mut().zip([false, true]) {
+            way.take(Ok(places.plain(hashed)?), counts);
+        }
+        for (way, group) in ours.iter_mut().zip(&groups) {
+            way.take(Ok(places.convite(group)?), counts);
+        }
+        for way in theirs.iter_mut().filter(|way| way.works()) {
+            way.take(places.other(&way.name, &nginx), counts);
         }
     }
-    let names = ["plain TCP", "plain TCP + BLAKE3", "convite"];
-    let floor = median(ways[0].iter().map(|round| round.seconds));
-    let figures: Vec<Value> = names
-        .iter()
-        .zip(&ways)
-        .map(|(name, rounds)| summary(name, rounds, options.size, floor))
-        .collect();
+    let tcp = plain[0].seconds();
+    let nc = theirs.first().and_then(Way::seconds);
+    let ways = plain.iter().chain(&ours).chain(&theirs);
+    let figures: Vec<Value> = ways.map(|way| way.summary(size, tcp, nc)).collect();
     print(options, &figures);
     Ok(())
 }
 
-fn plain(from: &Path, to: &Path, hashed: bool) -> Result<Round, Failure> {
-    let copy = floor::copy(from, to, hashed)?;
-    std::fs::remove_file(to).map_err(|error| format!("the copy cannot be removed: {error}"))?;
-    Ok(Round {
-        seconds: copy.seconds,
-        sender: (copy.sender.cpu, copy.sender.peak),
-        receiver: copy.receiver,
-        first: None,
-    })
-}
-
-fn convite(
-    system: &System,
-    provider: &Running,
-    hash: &str,
-    folder: &Path,
-) -> Result<Round, Failure> {
-    let before = usage::cpu(provider.id())?;
-    let target = format!("{}/", folder.display());
-    let (events, receiver) = system.finish("getter", &["get", hash, "-o", &target])?;
-    let cpu = usage::cpu(provider.id())? - before;
-    let done = events
-        .iter()
-        .find(|event| event["event"] == "done")
-        .ok_or("`convite get` told no `done` event")?;
-    let seconds = done["seconds"].as_f64();
-    let path = done["path"]
-        .as_str()
-        .ok_or("the `done` event has no path")?;
-    let round = Round {
-        seconds: seconds.ok_or("the `done` event has no seconds")?,
-        sender: (cpu, usage::peak_memory(provider.id()).unwrap_or(0)),
-        receiver,
-        first: done["first_verified_ms"].as_f64(),
-    };
-    if payload::read(Path::new(path))? != hash {
-        return Err("what arrived is not what was sent".to_owned());
+fn group(system: &System, count: usize, places: &Places) -> Result<Group, Failure> {
+    let (directory, invite) = system.directory()?;
+    system.join("getter", &invite)?;
+    let mut providers = Vec::new();
+    for number in 1..=count {
+        let home = format!("provider{number}");
+        system.join(&home, &invite)?;
+        let provider = system.peer(&home, &places.share)?;
+        // What hashing the share took at the start is not the transfer's.
+        usage::forget_peak(provider.id())?;
+        providers.push(provider);
     }
-    std::fs::remove_file(path).map_err(|error| format!("{path} cannot be removed: {error}"))?;
-    Ok(round)
+    Ok(Group {
+        system: system.clone(),
+        _directory: directory,
+        providers,
+    })
 }
 
-fn summary(name: &str, rounds: &[Round], size: u64, floor: f64) -> Value {
-    let of = |figure: fn(&Round) -> f64| median(rounds.iter().map(figure));
-    let seconds = of(|round| round.seconds);
-    json!({
-        "way": name,
-        "seconds": seconds,
-        "wall": of(|round| round.receiver.wall),
-        "mib_per_second": mib(size) / seconds,
-        "ratio": floor / seconds,
-        "sender_cpu": of(|round| round.sender.0),
-        "receiver_cpu": of(|round| round.receiver.cpu),
-        "sender_peak_mib": of(|round| mib(round.sender.1)),
-        "receiver_peak_mib": of(|round| mib(round.receiver.peak)),
-        "first_verified_ms": median(rounds.iter().filter_map(|round| round.first)),
-    })
+impl Group {
+    fn way(&self) -> Way {
+        match self.providers.len() {
+            1 => Way::new("convite"),
+            count => Way::new(format!("convite, {count} providers")),
+        }
+    }
+
+    /// CPU seconds of all providers.
+    fn cpu(&self) -> Result<f64, Failure> {
+        self.providers.iter().map(|one| usage::cpu(one.id())).sum()
+    }
+
+    /// The sum of the most memory that each provider held, in bytes.
+    fn peak(&self) -> u64 {
+        let peak = |one: &Running| usage::peak_memory(one.id()).unwrap_or(0);
+        self.providers.iter().map(peak).sum()
+    }
+}
+
+impl Places {
+    fn plain(&self, hashed: bool) -> Result<Round, Failure> {
+        let to = self.got.join(NAME);
+        let copy = floor::copy(&self.file, &to, hashed)?;
+        remove(&to)?;
+        Ok(Round {
+            seconds: copy.seconds,
+            sender: (copy.sender.cpu, copy.sender.peak),
+            receiver: copy.receiver,
+            first: None,
+        })
+    }
+
+    fn other(&self, name: &str, nginx: &Result<Nginx, Failure>) -> Result<Round, Failure> {
+        let to = self.got.join(NAME);
+        let nginx = || nginx.as_ref().map_err(Clone::clone);
+        let result = match name {
+            "nc" => nc::copy(&self.file, &to),
+            "nginx TLS + curl" => nginx()?.curl(NAME, &to),
+            "nginx TLS + aria2c -x4" => aria2::ranges(nginx()?, NAME, &to),
+            _ => libtorrent::copy(&self.file, &self.torrent, &self.got),
+        };
+        // A failure may have left some of the file, or none.
+        let same = result.is_err() || payload::read(&to)? == self.hash;
+        let _ = std::fs::remove_file(&to);
+        match same {
+            true => result,
+            false => Err("what arrived is not what was sent".to_owned()),
+        }
+    }
+
+    fn convite(&self, group: &Group) -> Result<Round, Failure> {
+        let before = group.cpu()?;
+        let target = format!("{}/", self.got.display());
+        let get = ["get", &self.hash, "-o", &target];
+        let (events, receiver) = group.system.finish("getter", &get)?;
+        let cpu = group.cpu()? - before;
+        let done = events
+            .iter()
+            .find(|event| event["event"] == "done")
+            .ok_or("`convite get` told no `done` event")?;
+        let seconds = done["seconds"].as_f64();
+        let path = done["path"]
+            .as_str()
+            .ok_or("the `done` event has no path")?;
+        let round = Round {
+            seconds: seconds.ok_or("the `done` event has no seconds")?,
+            sender: (cpu, group.peak()),
+            receiver,
+            first: done["first_verified_ms"].as_f64(),
+        };
+        if payload::read(Path::new(path))? != self.hash {
+            return Err("what arrived is not what was sent".to_owned());
+        }
+        remove(Path::new(path))?;
+        Ok(round)
+    }
+}
+
+fn remove(path: &Path) -> Result<(), Failure> {
+    std::fs::remove_file(path)
+        .map_err(|error| format!("{} cannot be removed: {error}", path.display()))
 }
 
 fn print(options: &Options, figures: &[Value]) {
-    let (size, rounds) = (options.size, options.rounds);
+    let (size, rounds) = (options.large(), options.rounds);
     let machine = report::machine();
     if options.json {
         let all = json!({"bench": "transfer", "machine": machine, "bytes": size, "rounds": rounds, "ways": figures});
@@ -144,7 +220,9 @@ fn print(options: &Options, figures: &[Value]) {
         "s",
         "process s",
         "MiB/s",
-        "ratio",
+        "of TCP",
+        "of nc",
+        "CPU s",
         "CPU s out",
         "CPU s in",
         "MiB out",
@@ -156,12 +234,18 @@ fn print(options: &Options, figures: &[Value]) {
             Some(number) => format!("{number:.digits$}"),
             None => "–".to_owned(),
         };
+        let name = figure["way"].as_str().unwrap_or_default().to_owned();
+        if let Some(why) = figure["missing"].as_str() {
+            return report::missing(name, why, head.len());
+        }
         vec![
-            figure["way"].as_str().unwrap_or_default().to_owned(),
+            name,
             number("seconds", 2),
             number("wall", 2),
             number("mib_per_second", 0),
             number("ratio", 2),
+            number("ratio_to_nc", 2),
+            number("cpu", 2),
             number("sender_cpu", 2),
             number("receiver_cpu", 2),
             number("sender_peak_mib", 0),

@@ -1,0 +1,93 @@
+//! A .torrent file (BEP 3) of one file, which aria2 and libtorrent both read.
+//!
+//! The SHA-1 of the pieces are coreutils' work, so that nothing here needs a library for it.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::Failure;
+use crate::workspace;
+
+const PIECE: u64 = 256 << 10;
+/// Above this many pieces they double in size.
+const MOST_PIECES: u64 = 2_048;
+
+/// Writes the torrent of `file` to `to`, with the tracker `announce`.
+///
+/// # Errors
+/// If the file cannot be read or the torrent not be written.
+pub fn write(file: &Path, announce: Option<&str>, to: &Path) -> Result<(), Failure> {
+    let failed = |error| format!("{} cannot be read: {error}", file.display());
+    let size = file.metadata().map_err(failed)?.len();
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let piece = piece_size(size);
+    let mut split = Command::new("split");
+    split.args(["-b", &piece.to_string(), "--filter=sha1sum"]);
+    let sums = workspace::output(split.arg(file))?;
+    let pieces = sums.lines().map(sum).collect::<Option<Vec<_>>>();
+    let pieces = pieces.ok_or("sha1sum printed no sum")?.concat();
+    std::fs::write(to, encode(&name, size, piece, &pieces, announce))
+        .map_err(|error| format!("{} cannot be written: {error}", to.display()))
+}
+
+fn piece_size(size: u64) -> u64 {
+    let mut piece = PIECE;
+    while size.div_ceil(piece) > MOST_PIECES {
+        piece *= 2;
+    }
+    piece
+}
+
+/// The 20 bytes of a line of sha1sum.
+fn sum(line: &str) -> Option<Vec<u8>> {
+    let digits = line.get(..40)?;
+    let byte = |at: usize| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok();
+    (0..40).step_by(2).map(byte).collect()
+}
+
+fn encode(name: &str, size: u64, piece: u64, pieces: &[u8], announce: Option<&str>) -> Vec<u8> {
+    let string = |text: &str| format!("{}:{text}", text.len());
+    let mut out = b"d".to_vec();
+    if let Some(announce) = announce {
+        out.extend(format!("8:announce{}", string(announce)).bytes());
+    }
+    out.extend(
+        format!(
+            "4:infod6:lengthi{size}e4:name{}12:piece lengthi{piece}e6:pieces{}:",
+            string(name),
+            pieces.len()
+        )
+        .bytes(),
+    );
+    out.extend(pieces);
+    out.extend(b"ee");
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::payload::Scratch;
+
+    #[test]
+    fn a_torrent_is_a_sorted_dictionary_with_its_sums() {
+        let scratch = Scratch::new("torrent-test").unwrap();
+        let (file, torrent) = (scratch.path().join("a"), scratch.path().join("a.torrent"));
+        std::fs::write(&file, b"abc").unwrap();
+        write(&file, Some("http://t/"), &torrent).unwrap();
+        let mut wanted =
+            b"d8:announce9:http://t/4:infod6:lengthi3e4:name1:a12:piece lengthi262144e6:pieces20:"
+                .to_vec();
+        // SHA-1 of "abc", from FIPS 180-4.
+        wanted.extend(sum("a9993e364706816aba3e25717850c26c9cd0d89d").unwrap());
+        wanted.extend(b"ee");
+        assert_eq!(std::fs::read(&torrent).unwrap(), wanted);
+    }
+
+    #[test]
+    fn pieces_grow_with_the_file() {
+        assert_eq!(piece_size(1), 256 << 10);
+        assert_eq!(piece_size(64 << 20), 256 << 10);
+        assert_eq!(piece_size(2 << 30), 1 << 20);
+    }
+}
