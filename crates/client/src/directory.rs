@@ -207,7 +207,8 @@ impl DirectoryClient {
         })
     }
 
-    /// Puts a peer on the list; with a signing request (PKCS #10, DER) it gets a certificate.
+    /// Puts a peer on the list; with a signing request (PKCS #10, DER) it gets a certificate. A
+    /// transient peer is there for its downloads alone.
     ///
     /// # Errors
     /// `peer_taken` if the id belongs to another account.
@@ -217,6 +218,7 @@ impl DirectoryClient {
         port: u16,
         addresses: &[PeerAddress],
         signing_request: Option<&[u8]>,
+        transient: bool,
     ) -> Result<Registered, Problem> {
         let message = v1::RegisterPeerRequest {
             peer: Some(v1::PeerEndpoint {
@@ -225,6 +227,7 @@ impl DirectoryClient {
                 addresses: convert::address_texts(addresses),
             }),
             signing_request: signing_request.unwrap_or_default().to_vec().into(),
+            transient,
         };
         let call = |mut stub: Stub<_>, request| async move { stub.register_peer(request).await };
         let reply = self.call(message, call).await?;

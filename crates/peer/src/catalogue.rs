@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use convite_core::model::FileEntry;
 use convite_core::{ContentHash, SafePath};
+use tokio::sync::watch;
 
 use crate::beneath::Identity;
 use crate::scan;
@@ -53,6 +54,7 @@ struct Shelves {
 #[derive(Default)]
 pub struct Catalogue {
     shelves: RwLock<Shelves>,
+    changes: watch::Sender<()>,
 }
 
 impl Catalogue {
@@ -75,13 +77,25 @@ impl Catalogue {
             .or_default()
             .push(file.clone());
         shelves.by_path.insert(file.path.clone(), file);
+        drop(shelves);
+        self.changes.send_replace(());
         true
     }
 
     /// Serves what `path` stood for no more. Whether it was served.
     pub fn remove(&self, path: &SafePath) -> bool {
         let mut shelves = self.shelves.write().unwrap_or_else(PoisonError::into_inner);
-        shelves.remove(path)
+        let removed = shelves.remove(path);
+        drop(shelves);
+        if removed {
+            self.changes.send_replace(());
+        }
+        removed
+    }
+
+    /// Told whenever what is served changes; many changes may be told as one.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
     }
 
     /// What `path` stands for.

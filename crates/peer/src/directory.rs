@@ -12,12 +12,14 @@ use tokio_stream::wrappers::ReceiverStream;
 #[async_trait]
 pub trait Directory: Send + Sync {
     /// Puts the peer on the list, with a certificate if it sends a signing request (DER).
+    /// A transient peer shares nothing of its own: it is there for its downloads alone.
     async fn register_peer(
         &self,
         id: &PeerId,
         port: u16,
         addresses: &[PeerAddress],
         signing_request: Option<&[u8]>,
+        transient: bool,
     ) -> Result<Registered, Problem>;
 
     /// Renews the lease.
@@ -59,8 +61,9 @@ impl Directory for DirectoryClient {
         port: u16,
         addresses: &[PeerAddress],
         signing_request: Option<&[u8]>,
+        transient: bool,
     ) -> Result<Registered, Problem> {
-        DirectoryClient::register_peer(self, id, port, addresses, signing_request).await
+        DirectoryClient::register_peer(self, id, port, addresses, signing_request, transient).await
     }
 
     async fn heartbeat(&self, id: &PeerId) -> Result<Lease, Problem> {

@@ -12,6 +12,7 @@ pub mod download;
 pub mod hashing;
 pub mod home;
 pub mod indexing;
+pub mod partial_files;
 pub mod presence;
 pub mod publish;
 pub mod run;

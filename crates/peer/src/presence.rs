@@ -89,6 +89,8 @@ pub struct Presence {
     pub port: u16,
     /// Where it can be dialled.
     pub addresses: Vec<PeerAddress>,
+    /// Whether it is there for its downloads alone, with nothing to publish.
+    pub transient: bool,
 }
 
 /// Times to be kept while on the list.
@@ -171,6 +173,7 @@ impl Presence {
                     // something new meanwhile does not count.
                     let settled = self.state.pending.progress().borrow().settled;
                     if settled
+                        && !self.transient
                         && before == self.cache.generation()
                         && before.is_ok_and(|before| before != lease.generation)
                     {
@@ -190,11 +193,17 @@ impl Presence {
         };
         let registered = self
             .directory
-            .register_peer(id, self.port, &self.addresses, request.as_deref())
+            .register_peer(
+                id,
+                self.port,
+                &self.addresses,
+                request.as_deref(),
+                self.transient,
+            )
             .await?;
         self.gate.trust(&registered.ticket_key, id.clone())?;
         let renew = self.use_certificate(&registered)?;
-        if self.cache.generation()? != registered.generation {
+        if !self.transient && self.cache.generation()? != registered.generation {
             self.state.pending.note_whole();
         }
         let news = self.state.online.send_if_modified(|online| {

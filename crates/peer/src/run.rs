@@ -24,11 +24,12 @@ use crate::cache::Cache;
 use crate::directory::Directory;
 use crate::home::{self, PeerHome};
 use crate::indexing::{Indexing, run_scans};
+use crate::partial_files::PartialFiles;
 use crate::presence::{IdentityKey, Presence};
 use crate::publish::Publishing;
 use crate::serve::auth::TicketGate;
 use crate::serve::control::{ControlService, ControlToken};
-use crate::serve::uploads::{UPLOADS_MAX, Uploads};
+use crate::serve::uploads::{UploadLimits, Uploads};
 use crate::serve::{Serving, router};
 use crate::shares::ShareList;
 use crate::state::PeerState;
@@ -67,6 +68,45 @@ pub struct PeerConfig {
     pub shares: Vec<PathBuf>,
     /// Between two scans.
     pub rescan: Duration,
+    /// Bytes per second that it uploads in all; none for no limit.
+    pub upload_limit: Option<u64>,
+    /// Bytes per second that it uploads to one account at one IP address; none for no limit.
+    pub upload_limit_per_peer: Option<u64>,
+    /// Uploads at once; four times as many may wait for their turn.
+    pub upload_slots: usize,
+    /// Whether it is there for its downloads alone: it shares nothing of its own, scans nothing
+    /// and publishes nothing.
+    pub transient: bool,
+}
+
+impl PeerConfig {
+    /// A peer `id` with its home at `home` that listens at `bind`, on any free port, shares
+    /// nothing but what its home has on its list, and sends as fast as it can.
+    pub fn new(home: PathBuf, id: PeerId, bind: IpAddr) -> Self {
+        let uploads = UploadLimits::default();
+        Self {
+            home,
+            id,
+            bind,
+            ports: Ports::Any,
+            addresses: Vec::new(),
+            shares: Vec::new(),
+            rescan: Duration::from_secs(30),
+            upload_limit: uploads.in_all,
+            upload_limit_per_peer: uploads.per_peer,
+            upload_slots: uploads.slots,
+            transient: false,
+        }
+    }
+
+    fn upload_limits(&self) -> UploadLimits {
+        UploadLimits {
+            in_all: self.upload_limit,
+            per_peer: self.upload_limit_per_peer,
+            slots: self.upload_slots,
+            ..UploadLimits::default()
+        }
+    }
 }
 
 /// A peer that runs; it goes on if this is dropped.
@@ -117,7 +157,11 @@ pub async fn start_with(
     // The peer's own token: if it ends by itself, its caller's other work goes on.
     let stop = shutdown.child_token();
     let (home, cache, shares, key) = tokio::task::spawn_blocking({
-        let (folder, paths) = (config.home.clone(), config.shares.clone());
+        let folder = config.home.clone();
+        let paths = match config.transient {
+            true => Vec::new(),
+            false => config.shares.clone(),
+        };
         move || prepare(&folder, &paths, with_tls)
     })
     .await
@@ -138,7 +182,7 @@ pub async fn start_with(
         config.id.clone(),
         directory.user(),
         shares,
-        Uploads::new(UPLOADS_MAX),
+        Uploads::new(config.upload_limits()),
         stop.clone(),
         started,
     ));
@@ -157,29 +201,17 @@ pub async fn start_with(
         certificate,
         port: address.port(),
         addresses,
+        transient: config.transient,
     };
-    let serving = Serving {
-        catalogue: state.catalogue.clone(),
-        cache: cache.clone(),
-        gate,
-        uploads: state.uploads.clone(),
-        rescan: state.rescan.clone(),
-    };
+    let serving = Serving::new(&state, cache.clone(), gate);
     let token = ControlToken::random()?;
     let control = ControlService::new(state.clone(), &token);
     let routes = router(serving, Some(control)).await?;
-    let indexing = Arc::new(Indexing::new(state.clone(), cache.clone())?);
-
     let listed = presence.register_first().await?;
     note_running(&home, &token, &url, address.port(), &config.id)?;
     let serve = convite_net::serve(listener, tls, routes, stop.clone());
-    let publishing = Publishing {
-        directory,
-        state: state.clone(),
-        cache,
-    };
     let held = home.clone();
-    let tasks = vec![
+    let mut tasks = vec![
         (
             "serving",
             tokio::spawn(async move {
@@ -191,9 +223,20 @@ pub async fn start_with(
             }),
         ),
         ("presence", tokio::spawn(presence.run_presence(listed))),
-        ("publishing", tokio::spawn(publishing.run_publishing())),
-        ("scans", tokio::spawn(run_scans(indexing, config.rescan))),
     ];
+    if config.transient {
+        // There is nothing to wait for.
+        state.scans.send_replace(1);
+    } else {
+        let indexing = Arc::new(Indexing::new(state.clone(), cache.clone())?);
+        let publishing = Publishing {
+            directory,
+            state: state.clone(),
+            cache,
+        };
+        tasks.push(("publishing", tokio::spawn(publishing.run_publishing())));
+        tasks.push(("scans", tokio::spawn(run_scans(indexing, config.rescan))));
+    }
     Ok(RunningPeer {
         id: config.id,
         url,
@@ -366,6 +409,11 @@ impl RunningPeer {
     /// How many files were read and hashed since the start.
     pub fn hashed(&self) -> u64 {
         self.state.hashed.load(Ordering::Relaxed)
+    }
+
+    /// What it serves while it is still fetching it: downloads put their files there.
+    pub fn partial_files(&self) -> &Arc<PartialFiles> {
+        &self.state.partial_files
     }
 
     /// What its tasks share, for further tasks of the same peer.

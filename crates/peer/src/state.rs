@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::catalogue::Catalogue;
+use crate::partial_files::PartialFiles;
 use crate::publish::Pending;
 use crate::serve::uploads::Uploads;
 use crate::shares::{Share, ShareList};
@@ -36,6 +37,8 @@ pub struct PeerState {
     pub url: OnceLock<String>,
     /// What it serves.
     pub catalogue: Arc<Catalogue>,
+    /// What it serves a part of, because it is fetching it.
+    pub partial_files: Arc<PartialFiles>,
     /// What the directory has not been told.
     pub pending: Arc<Pending>,
     /// What is being served.
@@ -73,6 +76,7 @@ impl PeerState {
             user,
             url: OnceLock::new(),
             catalogue: Arc::default(),
+            partial_files: Arc::default(),
             pending: Arc::default(),
             uploads,
             online: watch::Sender::default(),
@@ -152,6 +156,7 @@ impl PeerState {
             uploads: self.uploads.transfers(),
             bytes_served: self.uploads.bytes_served(),
             started_at: self.started.seconds(),
+            waiting: u32::try_from(*self.uploads.waiting().borrow()).unwrap_or(u32::MAX),
         }
     }
 

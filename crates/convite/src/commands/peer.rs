@@ -67,6 +67,10 @@ impl Start {
             addresses: self.addresses,
             shares: self.shares,
             rescan: self.ports.rescan,
+            upload_limit: self.ports.upload_limit.filter(|limit| *limit > 0),
+            upload_limit_per_peer: self.ports.upload_limit_per_peer.filter(|limit| *limit > 0),
+            upload_slots: self.ports.upload_slots as usize,
+            transient: false,
         };
         convite_peer::start(config, client, stop).await
     }

@@ -71,6 +71,9 @@ fn print_peer(peer: &StatusReply, output: &Output) {
         ));
     }
     output.line(&format!("served     {}", display::bytes(peer.bytes_served)));
+    if peer.waiting > 0 {
+        output.line(&format!("waiting    {} downloads", peer.waiting));
+    }
     for upload in &peer.uploads {
         output.line(&format!(
             "  sending {} to {} ({} so far)",
@@ -106,5 +109,6 @@ fn peer_object(peer: &StatusReply) -> serde_json::Value {
         "started_at": peer.started_at,
         "shares": shares.collect::<Vec<_>>(),
         "uploads": uploads.collect::<Vec<_>>(),
+        "waiting": peer.waiting,
     })
 }

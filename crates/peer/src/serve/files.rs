@@ -1,58 +1,149 @@
-//! Opening what was asked for, and reading it ahead of the network into buffers that are used
-//! again. Before the first byte and after each read, the file must be the one that was hashed.
+//! Finding and opening what was asked for, and reading it ahead of the network into buffers that
+//! are used again. A whole file comes before a partial one. Before the first byte and after each
+//! read, a whole file must be the one that was hashed; a partial one is the download's own.
 
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use convite_core::{ContentHash, ErrorCode, PieceHashes, Problem};
+use convite_core::{ContentHash, ErrorCode, PieceGeometry, PieceHashes, Problem};
 use tokio::sync::mpsc;
 
 use super::Serving;
+use super::buffers::{Buffers, LARGE, Room};
+use super::limits::Pace;
+use super::range::merged;
 use crate::beneath::{self, Identity};
 use crate::catalogue::Served;
+use crate::partial_files::Partial;
 
-/// Bytes of a file in one message, and read at once.
-pub const CHUNK: usize = 256 << 10;
 /// Chunks read ahead of the network: with the one being read and those on their way out, an
 /// upload holds no more than about 1.25 MiB.
 const AHEAD: usize = 2;
 /// Chunks that a reader takes in one turn on a blocking thread.
 const TURN: usize = 8;
-/// Buffers kept for use again.
-const POOL_MAX: usize = 128;
 
-/// A file that is open and is what was hashed.
+/// Where a content can be read.
+pub enum Source {
+    /// In one of these files, unless they have changed; never empty.
+    Whole(Vec<Arc<Served>>),
+    /// In what a download has of it so far.
+    Partial(Arc<Partial>),
+}
+
+/// Finds where `hash` can be read, without looking at the disk.
+///
+/// # Errors
+/// `not_found` if it is not here.
+pub fn find(serving: &Serving, hash: &ContentHash) -> Result<Source, Problem> {
+    let holders = serving.catalogue.by_hash(hash);
+    if !holders.is_empty() {
+        return Ok(Source::Whole(holders));
+    }
+    let partial = serving.partial_files.get(hash);
+    partial
+        .map(Source::Partial)
+        .ok_or_else(|| Problem::not_found("this peer does not share such a file"))
+}
+
+impl Source {
+    /// The size of the whole file, in bytes.
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::Whole(holders) => holders.first().map_or(0, |served| served.identity.size),
+            Self::Partial(partial) => partial.about.geometry.file_size(),
+        }
+    }
+
+    /// Its pieces; none for a file that is too large for that.
+    pub fn geometry(&self) -> Option<PieceGeometry> {
+        PieceGeometry::new(self.size())
+    }
+
+    /// Its name, for people.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Whole(holders) => holders.first().map_or("", |served| served.path.file_name()),
+            Self::Partial(partial) => &partial.about.name,
+        }
+    }
+
+    /// Checks that all of `ranges`, which lie within the file, is here.
+    ///
+    /// # Errors
+    /// `range_not_satisfiable` if a piece is not here yet.
+    pub fn check(&self, ranges: &[Range<u64>]) -> Result<(), Problem> {
+        match self {
+            Self::Whole(_) => Ok(()),
+            Self::Partial(partial) => partial.check(&merged(ranges)),
+        }
+    }
+
+    /// Opens it: the first of its files that is still what it was.
+    ///
+    /// # Errors
+    /// `content_changed` if none is what it was.
+    pub async fn open(self, serving: &Serving) -> Result<OpenFile, Problem> {
+        let holders = match self {
+            Self::Whole(holders) => holders,
+            Self::Partial(partial) => {
+                return Ok(OpenFile {
+                    file: partial.about.file.clone(),
+                    identity: None,
+                });
+            }
+        };
+        let opened = in_background(move || {
+            for served in holders {
+                match beneath::open(&served.root, served.inner()) {
+                    Ok((file, identity)) if identity == served.identity => {
+                        return Ok(OpenFile {
+                            file: Arc::new(file),
+                            identity: Some(identity),
+                        });
+                    }
+                    _ => {}
+                }
+            }
+            Err(changed())
+        })
+        .await;
+        if opened.is_err() {
+            serving.rescan.notify_one();
+        }
+        opened
+    }
+}
+
+/// A file that is open, and what it has to stay, if anything.
 pub struct OpenFile {
-    file: File,
-    served: Arc<Served>,
+    file: Arc<File>,
+    identity: Option<Identity>,
 }
 
 impl OpenFile {
-    /// What it is.
-    pub fn served(&self) -> &Served {
-        &self.served
-    }
-
     fn check(&self) -> Result<(), Problem> {
+        let Some(identity) = self.identity else {
+            return Ok(());
+        };
         let now = self.file.metadata().map(|m| Identity::of(&m));
-        if now.is_ok_and(|now| now == self.served.identity) {
+        if now.is_ok_and(|now| now == identity) {
             return Ok(());
         }
         Err(changed())
     }
 
-    fn read(&self, at: u64, len: usize) -> Result<Bytes, Problem> {
-        let mut buffer = Buffer::take(len);
-        let read = self.file.read_exact_at(&mut buffer.bytes[..len], at);
-        // The check comes after the read, so that no byte of a changed file goes out.
-        self.check()?;
-        read.map_err(|error| {
-            Problem::new(ErrorCode::Unavailable, format!("cannot read: {error}"))
-        })?;
-        Ok(Bytes::from_owner(buffer))
+    fn read(&self, at: u64, len: usize, room: Room) -> Result<Bytes, Problem> {
+        room.fill(len, |buffer| {
+            let read = self.file.read_exact_at(buffer, at);
+            // The check comes after the read, so that no byte of a changed file goes out.
+            self.check()?;
+            read.map_err(|error| {
+                Problem::new(ErrorCode::Unavailable, format!("cannot read: {error}"))
+            })
+        })
     }
 }
 
@@ -64,46 +155,20 @@ fn changed() -> Problem {
     .hint("fetch it from another provider, or search again in a minute")
 }
 
-/// Opens a file that holds `hash`: the first of them that is still what it was.
+/// The piece hashes of a file that is here, or will be.
 ///
 /// # Errors
-/// `not_found` if none is shared, `content_changed` if none is what it was.
-pub async fn open(serving: &Serving, hash: ContentHash) -> Result<OpenFile, Problem> {
-    let holders = serving.catalogue.by_hash(&hash);
-    if holders.is_empty() {
-        return Err(Problem::not_found("this peer does not share such a file"));
-    }
-    let opened = in_background(move || {
-        for served in holders {
-            match beneath::open(&served.root, served.inner()) {
-                Ok((file, identity)) if identity == served.identity => {
-                    return Ok(OpenFile { file, served });
-                }
-                _ => {}
-            }
-        }
-        Err(changed())
-    })
-    .await;
-    if opened.is_err() {
-        serving.rescan.notify_one();
-    }
-    opened
-}
-
-/// The piece hashes of a file that is shared.
-///
-/// # Errors
-/// `not_found` if it is not shared or the cache does not know it (any more).
-pub async fn pieces(serving: &Serving, hash: ContentHash) -> Result<PieceHashes, Problem> {
-    let holders = serving.catalogue.by_hash(&hash);
-    let size = holders
-        .first()
-        .map(|served| served.identity.size)
-        .ok_or_else(|| Problem::not_found("this peer does not share such a file"))?;
+/// `not_found` if it is not, or the cache does not know it (any more).
+pub async fn pieces(serving: &Serving, hash: ContentHash) -> Result<Arc<PieceHashes>, Problem> {
+    let source = find(serving, &hash)?;
+    let size = match &source {
+        Source::Whole(_) => source.size(),
+        Source::Partial(partial) => return Ok(partial.about.hashes.clone()),
+    };
     let cache = serving.cache.clone();
     in_background(move || cache.pieces(hash, size))
         .await?
+        .map(Arc::new)
         .ok_or_else(|| Problem::not_found("the piece hashes of the file are not known here"))
 }
 
@@ -122,39 +187,62 @@ async fn in_background<T: Send + 'static>(
 /// A chunk, and where in the file it belongs.
 pub type Chunk = Result<(u64, Bytes), Problem>;
 
-/// Reads `ranges` of `file`, a little ahead of who takes the chunks. After an error there are no
-/// more. Ends when the receiver is dropped.
+/// Reads `ranges` of `file`, a little ahead of who takes the chunks and no faster than `pace`
+/// allows. After an error there are no more. Ends when the receiver is dropped.
 pub fn read_ahead(
     file: OpenFile,
     ranges: Vec<Range<u64>>,
+    pace: Option<Pace>,
     serving: &Serving,
 ) -> mpsc::Receiver<Chunk> {
     let (out, chunks) = mpsc::channel(AHEAD);
     let rescan = serving.rescan.clone();
     tokio::spawn(async move {
+        let buffers = Arc::new(Buffers::new());
+        let most = pace.as_ref().map_or(LARGE, |pace| pace.chunk().min(LARGE));
+        let turns = if pace.is_some() { 1 } else { TURN };
         let mut reader = Reader {
             file,
             ranges: ranges.into_iter(),
             at: 0..0,
         };
-        // A slow taker must hold no thread: the wait is here, only the reading is over there.
+        // A slow taker must hold no thread: the waits are here, only the reading is over there.
         loop {
-            let Ok(room) = out.clone().reserve_owned().await else {
+            let Ok(place) = out.clone().reserve_owned().await else {
                 return;
             };
+            let wanted = reader.next_len(most);
+            if wanted == 0 {
+                return;
+            }
+            if let Some(pace) = &pace {
+                tokio::select! {
+                    () = pace.wait(wanted) => {}
+                    () = out.closed() => return,
+                }
+            }
+            // Memory last: nobody holds any while it waits.
+            let Some(room) = buffers.room(wanted).await else {
+                return;
+            };
+            let buffers = buffers.clone();
             let turn = tokio::task::spawn_blocking(move || {
-                let mut room = Some(room);
-                for _ in 0..TURN {
-                    let Some(place) = room.take() else {
+                let mut next = Some((place, room));
+                for _ in 0..turns {
+                    let Some((place, room)) = next.take() else {
                         return Some(Ok(reader));
                     };
-                    let chunk = reader.next()?;
+                    let chunk = reader.next(room);
                     let failure = chunk.as_ref().err().map(|problem| problem.code);
                     let out = place.send(chunk);
                     if let Some(code) = failure {
                         return Some(Err(code));
                     }
-                    room = out.try_reserve_owned().ok();
+                    let wanted = reader.next_len(most);
+                    if wanted == 0 {
+                        return None;
+                    }
+                    next = out.try_reserve_owned().ok().zip(buffers.room_now(wanted));
                 }
                 Some(Ok(reader))
             });
@@ -179,57 +267,24 @@ struct Reader {
     at: Range<u64>,
 }
 
-impl Iterator for Reader {
-    type Item = Chunk;
-
-    fn next(&mut self) -> Option<Chunk> {
+impl Reader {
+    /// The length of the next chunk, up to `most`; 0 if there is none.
+    fn next_len(&mut self, most: usize) -> usize {
         while self.at.is_empty() {
-            self.at = self.ranges.next()?;
-        }
-        let offset = self.at.start;
-        let len = (CHUNK as u64).min(self.at.end - offset);
-        self.at.start += len;
-        let read = self.file.read(offset, len as usize);
-        Some(read.map(|data| (offset, data)))
-    }
-}
-
-/// A buffer that goes back to the pool when the network has let go of it.
-struct Buffer {
-    bytes: Vec<u8>,
-    len: usize,
-}
-
-static POOL: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
-
-impl Buffer {
-    fn take(len: usize) -> Self {
-        let pooled = if len > CHUNK / 4 {
-            POOL.lock().unwrap_or_else(PoisonError::into_inner).pop()
-        } else {
-            // Small files need no large buffer.
-            Some(vec![0; len])
-        };
-        Self {
-            bytes: pooled.unwrap_or_else(|| vec![0; CHUNK]),
-            len,
-        }
-    }
-}
-
-impl AsRef<[u8]> for Buffer {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes[..self.len]
-    }
-}
-
-impl Drop for Buffer {
-    fn drop(&mut self) {
-        if self.bytes.len() == CHUNK {
-            let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
-            if pool.len() < POOL_MAX {
-                pool.push(std::mem::take(&mut self.bytes));
+            match self.ranges.next() {
+                Some(range) => self.at = range,
+                None => return 0,
             }
         }
+        (most as u64).min(self.at.end - self.at.start) as usize
+    }
+
+    /// The next chunk, as much as [`Self::next_len`] found and `room` holds.
+    fn next(&mut self, room: Room) -> Chunk {
+        let offset = self.at.start;
+        let len = (room.len() as u64).min(self.at.end - offset);
+        self.at.start += len;
+        let data = self.file.read(offset, len as usize, room)?;
+        Ok((offset, data))
     }
 }

@@ -1,6 +1,7 @@
 //! The gRPC service `Peer`. `DownloadFile` is built by hand, so that the file's bytes go from the
 //! read to the socket uncopied (see [`convite_wire::chunk`]); on the wire it is like any other.
 
+use std::net::IpAddr;
 use std::ops::Range;
 
 use axum::body::Body;
@@ -8,15 +9,18 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::{Buf, Bytes};
 use convite_core::{ContentHash, ErrorCode, Problem};
+use convite_net::Connection;
 use convite_wire::status::to_status;
-use convite_wire::v1::{DownloadFileRequest, GetPiecesReply, GetPiecesRequest};
+use convite_wire::v1::{
+    AvailabilityReply, AvailabilityRequest, DownloadFileRequest, GetPiecesReply, GetPiecesRequest,
+};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use http_body_util::{BodyExt, Limited};
 use prost::Message;
 
 use super::body::{Dress, FileBody};
-use super::{Serving, files};
+use super::{Serving, availability, files};
 
 /// The largest request, in bytes.
 const REQUEST_MAX: usize = 64 << 10;
@@ -26,13 +30,20 @@ const RANGES_MAX: usize = 4096;
 /// Answers `DownloadFile`.
 pub async fn download_file(State(serving): State<Serving>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    match download(&serving, &parts.headers, body).await {
+    let remote = parts.extensions.get::<Connection>();
+    let remote = remote.map(|connection| connection.remote.ip());
+    match download(&serving, &parts.headers, remote, body).await {
         Ok(response) => response,
         Err(problem) => to_status(&problem).into_http(),
     }
 }
 
-async fn download(serving: &Serving, headers: &HeaderMap, body: Body) -> Result<Response, Problem> {
+async fn download(
+    serving: &Serving,
+    headers: &HeaderMap,
+    remote: Option<IpAddr>,
+    body: Body,
+) -> Result<Response, Problem> {
     let ticket = serving.gate.ticket(headers, None)?;
     let body = Limited::new(body, REQUEST_MAX)
         .collect()
@@ -51,17 +62,24 @@ async fn download(serving: &Serving, headers: &HeaderMap, body: Body) -> Result<
             "more than {RANGES_MAX} ranges in one request"
         )));
     }
-    let file = files::open(serving, hash).await?;
-    let ranges = ranges(&request, file.served().identity.size)?;
+    let source = files::find(serving, &hash)?;
+    let ranges = ranges(&request, source.size())?;
     // Ranges may overlap; their sum may not overflow.
     let len = ranges
         .iter()
         .try_fold(0u64, |sum, range| sum.checked_add(range.end - range.start))
         .ok_or_else(|| Problem::invalid("the ranges are too large together"))?;
+    source.check(&ranges)?;
     let upload = serving
         .uploads
-        .begin(file.served().path.file_name(), hash, ticket.user)?;
-    let chunks = files::read_ahead(file, ranges, serving);
+        .begin(source.name(), hash, ticket.user, remote)
+        .await?;
+    let geometry = source.geometry();
+    let file = source.open(serving).await?;
+    if let Some(geometry) = geometry {
+        serving.promises.note(hash, &geometry, &ranges);
+    }
+    let chunks = files::read_ahead(file, ranges, upload.pace(), serving);
     let body = FileBody::new(chunks, len, Dress::Grpc, upload);
     Response::builder()
         .header(CONTENT_TYPE, "application/grpc")
@@ -144,4 +162,21 @@ async fn pieces(
         piece_size: pieces.geometry().piece_size(),
         piece_hashes: Bytes::copy_from_slice(pieces.as_slice().as_flattened()),
     }))
+}
+
+/// Answers `Availability`.
+pub async fn availability(
+    State(serving): State<Serving>,
+    request: Request,
+) -> http::Response<tonic::body::Body> {
+    let service = tower::service_fn(move |request: tonic::Request<AvailabilityRequest>| {
+        let messages = availability::subscribe(&serving, &request);
+        let reply = messages.map(tonic::Response::new);
+        std::future::ready(reply.map_err(|problem| to_status(&problem)))
+    });
+    let codec = tonic_prost::ProstCodec::<AvailabilityReply, AvailabilityRequest>::default();
+    tonic::server::Grpc::new(codec)
+        .apply_max_message_size_config(Some(REQUEST_MAX), None)
+        .server_streaming(service, request)
+        .await
 }

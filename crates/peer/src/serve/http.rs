@@ -4,11 +4,14 @@
 //! digest fields (RFC 9530, section 7.2), and another algorithm would mean another reading of the
 //! file. The `ETag` is the content hash.
 
+use std::net::IpAddr;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use convite_core::{ContentHash, ErrorCode, Problem, SafePath};
+use convite_net::Connection;
 use convite_wire::status::ProblemDocument;
 use data_encoding::HEXLOWER;
 use http::header::{
@@ -16,7 +19,7 @@ use http::header::{
     CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, IF_RANGE, RANGE, RETRY_AFTER,
     WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use serde::Serialize;
 
 use super::body::{Dress, FileBody};
@@ -30,8 +33,11 @@ pub async fn get_file(
     method: Method,
     uri: Uri,
     headers: HeaderMap,
+    extensions: Extensions,
 ) -> Response {
-    let answer = answer(&serving, &what, &method, uri.query(), &headers).await;
+    let remote = extensions.get::<Connection>();
+    let remote = remote.map(|connection| connection.remote.ip());
+    let answer = answer(&serving, &what, &method, uri.query(), &headers, remote).await;
     answer.unwrap_or_else(|problem| problem_response(&problem, None))
 }
 
@@ -41,6 +47,7 @@ async fn answer(
     method: &Method,
     query: Option<&str>,
     headers: &HeaderMap,
+    remote: Option<IpAddr>,
 ) -> Result<Response, Problem> {
     let ticket = serving.gate.ticket(headers, query)?;
     if let Some(hash) = what.strip_suffix("/pieces").and_then(|h| h.parse().ok()) {
@@ -58,9 +65,9 @@ async fn answer(
         }
     };
     ticket.opens(&hash)?;
-    let file = files::open(serving, hash).await?;
-    let size = file.served().identity.size;
-    let name = file.served().path.file_name().to_owned();
+    let source = files::find(serving, &hash)?;
+    let size = source.size();
+    let name = source.name().to_owned();
     let etag = format!("\"{hash}\"");
 
     let mut response = Response::builder()
@@ -72,9 +79,11 @@ async fn answer(
     if text(IF_NONE_MATCH).is_some_and(|tags| matches_any(tags, &etag)) {
         return finish(response.status(StatusCode::NOT_MODIFIED), Body::empty());
     }
-    // Ranges are defined for GET alone; a condition that does not hold asks for the whole. Only
-    // our ETag can match: a date is no strong validator.
-    let wants_range = method == Method::GET && text(IF_RANGE).is_none_or(|tag| tag == etag);
+    // Ranges are defined for GET alone, but of a partial file a HEAD can ask for nothing else; a
+    // condition that does not hold asks for the whole. Only our ETag can match: a date is no
+    // strong validator.
+    let may_range = method == Method::GET || matches!(source, files::Source::Partial(_));
+    let wants_range = may_range && text(IF_RANGE).is_none_or(|tag| tag == etag);
     let range = match asked(text(RANGE).filter(|_| wants_range), size) {
         Ok(Asked::Whole) => 0..size,
         Ok(Asked::Part(part)) => {
@@ -86,6 +95,9 @@ async fn answer(
         }
         Err(problem) => return Ok(problem_response(&problem, Some(size))),
     };
+    if let Err(problem) = source.check(std::slice::from_ref(&range)) {
+        return Ok(problem_response(&problem, Some(size)));
+    }
     let len = range.end - range.start;
     response = response
         .header(CONTENT_LENGTH, len)
@@ -94,10 +106,20 @@ async fn answer(
         // A page that someone shares is no page of ours: it runs nothing in our name.
         .header(CONTENT_SECURITY_POLICY, "sandbox; default-src 'none'");
     if method == Method::HEAD {
+        source.open(serving).await?;
         return finish(response, Body::empty());
     }
-    let upload = serving.uploads.begin(&name, hash, ticket.user)?;
-    let chunks = files::read_ahead(file, vec![range], serving);
+    let upload = serving
+        .uploads
+        .begin(&name, hash, ticket.user, remote)
+        .await?;
+    let geometry = source.geometry();
+    let file = source.open(serving).await?;
+    if let Some(geometry) = geometry {
+        let promised = std::slice::from_ref(&range);
+        serving.promises.note(hash, &geometry, promised);
+    }
+    let chunks = files::read_ahead(file, vec![range], upload.pace(), serving);
     let body = FileBody::new(chunks, len, Dress::Http, upload);
     finish(response, Body::new(body))
 }

@@ -13,17 +13,24 @@ use convite_core::{ErrorCode, Problem};
 use convite_wire::DESCRIPTORS;
 use convite_wire::v1::control_server::ControlServer;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use crate::cache::Cache;
 use crate::catalogue::Catalogue;
+use crate::partial_files::PartialFiles;
+use crate::state::PeerState;
 
 pub mod auth;
+mod availability;
 mod body;
+mod buffers;
 pub mod control;
 mod files;
 mod grpc;
 mod http;
+mod limits;
 mod observe;
+pub mod promises;
 mod range;
 pub mod uploads;
 
@@ -32,14 +39,36 @@ pub mod uploads;
 pub struct Serving {
     /// What there is to serve.
     pub catalogue: Arc<Catalogue>,
+    /// What there is in part.
+    pub partial_files: Arc<PartialFiles>,
     /// Where the piece hashes are.
     pub cache: Arc<Cache>,
     /// Who may have it.
     pub gate: Arc<auth::TicketGate>,
     /// What is being served.
     pub uploads: Arc<uploads::Uploads>,
+    /// What was promised to whom asked.
+    pub promises: Arc<promises::Promises>,
     /// Told when a file turns out to have changed: time for a scan.
     pub rescan: Arc<Notify>,
+    /// Ends what would not end by itself.
+    pub stop: CancellationToken,
+}
+
+impl Serving {
+    /// What a peer of `state` serves.
+    pub fn new(state: &PeerState, cache: Arc<Cache>, gate: Arc<auth::TicketGate>) -> Self {
+        Self {
+            catalogue: state.catalogue.clone(),
+            partial_files: state.partial_files.clone(),
+            cache,
+            gate,
+            uploads: state.uploads.clone(),
+            promises: Arc::default(),
+            rescan: state.rescan.clone(),
+            stop: state.stop.clone(),
+        }
+    }
 }
 
 /// The routes of a peer's one port; those of [`control`] only if it is given.
@@ -73,6 +102,7 @@ pub async fn router(
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/convite.v1.Peer/DownloadFile", post(grpc::download_file))
         .route("/convite.v1.Peer/GetPieces", post(grpc::get_pieces))
+        .route("/convite.v1.Peer/Availability", post(grpc::availability))
         .with_state(serving);
     let routes = services.prepare().into_axum_router().merge(own);
     Ok(routes.layer(from_fn(observe::observe)))

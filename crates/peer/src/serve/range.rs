@@ -44,6 +44,20 @@ pub fn asked(field: Option<&str>, size: u64) -> Result<Asked, Problem> {
     Ok(Asked::Part(range))
 }
 
+/// The bytes of `ranges` as ranges that neither overlap nor touch, in order; without empty ones.
+pub fn merged(ranges: &[Range<u64>]) -> Vec<Range<u64>> {
+    let mut sorted: Vec<_> = ranges.iter().filter(|r| !r.is_empty()).cloned().collect();
+    sorted.sort_unstable_by_key(|range| range.start);
+    let mut merged: Vec<Range<u64>> = Vec::new();
+    for range in sorted {
+        match merged.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => merged.push(range),
+        }
+    }
+    merged
+}
+
 fn number(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     // What is too large for us is beyond the end of every file.
@@ -57,6 +71,12 @@ fn refuse(message: &str) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ranges_that_overlap_or_touch_are_one() {
+        let ranges = [9..12, 4..4, 0..3, 3..4, 10..11, 20..21];
+        assert_eq!(merged(&ranges), [0..4, 9..12, 20..21]);
+    }
 
     #[test]
     fn ranges_are_read_as_the_rfc_says() {

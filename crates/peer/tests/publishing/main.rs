@@ -15,7 +15,7 @@ use convite_core::{ContentHash, ErrorCode, PeerAddress, PeerId, Problem, SafePat
 use convite_core::{UserName, model};
 use convite_peer::directory::Directory;
 use convite_peer::run::start_with;
-use convite_peer::{PeerConfig, Ports, RunningPeer};
+use convite_peer::{PeerConfig, RunningPeer};
 use convite_wire::ticket::TicketSigner;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -30,6 +30,9 @@ struct Held {
     registered: u32,
     changes: u32,
     wholes: u32,
+    beats: u32,
+    /// Whether the last to register was transient.
+    transient: bool,
     /// Gives certificates, if there is one.
     authority: Option<Authority>,
     certificate_life: Duration,
@@ -103,6 +106,7 @@ impl Directory for Memory {
         _port: u16,
         addresses: &[PeerAddress],
         signing_request: Option<&[u8]>,
+        transient: bool,
     ) -> Result<Registered, Problem> {
         let mut held = self.held()?;
         if let Some(code) = held.refusal {
@@ -110,6 +114,7 @@ impl Directory for Memory {
         }
         held.listed = true;
         held.registered += 1;
+        held.transient = transient;
         self.happened.notify_one();
         Ok(Registered {
             lease: Duration::from_millis(600),
@@ -129,7 +134,9 @@ impl Directory for Memory {
     }
 
     async fn heartbeat(&self, _id: &PeerId) -> Result<Lease, Problem> {
-        let held = self.held()?;
+        let mut held = self.held()?;
+        held.beats += 1;
+        self.happened.notify_one();
         if !held.listed {
             return Err(Problem::not_found("no such peer"));
         }
@@ -208,6 +215,7 @@ impl Directory for Memory {
 struct Group {
     place: tempfile::TempDir,
     directory: Arc<Memory>,
+    transient: bool,
 }
 
 impl Group {
@@ -217,6 +225,7 @@ impl Group {
         Self {
             place,
             directory: Arc::default(),
+            transient: false,
         }
     }
 
@@ -232,13 +241,15 @@ impl Group {
     async fn start(&self) -> Result<(RunningPeer, CancellationToken), Problem> {
         let stop = CancellationToken::new();
         let config = PeerConfig {
-            home: self.place.path().join("home"),
-            id: "peer_1".parse().unwrap(),
-            bind: "127.0.0.1".parse().unwrap(),
-            ports: Ports::Any,
             addresses: vec!["peer.example:7000".parse().unwrap()],
             shares: vec![self.place.path().join("share")],
             rescan: Duration::from_millis(50),
+            transient: self.transient,
+            ..PeerConfig::new(
+                self.place.path().join("home"),
+                "peer_1".parse().unwrap(),
+                "127.0.0.1".parse().unwrap(),
+            )
         };
         let peer = start_with(config, self.directory.clone(), stop.clone()).await?;
         Ok((peer, stop))
@@ -404,5 +415,23 @@ async fn a_peer_proves_who_it_is_and_renews_that_in_time() {
             .is_ok()
     );
     drop(open);
+    end(peer, &stop).await;
+}
+
+#[tokio::test]
+async fn a_transient_peer_is_registered_as_such_and_publishes_nothing() {
+    let mut group = Group::new();
+    group.transient = true;
+    group.write("a", "one");
+    // The directory holds something else under this id: no reason to publish anything.
+    group.directory.set(|held| held.generation = 7);
+    let (mut peer, stop) = group.start().await.unwrap();
+    assert_eq!(peer.first_scan_done().await.unwrap(), 0);
+    group
+        .directory
+        .until(|held| held.transient && held.beats >= 3)
+        .await;
+    let told = group.directory.set(|held| (held.changes, held.wholes));
+    assert_eq!((told, peer.hashed()), ((0, 0), 0));
     end(peer, &stop).await;
 }

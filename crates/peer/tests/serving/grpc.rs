@@ -14,21 +14,21 @@ use tonic::{Request, Status, Streaming};
 
 use super::{Peer, contents};
 
-type Client = PeerClient<Http2<tonic::body::Body>>;
+pub(crate) type Client = PeerClient<Http2<tonic::body::Body>>;
 
-async fn client(peer: &Peer) -> Client {
+pub(crate) async fn client(peer: &Peer) -> Client {
     PeerClient::with_origin(peer.connect().await, "http://peer".parse().unwrap())
         .max_decoding_message_size(8 << 20)
 }
 
-fn with<T>(message: T, token: &str) -> Request<T> {
+pub(crate) fn with<T>(message: T, token: &str) -> Request<T> {
     let mut request = Request::new(message);
     let bearer = format!("Bearer {token}").parse().unwrap();
     request.metadata_mut().insert("authorization", bearer);
     request
 }
 
-fn asking(hash: ContentHash, ranges: &[(u64, u64)]) -> DownloadFileRequest {
+pub(crate) fn asking(hash: ContentHash, ranges: &[(u64, u64)]) -> DownloadFileRequest {
     DownloadFileRequest {
         hash: Bytes::copy_from_slice(hash.as_bytes()),
         ranges: ranges
@@ -38,7 +38,7 @@ fn asking(hash: ContentHash, ranges: &[(u64, u64)]) -> DownloadFileRequest {
     }
 }
 
-async fn collect(
+pub(crate) async fn collect(
     mut stream: Streaming<convite_wire::v1::FileChunk>,
 ) -> Result<Vec<(u64, Bytes)>, Status> {
     let mut chunks = Vec::new();

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use convite_core::{ContentHash, UnixMillis};
+use convite_peer::serve::uploads::UploadLimits;
 use convite_wire::ticket::TicketSigner;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Empty};
@@ -12,7 +13,7 @@ use hyper::body::Incoming;
 
 use super::{Peer, contents, sign};
 
-async fn send(
+pub(crate) async fn send(
     peer: &Peer,
     method: &str,
     path: &str,
@@ -35,16 +36,16 @@ async fn send(
         .unwrap()
 }
 
-async fn body(response: Response<Incoming>) -> Bytes {
+pub(crate) async fn body(response: Response<Incoming>) -> Bytes {
     response.into_body().collect().await.unwrap().to_bytes()
 }
 
-fn header<'a>(response: &'a Response<Incoming>, name: &str) -> &'a str {
+pub(crate) fn header<'a>(response: &'a Response<Incoming>, name: &str) -> &'a str {
     let value = response.headers().get(name);
     value.map_or("", |value| value.to_str().unwrap())
 }
 
-async fn code(response: Response<Incoming>) -> (u16, String) {
+pub(crate) async fn code(response: Response<Incoming>) -> (u16, String) {
     let status = response.status().as_u16();
     assert_eq!(
         header(&response, "content-type"),
@@ -307,7 +308,12 @@ async fn a_file_that_shrinks_while_it_is_sent_breaks_off() {
 
 #[tokio::test]
 async fn no_more_is_served_at_once_than_allowed() {
-    let peer = Peer::start(1).await;
+    let peer = Peer::limited(UploadLimits {
+        slots: 1,
+        patience: Duration::from_millis(300),
+        ..UploadLimits::default()
+    })
+    .await;
     let hash = peer.write("big", &vec![7; 96 << 20]);
     peer.scan().await;
     let (path, ticket) = (format!("/files/{hash}"), peer.ticket(hash));

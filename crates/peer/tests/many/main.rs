@@ -1,0 +1,112 @@
+//! Hundreds of slow downloads at once: all of them end well, in bounded memory. A test binary of
+//! its own, because it measures the memory of its process.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "../serving/peer.rs"]
+mod peer;
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use convite_core::ContentHash;
+use convite_peer::serve::uploads::UploadLimits;
+use peer::{Peer, contents};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+
+const DOWNLOADS: usize = 500;
+const SIZE: usize = 3 << 20;
+
+/// A field of `/proc/self/status`, in MiB.
+fn memory(field: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with(field)).unwrap();
+    let number = line.split_whitespace().nth(1).unwrap();
+    number.parse::<u64>().unwrap() >> 10
+}
+
+/// Asks for the file and reads no further than the first bytes of the answer. The socket takes
+/// little, so that what is not read waits at the peer.
+async fn ask(to: SocketAddr, hash: ContentHash, ticket: &str) -> (TcpStream, Vec<u8>) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(8 << 10).unwrap();
+    let mut stream = socket.connect(to).await.unwrap();
+    let request = format!(
+        "GET /files/{hash} HTTP/1.1\r\nHost: peer\r\nAuthorization: Bearer {ticket}\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut begin = vec![0; 256];
+    stream.read_exact(&mut begin).await.unwrap();
+    assert!(begin.starts_with(b"HTTP/1.1 200"));
+    (stream, begin)
+}
+
+async fn finish(mut stream: TcpStream, mut answer: Vec<u8>) -> ContentHash {
+    stream.read_to_end(&mut answer).await.unwrap();
+    let head = answer.windows(4).position(|part| part == b"\r\n\r\n");
+    ContentHash::of(&answer[head.unwrap() + 4..])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_hundred_slow_downloads_end_well_in_bounded_memory() {
+    // Two ends of each connection are here.
+    let files = rustix::process::Resource::Nofile;
+    let mut limit = rustix::process::getrlimit(files);
+    limit.current = limit.maximum;
+    rustix::process::setrlimit(files, limit).unwrap();
+
+    // What is not read waits at the peer and not in the kernel, which would hold all of it: the
+    // connections have small buffers as their listener has.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_send_buffer_size(64 << 10).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1024).unwrap();
+    let peer = Peer::listening(UploadLimits::default(), listener).await;
+    let hash = peer.write("f", &contents(SIZE));
+    peer.scan().await;
+    let ticket = peer.ticket(hash);
+    let to: SocketAddr = peer.address.to_string().parse().unwrap();
+    let before = memory("VmRSS");
+    let began = Instant::now();
+    let mut stalled = Vec::new();
+    for _ in 0..DOWNLOADS {
+        stalled.push(ask(to, hash, &ticket).await);
+    }
+    assert_eq!(peer.state.status().uploads.len(), DOWNLOADS);
+    // Until the peer has read as far ahead as it will.
+    let mut now = (0, memory("VmRSS"));
+    while now.0 != now.1 {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        now = (now.1, memory("VmRSS"));
+    }
+    let grown = memory("VmHWM").saturating_sub(before);
+    eprintln!(
+        "{DOWNLOADS} stalled downloads after {:?}: {grown} MiB more at most",
+        began.elapsed()
+    );
+    assert!(grown < 256, "{grown} MiB");
+
+    // Somebody who is not slow is served meanwhile.
+    let (stream, answer) = ask(to, hash, &ticket).await;
+    let quick = tokio::time::timeout(Duration::from_secs(30), finish(stream, answer));
+    assert_eq!(quick.await.expect("starved"), hash);
+
+    // Twenty at a time read on, so that this end stays small too.
+    while !stalled.is_empty() {
+        let some = stalled.split_off(stalled.len().saturating_sub(20));
+        let readers: Vec<_> = some
+            .into_iter()
+            .map(|(stream, answer)| tokio::spawn(finish(stream, answer)))
+            .collect();
+        for reader in readers {
+            assert_eq!(reader.await.unwrap(), hash);
+        }
+    }
+    let grown = memory("VmHWM").saturating_sub(before);
+    eprintln!(
+        "all {DOWNLOADS} done after {:?}: {grown} MiB more at most, with both ends",
+        began.elapsed()
+    );
+    assert!(grown < 384, "{grown} MiB");
+}
