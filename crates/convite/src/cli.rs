@@ -170,6 +170,15 @@ pub struct PortArgs {
     /// How often the shares are looked through for changes
     #[arg(long, value_parser = units::duration, default_value = "30s", value_name = "DUR")]
     pub rescan: Duration,
+    /// The most to send in all, a second; 0 for no limit [default: no limit]
+    #[arg(long, value_parser = units::size, value_name = "SIZE")]
+    pub upload_limit: Option<u64>,
+    /// The most to send to one account at one address, a second; 0 for no limit [default: no limit]
+    #[arg(long, value_parser = units::size, value_name = "SIZE")]
+    pub upload_limit_per_peer: Option<u64>,
+    /// How many downloads are served at once; four times as many may wait for their turn
+    #[arg(long, default_value_t = 512, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub upload_slots: u32,
 }
 
 #[derive(Args)]
