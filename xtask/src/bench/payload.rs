@@ -3,15 +3,22 @@
 use std::fs::File;
 use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
 use crate::Failure;
 use crate::workspace;
 
 const BUFFER: usize = 1 << 20;
 
-/// A folder for one benchmark, on the disk of the target folder; gone when dropped.
+/// Removes its argument at the end of its input, again while something still writes there.
+const CLEAR: &str = "trap '' INT TERM HUP; cat >/dev/null; \
+    for try in 1 2 3 4 5; do rm -rf -- \"$1\" && break; sleep 1; done";
+
+/// A folder for one benchmark, on the disk of the target folder; gone when dropped, and also when
+/// the benchmark is interrupted: a process of its own waits for the end of this one.
 pub struct Scratch {
     path: PathBuf,
+    keeper: Child,
 }
 
 impl Scratch {
@@ -26,7 +33,15 @@ impl Scratch {
             .join(format!("{name}-{process}"));
         std::fs::create_dir_all(&path)
             .map_err(|error| format!("{} cannot be made: {error}", path.display()))?;
-        Ok(Self { path })
+        let keeper = Command::new("sh")
+            .args(["-c", CLEAR, "sh"])
+            .arg(&path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| format!("no shell: {error}"))?;
+        Ok(Self { path, keeper })
     }
 
     /// Where it is.
@@ -49,7 +64,8 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         // Left-overs cost disk and nothing else.
-        let _ = std::fs::remove_dir_all(&self.path);
+        drop(self.keeper.stdin.take());
+        let _ = self.keeper.wait();
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::super::netns::Host;
-use super::super::process::{self, Process};
+use super::super::process::Process;
 use super::super::round::Round;
 use super::nginx::Nginx;
 use crate::Failure;
@@ -26,20 +26,25 @@ pub fn ranges(nginx: &Nginx, name: &str, to: &Path) -> Result<Round, Failure> {
     nginx.fetch("aria2c", &mut command, to)
 }
 
-/// Starts opentracker on `host`; returns it with its announce address.
+/// Starts opentracker on `host` and `port`, for the torrent with the info hash `allowed` only; its
+/// files are in `folder`.
 ///
 /// # Errors
 /// If it is missing or does not start.
-pub fn tracker(host: &Host) -> Result<(Process, String), Failure> {
-    let port = process::free_port()?;
+pub fn tracker(host: &Host, port: u16, allowed: &str, folder: &Path) -> Result<Process, Failure> {
     let mut command = host.command(super::program("opentracker")?);
+    // Debian's build serves nothing that is not on its list, which it reads inside `folder`.
+    let list = folder.join("allowed");
+    std::fs::write(&list, format!("{allowed}\n"))
+        .map_err(|error| format!("{} cannot be written: {error}", list.display()))?;
     let shown = port.to_string();
     command.args(["-i", &host.address, "-p", &shown, "-P", &shown]);
+    command.arg("-d").arg(folder).args(["-w", "allowed"]);
     command.stdin(Stdio::null()).stdout(Stdio::null());
     command.stderr(Stdio::null());
     let mut process = Process::spawn("opentracker", &mut command)?;
     process.listens(port)?;
-    Ok((process, format!("http://{}:{port}/announce", host.address)))
+    Ok(process)
 }
 
 /// Starts an aria2 on `host` that has, or fetches, the file of `torrent` in `folder`, and goes on
@@ -50,7 +55,7 @@ pub fn tracker(host: &Host) -> Result<(Process, String), Failure> {
 pub fn member(host: &Host, torrent: &Path, folder: &Path, done: &Path) -> Result<Process, Failure> {
     let hook = folder.with_extension("hook");
     // aria2 gives the hook words of its own, so the hook has to be a program.
-    let text = format!("#!/bin/sh\nsync\n: > '{}'\n", done.display());
+    let text = format!("#!/bin/sh\nsync \"$3\"\n: > '{}'\n", done.display());
     let written = std::fs::write(&hook, text).and_then(|()| {
         let runs = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(&hook, runs)

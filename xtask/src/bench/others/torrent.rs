@@ -12,11 +12,12 @@ const PIECE: u64 = 256 << 10;
 /// Above this many pieces they double in size.
 const MOST_PIECES: u64 = 2_048;
 
-/// Writes the torrent of `file` to `to`, with the tracker `announce`.
+/// Writes the torrent of `file` to `to`, with the tracker `announce`; returns its info hash in
+/// hexadecimal digits.
 ///
 /// # Errors
 /// If the file cannot be read or the torrent not be written.
-pub fn write(file: &Path, announce: Option<&str>, to: &Path) -> Result<(), Failure> {
+pub fn write(file: &Path, announce: Option<&str>, to: &Path) -> Result<String, Failure> {
     let failed = |error| format!("{} cannot be read: {error}", file.display());
     let size = file.metadata().map_err(failed)?.len();
     let name = file.file_name().unwrap_or_default().to_string_lossy();
@@ -26,8 +27,14 @@ pub fn write(file: &Path, announce: Option<&str>, to: &Path) -> Result<(), Failu
     let sums = workspace::output(split.arg(file))?;
     let pieces = sums.lines().map(sum).collect::<Option<Vec<_>>>();
     let pieces = pieces.ok_or("sha1sum printed no sum")?.concat();
-    std::fs::write(to, encode(&name, size, piece, &pieces, announce))
-        .map_err(|error| format!("{} cannot be written: {error}", to.display()))
+    let info = info(&name, size, piece, &pieces);
+    let failed = |error| format!("{} cannot be written: {error}", to.display());
+    // First alone, for the sum of it, then with its frame.
+    std::fs::write(to, &info).map_err(failed)?;
+    let sums = workspace::output(Command::new("sha1sum").arg(to))?;
+    let digits = sums.get(..40).ok_or("sha1sum printed no sum")?;
+    std::fs::write(to, frame(&info, announce)).map_err(failed)?;
+    Ok(digits.to_owned())
 }
 
 fn piece_size(size: u64) -> u64 {
@@ -45,23 +52,21 @@ fn sum(line: &str) -> Option<Vec<u8>> {
     (0..40).step_by(2).map(byte).collect()
 }
 
-fn encode(name: &str, size: u64, piece: u64, pieces: &[u8], announce: Option<&str>) -> Vec<u8> {
-    let string = |text: &str| format!("{}:{text}", text.len());
-    let mut out = b"d".to_vec();
-    if let Some(announce) = announce {
-        out.extend(format!("8:announce{}", string(announce)).bytes());
-    }
-    out.extend(
-        format!(
-            "4:infod6:lengthi{size}e4:name{}12:piece lengthi{piece}e6:pieces{}:",
-            string(name),
-            pieces.len()
-        )
-        .bytes(),
-    );
-    out.extend(pieces);
-    out.extend(b"ee");
-    out
+fn string(text: &str) -> String {
+    format!("{}:{text}", text.len())
+}
+
+/// The dictionary `info`, whose sum is the torrent's identity.
+fn info(name: &str, size: u64, piece: u64, pieces: &[u8]) -> Vec<u8> {
+    let name = string(name);
+    let count = pieces.len();
+    let head = format!("d6:lengthi{size}e4:name{name}12:piece lengthi{piece}e6:pieces{count}:");
+    [head.as_bytes(), pieces, b"e"].concat()
+}
+
+fn frame(info: &[u8], announce: Option<&str>) -> Vec<u8> {
+    let announce = announce.map_or_else(String::new, |url| format!("8:announce{}", string(url)));
+    [b"d", announce.as_bytes(), b"4:info", info, b"e"].concat()
 }
 
 #[cfg(test)]
@@ -74,7 +79,7 @@ mod tests {
         let scratch = Scratch::new("torrent-test").unwrap();
         let (file, torrent) = (scratch.path().join("a"), scratch.path().join("a.torrent"));
         std::fs::write(&file, b"abc").unwrap();
-        write(&file, Some("http://t/"), &torrent).unwrap();
+        let digits = write(&file, Some("http://t/"), &torrent).unwrap();
         let mut wanted =
             b"d8:announce9:http://t/4:infod6:lengthi3e4:name1:a12:piece lengthi262144e6:pieces20:"
                 .to_vec();
@@ -82,6 +87,7 @@ mod tests {
         wanted.extend(sum("a9993e364706816aba3e25717850c26c9cd0d89d").unwrap());
         wanted.extend(b"ee");
         assert_eq!(std::fs::read(&torrent).unwrap(), wanted);
+        assert_eq!(digits, "51e2cd296c9061d89924444fb0fd4b1170eeab39");
     }
 
     #[test]

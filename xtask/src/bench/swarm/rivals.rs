@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::super::netns::LINK;
 use super::super::others::nginx::{self, Nginx};
 use super::super::others::{aria2, libtorrent, torrent};
-use super::super::process::Process;
+use super::super::process::{self, Process};
 use super::{Finish, Scene};
 use crate::Failure;
 
@@ -61,9 +61,12 @@ fn one_nginx(scene: &Scene, copies: &[PathBuf]) -> Result<Finish, Failure> {
 }
 
 fn aria2(scene: &Scene, folders: &[PathBuf]) -> Result<Finish, Failure> {
-    let (_tracker, announce) = aria2::tracker(&scene.directory)?;
-    let torrent = scene.fresh("aria2")?.join("payload.torrent");
-    torrent::write(&scene.file, Some(&announce), &torrent)?;
+    let folder = scene.fresh("aria2")?;
+    let torrent = folder.join("payload.torrent");
+    let port = process::free_port()?;
+    let announce = format!("http://{}:{port}/announce", scene.directory.address);
+    let hash = torrent::write(&scene.file, Some(&announce), &torrent)?;
+    let _tracker = aria2::tracker(&scene.directory, port, &hash, &folder)?;
     let marks = scene.fresh("aria2-done")?;
     let mark = |number: usize| marks.join(number.to_string());
     let unused = marks.join("provider");
