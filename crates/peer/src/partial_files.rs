@@ -43,6 +43,12 @@ impl Partial {
         held.clone()
     }
 
+    /// Whether every piece is here.
+    pub(crate) fn is_full(&self) -> bool {
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        held.is_full()
+    }
+
     /// Checks that every byte of `ranges`, which lie within the file, is here.
     ///
     /// # Errors

@@ -68,6 +68,10 @@ async fn run_subscription(
             let Ok(source) = files::find(&serving, &hash) else {
                 return;
             };
+            // What was whole and is not any more has to be asked about anew.
+            if told.whole && !source.is_whole() {
+                return;
+            }
             let mut message = told.news(&source);
             message.handed_out = promised.since(&mut told.handed_out);
             message.waiting = u32::try_from(waiting_now).unwrap_or(u32::MAX);

@@ -62,6 +62,14 @@ impl Source {
         PieceGeometry::new(self.size())
     }
 
+    /// Whether every piece is here.
+    pub fn is_whole(&self) -> bool {
+        match self {
+            Self::Whole(_) => true,
+            Self::Partial(partial) => partial.is_full(),
+        }
+    }
+
     /// Its name, for people.
     pub fn name(&self) -> &str {
         match self {

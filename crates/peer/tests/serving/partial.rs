@@ -228,6 +228,25 @@ async fn a_subscriber_of_a_partial_file_hears_of_each_piece_and_of_the_last() {
 }
 
 #[tokio::test]
+async fn a_subscriber_asks_anew_when_a_whole_file_is_there_in_part_only() {
+    let peer = Peer::start(8).await;
+    let bytes = contents(3 * PIECE);
+    let fetching = Fetching::new(&peer, bytes.clone());
+    fetching.fetch(1);
+    assert_eq!(peer.write("f", &bytes), fetching.hash);
+    peer.scan().await;
+    let mut client = client(&peer).await;
+    let mut stream = subscribe(&mut client, &peer, fetching.hash).await;
+    assert!(next(&mut stream).await.unwrap().whole);
+    std::fs::remove_file(peer.file("f")).unwrap();
+    peer.scan().await;
+    assert!(next(&mut stream).await.is_none());
+    let mut stream = subscribe(&mut client, &peer, fetching.hash).await;
+    let first = next(&mut stream).await.unwrap();
+    assert_eq!((first.whole, &first.held[..]), (false, &[0b010][..]));
+}
+
+#[tokio::test]
 async fn a_slow_subscriber_gets_all_that_it_missed_in_few_messages() {
     let peer = Peer::start(8).await;
     let count = 1000u32;
