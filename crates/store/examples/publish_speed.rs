@@ -41,6 +41,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         session: [0; 32],
         addresses: vec!["192.0.2.7:5001".parse()?],
         lease: LEASE,
+        transient: false,
     };
     let peer = &registration.id;
     store.register_peer(&registration, NOW).await?;

@@ -5,7 +5,11 @@
 //! an argument everywhere: the storage reads no clock.
 //!
 //! **Online** means that a peer's lease has not run out at the time given. Offline peers are hidden
-//! from every query about peers, files and contents, and forgotten by none.
+//! from every query about peers, files and contents, and forgotten by none; only a **transient**
+//! peer, there for one download, is forgotten for good, and neither listed nor counted before.
+//!
+//! **Partial providers** are peers that announced to be fetching a content: [`Store::locate`] finds
+//! them behind those that share it as a file, searching does not.
 //!
 //! **Changes.** Whatever changes the names, providers or size of a content is appended to a change
 //! log in the same transaction. The search index is derived by following that log
@@ -100,6 +104,9 @@ pub struct Registration {
     pub addresses: Vec<PeerAddress>,
     /// Until when it is online without a heartbeat.
     pub lease: UnixMillis,
+    /// There for one download: not listed or counted, shares nothing, and is forgotten, so that
+    /// its id is free, when it leaves, its session ends or its lease runs out.
+    pub transient: bool,
 }
 
 /// One change of a peer's index.
@@ -148,6 +155,9 @@ pub struct ContentDocument {
 /// The most paths of one content that are searchable.
 pub const DOCUMENT_PATHS_MAX: usize = 64;
 
+/// The most contents that one peer can be announced for at a time.
+pub const ANNOUNCEMENTS_MAX: u64 = 256;
+
 /// A run of the change log.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Changes {
@@ -183,7 +193,7 @@ pub struct ContentSummary {
 pub struct Totals {
     /// Accounts that are not disabled.
     pub accounts: u64,
-    /// Peers online.
+    /// Peers online, without transient ones.
     pub peers: u64,
     /// Files of peers, online or not.
     pub files: u64,
@@ -245,7 +255,8 @@ pub trait Store: Send + Sync + 'static {
     /// peer). `since` begins anew if it was offline.
     ///
     /// # Errors
-    /// `peer_taken` if the id belongs to another account.
+    /// `peer_taken` if the id belongs to another account, or a transient peer would take the place
+    /// of one that stays.
     async fn register_peer(
         &self,
         registration: &Registration,
@@ -253,7 +264,7 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<u64, Problem>;
 
     /// Renews the lease of a peer of `account`; returns the generation of its index. A peer whose
-    /// lease ran out, but that has not left, is online again.
+    /// lease ran out, but that has not left, is online again (unless it was transient).
     ///
     /// # Errors
     /// `not_found` if there is no such peer of this account, or it left (it must register).
@@ -265,7 +276,8 @@ pub trait Store: Send + Sync + 'static {
         now: UnixMillis,
     ) -> Result<u64, Problem>;
 
-    /// Takes a peer of `account` off the list; its index stays.
+    /// Takes a peer of `account` off the list; its index stays, its announcements go. A transient
+    /// one is forgotten.
     ///
     /// # Errors
     /// `not_found` if there is no such peer of this account.
@@ -276,7 +288,7 @@ pub trait Store: Send + Sync + 'static {
         now: UnixMillis,
     ) -> Result<(), Problem>;
 
-    /// The peers online, by id. `cursor` is what the page before returned.
+    /// The peers online that are not transient, by id. `cursor` is what the page before returned.
     ///
     /// # Errors
     /// `invalid_argument` for a cursor that no page returned.
@@ -359,8 +371,40 @@ pub trait Store: Send + Sync + 'static {
         now: UnixMillis,
     ) -> Result<Page<IndexEntry>, Problem>;
 
-    /// Who holds a content, with empty tickets; none if nobody online does. `size` is the one that
-    /// most providers claim (the smaller of two that tie).
+    /// Lists a peer of `account` as partial provider of a content while its lease lasts; returns
+    /// whether that is news (a size other than before is).
+    ///
+    /// # Errors
+    /// `not_found` if there is no such peer of this account, or it left; `too_many_requests` above
+    /// [`ANNOUNCEMENTS_MAX`] contents of one peer; `invalid_argument` for a size out of bounds.
+    async fn announce(
+        &self,
+        peer: &PeerId,
+        account: AccountId,
+        hash: &ContentHash,
+        size: u64,
+        now: UnixMillis,
+    ) -> Result<bool, Problem>;
+
+    /// Takes back an announcement; nothing happens if there is none.
+    ///
+    /// # Errors
+    /// `not_found` if there is no such peer of this account, or it left.
+    async fn withdraw(
+        &self,
+        peer: &PeerId,
+        account: AccountId,
+        hash: &ContentHash,
+        now: UnixMillis,
+    ) -> Result<(), Problem>;
+
+    /// The contents that a peer is announced for, online or not.
+    async fn announced(&self, peer: &PeerId) -> Result<Vec<ContentHash>, Problem>;
+
+    /// Who holds a content, with empty tickets; none if nobody online does. First those that share
+    /// it, by id, then partial providers, by id; nobody twice. `size` is the one that most of those
+    /// that share it claim, or else most partial providers (the smaller of two that tie). Without
+    /// anyone who shares it there are no names.
     async fn locate(
         &self,
         hash: &ContentHash,
@@ -387,8 +431,8 @@ pub trait Store: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<ContentDocument>, Problem>;
 
-    /// Forgets what has run out (sessions and invites, a day after they ended) and all but the
-    /// last `keep_changes` entries of the change log.
+    /// Forgets what has run out (transient peers at once; sessions, invites and announcements a
+    /// day after they ended) and all but the last `keep_changes` entries of the change log.
     async fn sweep(&self, keep_changes: u64, now: UnixMillis) -> Result<(), Problem>;
 
     /// Counts for status pages.

@@ -51,6 +51,7 @@ async fn a_copy_made_as_if_by_a_crash_has_every_acknowledged_change() {
         session: [7; 32],
         addresses: Vec::new(),
         lease: UnixMillis(NOW.0 + 1),
+        transient: false,
     };
     store.register_peer(&registration, NOW).await.unwrap();
     for n in 1..=20 {

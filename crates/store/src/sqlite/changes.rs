@@ -9,7 +9,8 @@ use convite_core::{ContentHash, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::failure::{Outcome, damaged};
-use super::peers::unsigned;
+use super::partials;
+use super::peers::{self, unsigned};
 use crate::{Changes, ContentDocument, ContentKey, DOCUMENT_PATHS_MAX, PeerKey};
 
 /// For how long what has run out is remembered, in milliseconds: a day.
@@ -127,6 +128,8 @@ pub(super) fn sweep(db: &Connection, keep_changes: u64, now: UnixMillis) -> Outc
         .execute([forgotten])?;
     db.prepare_cached("DELETE FROM invites WHERE expires <= ?")?
         .execute([forgotten])?;
+    partials::sweep(db, forgotten)?;
+    peers::forget_lapsed(db, now)?;
     let keep = i64::try_from(keep_changes).unwrap_or(i64::MAX);
     db.prepare_cached("DELETE FROM changes WHERE seq <= ?")?
         .execute([last(db)?.saturating_sub(keep)])?;

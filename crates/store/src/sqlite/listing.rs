@@ -62,7 +62,8 @@ pub(super) fn peers(
     let mut statement = db.prepare_cached(
         "SELECT p.name, a.name, p.addresses, p.files, p.since
          FROM peers p JOIN accounts a ON a.id = p.account
-         WHERE p.name > ? AND p.departed = 0 AND p.lease > ? ORDER BY p.name LIMIT ?",
+         WHERE p.name > ? AND p.transient = 0 AND p.departed = 0 AND p.lease > ?
+         ORDER BY p.name LIMIT ?",
     )?;
     let mut rows = statement.query(params![after, now.0, i64::from(limit) + 1])?;
     let mut items = Vec::new();
@@ -151,7 +152,7 @@ pub(super) fn totals(db: &Connection, now: UnixMillis) -> Outcome<Totals> {
     Ok(Totals {
         accounts: count("SELECT count(*) FROM accounts WHERE disabled = 0", &[])?,
         peers: count(
-            "SELECT count(*) FROM peers WHERE departed = 0 AND lease > ?",
+            "SELECT count(*) FROM peers WHERE transient = 0 AND departed = 0 AND lease > ?",
             &[now.0],
         )?,
         files: count("SELECT coalesce(sum(files), 0) FROM peers", &[])?,

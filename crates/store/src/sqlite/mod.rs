@@ -9,6 +9,7 @@ mod changes;
 mod connections;
 mod failure;
 mod listing;
+mod partials;
 mod peers;
 mod publish;
 mod query;
@@ -242,6 +243,37 @@ impl Store for SqliteStore {
         self.readers
             .read_long(move |db| listing::index(db, peer.as_ref(), limit, cursor.as_deref(), now))
             .await
+    }
+
+    async fn announce(
+        &self,
+        peer: &PeerId,
+        account: AccountId,
+        hash: &ContentHash,
+        size: u64,
+        now: UnixMillis,
+    ) -> Result<bool, Problem> {
+        let (peer, hash) = (peer.clone(), *hash);
+        self.writer
+            .write(move |db| partials::announce(db, &peer, account, &hash, size, now))
+            .await
+    }
+
+    async fn withdraw(
+        &self,
+        peer: &PeerId,
+        account: AccountId,
+        hash: &ContentHash,
+        now: UnixMillis,
+    ) -> Result<(), Problem> {
+        let (peer, hash) = (peer.clone(), *hash);
+        self.writer
+            .write(move |db| partials::withdraw(db, &peer, account, &hash, now))
+            .await
+    }
+
+    async fn announced(&self, peer: &PeerId) -> Result<Vec<ContentHash>, Problem> {
+        self.readers.read(|db| partials::announced(db, peer))
     }
 
     async fn locate(

@@ -4,6 +4,7 @@ use convite_core::{ErrorCode, PeerAddress, PeerId, Problem, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::failure::{Outcome, damaged};
+use super::partials;
 use crate::{AccountId, PeerKey, Registration};
 
 /// What a change of a peer has to know of it.
@@ -13,15 +14,31 @@ pub(super) struct Peer {
     pub(super) attempt: i64,
 }
 
-/// The peer of that name, if it belongs to `account`; of another's it says no more than of none.
+/// The peer of that name that may publish, if it belongs to `account`; of another's it says no more
+/// than of none.
 pub(super) fn owned(db: &Connection, peer: &PeerId, account: AccountId) -> Outcome<Peer> {
     let found = db
-        .prepare_cached("SELECT id, generation, attempt FROM peers WHERE name = ? AND account = ?")?
+        .prepare_cached(
+            "SELECT id, generation, attempt, transient FROM peers WHERE name = ? AND account = ?",
+        )?
         .query_row(params![peer.as_str(), account.0], |row| {
-            Ok((row.get(0)?, row.get::<_, i64>(1)?, row.get(2)?))
+            Ok((
+                row.get(0)?,
+                row.get::<_, i64>(1)?,
+                row.get(2)?,
+                row.get::<_, bool>(3)?,
+            ))
         })
         .optional()?;
-    let (key, generation, attempt) = found.ok_or_else(|| unknown(peer))?;
+    let (key, generation, attempt, transient) = found.ok_or_else(|| unknown(peer))?;
+    if transient {
+        // Forgetting one must stay cheap.
+        return Err(Problem::invalid(format!(
+            "peer '{peer}' is there for one download, and shares nothing"
+        ))
+        .hint("register it without `transient` to share files")
+        .into());
+    }
     Ok(Peer {
         key,
         generation: unsigned(generation)?,
@@ -29,7 +46,7 @@ pub(super) fn owned(db: &Connection, peer: &PeerId, account: AccountId) -> Outco
     })
 }
 
-fn unknown(peer: &PeerId) -> Problem {
+pub(super) fn unknown(peer: &PeerId) -> Problem {
     Problem::not_found(format!("you have no peer '{peer}' on the list"))
         .hint("register it first, as `convite peer` does when it starts")
 }
@@ -51,17 +68,29 @@ pub(super) fn register(
     let addresses =
         serde_json::to_string(&registration.addresses).map_err(|_| damaged("addresses"))?;
     let name = registration.id.as_str();
+    // Its id is free, though it may not have been swept yet.
+    db.prepare_cached("DELETE FROM peers WHERE name = ? AND transient = 1 AND lease <= ?")?
+        .execute(params![name, now.0])?;
     let found = db
-        .prepare_cached("SELECT id, account, generation FROM peers WHERE name = ?")?
-        .query_row([name], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get(2)?))
+        .prepare_cached(
+            "SELECT id, account, generation, transient, departed = 0 AND lease > ?
+             FROM peers WHERE name = ?",
+        )?
+        .query_row(params![now.0, name], |row| {
+            Ok((
+                row.get::<_, i64>(0)?,
+                row.get::<_, i64>(1)?,
+                row.get(2)?,
+                row.get::<_, bool>(3)?,
+                row.get::<_, bool>(4)?,
+            ))
         })
         .optional()?;
-    let Some((key, account, generation)) = found else {
+    let Some((key, account, generation, transient, online)) = found else {
         db.prepare_cached(
             "INSERT INTO peers (name, account, session, addresses, generation, lease, since,
-                 departed, attempt, files)
-             VALUES (?, ?, ?, ?, 0, ?, ?, 0, 0, 0)",
+                 departed, attempt, files, transient)
+             VALUES (?, ?, ?, ?, 0, ?, ?, 0, 0, 0, ?)",
         )?
         .execute(params![
             name,
@@ -69,7 +98,8 @@ pub(super) fn register(
             registration.session,
             addresses,
             registration.lease.0,
-            now.0
+            now.0,
+            registration.transient
         ])?;
         return Ok(0);
     };
@@ -81,8 +111,19 @@ pub(super) fn register(
         .hint("choose another id with --id")
         .into());
     }
+    if registration.transient && !transient {
+        return Err(Problem::new(
+            ErrorCode::PeerTaken,
+            format!("the peer id '{name}' belongs to a peer that stays"),
+        )
+        .hint("a peer for one download takes an id of its own")
+        .into());
+    }
+    if !online {
+        partials::forget(db, key)?;
+    }
     db.prepare_cached(
-        "UPDATE peers SET session = ?2, addresses = ?3, lease = ?4, departed = 0,
+        "UPDATE peers SET session = ?2, addresses = ?3, lease = ?4, departed = 0, transient = ?6,
              since = CASE WHEN departed = 0 AND lease > ?5 THEN since ELSE ?5 END
          WHERE id = ?1",
     )?
@@ -91,7 +132,8 @@ pub(super) fn register(
         registration.session,
         addresses,
         registration.lease.0,
-        now.0
+        now.0,
+        registration.transient
     ])?;
     unsigned(generation)
 }
@@ -106,7 +148,8 @@ pub(super) fn renew(
     let generation = db
         .prepare_cached(
             "UPDATE peers SET lease = ?3, since = CASE WHEN lease > ?4 THEN since ELSE ?4 END
-             WHERE name = ?1 AND account = ?2 AND departed = 0 RETURNING generation",
+             WHERE name = ?1 AND account = ?2 AND departed = 0 AND (transient = 0 OR lease > ?4)
+             RETURNING generation",
         )?
         .query_row(params![peer.as_str(), account.0, lease.0, now.0], |row| {
             row.get(0)
@@ -116,12 +159,28 @@ pub(super) fn renew(
 }
 
 pub(super) fn leave(db: &Connection, peer: &PeerId, account: AccountId) -> Outcome<()> {
-    let changed = db
-        .prepare_cached("UPDATE peers SET departed = 1 WHERE name = ? AND account = ?")?
-        .execute(params![peer.as_str(), account.0])?;
-    if changed == 0 {
-        return Err(unknown(peer).into());
+    let found: Option<(i64, bool)> = db
+        .prepare_cached("SELECT id, transient FROM peers WHERE name = ? AND account = ?")?
+        .query_row(params![peer.as_str(), account.0], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()?;
+    let (key, transient) = found.ok_or_else(|| unknown(peer))?;
+    if transient {
+        db.prepare_cached("DELETE FROM peers WHERE id = ?")?
+            .execute([key])?;
+        return Ok(());
     }
+    partials::forget(db, key)?;
+    db.prepare_cached("UPDATE peers SET departed = 1 WHERE id = ?")?
+        .execute([key])?;
+    Ok(())
+}
+
+/// Forgets the transient peers whose lease ran out; their announcements go with them.
+pub(super) fn forget_lapsed(db: &Connection, now: UnixMillis) -> Outcome<()> {
+    db.prepare_cached("DELETE FROM peers WHERE transient = 1 AND lease <= ?")?
+        .execute([now.0])?;
     Ok(())
 }
 

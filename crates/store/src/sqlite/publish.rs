@@ -148,7 +148,7 @@ fn content(db: &Connection, file: &FileEntry) -> Outcome<i64> {
 }
 
 /// SQLite's integers have a sign.
-fn stored(number: u64, what: &str) -> Outcome<i64> {
+pub(super) fn stored(number: u64, what: &str) -> Outcome<i64> {
     Ok(i64::try_from(number)
         .map_err(|_| Problem::invalid(format!("the {what} is out of bounds: {number}")))?)
 }

@@ -11,6 +11,7 @@ use convite_core::{ContentHash, PeerAddress, PeerId, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::failure::{Outcome, damaged};
+use super::partials;
 use super::peers::{addresses_from, unsigned};
 use crate::{ContentKey, ContentSummary};
 
@@ -120,10 +121,8 @@ pub(super) fn locate(
     }
     // Most providers first; the sort is stable, so that of two that tie the smaller size wins.
     claimed.sort_by_key(|(_, holders)| std::cmp::Reverse(holders.len()));
-    let Some((size, _)) = claimed.first().filter(|(_, holders)| !holders.is_empty()) else {
-        return Ok(None);
-    };
-    let size = *size;
+    let most_claimed = claimed.first().filter(|(_, holders)| !holders.is_empty());
+    let mut size = most_claimed.map(|(size, _)| *size);
     // A peer that claims several sizes counts once, with the most believed of them.
     let mut providers = BTreeMap::new();
     for (size, holders) in claimed {
@@ -139,16 +138,34 @@ pub(super) fn locate(
                     addresses,
                     size,
                     ticket: String::new(),
+                    partial: false,
                 },
             );
         }
     }
+    let mut partial = partials::providers(db, hash, now)?;
+    // What shares the content as a file has all of it.
+    partial.retain(|provider| !providers.contains_key(&provider.peer));
+    size = size.or_else(|| most_common_size(&partial));
+    let Some(size) = size else {
+        return Ok(None);
+    };
     Ok(Some(LocatedFile {
         hash: *hash,
         size,
         names: names.most_common(),
-        providers: providers.into_values().collect(),
+        providers: providers.into_values().chain(partial).collect(),
     }))
+}
+
+/// The size that most claim; of two that tie the smaller.
+fn most_common_size(providers: &[Provider]) -> Option<u64> {
+    let mut counts = BTreeMap::<u64, usize>::new();
+    for provider in providers {
+        *counts.entry(provider.size).or_default() += 1;
+    }
+    let most = counts.into_iter().rev().max_by_key(|(_, count)| *count);
+    most.map(|(size, _)| size)
 }
 
 pub(super) fn summaries(

@@ -24,7 +24,8 @@ pub(super) fn create(
 pub(super) fn session(db: &Connection, token: &SecretHash) -> Outcome<Option<SessionRecord>> {
     let sql = format!(
         "SELECT {}, s.expires,
-             (SELECT p.name FROM peers p WHERE p.session = s.token ORDER BY p.id DESC LIMIT 1)
+             (SELECT p.name FROM peers p WHERE p.session = s.token AND p.transient = 0
+              ORDER BY p.id DESC LIMIT 1)
          FROM sessions s JOIN accounts a ON a.id = s.account WHERE s.token = ?",
         accounts::COLUMNS
     );
@@ -49,8 +50,14 @@ pub(super) fn extend(db: &Connection, token: &SecretHash, expires: UnixMillis) -
 }
 
 /// Its peers have left: a heartbeat in another session must not bring back a peer that no session
-/// answers for.
+/// answers for. Transient ones are forgotten.
 pub(super) fn end(db: &Connection, token: &SecretHash) -> Outcome<()> {
+    db.prepare_cached("DELETE FROM peers WHERE session = ? AND transient = 1")?
+        .execute([token])?;
+    db.prepare_cached(
+        "DELETE FROM partials WHERE peer IN (SELECT id FROM peers WHERE session = ?)",
+    )?
+    .execute([token])?;
     db.prepare_cached("UPDATE peers SET departed = 1, session = NULL WHERE session = ?")?
         .execute([token])?;
     db.prepare_cached("DELETE FROM sessions WHERE token = ?")?

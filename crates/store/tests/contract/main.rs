@@ -7,6 +7,7 @@
 mod accounts;
 mod following;
 mod model;
+mod partials;
 mod peers;
 mod publishing;
 mod queries;
@@ -77,6 +78,15 @@ macro_rules! contract {
                 a_walk_over_contents_sees_each_once,
                 documents_hold_a_bounded_number_of_paths,
                 content_keys_are_never_used_again,
+            }
+            partials::{
+                an_announcement_lists_a_partial_provider_until_it_is_withdrawn,
+                only_its_account_announces_a_peer,
+                a_peer_announces_a_bounded_number_of_contents,
+                a_lapsed_lease_hides_a_partial_provider,
+                whole_providers_come_first_and_are_listed_once,
+                a_transient_peer_is_not_listed_and_forgotten_when_it_goes,
+                a_transient_peer_shares_nothing_and_replaces_none_that_stays,
             }
             model::{
                 the_index_agrees_with_a_plain_map,

@@ -16,6 +16,7 @@ pub async fn the_id_of_anothers_peer_is_refused(store: Arc<dyn Store>) {
         session: secret("eve"),
         addresses: vec!["203.0.113.6:1".parse().unwrap()],
         lease: at(LEASE),
+        transient: false,
     };
     let refused = store.register_peer(&claim, NOW).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::PeerTaken);

@@ -79,6 +79,7 @@ pub async fn register(
         session: secret(id),
         addresses: vec!["192.0.2.7:5001".parse().unwrap()],
         lease: UnixMillis(now.0 + LEASE),
+        transient: false,
     };
     store.register_peer(&registration, now).await.unwrap()
 }

@@ -1,0 +1,132 @@
+//! Who is fetching a content and holds a part of it: announced by the peer, gone with it.
+//!
+//! A lapsed lease hides an announcement as it hides a peer; the heartbeat that brings back the peer
+//! brings back both. Leaving, and registering after a break, forget them: what a new process
+//! fetches it announces itself.
+
+use convite_core::{ContentHash, ErrorCode, PeerId, Problem, UnixMillis};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::failure::{Outcome, damaged};
+use super::peers::{addresses_from, unknown, unsigned};
+use super::publish::stored;
+use crate::{ANNOUNCEMENTS_MAX, AccountId};
+use convite_core::model::Provider;
+
+/// The key of a peer of `account` that may announce: it has not left, and is not one that is
+/// forgotten because its lease ran out.
+fn announcer(db: &Connection, peer: &PeerId, account: AccountId, now: UnixMillis) -> Outcome<i64> {
+    let key = db
+        .prepare_cached(
+            "SELECT id FROM peers WHERE name = ? AND account = ? AND departed = 0
+             AND (transient = 0 OR lease > ?)",
+        )?
+        .query_row(params![peer.as_str(), account.0, now.0], |row| row.get(0))
+        .optional()?;
+    Ok(key.ok_or_else(|| unknown(peer))?)
+}
+
+/// Returns whether this was news.
+pub(super) fn announce(
+    db: &Connection,
+    peer: &PeerId,
+    account: AccountId,
+    hash: &ContentHash,
+    size: u64,
+    now: UnixMillis,
+) -> Outcome<bool> {
+    let key = announcer(db, peer, account, now)?;
+    let size = stored(size, "size of a file")?;
+    let hash = hash.as_bytes();
+    let known: Option<i64> = db
+        .prepare_cached("SELECT size FROM partials WHERE hash = ? AND peer = ?")?
+        .query_row(params![hash, key], |row| row.get(0))
+        .optional()?;
+    if known == Some(size) {
+        return Ok(false);
+    }
+    if known.is_none() {
+        let count: i64 = db
+            .prepare_cached("SELECT count(*) FROM partials WHERE peer = ?")?
+            .query_row([key], |row| row.get(0))?;
+        if unsigned(count)? >= ANNOUNCEMENTS_MAX {
+            return Err(Problem::new(
+                ErrorCode::TooManyRequests,
+                format!("peer '{peer}' has announced {ANNOUNCEMENTS_MAX} files already"),
+            )
+            .hint("withdraw those that it fetches no more")
+            .into());
+        }
+    }
+    db.prepare_cached(
+        "INSERT INTO partials (hash, peer, size) VALUES (?, ?, ?)
+         ON CONFLICT (hash, peer) DO UPDATE SET size = excluded.size",
+    )?
+    .execute(params![hash, key, size])?;
+    Ok(true)
+}
+
+pub(super) fn withdraw(
+    db: &Connection,
+    peer: &PeerId,
+    account: AccountId,
+    hash: &ContentHash,
+    now: UnixMillis,
+) -> Outcome<()> {
+    let key = announcer(db, peer, account, now)?;
+    db.prepare_cached("DELETE FROM partials WHERE hash = ? AND peer = ?")?
+        .execute(params![hash.as_bytes(), key])?;
+    Ok(())
+}
+
+/// What a peer has announced.
+pub(super) fn announced(db: &Connection, peer: &PeerId) -> Outcome<Vec<ContentHash>> {
+    let mut statement = db.prepare_cached(
+        "SELECT x.hash FROM partials x JOIN peers p ON p.id = x.peer WHERE p.name = ?",
+    )?;
+    let hashes = statement.query_map([peer.as_str()], |row| {
+        row.get(0).map(ContentHash::from_bytes)
+    })?;
+    Ok(hashes.collect::<Result<_, _>>()?)
+}
+
+/// The partial providers online, by id.
+pub(super) fn providers(
+    db: &Connection,
+    hash: &ContentHash,
+    now: UnixMillis,
+) -> Outcome<Vec<Provider>> {
+    let mut statement = db.prepare_cached(
+        "SELECT p.name, p.addresses, x.size FROM partials x CROSS JOIN peers p ON p.id = x.peer
+         WHERE x.hash = ? AND p.departed = 0 AND p.lease > ? ORDER BY p.name",
+    )?;
+    let mut rows = statement.query(params![hash.as_bytes(), now.0])?;
+    let mut providers = Vec::new();
+    while let Some(row) = rows.next()? {
+        let id: String = row.get(0)?;
+        providers.push(Provider {
+            peer: id.parse().map_err(|_| damaged("a peer id"))?,
+            addresses: addresses_from(&row.get::<_, String>(1)?)?,
+            size: unsigned(row.get(2)?)?,
+            ticket: String::new(),
+            partial: true,
+        });
+    }
+    Ok(providers)
+}
+
+/// Forgets what a peer has announced.
+pub(super) fn forget(db: &Connection, peer: i64) -> Outcome<()> {
+    db.prepare_cached("DELETE FROM partials WHERE peer = ?")?
+        .execute([peer])?;
+    Ok(())
+}
+
+/// Forgets the announcements of peers whose lease ran out by then.
+pub(super) fn sweep(db: &Connection, lapsed: i64) -> Outcome<()> {
+    db.prepare_cached(
+        "DELETE FROM partials WHERE peer IN (SELECT id FROM peers WHERE lease <= ?)",
+    )?
+    .execute([lapsed])?;
+    Ok(())
+}

@@ -1,0 +1,227 @@
+//! Partial providers, and peers that are there for one download.
+
+use std::sync::Arc;
+
+use convite_core::{ContentHash, ErrorCode, UnixMillis};
+use convite_store::{ANNOUNCEMENTS_MAX, AccountId, Registration, Store};
+
+use crate::world::*;
+
+async fn register_transient(store: &Arc<dyn Store>, id: &str, account: AccountId, now: UnixMillis) {
+    let registration = Registration {
+        id: peer(id),
+        account,
+        session: secret(id),
+        addresses: vec!["192.0.2.9:5001".parse().unwrap()],
+        lease: UnixMillis(now.0 + LEASE),
+        transient: true,
+    };
+    store.register_peer(&registration, now).await.unwrap();
+}
+
+fn hash(contents: &str) -> ContentHash {
+    ContentHash::of(contents.as_bytes())
+}
+
+/// The providers of a content at `now`; partial ones with a `~`.
+async fn located(store: &Arc<dyn Store>, contents: &str, now: UnixMillis) -> Vec<String> {
+    let located = store.locate(&hash(contents), now).await.unwrap();
+    let providers = located.map_or(Vec::new(), |located| located.providers);
+    let shown = providers.iter().map(|provider| match provider.partial {
+        true => format!("~{}", provider.peer),
+        false => provider.peer.to_string(),
+    });
+    shown.collect()
+}
+
+pub async fn an_announcement_lists_a_partial_provider_until_it_is_withdrawn(store: Arc<dyn Store>) {
+    let ana = sharing(&store, "ana", &[]).await;
+    let announce = async |size| {
+        store
+            .announce(&peer("ana"), ana, &hash("abc"), size, NOW)
+            .await
+    };
+    assert!(announce(3).await.unwrap());
+    assert!(!announce(3).await.unwrap());
+    let found = store.locate(&hash("abc"), NOW).await.unwrap().unwrap();
+    assert_eq!((found.size, found.names.len()), (3, 0));
+    assert_eq!(located(&store, "abc", NOW).await, ["~ana"]);
+    assert_eq!(store.announced(&peer("ana")).await.unwrap(), [hash("abc")]);
+    assert!(announce(4).await.unwrap());
+    let found = store.locate(&hash("abc"), NOW).await.unwrap().unwrap();
+    assert_eq!((found.size, found.providers[0].size), (4, 4));
+    // Searching does not know of it.
+    assert_eq!(store.last_change().await.unwrap(), 0);
+    for _ in 0..2 {
+        let withdrawn = store.withdraw(&peer("ana"), ana, &hash("abc"), NOW).await;
+        withdrawn.unwrap();
+        assert_eq!(store.locate(&hash("abc"), NOW).await.unwrap(), None);
+    }
+    let too_large = announce(u64::MAX).await.unwrap_err();
+    assert_eq!(too_large.code, ErrorCode::InvalidArgument);
+}
+
+pub async fn only_its_account_announces_a_peer(store: Arc<dyn Store>) {
+    let ana = sharing(&store, "ana", &[]).await;
+    let eve = account(&store, "eve").await;
+    store
+        .announce(&peer("ana"), ana, &hash("a"), 1, NOW)
+        .await
+        .unwrap();
+    for (id, account) in [("ana", eve), ("none", ana)] {
+        let id = peer(id);
+        let announced = store.announce(&id, account, &hash("b"), 1, NOW).await;
+        assert_eq!(announced.unwrap_err().code, ErrorCode::NotFound);
+        let withdrawn = store.withdraw(&id, account, &hash("a"), NOW).await;
+        assert_eq!(withdrawn.unwrap_err().code, ErrorCode::NotFound);
+    }
+    assert_eq!(located(&store, "a", NOW).await, ["~ana"]);
+    store.leave(&peer("ana"), ana, NOW).await.unwrap();
+    let left = store.announce(&peer("ana"), ana, &hash("b"), 1, NOW).await;
+    assert_eq!(left.unwrap_err().code, ErrorCode::NotFound);
+}
+
+pub async fn a_peer_announces_a_bounded_number_of_contents(store: Arc<dyn Store>) {
+    let ana = sharing(&store, "ana", &[]).await;
+    let announce = async |n: u64| {
+        let hash = ContentHash::of(&n.to_le_bytes());
+        store.announce(&peer("ana"), ana, &hash, 1, NOW).await
+    };
+    for n in 0..ANNOUNCEMENTS_MAX {
+        assert!(announce(n).await.unwrap());
+    }
+    let refused = announce(ANNOUNCEMENTS_MAX).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::TooManyRequests);
+    // What is announced already may be again.
+    assert!(!announce(0).await.unwrap());
+    let first = ContentHash::of(&0_u64.to_le_bytes());
+    store
+        .withdraw(&peer("ana"), ana, &first, NOW)
+        .await
+        .unwrap();
+    assert!(announce(ANNOUNCEMENTS_MAX).await.unwrap());
+}
+
+pub async fn a_lapsed_lease_hides_a_partial_provider(store: Arc<dyn Store>) {
+    let ana = sharing(&store, "ana", &[]).await;
+    store
+        .announce(&peer("ana"), ana, &hash("a"), 1, NOW)
+        .await
+        .unwrap();
+    assert_eq!(located(&store, "a", at(LEASE - 1)).await, ["~ana"]);
+    assert_eq!(located(&store, "a", at(LEASE)).await, [""; 0]);
+    // The heartbeat of a peer that was cut off brings it back.
+    store.sweep(10, at(2 * LEASE)).await.unwrap();
+    store
+        .renew_lease(&peer("ana"), ana, at(3 * LEASE), at(2 * LEASE))
+        .await
+        .unwrap();
+    assert_eq!(located(&store, "a", at(2 * LEASE)).await, ["~ana"]);
+    // A registration while online keeps what is announced, one after a break does not.
+    register(&store, "ana", ana, at(2 * LEASE)).await;
+    assert_eq!(located(&store, "a", at(2 * LEASE)).await, ["~ana"]);
+    register(&store, "ana", ana, at(4 * LEASE)).await;
+    assert_eq!(located(&store, "a", at(4 * LEASE)).await, [""; 0]);
+    let announce = store
+        .announce(&peer("ana"), ana, &hash("a"), 1, at(4 * LEASE))
+        .await;
+    assert!(announce.unwrap());
+    store
+        .end_session(&secret("ana"), at(4 * LEASE))
+        .await
+        .unwrap();
+    register(&store, "ana", ana, at(4 * LEASE)).await;
+    assert_eq!(located(&store, "a", at(4 * LEASE)).await, [""; 0]);
+}
+
+pub async fn whole_providers_come_first_and_are_listed_once(store: Arc<dyn Store>) {
+    let eve = sharing(&store, "eve", &[file("s/a", "abc")]).await;
+    let ana = sharing(&store, "ana", &[]).await;
+    for (id, account, size) in [("eve", eve, 3), ("ana", ana, 99)] {
+        let (id, hash) = (peer(id), hash("abc"));
+        let announced = store.announce(&id, account, &hash, size, NOW);
+        announced.await.unwrap();
+    }
+    assert_eq!(located(&store, "abc", NOW).await, ["eve", "~ana"]);
+    let found = store.locate(&hash("abc"), NOW).await.unwrap().unwrap();
+    // Who fetches it does not say how large it is, while somebody has it.
+    assert_eq!((found.size, found.names), (3, vec!["a".to_owned()]));
+    // The sharer stops sharing: what it announced is still true.
+    publish(&store, "eve", eve, 1, remove(&["s/a"])).await;
+    assert_eq!(located(&store, "abc", NOW).await, ["~ana", "~eve"]);
+    let found = store.locate(&hash("abc"), NOW).await.unwrap().unwrap();
+    assert_eq!(found.size, 3);
+}
+
+pub async fn a_transient_peer_is_not_listed_and_forgotten_when_it_goes(store: Arc<dyn Store>) {
+    let (ana, eve) = (account(&store, "ana").await, account(&store, "eve").await);
+    let known = async || store.peer_key(&peer("get")).await.unwrap().is_some();
+    let begin = async |account| {
+        register_transient(&store, "get", account, NOW).await;
+        let (id, hash) = (peer("get"), hash("a"));
+        let announced = store.announce(&id, account, &hash, 1, NOW);
+        assert!(announced.await.unwrap());
+        assert_eq!(located(&store, "a", NOW).await, ["~get"]);
+    };
+    let gone = async || {
+        assert!(!known().await);
+        assert_eq!(located(&store, "a", NOW).await, [""; 0]);
+        assert_eq!(store.announced(&peer("get")).await.unwrap(), []);
+    };
+    begin(ana).await;
+    assert_eq!(store.peers(10, None, NOW).await.unwrap().items, []);
+    assert_eq!(store.totals(NOW).await.unwrap().peers, 0);
+    store
+        .renew_lease(&peer("get"), ana, at(LEASE), NOW)
+        .await
+        .unwrap();
+    store.leave(&peer("get"), ana, NOW).await.unwrap();
+    gone().await;
+    // Its id is free, for anyone.
+    begin(eve).await;
+    store.end_session(&secret("get"), NOW).await.unwrap();
+    gone().await;
+    begin(ana).await;
+    store.sweep(10, at(LEASE - 1)).await.unwrap();
+    assert!(known().await);
+    store.sweep(10, at(LEASE)).await.unwrap();
+    gone().await;
+    // Also before it is swept.
+    begin(ana).await;
+    let late = store
+        .renew_lease(&peer("get"), ana, at(2 * LEASE), at(LEASE))
+        .await;
+    assert_eq!(late.unwrap_err().code, ErrorCode::NotFound);
+    let late = store
+        .announce(&peer("get"), ana, &hash("b"), 1, at(LEASE))
+        .await;
+    assert_eq!(late.unwrap_err().code, ErrorCode::NotFound);
+    register_transient(&store, "get", eve, at(LEASE)).await;
+    assert_eq!(located(&store, "a", at(LEASE)).await, [""; 0]);
+}
+
+pub async fn a_transient_peer_shares_nothing_and_replaces_none_that_stays(store: Arc<dyn Store>) {
+    let ana = sharing(&store, "ana", &[file("s/a", "a")]).await;
+    let claim = Registration {
+        id: peer("ana"),
+        account: ana,
+        session: secret("ana"),
+        addresses: Vec::new(),
+        lease: at(LEASE),
+        transient: true,
+    };
+    let refused = store.register_peer(&claim, NOW).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::PeerTaken);
+    register_transient(&store, "get", ana, NOW).await;
+    let change = upsert(&[file("s/b", "b")]);
+    let refused = store
+        .publish_change(&peer("get"), ana, 0, 1, change, NOW)
+        .await;
+    assert_eq!(refused.unwrap_err().code, ErrorCode::InvalidArgument);
+    let refused = store.begin_full(&peer("get"), ana, NOW).await;
+    assert_eq!(refused.unwrap_err().code, ErrorCode::InvalidArgument);
+    // One that stays after all is a peer like any other.
+    register(&store, "get", ana, NOW).await;
+    publish(&store, "get", ana, 0, upsert(&[file("s/b", "b")])).await;
+    assert_eq!(paths(&store, NOW).await, ["ana:s/a", "get:s/b"]);
+}
