@@ -118,7 +118,7 @@ impl DirectoryClient {
     }
 
     /// Calls, and once more if the connection broke: only for what may happen twice.
-    async fn call<T: Clone, R, F>(
+    pub(crate) async fn call<T: Clone, R, F>(
         &self,
         message: T,
         call: impl Fn(Stub<Channel>, Request<T>) -> F,
@@ -208,10 +208,12 @@ impl DirectoryClient {
     }
 
     /// Puts a peer on the list; with a signing request (PKCS #10, DER) it gets a certificate. A
-    /// transient peer is there for its downloads alone.
+    /// transient peer is there for its downloads alone: not listed, and forgotten when it leaves or
+    /// its lease runs out.
     ///
     /// # Errors
-    /// `peer_taken` if the id belongs to another account.
+    /// `peer_taken` if the id belongs to another account, or to a peer that stays while this one is
+    /// transient.
     pub async fn register_peer(
         &self,
         id: &PeerId,

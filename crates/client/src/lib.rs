@@ -7,6 +7,7 @@ mod convert;
 pub mod credentials;
 pub mod directory;
 pub mod home;
+mod swarm;
 
 pub use answers::{Invite, Lease, Published, Query, Registered, Session};
 pub use channel::Channel;

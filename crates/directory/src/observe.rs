@@ -22,7 +22,11 @@ use crate::rest::Refusal;
 /// How long a call may take that is not a stream.
 const CALL_MAX: Duration = Duration::from_secs(30);
 /// Calls that last as long as the caller wants.
-const STREAMS: [&str; 2] = ["/convite.v1.Directory/Index", "/grpc."];
+const STREAMS: [&str; 3] = [
+    "/convite.v1.Directory/Index",
+    "/convite.v1.Directory/Watch",
+    "/grpc.",
+];
 
 /// What of a problem leaves the house: of an internal one, nothing but that it is one. Logs it.
 pub(crate) fn outward(problem: Problem) -> Problem {

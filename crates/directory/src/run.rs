@@ -108,6 +108,7 @@ pub async fn start(
         .map_or_else(String::new, ToString::to_string);
     let url = format!("{scheme}://{host}");
     let (authority, certificates) = kept.tls.unzip();
+    let stop = shutdown.child_token();
     let service = Arc::new(Service::new(Parts {
         store,
         search: kept.search,
@@ -119,6 +120,7 @@ pub async fn start(
         session_lifetime: config.session_lifetime,
         ticket_lifetime: config.ticket_lifetime,
         peer_certificate_lifetime: config.peer_certificate_lifetime,
+        shutdown: stop.clone(),
     }));
     if let Some(password) = &config.admin_password {
         service.ensure_admin(password).await?;
@@ -126,7 +128,6 @@ pub async fn start(
     let invite = service.standing_invite(&folder.join("invite")).await?;
 
     let (doors, health) = doors(Arc::clone(&service)).await?;
-    let stop = shutdown.child_token();
     let tls = certificates.clone().map(|certificates| {
         let resolver: Arc<dyn rustls::server::ResolvesServerCert> = certificates;
         convite_net::tls::server_config(resolver)

@@ -104,6 +104,10 @@ pub struct RegisterBody {
     /// PKCS #10 certificate signing request, PEM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signing_request: Option<String>,
+    /// It is there for one download: not listed among the peers, and forgotten when it leaves or
+    /// its lease runs out.
+    #[serde(default)]
+    pub transient: bool,
 }
 
 /// What registering gives.

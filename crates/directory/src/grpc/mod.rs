@@ -8,6 +8,7 @@ mod locate;
 mod peers;
 mod search;
 mod sessions;
+mod swarm;
 
 use std::sync::Arc;
 
@@ -119,7 +120,7 @@ fn seen<T>(request: &Request<T>) -> Result<Seen, Problem> {
     })
 }
 
-/// Each method by the function of its noun.
+/// Each method by the function of its noun; `Watch`, which answers with a stream, besides.
 macro_rules! methods {
     ($($name:ident: $noun:ident, $request:ty => $reply:ident;)*) => {
         #[tonic::async_trait]
@@ -131,6 +132,16 @@ macro_rules! methods {
                 let reply = $noun::$name(self, request).await;
                 reply.map(tonic::Response::new).map_err(refuse)
             })*
+
+            type WatchStream = tonic::codegen::BoxStream<v1::WatchReply>;
+
+            async fn watch(
+                &self,
+                request: Request<v1::WatchRequest>,
+            ) -> Result<tonic::Response<Self::WatchStream>, Status> {
+                let replies = swarm::watch(self, request).await;
+                replies.map(tonic::Response::new).map_err(refuse)
+            }
         }
     };
 }
@@ -148,4 +159,5 @@ methods! {
     list_index: index, v1::ListIndexRequest => ListIndexReply;
     search_file: search, v1::SearchFileRequest => SearchFileReply;
     locate: locate, v1::LocateRequest => LocateReply;
+    announce: swarm, v1::AnnounceRequest => AnnounceReply;
 }

@@ -6,6 +6,7 @@ use tonic::Request;
 
 use super::sessions::endpoint;
 use super::{Door, seen, some_number};
+use crate::service::Endpoint;
 
 pub(super) async fn register_peer(
     door: &Door,
@@ -17,7 +18,11 @@ pub(super) async fn register_peer(
     let peer = message
         .peer
         .ok_or_else(|| Problem::invalid("the peer is missing"))?;
-    let endpoint = endpoint(peer, message.signing_request.to_vec())?;
+    let endpoint = Endpoint {
+        signing_request: message.signing_request.to_vec(),
+        transient: message.transient,
+        ..endpoint(peer)?
+    };
     let registered = door.service.register_peer(&caller, endpoint, seen).await?;
     let mut reply = v1::RegisterPeerReply {
         lease_ms: registered.lease.as_millis() as u64,

@@ -8,15 +8,13 @@ use super::{Door, seen};
 use crate::service::Endpoint;
 
 /// A peer's endpoint out of a message.
-pub(super) fn endpoint(
-    message: v1::PeerEndpoint,
-    signing_request: Vec<u8>,
-) -> Result<Endpoint, Problem> {
+pub(super) fn endpoint(message: v1::PeerEndpoint) -> Result<Endpoint, Problem> {
     Ok(Endpoint {
         id: message.id.parse()?,
         port: convert::port(message.port)?,
         addresses: convert::addresses(&message.addresses)?,
-        signing_request,
+        signing_request: Vec::new(),
+        transient: false,
     })
 }
 
@@ -27,10 +25,7 @@ pub(super) async fn login(
     let seen = seen(&request)?;
     let message = request.into_inner();
     let user = message.user.parse()?;
-    let peer = message
-        .peer
-        .map(|peer| endpoint(peer, Vec::new()))
-        .transpose()?;
+    let peer = message.peer.map(endpoint).transpose()?;
     let session = door
         .service
         .login_with_peer(&user, &message.password, peer, seen)

@@ -53,6 +53,7 @@ pub(super) async fn register(
         port: body.port,
         addresses: body.addresses,
         signing_request,
+        transient: body.transient,
     };
     let registered = service.register_peer(&caller, endpoint, seen).await?;
     Ok(Body(Registered {

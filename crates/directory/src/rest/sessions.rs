@@ -22,6 +22,7 @@ pub(super) async fn login(
         port: peer.port,
         addresses: peer.addresses,
         signing_request: Vec::new(),
+        transient: false,
     });
     let session = service
         .login_with_peer(&body.user, &body.password, peer, seen)

@@ -33,6 +33,7 @@ impl WholeIndex<'_> {
         while !files.is_empty() {
             let rest = files.split_off(files.len().min(BATCH_MAX));
             let service = self.service;
+            let hashes: Vec<_> = files.iter().map(|file| file.hash).collect();
             let tally = service
                 .store()
                 .add_full(self.sync, files, service.now())
@@ -40,6 +41,7 @@ impl WholeIndex<'_> {
             self.tally.upserted += tally.upserted;
             self.tally.removed += tally.removed;
             service.published.notify_one();
+            service.watched.touch(&hashes);
             files = rest;
         }
         Ok(())
@@ -102,11 +104,13 @@ impl Service {
         check_generation(generation)?;
         check_change(&change)?;
         let now = self.now();
+        let hashes: Vec<_> = change.upsert.iter().map(|file| file.hash).collect();
         let tally = self
             .store()
             .publish_change(peer, caller.account, base, generation, change, now)
             .await?;
         self.published.notify_one();
+        self.watched.touch(&hashes);
         Ok(tally)
     }
 

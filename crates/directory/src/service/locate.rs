@@ -1,16 +1,17 @@
 //! Locate: who holds a file, and a ticket for each of them.
 
-use convite_core::model::LocatedFile;
-use convite_core::{ContentHash, Problem};
+use convite_core::model::{LocatedFile, Provider};
+use convite_core::{ContentHash, Problem, UnixMillis};
 use convite_wire::ticket::Ticket;
 
 use super::{Caller, Service};
 
 /// The most providers in one answer; of more, a run that begins anywhere.
-const PROVIDERS_MAX: usize = 200;
+pub(super) const PROVIDERS_MAX: usize = 200;
 
 impl Service {
-    /// Everyone online who holds a file, each with a ticket for the caller.
+    /// Everyone online who holds a file, each with a ticket for the caller: those who share it
+    /// before those who are fetching it themselves.
     ///
     /// # Errors
     /// `not_found` if nobody online does.
@@ -25,15 +26,21 @@ impl Service {
                 "see what is shared with `convite search`, and who is online with `convite peers`",
             )
         })?;
-        let holders = file.providers.len();
-        if holders > PROVIDERS_MAX {
-            // Not always the same ones: the load would be theirs alone.
-            let start = u64::from_le_bytes(crate::random_bytes()?) as usize % holders;
-            file.providers.rotate_left(start);
-            file.providers.truncate(PROVIDERS_MAX);
-        }
+        file.providers = choose(file.providers, PROVIDERS_MAX)?;
+        self.give_tickets(caller, hash, &mut file.providers, now)?;
+        Ok(file)
+    }
+
+    /// Signs a ticket for each of the providers of a file.
+    pub(super) fn give_tickets(
+        &self,
+        caller: &Caller,
+        hash: &ContentHash,
+        providers: &mut [Provider],
+        now: UnixMillis,
+    ) -> Result<(), Problem> {
         let expires = now.after(self.parts.ticket_lifetime);
-        for provider in &mut file.providers {
+        for provider in providers {
             provider.ticket = self.parts.signer.sign(&Ticket {
                 user: caller.user.clone(),
                 peer: provider.peer.clone(),
@@ -41,6 +48,48 @@ impl Service {
                 expires,
             })?;
         }
-        Ok(file)
+        Ok(())
+    }
+}
+
+/// At most `max` of the providers, whole ones first as they come. Of more not always the same ones:
+/// the load would be theirs alone.
+pub(super) fn choose(mut providers: Vec<Provider>, max: usize) -> Result<Vec<Provider>, Problem> {
+    if providers.len() <= max {
+        return Ok(providers);
+    }
+    let random = u64::from_le_bytes(crate::random_bytes()?) as usize;
+    let whole = providers.partition_point(|provider| !provider.partial);
+    let (whole, partial) = providers.split_at_mut(whole);
+    for kind in [whole, partial] {
+        if !kind.is_empty() {
+            kind.rotate_left(random % kind.len());
+        }
+    }
+    providers.truncate(max);
+    Ok(providers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_providers_the_whole_ones_are_kept() {
+        let provider = |number: usize| Provider {
+            peer: format!("p{number}").parse().unwrap(),
+            addresses: Vec::new(),
+            size: 1,
+            ticket: String::new(),
+            partial: number >= 5,
+        };
+        let many: Vec<_> = (0..20).map(provider).collect();
+        for max in [0, 3, 5, 8, 20, 30] {
+            let chosen = choose(many.clone(), max).unwrap();
+            assert_eq!(chosen.len(), max.min(20));
+            let whole = chosen.iter().filter(|p| !p.partial).count();
+            assert_eq!(whole, max.min(5), "{max}");
+            assert!(chosen.is_sorted_by_key(|provider| provider.partial));
+        }
     }
 }

@@ -10,6 +10,7 @@ mod locate;
 mod peers;
 mod search;
 mod sessions;
+mod swarm;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +23,7 @@ use convite_store::Store;
 use convite_wire::invite::Fingerprint;
 use convite_wire::ticket::TicketSigner;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 pub use index::{BATCH_MAX, CHANGE_MAX, WholeIndex};
 pub(crate) use index::{check_change, whole_removes_nothing};
@@ -48,6 +50,8 @@ pub(crate) struct Parts {
     pub session_lifetime: Duration,
     pub ticket_lifetime: Duration,
     pub peer_certificate_lifetime: Duration,
+    /// Ends what waits for news.
+    pub shutdown: CancellationToken,
 }
 
 /// The use cases over the directory's storage. Holds no state that cannot be rebuilt.
@@ -59,6 +63,7 @@ pub struct Service {
     /// Whether the search index has once reached the end of the change log.
     caught_up: AtomicBool,
     online: Mutex<Online>,
+    watched: swarm::Watched,
 }
 
 /// The peers online as they were a moment ago.
@@ -77,6 +82,7 @@ impl Service {
             published: Notify::new(),
             caught_up: AtomicBool::new(false),
             online: Mutex::default(),
+            watched: swarm::Watched::default(),
         }
     }
 

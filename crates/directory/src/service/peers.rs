@@ -26,6 +26,9 @@ pub struct Endpoint {
     pub addresses: Vec<PeerAddress>,
     /// PKCS #10, DER; empty for none.
     pub signing_request: Vec<u8>,
+    /// It is there for one download: not listed, and forgotten when it leaves or its lease runs
+    /// out.
+    pub transient: bool,
 }
 
 /// Where a call came from.
@@ -54,8 +57,8 @@ impl Service {
     /// Puts a peer of the caller's on the list, until its lease runs out.
     ///
     /// # Errors
-    /// `peer_taken` if the id belongs to another account; `invalid_argument` for port 0, or a
-    /// signing request that is not valid.
+    /// `peer_taken` if the id belongs to another account, or a transient peer asks for one of a
+    /// peer that stays; `invalid_argument` for port 0, or a signing request that is not valid.
     pub async fn register_peer(
         &self,
         caller: &Caller,
@@ -71,6 +74,7 @@ impl Service {
             session: caller.session,
             addresses: addresses.clone(),
             lease: now.after(self.parts.lease),
+            transient: endpoint.transient,
         };
         let sign = |authority: &crate::authority::Authority| {
             let lifetime = self.parts.peer_certificate_lifetime;
@@ -84,6 +88,7 @@ impl Service {
         };
         let generation = self.store().register_peer(&registration, now).await?;
         self.forget_online();
+        self.peer_appeared(&endpoint.id, generation).await;
         Ok(PeerRegistered {
             lease: self.parts.lease,
             generation,

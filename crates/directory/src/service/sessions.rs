@@ -171,18 +171,18 @@ impl Service {
     /// # Errors
     /// `unauthenticated` without a token or for an unknown one; `session_expired`.
     pub async fn authenticate(&self, token: Option<&str>) -> Result<Caller, Problem> {
-        let refuse = |message| {
-            Problem::new(ErrorCode::Unauthenticated, message)
-                .hint("log in with `convite login`, or send `authorization: Bearer TOKEN`")
-        };
-        let token = token.ok_or_else(|| refuse("not logged in"))?;
-        let hash = hash_token(token);
+        let token = token.ok_or_else(|| unauthenticated("not logged in"))?;
+        self.of_session(hash_token(token)).await
+    }
+
+    /// Whom the session of that token hash stands for; puts off its end.
+    pub(super) async fn of_session(&self, hash: SecretHash) -> Result<Caller, Problem> {
         let session = self
             .store()
             .session(&hash)
             .await?
             .filter(|session| !session.account.disabled)
-            .ok_or_else(|| refuse("the session token is not known"))?;
+            .ok_or_else(|| unauthenticated("the session token is not known"))?;
         let now = self.now();
         if session.expires <= now {
             return Err(
@@ -216,6 +216,11 @@ impl Service {
         self.forget_online();
         Ok(())
     }
+}
+
+fn unauthenticated(message: &str) -> Problem {
+    Problem::new(ErrorCode::Unauthenticated, message)
+        .hint("log in with `convite login`, or send `authorization: Bearer TOKEN`")
 }
 
 fn wrong_credentials() -> Problem {

@@ -266,6 +266,7 @@ async fn knock_grpc(
             let message = v1::RegisterPeerRequest {
                 peer: Some(endpoint(&call.fields)),
                 signing_request: bytes::Bytes::new(),
+                transient: call.fields["transient"] == true,
             };
             let reply = ask!(register_peer, message);
             json!({"lease_ms": reply.lease_ms, "generation": reply.generation, "addresses": reply.addresses})
@@ -309,6 +310,17 @@ async fn knock_grpc(
             };
             let reply = ask!(search_file, message);
             page::<_, SearchHit>("results", reply.results, reply.next_cursor)
+        }
+        // REST has no such operation.
+        "announce" => {
+            let message = v1::AnnounceRequest {
+                peer,
+                hash: hash_bytes(&call.text("hash")),
+                size: call.number("size"),
+                withdrawn: call.fields["withdrawn"] == true,
+            };
+            ask!(announce, message);
+            json!({})
         }
         "locate" => {
             let hash = hash_bytes(&call.text("hash"));

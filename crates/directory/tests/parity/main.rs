@@ -8,3 +8,4 @@ mod grpc_only;
 mod life;
 mod rest_only;
 mod scenarios;
+mod swarm;

@@ -221,6 +221,29 @@ async fn peers(play: &mut Play<'_>, ana: &str, bob: &str) {
         "peer_taken",
     )
     .await;
+    // There for one download: seen by nobody, gone for good when it leaves.
+    let transient = |id: &str| {
+        call(
+            "register",
+            json!({"id": id, "port": 5004, "transient": true}),
+        )
+    };
+    play.ok("transient", bob, transient("bob-get")).await;
+    play.refused(
+        "transient instead of one that stays",
+        Some(bob),
+        transient("bob-1"),
+        "peer_taken",
+    )
+    .await;
+    let page = play.ok("no transient", ana, call("peers", json!({}))).await;
+    assert_eq!(page["peers"].as_array().unwrap().len(), 3);
+    let shares = publish("bob-get", 1, None, json!([]), json!([]));
+    play.refused("transient shares", Some(bob), shares, "invalid_argument")
+        .await;
+    let leave = call("leave", json!({"id": "bob-get"}));
+    play.ok("transient leaves", bob, leave).await;
+    play.ok("its id is free", ana, transient("bob-get")).await;
     let heartbeat = |id: &str| call("heartbeat", json!({"id": id}));
     play.ok("heartbeat", ana, heartbeat("ana-1")).await;
     play.refused(

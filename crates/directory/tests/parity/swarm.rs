@@ -1,0 +1,265 @@
+//! Swarms: who announces what it is fetching, and who watches for it.
+
+use std::time::{Duration, Instant};
+
+use convite_core::model::Provider;
+use convite_core::{ContentHash, ErrorCode, PeerId, Problem, UnixMillis, UserName};
+use convite_wire::status::from_status;
+use convite_wire::ticket::TicketVerifier;
+use convite_wire::v1;
+use convite_wire::v1::directory_client::DirectoryClient;
+use serde_json::{Value, json};
+use tonic::Streaming;
+
+use crate::doors::{Call, Door, Running, call, grpc, rest};
+use crate::scenarios::file;
+
+/// A member with a session at the gRPC door.
+struct Member {
+    door: Door,
+    token: String,
+}
+
+impl Member {
+    async fn join(running: &Running, user: &str) -> Self {
+        let user: UserName = user.parse().unwrap();
+        let session = running.get().service.local_session(&user, None).await;
+        Self {
+            door: grpc(running.get()).await,
+            token: session.unwrap().token,
+        }
+    }
+
+    async fn ask(&self, operation: &'static str, fields: Value) -> Result<Value, String> {
+        let asked: Call = call(operation, fields);
+        self.door.knock(Some(&self.token), &asked).await
+    }
+
+    async fn register(&self, id: &str, transient: bool) {
+        let fields = json!({"id": id, "port": 5001, "transient": transient});
+        self.ask("register", fields).await.unwrap();
+    }
+
+    async fn announce(&self, id: &str, contents: &str) -> Result<Value, String> {
+        let hash = ContentHash::of(contents.as_bytes()).to_string();
+        self.ask("announce", json!({"peer": id, "hash": hash, "size": 7}))
+            .await
+    }
+
+    async fn locate(&self, contents: &str) -> Result<Value, String> {
+        let hash = ContentHash::of(contents.as_bytes()).to_string();
+        self.ask("locate", json!({ "hash": hash })).await
+    }
+
+    async fn watch(&self, contents: &str) -> Result<Watch, Problem> {
+        let Door::Grpc(client) = &self.door else {
+            unreachable!()
+        };
+        let mut client: DirectoryClient<_> = client.clone();
+        let hash = ContentHash::of(contents.as_bytes());
+        let mut request = tonic::Request::new(v1::WatchRequest {
+            hash: bytes::Bytes::copy_from_slice(hash.as_bytes()),
+        });
+        let bearer = format!("Bearer {}", self.token).parse().unwrap();
+        request.metadata_mut().insert("authorization", bearer);
+        let replies = client.watch(request).await;
+        let mut watch = Watch {
+            replies: replies.map_err(|status| from_status(&status))?.into_inner(),
+            first: Vec::new(),
+        };
+        watch.first = watch.next(Duration::from_secs(5)).await;
+        Ok(watch)
+    }
+}
+
+/// What a watcher hears.
+struct Watch {
+    replies: Streaming<v1::WatchReply>,
+    /// The providers at the beginning.
+    first: Vec<Provider>,
+}
+
+impl Watch {
+    async fn next(&mut self, limit: Duration) -> Vec<Provider> {
+        let reply = tokio::time::timeout(limit, self.replies.message()).await;
+        let reply = reply.expect("in time").unwrap().expect("no end");
+        let providers = reply.providers.into_iter().map(TryInto::try_into);
+        providers.collect::<Result<_, _>>().unwrap()
+    }
+
+    /// How the stream ends: by itself, or with a problem.
+    async fn end(mut self) -> Option<ErrorCode> {
+        let ended = async {
+            loop {
+                match self.replies.message().await {
+                    Ok(Some(_)) => {}
+                    Ok(None) => return None,
+                    Err(status) => return Some(from_status(&status).code),
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), ended)
+            .await
+            .expect("ends in time")
+    }
+}
+
+fn ids(providers: &[Provider]) -> Vec<(&str, bool)> {
+    let ids = providers.iter().map(|p| (p.peer.as_str(), p.partial));
+    ids.collect()
+}
+
+/// The ticket of a provider, as that would check it.
+fn check_ticket(running: &Running, provider: &Provider, user: &str, contents: &str) -> UnixMillis {
+    let key = running.get().service.ticket_key();
+    let peer: PeerId = provider.peer.clone();
+    let now = UnixMillis::from(std::time::SystemTime::now());
+    let verifier = TicketVerifier::new(&key, peer).unwrap();
+    let ticket = verifier.verify(&provider.ticket, now).unwrap();
+    ticket.opens(&ContentHash::of(contents.as_bytes())).unwrap();
+    assert_eq!(ticket.user.as_str(), user);
+    ticket.expires
+}
+
+const SOON: Duration = Duration::from_secs(1);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watcher_hears_of_providers_as_they_come() {
+    let running = Running::start(|_| {}).await;
+    let (ana, bob) = (
+        Member::join(&running, "ana").await,
+        Member::join(&running, "bob").await,
+    );
+    bob.register("bob-get", true).await;
+    let mut watch = ana.watch("plans").await.unwrap();
+    assert_eq!(watch.first, []);
+    // Others' news are none of its business.
+    bob.announce("bob-get", "other").await.unwrap();
+    bob.announce("bob-get", "plans").await.unwrap();
+    let news = watch.next(SOON).await;
+    assert_eq!(ids(&news), [("bob-get", true)]);
+    assert_eq!(news[0].addresses[0].to_string(), "127.0.0.1:5001");
+    assert_eq!(news[0].size, 7);
+    check_ticket(&running, &news[0], "ana", "plans");
+
+    ana.register("ana-1", false).await;
+    let shared = json!({"peer": "ana-1", "generation": 1, "upsert": [file("a/b", 7, "plans")]});
+    ana.ask("publish", shared).await.unwrap();
+    let news = watch.next(SOON).await;
+    assert_eq!(ids(&news), [("ana-1", false)]);
+    check_ticket(&running, &news[0], "ana", "plans");
+    let again = ana.watch("plans").await.unwrap();
+    assert_eq!(ids(&again.first), [("ana-1", false), ("bob-get", true)]);
+
+    // At another address it is news.
+    let moved = json!({"id": "bob-get", "port": 5009, "transient": true});
+    bob.ask("register", moved).await.unwrap();
+    let news = watch.next(SOON).await;
+    assert_eq!(ids(&news), [("bob-get", true)]);
+    assert_eq!(news[0].addresses[0].to_string(), "127.0.0.1:5009");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_of_another_account_cannot_be_announced() {
+    let running = Running::start(|_| {}).await;
+    let (ana, bob) = (
+        Member::join(&running, "ana").await,
+        Member::join(&running, "bob").await,
+    );
+    ana.register("ana-1", false).await;
+    let refused = bob.announce("ana-1", "plans").await;
+    assert_eq!(refused, Err("not_found".to_owned()));
+    assert_eq!(bob.locate("plans").await, Err("not_found".to_owned()));
+    ana.announce("ana-1", "plans").await.unwrap();
+    // Searching finds what somebody has, not what somebody fetches.
+    let found = bob.ask("search", json!({"q": "plans"})).await.unwrap();
+    assert_eq!(found["results"], json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_withdrawn_or_left_is_not_located() {
+    let running = Running::start(|_| {}).await;
+    let ana = Member::join(&running, "ana").await;
+    ana.register("get-1", true).await;
+    ana.register("get-2", true).await;
+    for peer in ["get-1", "get-2", "get-1"] {
+        ana.announce(peer, "plans").await.unwrap();
+    }
+    let rest = rest(running.get());
+    let hash = ContentHash::of(b"plans").to_string();
+    let asked = call("locate", json!({ "hash": hash }));
+    let shown = rest.knock(Some(&ana.token), &asked).await.unwrap();
+    assert_eq!(shown["providers"][0]["partial"], true);
+    assert_eq!(shown["providers"][1]["peer"], "get-2");
+    assert_eq!(shown["names"], json!([]));
+    assert_eq!(shown["size"], 7);
+    let withdrawn = json!({"peer": "get-1", "hash": hash, "withdrawn": true});
+    ana.ask("announce", withdrawn).await.unwrap();
+    let located = ana.locate("plans").await.unwrap();
+    assert_eq!(located["providers"].as_array().unwrap().len(), 1);
+    assert_eq!(located["providers"][0]["peer"], "get-2");
+    ana.ask("leave", json!({"id": "get-2"})).await.unwrap();
+    assert_eq!(ana.locate("plans").await, Err("not_found".to_owned()));
+    let again = ana.ask("heartbeat", json!({"id": "get-2"})).await;
+    assert_eq!(again, Err("not_found".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_is_told_again_before_its_ticket_runs_out() {
+    let running = Running::start(|config| config.ticket_lifetime = Duration::from_secs(2)).await;
+    let ana = Member::join(&running, "ana").await;
+    ana.register("ana-get", true).await;
+    ana.announce("ana-get", "plans").await.unwrap();
+    let mut watch = ana.watch("plans").await.unwrap();
+    let before = check_ticket(&running, &watch.first[0], "ana", "plans");
+    let news = watch.next(Duration::from_secs(2)).await;
+    let after = check_ticket(&running, &news[0], "ana", "plans");
+    let now = UnixMillis::from(std::time::SystemTime::now());
+    assert!(
+        now < before && before < after,
+        "{now:?} {before:?} {after:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_watches_no_more_than_it_may() {
+    let running = Running::start(|_| {}).await;
+    let ana = Member::join(&running, "ana").await;
+    let mut watches = Vec::new();
+    for _ in 0..64 {
+        watches.push(ana.watch("plans").await.unwrap());
+    }
+    let refused = ana.watch("plans").await.err().unwrap();
+    assert_eq!(refused.code, ErrorCode::TooManyRequests);
+    // Another session has places of its own, and places that are given up are free.
+    let other = Member::join(&running, "ana").await;
+    other.watch("plans").await.unwrap();
+    watches.truncate(10);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while let Err(refused) = ana.watch("plans").await {
+        assert_eq!(refused.code, ErrorCode::TooManyRequests);
+        assert!(Instant::now() < deadline, "no place became free");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn watching_ends_with_the_session_and_with_the_directory() {
+    let mut running = Running::start(|config| config.ticket_lifetime = SOON).await;
+    let (ana, bob) = (
+        Member::join(&running, "ana").await,
+        Member::join(&running, "bob").await,
+    );
+    let of_ana = ana.watch("plans").await.unwrap();
+    let of_bob = bob.watch("plans").await.unwrap();
+    ana.ask("logout", json!({})).await.unwrap();
+    assert_eq!(of_ana.end().await, Some(ErrorCode::Unauthenticated));
+    let began = Instant::now();
+    let ((), end) = tokio::join!(running.restart(), of_bob.end());
+    assert_eq!(end, None);
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        began.elapsed()
+    );
+}
