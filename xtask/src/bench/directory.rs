@@ -171,7 +171,7 @@ fn told(problem: &Problem) -> Failure {
 async fn publish(client: DirectoryClient, number: usize, files: usize) -> Result<(), Problem> {
     let peer: PeerId = format!("loader-{number}").parse()?;
     let port = 6_000 + number as u16;
-    let registered = client.register_peer(&peer, port, &[], None).await?;
+    let registered = client.register_peer(&peer, port, &[], None, false).await?;
     let beating = (client.clone(), peer.clone());
     tokio::spawn(async move {
         let (client, peer) = beating;
