@@ -9,8 +9,11 @@ mod peer;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use convite_core::ContentHash;
 use convite_peer::serve::uploads::UploadLimits;
+use convite_wire::v1::DownloadFileRequest;
+use convite_wire::v1::peer_client::PeerClient;
 use peer::{Peer, contents};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -40,6 +43,38 @@ async fn ask(to: SocketAddr, hash: ContentHash, ticket: &str) -> (TcpStream, Vec
     stream.read_exact(&mut begin).await.unwrap();
     assert!(begin.starts_with(b"HTTP/1.1 200"));
     (stream, begin)
+}
+
+/// Downloads over gRPC, `DOWNLOADS` at once on ten connections.
+async fn download_over_grpc(peer: &Peer, hash: ContentHash) {
+    let mut running = Vec::new();
+    for _ in 0..10 {
+        let origin = "http://peer".parse().unwrap();
+        let client = PeerClient::with_origin(peer.connect().await, origin);
+        for _ in 0..DOWNLOADS / 10 {
+            let mut request = tonic::Request::new(DownloadFileRequest {
+                hash: Bytes::copy_from_slice(hash.as_bytes()),
+                ranges: Vec::new(),
+            });
+            let bearer = format!("Bearer {}", peer.ticket(hash)).parse().unwrap();
+            request.metadata_mut().insert("authorization", bearer);
+            let mut client = client.clone();
+            running.push(tokio::spawn(async move {
+                let mut hasher = blake3::Hasher::new();
+                let mut chunks = client.download_file(request).await.unwrap().into_inner();
+                let mut at = 0;
+                while let Some(chunk) = chunks.message().await.unwrap() {
+                    assert_eq!(chunk.offset, at);
+                    at += chunk.data.len() as u64;
+                    hasher.update(&chunk.data);
+                }
+                ContentHash::from_bytes(*hasher.finalize().as_bytes())
+            }));
+        }
+    }
+    for download in running {
+        assert_eq!(download.await.unwrap(), hash);
+    }
 }
 
 async fn finish(mut stream: TcpStream, mut answer: Vec<u8>) -> ContentHash {
@@ -109,4 +144,11 @@ async fn five_hundred_slow_downloads_end_well_in_bounded_memory() {
         began.elapsed()
     );
     assert!(grown < 384, "{grown} MiB");
+
+    let began = Instant::now();
+    let all = download_over_grpc(&peer, hash);
+    tokio::time::timeout(Duration::from_secs(120), all)
+        .await
+        .expect("not done in time");
+    eprintln!("{DOWNLOADS} at once over gRPC: {:?}", began.elapsed());
 }
