@@ -2,7 +2,7 @@
 //! that provide it.
 
 use convite_core::model::Provider;
-use convite_core::{ContentHash, ErrorCode, PeerId, Problem};
+use convite_core::{ContentHash, PeerId, Problem};
 use convite_wire::convert;
 use convite_wire::status::from_status;
 use convite_wire::v1::directory_client::DirectoryClient as Stub;
@@ -54,7 +54,8 @@ impl DirectoryClient {
 
     /// The providers of a file: first all of them (perhaps none), then those that are new or have
     /// new addresses, as they come, and those whose tickets would run out, with fresh ones. Ends
-    /// when the directory stops, or with the error that broke it: watch again.
+    /// when the directory stops, or with the problem that broke it (`unavailable` for the
+    /// connection): watch again.
     ///
     /// # Errors
     /// `too_many_requests` above 64 watches of one session.
@@ -72,16 +73,7 @@ impl DirectoryClient {
         let replies = self.call(message, call).await?;
         Ok(replies.map(|reply| match reply {
             Ok(reply) => all(reply.providers),
-            Err(status) => {
-                let problem = from_status(&status);
-                // A connection that broke under the stream is told without a code of ours.
-                Err(match problem.code {
-                    ErrorCode::Internal => {
-                        Problem::new(ErrorCode::Unavailable, problem.message).hint("watch again")
-                    }
-                    _ => problem,
-                })
-            }
+            Err(status) => Err(from_status(&status)),
         }))
     }
 }

@@ -2,13 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use convite_client::{Credentials, DirectoryClient as Client};
 use convite_core::model::Provider;
 use convite_core::{ContentHash, ErrorCode, PeerId, Problem, UnixMillis, UserName};
+use convite_wire::invite::Fingerprint;
 use convite_wire::status::from_status;
 use convite_wire::ticket::TicketVerifier;
 use convite_wire::v1;
 use convite_wire::v1::directory_client::DirectoryClient;
 use serde_json::{Value, json};
+use tokio_stream::StreamExt;
 use tonic::Streaming;
 
 use crate::doors::{Call, Door, Running, call, grpc, rest};
@@ -262,4 +265,85 @@ async fn watching_ends_with_the_session_and_with_the_directory() {
         "{:?}",
         began.elapsed()
     );
+}
+
+/// The client that ships, in a session of its own.
+async fn client(running: &Running, user: &str) -> Client {
+    let user: UserName = user.parse().unwrap();
+    let directory = running.get();
+    let session = directory.service.local_session(&user, None).await;
+    let credentials = Credentials {
+        addresses: vec![directory.address.into()],
+        authority: directory.authority.map(Fingerprint),
+        user: Some(user),
+        token: Some(session.unwrap().token),
+        peer: None,
+    };
+    Client::new(&credentials).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_client_announces_watches_and_withdraws() {
+    let mut running = Running::start(|_| {}).await;
+    let (ana, bob) = (client(&running, "ana").await, client(&running, "bob").await);
+    let hash = ContentHash::of(b"plans");
+    let get: PeerId = "bob-get".parse().unwrap();
+    let mut watch = ana.watch(&hash).await.unwrap();
+    assert_eq!(watch.next().await.unwrap().unwrap(), []);
+    let refused = bob.announce(&get, &hash, 5).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::NotFound);
+    bob.register_peer(&get, 5001, &[], None, true)
+        .await
+        .unwrap();
+    bob.announce(&get, &hash, 5).await.unwrap();
+    let news = tokio::time::timeout(SOON, watch.next()).await.unwrap();
+    assert_eq!(ids(&news.unwrap().unwrap()), [("bob-get", true)]);
+    assert_eq!(ana.peers(10, None).await.unwrap().items, []);
+    bob.withdraw(&get, &hash).await.unwrap();
+    let refused = ana.locate(&hash).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::NotFound);
+    // Its end is told, not waited for.
+    let (end, ()) = tokio::join!(watch.next(), running.restart());
+    if let Some(end) = end {
+        assert_eq!(end.unwrap_err().code, ErrorCode::Unavailable);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_hears_of_each_of_its_members() {
+    const CROWD: usize = 50;
+    let running = Running::start(|_| {}).await;
+    let hash = ContentHash::of(b"plans");
+    let mut members = Vec::new();
+    for number in 0..CROWD {
+        let id: PeerId = format!("get-{number}").parse().unwrap();
+        let client = client(&running, &format!("user{number}")).await;
+        let watch = client.watch(&hash).await.unwrap();
+        members.push((client, id, watch));
+    }
+    let began = Instant::now();
+    let joined = members.into_iter().map(|(client, id, mut watch)| {
+        tokio::spawn(async move {
+            let registered = client.register_peer(&id, 5001, &[], None, true).await;
+            registered.unwrap();
+            client.announce(&id, &hash, 5).await.unwrap();
+            let (mut heard, mut messages) = (std::collections::HashSet::new(), 0);
+            while heard.len() < CROWD {
+                for provider in watch.next().await.unwrap().unwrap() {
+                    assert!(heard.insert(provider.peer), "told twice");
+                }
+                messages += 1;
+            }
+            messages
+        })
+    });
+    let mut most = 0;
+    for member in joined.collect::<Vec<_>>() {
+        let heard = tokio::time::timeout(Duration::from_secs(20), member).await;
+        most = most.max(heard.expect("hears of all").unwrap());
+    }
+    let took = began.elapsed();
+    // No more than one message each 20 ms, besides the first.
+    let bound = took.as_millis() / 20 + 2;
+    assert!(most <= bound, "{most} messages in {took:?}");
 }
