@@ -302,6 +302,18 @@ pub struct GetArgs {
     /// Replace a different file of the same name
     #[arg(long)]
     pub force: bool,
+    /// Go on providing to others for this long after it is done
+    #[arg(long, value_parser = units::duration, value_name = "DUR")]
+    pub stay: Option<Duration>,
+    /// The most to receive in a second
+    #[arg(long, value_parser = units::size, value_name = "SIZE")]
+    pub download_limit: Option<u64>,
+    /// The most to send to others in a second
+    #[arg(long, value_parser = units::size, value_name = "SIZE")]
+    pub upload_limit: Option<u64>,
+    /// Address on which to provide to others what has been fetched
+    #[arg(long, default_value = "0.0.0.0", value_name = "ADDR")]
+    pub bind: IpAddr,
 }
 
 #[derive(Args)]

@@ -19,10 +19,16 @@ use crate::provider::{Provider, ProviderId};
 impl Download {
     /// What to ask next of a provider that is ready; none if it has enough to do or holds nothing
     /// that is missing.
-    pub(crate) fn next_pieces(&self, id: ProviderId) -> Option<Vec<PieceIndex>> {
+    pub(crate) fn next_pieces(&self, now: Duration, id: ProviderId) -> Option<Vec<PieceIndex>> {
         let provider = self.providers.get(&id)?;
-        if provider.requests.len() >= self.limits.requests_per_provider
+        if provider.requests.len() >= self.requests_at_once(provider)
             || !provider.held.intersects(&self.missing)
+        {
+            return None;
+        }
+        if self
+            .held_back_until(provider)
+            .is_some_and(|until| now < until)
         {
             return None;
         }
@@ -40,6 +46,48 @@ impl Download {
         Some(self.missing.run(first, count).collect())
     }
 
+    /// Notes of each whole provider whether it holds anything missing that it has not promised to
+    /// somebody.
+    pub(crate) fn note_what_is_fresh(&mut self, now: Duration) {
+        for provider in self.providers.values_mut() {
+            if !provider.is_ready() || !provider.held.is_full() {
+                continue;
+            }
+            let mut missing = provider.held.in_both(&self.missing);
+            if missing.any(|piece| self.copies[piece as usize] == 0) {
+                provider.all_promised = None;
+            } else {
+                provider.all_promised.get_or_insert(now);
+            }
+        }
+    }
+
+    /// Until when nothing is asked of a whole provider, because what it has promised others first
+    /// is still on its way out: to ask for the same again would only delay that. One and a half
+    /// times as long as a piece takes from there.
+    pub(crate) fn held_back_until(&self, provider: &Provider) -> Option<Duration> {
+        if !self.in_swarm || !provider.is_ready() || !provider.held.is_full() {
+            return None;
+        }
+        let rate = provider.rate.bytes_per_second()?.max(1.0);
+        let piece = self.geometry.piece_size() as f64 / rate;
+        Some(provider.all_promised? + Duration::from_secs_f64((1.5 * piece).min(5.0)))
+    }
+
+    /// How many requests may be under way at a provider: one before the first is answered, lest a
+    /// crowd that begins at once asks for much of the same; one where a single piece takes so long
+    /// that the way to the provider and back does not matter, since what is asked early in a swarm
+    /// may be had elsewhere before it comes.
+    fn requests_at_once(&self, provider: &Provider) -> usize {
+        let piece = self.geometry.piece_size() as f64;
+        let slow = piece / self.limits.request_time_in_swarm.as_secs_f64();
+        match provider.rate.bytes_per_second() {
+            Some(rate) if self.in_swarm && rate < slow => 1,
+            None if provider.answered == 0 => 1,
+            _ => self.limits.requests_per_provider,
+        }
+    }
+
     /// How many pieces a request to this provider asks for.
     fn pieces_at_once(&self, provider: &Provider) -> u32 {
         let time = if self.in_swarm {
@@ -48,7 +96,7 @@ impl Download {
             self.limits.request_time
         };
         let wanted = match provider.rate.bytes_per_second() {
-            None => self.limits.request_first as f64 * 2f64.powi(provider.answered.min(16) as i32),
+            None => self.limits.request_first as f64 * 4f64.powi(provider.answered.min(8) as i32),
             Some(rate) => rate * time.as_secs_f64(),
         };
         // Near the end everyone gets a share of what is left.
@@ -76,7 +124,7 @@ impl Download {
 
     /// An order of the pieces that is this download's own: SplitMix64 (Steele, Lea and Flood,
     /// 2014) of piece and seed.
-    fn preference(&self, piece: PieceIndex) -> u32 {
+    pub(crate) fn preference(&self, piece: PieceIndex) -> u32 {
         let mut z = self
             .seed
             .wrapping_add(u64::from(piece).wrapping_mul(0x9e37_79b9_7f4a_7c15));
@@ -109,7 +157,12 @@ impl Download {
             let pace = piece_time(request.provider).unwrap_or(own);
             request.waiting.len() as f64 * pace.max(silent / 2.0)
         };
+        // While there is more to fetch, only what does not come at all is asked again.
+        let early = !self.missing.is_empty();
         let could = |request: &&Request| {
+            if early && now.saturating_sub(request.last_progress) < self.limits.stall / 4 {
+                return false;
+            }
             let last = request.waiting.last();
             last.is_some_and(|last| rescuer.has(*last) && asked_once(*last))
         };

@@ -20,7 +20,7 @@ pub(crate) struct Request {
 
 /// When the directory was or will be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asking {
+pub(crate) enum Asking {
     /// An answer is awaited.
     Under,
     /// Next at that time.
@@ -44,11 +44,11 @@ pub struct Download {
     /// Makes the order in which this download prefers pieces its own.
     pub(crate) seed: u64,
     next_request: RequestId,
-    asking: Asking,
+    pub(crate) asking: Asking,
     /// How often in a row the directory was asked in vain.
-    asked_in_vain: u32,
+    pub(crate) asked_in_vain: u32,
     /// Since when nobody is ready or being dialled.
-    alone_since: Option<Duration>,
+    pub(crate) alone_since: Option<Duration>,
     pub(crate) outcome: Option<Outcome>,
 }
 
@@ -112,7 +112,8 @@ impl Download {
                 }
             }
             Event::Has(provider, pieces) => self.handle_has(provider, &pieces),
-            Event::HandedOut(_, pieces) => self.handle_handed_out(&pieces),
+            Event::HandedOut(_, pieces) => self.handle_handed_out(&pieces, true),
+            Event::HandedOutBefore(_, pieces) => self.handle_handed_out(&pieces, false),
             Event::Lost(provider, failure) => self.handle_lost(now, provider, failure, actions),
             Event::Received(request, bytes) => self.handle_received(now, request, bytes),
             Event::Verified(request, piece) => self.handle_verified(request, piece, actions),
@@ -152,7 +153,12 @@ impl Download {
             _ => None,
         });
         let retries = self.alone_since.and_then(|_| retries.min());
-        stalls.chain(asking).chain(alone).chain(retries).min()
+        let held_back = self
+            .providers
+            .values()
+            .filter_map(|p| self.held_back_until(p));
+        let times = stalls.chain(asking).chain(alone).chain(retries);
+        times.chain(held_back).min()
     }
 
     fn handle_has(&mut self, id: ProviderId, pieces: &[PieceIndex]) {
@@ -169,44 +175,15 @@ impl Download {
         }
     }
 
-    fn handle_handed_out(&mut self, pieces: &[PieceIndex]) {
-        self.in_swarm = true;
+    fn handle_handed_out(&mut self, pieces: &[PieceIndex], just_now: bool) {
         for piece in pieces {
-            if let Some(copies) = self.copies.get_mut(*piece as usize) {
+            // What is not missing was promised to this download, or does not matter to it.
+            if self.missing.contains(*piece) {
+                self.in_swarm |= just_now;
+                let copies = &mut self.copies[*piece as usize];
                 *copies = copies.saturating_add(1);
             }
         }
-    }
-
-    fn handle_found(&mut self, now: Duration, id: ProviderId, actions: &mut Vec<Action>) {
-        let room = self.connected() < self.limits.providers;
-        match self.providers.get_mut(&id) {
-            None => {
-                let mut provider = Provider::new(self.geometry.piece_count());
-                if room {
-                    actions.push(Action::Dial(id));
-                } else {
-                    provider.state = State::Lost(now);
-                }
-                self.providers.insert(id, provider);
-            }
-            Some(provider) => {
-                if let State::Lost(until) = provider.state
-                    && until <= now
-                    && room
-                {
-                    provider.state = State::Dialling;
-                    provider.held = PieceSet::empty(self.geometry.piece_count());
-                    actions.push(Action::Dial(id));
-                }
-            }
-        }
-    }
-
-    /// How many providers are ready or being dialled.
-    fn connected(&self) -> usize {
-        let there = |p: &&Provider| matches!(p.state, State::Ready | State::Dialling);
-        self.providers.values().filter(there).count()
     }
 
     fn handle_located(&mut self, now: Duration) {
@@ -259,7 +236,7 @@ impl Download {
     }
 
     /// The directory is asked at once, if it was not asked in vain just before.
-    fn ask_soon(&mut self, now: Duration) {
+    pub(crate) fn ask_soon(&mut self, now: Duration) {
         if let Asking::At(at) = self.asking {
             let soonest = if self.asked_in_vain == 0 { now } else { at };
             self.asking = Asking::At(at.min(soonest));
@@ -308,7 +285,7 @@ impl Download {
         }
     }
 
-    fn drop_requests_of(&mut self, provider: ProviderId) {
+    pub(crate) fn drop_requests_of(&mut self, provider: ProviderId) {
         let ids = match self.providers.get(&provider) {
             Some(provider) => provider.requests.clone(),
             None => return,
@@ -334,11 +311,6 @@ impl Download {
         }
     }
 
-    /// Whether anyone is ready or being dialled.
-    fn somebody_is_there(&self) -> bool {
-        self.connected() > 0
-    }
-
     /// After any event: finishes, or asks whoever has room for what is missing.
     fn plan(&mut self, now: Duration, actions: &mut Vec<Action>) {
         if self.verified.is_full() {
@@ -351,7 +323,7 @@ impl Download {
         self.look_for_providers(now, actions);
     }
 
-    fn finish(&mut self, outcome: Outcome, actions: &mut Vec<Action>) {
+    pub(crate) fn finish(&mut self, outcome: Outcome, actions: &mut Vec<Action>) {
         for id in std::mem::take(&mut self.requests).into_keys() {
             actions.push(Action::Cancel(id));
         }
@@ -395,6 +367,9 @@ impl Download {
     }
 
     fn request_missing(&mut self, now: Duration, actions: &mut Vec<Action>) {
+        if self.in_swarm {
+            self.note_what_is_fresh(now);
+        }
         // The fastest first, so that near the end the slow ones find nothing left to delay.
         let mut ready: Vec<(ProviderId, f64)> = self
             .providers
@@ -404,7 +379,7 @@ impl Download {
             .collect();
         ready.sort_by(|a, b| b.1.total_cmp(&a.1));
         for (id, _) in ready {
-            while let Some(pieces) = self.next_pieces(id) {
+            while let Some(pieces) = self.next_pieces(now, id) {
                 self.request(now, id, pieces, actions);
             }
         }
@@ -458,43 +433,5 @@ impl Download {
             request,
             pieces,
         });
-    }
-
-    fn look_for_providers(&mut self, now: Duration, actions: &mut Vec<Action>) {
-        if self.somebody_is_there() {
-            self.alone_since = None;
-        } else {
-            let since = *self.alone_since.get_or_insert(now);
-            let all_banned = !self.providers.is_empty()
-                && self.providers.values().all(|p| p.state == State::Banned);
-            // Whoever else holds the file would have been named by the last answer.
-            let asked = self.asked_in_vain > 0;
-            if all_banned && asked {
-                self.finish(Outcome::NoneHonest, actions);
-                return;
-            }
-            if now >= since + self.limits.patience {
-                self.finish(Outcome::NoProviders, actions);
-                return;
-            }
-            let retry: Vec<ProviderId> = self
-                .providers
-                .iter()
-                .filter(|(_, p)| matches!(p.state, State::Lost(until) if until <= now))
-                .map(|(id, _)| *id)
-                .collect();
-            for id in retry {
-                self.handle_found(now, id, actions);
-            }
-            if !self.somebody_is_there() {
-                self.ask_soon(now);
-            }
-        }
-        if let Asking::At(at) = self.asking
-            && at <= now
-        {
-            self.asking = Asking::Under;
-            actions.push(Action::Locate);
-        }
     }
 }

@@ -20,7 +20,7 @@ pub struct Limits {
     pub request_time_in_swarm: Duration,
     /// ...but for no more than this many bytes,
     pub request_max: u64,
-    /// and for this many at first, doubled with each answer until the rate is known.
+    /// and for this many at first, four times as many with each answer until the rate is known.
     pub request_first: u64,
     /// The last piece is asked first: it proves the size, of which providers claim several.
     pub prove_size: bool,
@@ -41,7 +41,7 @@ impl Default for Limits {
             request_time: Duration::from_millis(500),
             request_time_in_swarm: Duration::from_millis(100),
             request_max: 32 << 20,
-            request_first: 128 << 10,
+            request_first: 64 << 10,
             prove_size: false,
             providers: 24,
             stall: Duration::from_secs(4),
@@ -80,8 +80,11 @@ pub enum Event {
     HasAll(ProviderId),
     /// A provider holds these pieces, besides those it said before.
     Has(ProviderId, Vec<PieceIndex>),
-    /// A provider has promised these pieces to somebody: they will soon be held elsewhere.
+    /// A provider has promised these pieces to somebody: they will soon be held elsewhere. It may
+    /// have been to this very download.
     HandedOut(ProviderId, Vec<PieceIndex>),
+    /// A provider promised these pieces to somebody before this download knew it.
+    HandedOutBefore(ProviderId, Vec<PieceIndex>),
     /// A provider is gone, with all that was asked of it.
     Lost(ProviderId, Failure),
     /// Bytes came in answer to a request.
@@ -111,6 +114,8 @@ pub enum Action {
     },
     /// Give up a request; no event about it is expected any more.
     Cancel(RequestId),
+    /// Drop the connection to a provider: another takes its place.
+    HangUp(ProviderId),
     /// Drop the connection to a provider that lies, for good.
     Ban(ProviderId),
     /// Ask the directory who holds the file; answer [`Event::Located`] or

@@ -40,7 +40,10 @@ pub(crate) fn check(download: &Download) {
             "request {id} is at no provider that is ready"
         );
         assert!(
-            request.waiting.iter().all(|piece| provider.is_some_and(|p| p.has(*piece))),
+            request
+                .waiting
+                .iter()
+                .all(|piece| provider.is_some_and(|p| p.has(*piece))),
             "request {id} asks for what its provider does not hold"
         );
     }

@@ -5,10 +5,12 @@
 //! simulated over many seeds (`tests/sim`). The shell around it owns sockets and files.
 //!
 //! States of a provider: *known* → *dialling* → *ready* → *lost* (may be found again) or *banned*
-//! (never again). States of a piece: *missing* → *asked* (of one provider, at the end of two) →
+//! (never again); where there are more than can be connected to, each download has its own choice
+//! of them (`company`). States of a piece: *missing* → *asked* (of one provider, at the end of two) →
 //! *verified*. A download ends once, with [`Action::Finish`].
 
 mod choice;
+mod company;
 mod download;
 mod event;
 mod invariants;

@@ -13,6 +13,8 @@ pub type ProviderId = u32;
 /// Where a provider stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
+    /// There is no room to connect to it.
+    Known,
     /// A connection is being made, its piece hashes fetched and verified.
     Dialling,
     /// It can be asked for pieces.
@@ -32,6 +34,8 @@ pub(crate) struct Provider {
     pub(crate) answered: u32,
     /// Requests under way, oldest first.
     pub(crate) requests: Vec<RequestId>,
+    /// Since when it holds nothing missing that it has not promised to somebody.
+    pub(crate) all_promised: Option<Duration>,
     /// How often in a row it was lost without having sent a verified piece.
     pub(crate) failures: u32,
     pub(crate) rate: Rate,
@@ -40,9 +44,10 @@ pub(crate) struct Provider {
 impl Provider {
     pub(crate) fn new(pieces: u32) -> Self {
         Self {
-            state: State::Dialling,
+            state: State::Known,
             held: PieceSet::empty(pieces),
             answered: 0,
+            all_promised: None,
             requests: Vec::new(),
             failures: 0,
             rate: Rate::default(),
@@ -52,7 +57,6 @@ impl Provider {
     pub(crate) fn is_ready(&self) -> bool {
         self.state == State::Ready
     }
-
 
     pub(crate) fn has(&self, piece: PieceIndex) -> bool {
         self.held.contains(piece)

@@ -8,7 +8,7 @@ use convite_client::Query;
 use convite_core::model::{LocatedFile, SearchHit};
 use convite_core::path::local_file_name;
 use convite_core::{ContentHash, ErrorCode, Problem, display};
-use convite_peer::download::{Fetch, Fetched, Progress, Target, fetch};
+use convite_peer::download::{Fetch, Fetched, Member, MemberConfig, Progress, Target, fetch};
 use serde_json::json;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +18,7 @@ use crate::context::Context;
 use crate::exit::Failed;
 use crate::output::progress::{Reporter, providers};
 use crate::output::{Output, Table};
-use crate::{stop, units};
+use crate::{identity, stop, units};
 
 /// How many matches of a name are looked at.
 const MATCHES: u32 = 100;
@@ -28,43 +28,65 @@ pub async fn run(context: &Context, args: GetArgs, output: &Output) -> Result<()
     let client = context.client()?;
     let place = Place::of(&args)?;
     let interrupt = stop::on_signal();
+    let mut members = Vec::new();
     for name in &args.names {
         let file = tokio::select! {
             file = find(&client, name, output) => file?,
             () = interrupt.cancelled() => return Err(Failed::Interrupted),
         };
-        let target = place.target(&file, name, args.force);
-        get(context, &client, file, target, &interrupt, output).await?;
+        let fetch = Fetch {
+            home: context.home.clone(),
+            directory: client.clone(),
+            authority: context.joined()?.authority,
+            target: place.target(&file, name, args.force),
+            file,
+            download_limit: args.download_limit,
+            member: Some(member(context, &args)?),
+        };
+        members.extend(get(fetch, &interrupt, output).await?);
+    }
+    if let (Some(stay), false) = (args.stay, members.is_empty()) {
+        output.note(&format!(
+            "providing to others for {}; Ctrl-C ends it",
+            humantime::format_duration(stay)
+        ));
+        tokio::select! {
+            () = tokio::time::sleep(stay) => {}
+            () = interrupt.cancelled() => {}
+        }
+    }
+    for member in members {
+        member.leave().await;
     }
     Ok(())
 }
 
+/// How a download of this home provides to others.
+fn member(context: &Context, args: &GetArgs) -> Result<MemberConfig, Problem> {
+    let credentials = context.joined()?;
+    let user = credentials.user.clone().unwrap_or_else(identity::user);
+    Ok(MemberConfig {
+        name: credentials
+            .peer
+            .clone()
+            .unwrap_or_else(|| identity::peer(&user)),
+        bind: args.bind,
+        addresses: Vec::new(),
+        upload_limit: args.upload_limit,
+        folder: context.home.downloads(),
+    })
+}
+
 async fn get(
-    context: &Context,
-    client: &DirectoryClient,
-    file: LocatedFile,
-    target: Target,
+    fetching: Fetch,
     interrupt: &CancellationToken,
     output: &Output,
-) -> Result<(), Failed> {
-    let name = target
-        .path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy();
-    let mut reporter = Reporter::new(output, file.hash, &name, file.size);
+) -> Result<Option<Member>, Failed> {
+    let path = fetching.target.path.clone();
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let mut reporter = Reporter::new(output, fetching.file.hash, &name, fetching.file.size);
     let (sender, progress) = watch::channel(Progress::default());
-    let fetching = fetch(
-        Fetch {
-            home: context.home.clone(),
-            directory: client.clone(),
-            authority: context.joined()?.authority,
-            file,
-            target: target.clone(),
-        },
-        sender,
-        interrupt.clone(),
-    );
+    let fetching = fetch(fetching, sender, interrupt.clone());
     tokio::pin!(fetching);
     let mut ticks = tokio::time::interval(reporter.interval());
     // The first comes at once: there is nothing to show yet.
@@ -79,13 +101,13 @@ async fn get(
     match fetched? {
         Some(fetched) => {
             tell_done(&fetched, output);
-            Ok(())
+            Ok(fetched.member)
         }
         None => {
             let kept = progress.borrow().verified;
             output.event(&json!({
                 "event": "interrupted",
-                "path": target.path,
+                "path": path,
                 "bytes": kept,
             }));
             output.note(&format!(

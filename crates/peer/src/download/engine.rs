@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use convite_core::model::{LocatedFile, Provider};
-use convite_core::{PeerId, PieceHashes, Problem};
+use convite_core::{ErrorCode, PeerId, PieceHashes, Problem};
 use convite_net::tls;
 use convite_swarm::{Action, Download, Event, Failure, Limits, Outcome, ProviderId, RequestId};
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -15,7 +15,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
+use super::availability;
 use super::connection::{self, Connection};
+use super::limit::RateLimit;
+use super::member::Member;
 use super::partial::Partial;
 use super::place::disk_problem;
 use super::receive::{News, Receive};
@@ -41,37 +44,56 @@ pub(crate) struct Complete {
     pub(crate) received: u64,
     pub(crate) providers: Vec<PeerId>,
     pub(crate) first_verified: Option<Duration>,
+    pub(crate) member: Option<Member>,
 }
 
 /// What tasks other than receiving ones tell.
-enum Told {
+pub(super) enum Told {
     Dialled(ProviderId, Result<(Connection, Arc<PieceHashes>), Failure>),
     Located(Result<LocatedFile, Problem>),
     Checkpoint(io::Result<()>),
+    Member(Result<Box<Member>, Problem>),
+    /// The watch on the swarm ended.
+    Watched,
 }
 
 /// A provider as the shell knows it.
-struct Known {
-    provider: Provider,
+pub(super) struct Known {
+    pub(super) provider: Provider,
     connection: Option<Connection>,
+    /// The task that follows what it holds.
+    following: Option<AbortHandle>,
     sent_verified: bool,
 }
 
-struct Engine<'a> {
-    fetch: &'a Fetch,
-    partial: Partial,
-    plan: Download,
+impl Known {
+    pub(super) fn new(provider: Provider) -> Self {
+        Self {
+            provider,
+            connection: None,
+            following: None,
+            sent_verified: false,
+        }
+    }
+}
+
+pub(super) struct Engine<'a> {
+    pub(super) fetch: &'a Fetch,
+    pub(super) partial: Partial,
+    pub(super) plan: Download,
     started: Instant,
     tls: Option<Arc<rustls::ClientConfig>>,
-    hashes: Option<Arc<PieceHashes>>,
+    pub(super) hashes: Option<Arc<PieceHashes>>,
     just_located: Option<LocatedFile>,
-    known: Vec<Known>,
+    pub(super) known: Vec<Known>,
     receiving: BTreeMap<RequestId, (ProviderId, AbortHandle)>,
-    tasks: JoinSet<Told>,
+    pub(super) tasks: JoinSet<Told>,
     receivers: JoinSet<()>,
     writer: Arc<Semaphore>,
-    news: mpsc::Sender<News>,
-    outcome: Option<Outcome>,
+    limit: Option<Arc<RateLimit>>,
+    pub(super) member: Option<Member>,
+    pub(super) news: mpsc::Sender<News>,
+    pub(super) outcome: Option<Outcome>,
     received: u64,
     verified_bytes: u64,
     resumed: u64,
@@ -97,12 +119,16 @@ pub(crate) async fn run(
     let geometry = partial.geometry();
     let verified = partial.verified().clone();
     let resumed = verified.iter().map(|index| geometry.piece_len(index)).sum();
+    let limits = Limits {
+        prove_size: super::claimed_sizes(&fetch.file).len() > 1,
+        ..Limits::default()
+    };
     let mut engine = Engine {
         fetch,
         tls: fetch.authority.map(|pin| tls::client_config(pin.0)),
         hashes: partial.hashes(),
         just_located: Some(fetch.file.clone()),
-        plan: Download::new(geometry, verified, Limits::default()),
+        plan: Download::new(geometry, verified, limits, seed()?),
         partial,
         started,
         known: Vec::new(),
@@ -110,6 +136,10 @@ pub(crate) async fn run(
         tasks: JoinSet::new(),
         receivers: JoinSet::new(),
         writer: Arc::new(Semaphore::new(1)),
+        limit: fetch
+            .download_limit
+            .map(|rate| Arc::new(RateLimit::new(rate))),
+        member: None,
         news,
         outcome: None,
         received: 0,
@@ -121,6 +151,7 @@ pub(crate) async fn run(
         checkpointing: false,
     };
     engine.tell(Event::Tick);
+    engine.join_swarm();
     engine.report(progress);
     while engine.outcome.is_none() {
         let deadline = engine.plan.next_deadline().map(|at| started + at);
@@ -133,6 +164,7 @@ pub(crate) async fn run(
         tokio::select! {
             () = interrupt.cancelled() => {
                 engine.stop().await;
+                engine.leave_swarm().await;
                 engine.final_checkpoint().await?;
                 return Ok(Ended::Interrupted);
             }
@@ -153,6 +185,7 @@ pub(crate) async fn run(
     match engine.outcome {
         Some(Outcome::Complete) => Ok(Ended::Complete(engine.complete())),
         Some(failed) => {
+            engine.leave_swarm().await;
             engine.final_checkpoint().await?;
             Ok(Ended::Failed(failed))
         }
@@ -160,8 +193,16 @@ pub(crate) async fn run(
     }
 }
 
+/// What makes this download's order of pieces its own.
+fn seed() -> Result<u64, Problem> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes)
+        .map_err(|e| Problem::new(ErrorCode::Internal, format!("no randomness: {e}")))?;
+    Ok(u64::from_le_bytes(bytes))
+}
+
 impl Engine<'_> {
-    fn tell(&mut self, event: Event) {
+    pub(super) fn tell(&mut self, event: Event) {
         let mut actions = Vec::new();
         self.plan
             .handle(self.started.elapsed(), event, &mut actions);
@@ -176,7 +217,7 @@ impl Engine<'_> {
             Action::Request {
                 provider,
                 request,
-                run,
+                pieces,
             } => {
                 let Some(connection) = self.known[provider as usize].connection.clone() else {
                     return;
@@ -186,12 +227,13 @@ impl Engine<'_> {
                 };
                 let receive = Receive {
                     request,
-                    run,
+                    pieces,
                     connection,
                     hash: self.fetch.file.hash,
                     hashes,
                     file: self.partial.file(),
                     writer: self.writer.clone(),
+                    limit: self.limit.clone(),
                     news: self.news.clone(),
                 };
                 let task = self.receivers.spawn(receive.run());
@@ -202,6 +244,7 @@ impl Engine<'_> {
                     task.abort();
                 }
             }
+            Action::HangUp(id) => self.disconnect(id),
             Action::Ban(id) => {
                 let peer = &self.known[id as usize].provider.peer;
                 tracing::warn!(%peer, "the provider sent wrong bytes: it is asked no more");
@@ -249,7 +292,11 @@ impl Engine<'_> {
     }
 
     fn disconnect(&mut self, id: ProviderId) {
-        self.known[id as usize].connection = None;
+        let known = &mut self.known[id as usize];
+        known.connection = None;
+        if let Some(following) = known.following.take() {
+            following.abort();
+        }
         self.receiving.retain(|_, (provider, task)| {
             if *provider == id {
                 task.abort();
@@ -261,7 +308,18 @@ impl Engine<'_> {
     fn handle_told(&mut self, told: Told) -> Result<(), Problem> {
         match told {
             Told::Dialled(id, Ok((connection, hashes))) => {
-                self.known[id as usize].connection = Some(connection);
+                let is_partial = self.known[id as usize].provider.partial;
+                let following = self.receivers.spawn(availability::follow(
+                    id,
+                    connection.clone(),
+                    self.fetch.file.hash,
+                    self.partial.geometry().piece_count(),
+                    is_partial,
+                    self.news.clone(),
+                ));
+                let known = &mut self.known[id as usize];
+                known.connection = Some(connection);
+                known.following = Some(following);
                 if self.hashes.is_none() {
                     self.partial.keep_hashes(&hashes);
                     self.hashes = Some(hashes);
@@ -270,6 +328,12 @@ impl Engine<'_> {
             }
             Told::Dialled(id, Err(failure)) => self.tell(Event::Lost(id, failure)),
             Told::Located(answer) => self.located(answer),
+            Told::Watched => {}
+            Told::Member(Ok(member)) => {
+                self.member = Some(*member);
+                self.provide_if_ready();
+            }
+            Told::Member(Err(problem)) => debug!("provides nothing while it fetches: {problem}"),
             Told::Checkpoint(done) => {
                 self.checkpointing = false;
                 self.last_checkpoint = Instant::now();
@@ -279,46 +343,17 @@ impl Engine<'_> {
         Ok(())
     }
 
-    fn located(&mut self, answer: Result<LocatedFile, Problem>) {
-        let file = match answer {
-            Ok(file) => file,
-            Err(problem) if problem.code == convite_core::ErrorCode::NotFound => {
-                return self.tell(Event::Located);
-            }
-            Err(problem) => {
-                debug!("cannot ask the directory: {problem}");
-                return self.tell(Event::LocateFailed);
-            }
-        };
-        let size = self.partial.geometry().file_size();
-        for provider in file.providers.into_iter().filter(|p| p.size == size) {
-            let place = self
-                .known
-                .iter()
-                .position(|k| k.provider.peer == provider.peer);
-            let id = match place {
-                Some(place) => {
-                    self.known[place].provider = provider;
-                    place
-                }
-                None => {
-                    self.known.push(Known {
-                        provider,
-                        connection: None,
-                        sent_verified: false,
-                    });
-                    self.known.len() - 1
-                }
-            };
-            self.tell(Event::Found(id as ProviderId));
-        }
-        self.tell(Event::Located);
-    }
-
     fn handle_news(&mut self, news: News) -> Result<(), Problem> {
         match news {
             News::Disk(error) => {
                 return Err(disk_problem("write to", self.fetch.target.folder(), &error));
+            }
+            News::Providers(providers) => self.found(providers),
+            News::Gone(id, failure) => {
+                if self.known[id as usize].connection.is_some() {
+                    self.disconnect(id);
+                    self.tell(Event::Lost(id, failure));
+                }
             }
             News::Broken(request, failure) => {
                 // Not if it was cancelled meanwhile.
@@ -328,15 +363,22 @@ impl Engine<'_> {
                 }
             }
             News::Plan(event) => {
-                match event {
+                match &event {
                     Event::Received(_, bytes) => self.received += bytes,
-                    Event::Verified(request, piece) => self.note_verified(request, piece),
+                    Event::Verified(request, piece) => self.note_verified(*request, *piece),
                     Event::Ended(request) => {
-                        self.receiving.remove(&request);
+                        self.receiving.remove(request);
                     }
                     _ => {}
                 }
+                let verified = match event {
+                    Event::Verified(_, piece) => Some(piece),
+                    _ => None,
+                };
                 self.tell(event);
+                if let Some(piece) = verified {
+                    self.share(piece);
+                }
             }
         }
         Ok(())
@@ -405,6 +447,7 @@ impl Engine<'_> {
             received: self.received,
             first_verified: self.first_verified,
             partial: self.partial,
+            member: self.member,
         }
     }
 }

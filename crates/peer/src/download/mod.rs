@@ -2,12 +2,18 @@
 //! put in place only when all of it is there.
 //!
 //! [`fetch`] owns one [`convite_swarm::Download`] and does what it says: dials providers
-//! (`connection`), receives and checks pieces (`receive`), keeps them on disk (`partial`), and at
-//! the end moves the file to where it was wanted (`place`). A download that is interrupted, at
+//! (`connection`), follows what they hold (`availability`), receives and checks pieces
+//! (`receive`), keeps them on disk (`partial`), and at the end moves the file to where it was
+//! wanted (`place`). From its first verified piece on it provides what it has to the others who
+//! fetch the file (`member`). A download that is interrupted, at
 //! whatever instant, resumes from what is on disk.
 
+mod availability;
+mod company;
 mod connection;
 mod engine;
+mod limit;
+mod member;
 mod partial;
 mod place;
 mod receive;
@@ -26,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use engine::Ended;
 use partial::Partial;
 
+pub use member::{Member, MemberConfig};
 pub use place::Target;
 
 /// What to fetch, and where to.
@@ -40,6 +47,10 @@ pub struct Fetch {
     pub file: LocatedFile,
     /// Where the file goes.
     pub target: Target,
+    /// The most bytes a second to receive.
+    pub download_limit: Option<u64>,
+    /// How to provide to others what has been fetched; none to provide nothing.
+    pub member: Option<MemberConfig>,
 }
 
 /// How a download stands; sent on change.
@@ -56,7 +67,6 @@ pub struct Progress {
 }
 
 /// A download that ended well.
-#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fetched {
     /// Where the file is.
     pub path: PathBuf,
@@ -74,6 +84,8 @@ pub struct Fetched {
     pub first_verified: Option<Duration>,
     /// Whether the very file was in place already.
     pub was_there: bool,
+    /// Still provides the file to others, until it is stopped; none if it never did.
+    pub member: Option<Member>,
 }
 
 /// Fetches a file. When `interrupt` is cancelled, what was fetched is kept for a resume and the
@@ -99,6 +111,7 @@ pub async fn fetch(
             took: started.elapsed(),
             first_verified: None,
             was_there: true,
+            member: None,
         }));
     }
     let mut last = None;
@@ -121,6 +134,7 @@ pub async fn fetch(
                     took: started.elapsed(),
                     first_verified: complete.first_verified,
                     was_there: false,
+                    member: complete.member,
                 }));
             }
             Ended::Failed(Outcome::NoneHonest) => {

@@ -1,4 +1,4 @@
-//! Receiving a run of pieces: the stream is taken apart, each piece is hashed as it comes, checked,
+//! Receiving pieces: the stream is taken apart, each piece is hashed as it comes, checked,
 //! and written whole where it belongs.
 //!
 //! The file's bytes are not copied on the way: what HTTP/2 delivers is hashed and written from
@@ -8,10 +8,12 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
+use std::vec;
 
 use bytes::{Bytes, BytesMut};
+use convite_core::model::Provider;
 use convite_core::{ContentHash, PieceHasher, PieceHashes, PieceIndex, Problem};
-use convite_swarm::{Event, Failure, RequestId};
+use convite_swarm::{Event, Failure, ProviderId, RequestId};
 use convite_wire::chunk::{ChunkData, ChunkParser};
 use convite_wire::convert::hash_bytes;
 use convite_wire::status::from_status;
@@ -26,6 +28,7 @@ use tonic::body::Body;
 use tower::ServiceExt;
 
 use super::connection::{Connection, failure};
+use super::limit::RateLimit;
 
 /// Parts of a piece below this many bytes are gathered, so that a sender of tiny frames cannot
 /// make a piece cost many times its size.
@@ -39,12 +42,16 @@ pub(crate) enum News {
     Broken(RequestId, Failure),
     /// The disk did not take a piece.
     Disk(io::Error),
+    /// A provider is gone, though nothing was asked of it just now.
+    Gone(ProviderId, Failure),
+    /// The directory names providers.
+    Providers(Vec<Provider>),
 }
 
-/// One request for a run of pieces.
+/// One request for pieces.
 pub(crate) struct Receive {
     pub(crate) request: RequestId,
-    pub(crate) run: Range<PieceIndex>,
+    pub(crate) pieces: Vec<PieceIndex>,
     pub(crate) connection: Connection,
     pub(crate) hash: ContentHash,
     pub(crate) hashes: Arc<PieceHashes>,
@@ -52,11 +59,13 @@ pub(crate) struct Receive {
     /// One writer at a time: the kernel locks a file for each write, and a second writer would
     /// only spin on that lock.
     pub(crate) writer: Arc<Semaphore>,
+    /// How fast all requests together may receive.
+    pub(crate) limit: Option<Arc<RateLimit>>,
     pub(crate) news: mpsc::Sender<News>,
 }
 
 impl Receive {
-    /// Runs until the run of pieces has come or something goes wrong.
+    /// Runs until the pieces have come or something goes wrong.
     pub(crate) async fn run(self) {
         let request = self.request;
         let news = self.news.clone();
@@ -71,8 +80,7 @@ impl Receive {
     }
 
     async fn receive(self) -> Result<(), End> {
-        let bytes = self.hashes.geometry().run_range(self.run.clone());
-        let response = self.ask(&bytes).await?;
+        let response = self.ask().await?;
         if let Some(status) = Status::from_header_map(response.headers()) {
             return Err(refusal(&status));
         }
@@ -81,7 +89,7 @@ impl Receive {
         }
         let mut body = response.into_body();
         let mut parser = ChunkParser::default();
-        let mut pieces = Pieces::new(&self, bytes);
+        let mut pieces = Pieces::new(&self);
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|_| End::Broken(Failure::Unreachable))?;
             match frame.into_data() {
@@ -92,6 +100,9 @@ impl Receive {
                         .map_err(|_| End::Broken(Failure::Dishonest))?;
                     let received = chunks.iter().map(|chunk| chunk.data.len() as u64).sum();
                     self.tell(Event::Received(self.request, received)).await?;
+                    if let Some(limit) = &self.limit {
+                        limit.wait(received).await;
+                    }
                     for chunk in chunks {
                         pieces.take(chunk).await?;
                     }
@@ -114,13 +125,10 @@ impl Receive {
         }
     }
 
-    async fn ask(&self, bytes: &Range<u64>) -> Result<http::Response<hyper::body::Incoming>, End> {
+    async fn ask(&self) -> Result<http::Response<hyper::body::Incoming>, End> {
         let message = DownloadFileRequest {
             hash: hash_bytes(&self.hash),
-            ranges: vec![ByteRange {
-                offset: bytes.start,
-                length: bytes.end - bytes.start,
-            }],
+            ranges: self.ranges(),
         };
         let mut framed = vec![0];
         framed.extend_from_slice(&(message.encoded_len() as u32).to_be_bytes());
@@ -145,6 +153,25 @@ impl Receive {
             .map_err(|_| End::Broken(Failure::Unreachable))
     }
 
+    /// The pieces as byte ranges in the order asked, neighbours joined.
+    fn ranges(&self) -> Vec<ByteRange> {
+        let geometry = self.hashes.geometry();
+        let mut ranges: Vec<ByteRange> = Vec::new();
+        for index in &self.pieces {
+            let bytes = geometry.piece_range(*index);
+            match ranges.last_mut() {
+                Some(last) if last.offset + last.length == bytes.start => {
+                    last.length = bytes.end - last.offset;
+                }
+                _ => ranges.push(ByteRange {
+                    offset: bytes.start,
+                    length: bytes.end - bytes.start,
+                }),
+            }
+        }
+        ranges
+    }
+
     async fn tell(&self, event: Event) -> Result<(), End> {
         // The engine is gone: so is the reason to go on.
         self.news
@@ -166,48 +193,64 @@ fn refusal(status: &Status) -> End {
     End::Broken(failure(&problem))
 }
 
-/// The pieces of a run on their way in.
+/// The pieces of a request on their way in.
 struct Pieces<'a> {
     receive: &'a Receive,
-    /// Where the next byte belongs; to the end of the run.
-    awaited: Range<u64>,
-    index: PieceIndex,
-    hasher: PieceHasher,
+    /// The pieces after the one that is coming.
+    next: vec::IntoIter<PieceIndex>,
+    /// The piece that is coming; none after the last.
+    coming: Option<Coming>,
     parts: Vec<Bytes>,
     /// Small parts, not yet in `parts`.
     gathered: BytesMut,
     writing: Option<(PieceIndex, JoinHandle<io::Result<()>>)>,
 }
 
+struct Coming {
+    index: PieceIndex,
+    /// Its bytes that have not come.
+    awaited: Range<u64>,
+    hasher: PieceHasher,
+}
+
 impl<'a> Pieces<'a> {
-    fn new(receive: &'a Receive, bytes: Range<u64>) -> Self {
-        let index = receive.run.start;
-        Self {
+    fn new(receive: &'a Receive) -> Self {
+        let mut pieces = Self {
             receive,
-            awaited: bytes,
-            index,
-            hasher: PieceHasher::new(&receive.hashes.geometry(), index),
+            next: receive.pieces.clone().into_iter(),
+            coming: None,
             parts: Vec::new(),
             gathered: BytesMut::new(),
             writing: None,
-        }
+        };
+        pieces.await_next();
+        pieces
+    }
+
+    fn await_next(&mut self) {
+        let geometry = self.receive.hashes.geometry();
+        self.coming = self.next.next().map(|index| Coming {
+            index,
+            awaited: geometry.piece_range(index),
+            hasher: PieceHasher::new(&geometry, index),
+        });
     }
 
     async fn take(&mut self, chunk: ChunkData) -> Result<(), End> {
-        let geometry = self.receive.hashes.geometry();
-        let mut data = chunk.data;
-        if chunk.offset != self.awaited.start
-            || data.len() as u64 > self.awaited.end - self.awaited.start
-        {
-            return Err(End::Broken(Failure::Dishonest));
-        }
+        let (mut data, mut offset) = (chunk.data, chunk.offset);
         while !data.is_empty() {
-            let left = geometry.piece_range(self.index).end - self.awaited.start;
+            // More than was asked for, or something else.
+            let Some(coming) = self.coming.as_mut().filter(|c| c.awaited.start == offset) else {
+                return Err(End::Broken(Failure::Dishonest));
+            };
+            let left = coming.awaited.end - offset;
             let part = data.split_to((data.len() as u64).min(left) as usize);
-            self.awaited.start += part.len() as u64;
-            self.hasher.update(&part);
+            offset += part.len() as u64;
+            coming.awaited.start = offset;
+            coming.hasher.update(&part);
+            let is_whole = coming.awaited.is_empty();
             self.gather(part);
-            if self.awaited.start == geometry.piece_range(self.index).end {
+            if is_whole {
                 self.piece_came().await?;
             }
         }
@@ -226,14 +269,12 @@ impl<'a> Pieces<'a> {
     }
 
     async fn piece_came(&mut self) -> Result<(), End> {
+        let Some(Coming { index, hasher, .. }) = self.coming.take() else {
+            return Ok(());
+        };
+        self.await_next();
         let hashes = &self.receive.hashes;
-        let index = self.index;
-        self.index += 1;
-        let next = PieceHasher::new(
-            &hashes.geometry(),
-            self.index.min(hashes.geometry().piece_count() - 1),
-        );
-        let hash = std::mem::replace(&mut self.hasher, next).finish();
+        let hash = hasher.finish();
         if !self.gathered.is_empty() {
             self.parts.push(self.gathered.split().freeze());
         }
@@ -269,7 +310,7 @@ impl<'a> Pieces<'a> {
 
     async fn finish(mut self) -> Result<(), End> {
         self.written().await?;
-        if self.awaited.is_empty() {
+        if self.coming.is_none() {
             Ok(())
         } else {
             Err(End::Broken(Failure::Unreachable))

@@ -1,11 +1,15 @@
 //! Downloads over a virtual network with a virtual clock: the planner that ships, thousands of
 //! seeds, providers that are slow, stall, vanish and lie, and a directory that goes away.
 
+#![allow(clippy::unwrap_used)]
+
+mod crowd;
 mod world;
 
 use std::time::Duration;
 
 use convite_swarm::{Limits, Outcome};
+use crowd::{Crowd, Link, Running};
 use world::{Behaviour, Rng, Scenario, World};
 
 const MIB: u64 = 1 << 20;
@@ -129,6 +133,22 @@ fn without_providers_it_gives_up_after_its_patience() {
     assert!(report.took >= patience && report.took < patience + Duration::from_secs(1));
 }
 
+#[test]
+fn when_all_providers_are_gone_for_good_it_gives_up_after_its_patience() {
+    let doomed = || Behaviour {
+        vanishes: Some(Duration::from_secs(1)),
+        ..honest(10 * MIB)
+    };
+    let report = run(8, Scenario::new(100 * MIB, vec![doomed(), doomed()]));
+    assert_eq!(report.outcome, Outcome::NoProviders);
+    let patience = Limits::default().patience;
+    assert!(
+        report.took < patience + Duration::from_secs(2),
+        "{:?}",
+        report.took
+    );
+}
+
 /// Whatever happens, a download ends; and if anyone honest stays, it ends well.
 #[test]
 fn thousands_of_random_worlds_end_well() {
@@ -174,4 +194,64 @@ fn thousands_of_random_worlds_end_well() {
             "seed {seed}: an honest provider was banned"
         );
     }
+}
+
+fn mbit(up: u64, down: u64) -> Link {
+    Link {
+        up: up * 125_000,
+        down: down * 125_000,
+    }
+}
+
+/// Runs a crowd of 64 MiB and prints how near it came to the bound.
+fn crowd(name: &str, seed: u64, provider: Link, downloaders: Vec<Link>, vanishing: usize) -> f64 {
+    let crowd = Crowd {
+        size: 64 * MIB,
+        provider,
+        downloaders,
+        vanishing,
+        delay: Duration::from_millis(1),
+    };
+    let bound = crowd.bound();
+    let report = Running::new(seed, crowd).run();
+    let ratio = report.last.as_secs_f64() / bound;
+    println!(
+        "{name}: last finisher after {:.2} s, {ratio:.3} of the bound; provider sent {:.2} copies; {:.1}% twice",
+        report.last.as_secs_f64(),
+        report.copies,
+        report.waste * 100.0
+    );
+    assert!(
+        report.copies < 1.3,
+        "{name}: the provider sent {:.2} copies",
+        report.copies
+    );
+    ratio
+}
+
+#[test]
+fn a_crowd_finishes_near_the_bound() {
+    let equal = |count| vec![mbit(80, 80); count];
+    assert!(crowd("1+8 at 80 Mbit/s", 1, mbit(80, 80), equal(8), 0) < 1.07);
+    assert!(crowd("1+16 at 80 Mbit/s", 2, mbit(80, 80), equal(16), 0) < 1.07);
+    assert!(crowd("1+100 at 80 Mbit/s", 3, mbit(80, 80), equal(100), 0) < 1.20);
+    let mixed: Vec<Link> = (0..8)
+        .map(|i| {
+            if i % 2 == 0 {
+                mbit(20, 20)
+            } else {
+                mbit(100, 100)
+            }
+        })
+        .collect();
+    assert!(
+        crowd(
+            "provider 40, downloaders 20 and 100",
+            4,
+            mbit(40, 40),
+            mixed,
+            0
+        ) < 1.05
+    );
+    assert!(crowd("1+16, 4 of them vanish", 5, mbit(80, 80), equal(16), 4) < 1.20);
 }

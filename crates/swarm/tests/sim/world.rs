@@ -321,6 +321,7 @@ impl World {
                     }
                 }
             }
+            Action::HangUp(id) => self.disconnect(id),
             Action::Ban(id) => {
                 self.banned.push(id);
                 self.disconnect(id);

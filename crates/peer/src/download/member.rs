@@ -1,0 +1,149 @@
+//! A download as a provider of what it has: a peer of its own, for as long as it runs.
+//!
+//! It is a peer like any other (listener, certificate, lease), but transient: not listed among the
+//! peers, without shares, and forgotten when it ends. It keeps its state in a folder of its own,
+//! so that any number of downloads run on one home, beside the home's own peer.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use convite_client::DirectoryClient;
+use convite_core::{ContentHash, ErrorCode, PeerAddress, PeerId, PieceHashes, PieceIndex, Problem};
+use convite_swarm::PieceSet;
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use crate::partial_files::{PartialFile, PartialFiles, PartialHandle};
+use crate::run::{PeerConfig, Ports, RunningPeer, start};
+
+/// How a download provides what it has.
+#[derive(Debug, Clone)]
+pub struct MemberConfig {
+    /// What the member's id begins with; a random part is added.
+    pub name: PeerId,
+    /// The address to listen on; unspecified for all.
+    pub bind: IpAddr,
+    /// Further addresses at which it can be dialled.
+    pub addresses: Vec<PeerAddress>,
+    /// The most bytes a second to send, in all.
+    pub upload_limit: Option<u64>,
+    /// The folder in which its state is made, and removed at the end.
+    pub folder: PathBuf,
+}
+
+/// A download that provides.
+pub struct Member {
+    id: PeerId,
+    peer: RunningPeer,
+    stop: CancellationToken,
+    folder: PathBuf,
+    directory: DirectoryClient,
+    provided: Option<(ContentHash, PartialHandle)>,
+}
+
+impl Member {
+    /// Starts to listen, and registers with the directory.
+    ///
+    /// # Errors
+    /// Those of [`start`]. A download goes on without.
+    pub(crate) async fn start(
+        config: MemberConfig,
+        directory: DirectoryClient,
+    ) -> Result<Self, Problem> {
+        let id = random_id(&config.name)?;
+        let folder = config.folder.join(id.as_str());
+        let stop = CancellationToken::new();
+        let peer = start(
+            PeerConfig {
+                ports: Ports::Any,
+                addresses: config.addresses,
+                upload_limit: config.upload_limit,
+                transient: true,
+                ..PeerConfig::new(folder.clone(), id.clone(), config.bind)
+            },
+            directory.clone(),
+            stop.clone(),
+        )
+        .await?;
+        Ok(Self {
+            id,
+            peer,
+            stop,
+            folder,
+            directory,
+            provided: None,
+        })
+    }
+
+    /// The id under which the directory lists it.
+    pub(crate) fn id(&self) -> &PeerId {
+        &self.id
+    }
+
+    /// Provides what is held of a file from now on.
+    pub(crate) fn provide(
+        &mut self,
+        hashes: Arc<PieceHashes>,
+        file: Arc<std::fs::File>,
+        name: String,
+        held: &PieceSet,
+    ) {
+        let hash = hashes.content();
+        let size = hashes.geometry().file_size();
+        let files: &Arc<PartialFiles> = self.peer.partial_files();
+        let handle = files.insert(PartialFile {
+            hash,
+            geometry: hashes.geometry(),
+            hashes,
+            file,
+            name,
+        });
+        for piece in held.iter() {
+            handle.add(piece);
+        }
+        self.provided = Some((hash, handle));
+        let (directory, id) = (self.directory.clone(), self.id.clone());
+        tokio::spawn(async move {
+            if let Err(problem) = directory.announce(&id, &hash, size).await {
+                debug!("cannot announce what has been fetched: {problem}");
+            }
+        });
+    }
+
+    /// Whether it provides anything yet.
+    pub(crate) fn is_providing(&self) -> bool {
+        self.provided.is_some()
+    }
+
+    /// Another piece is verified and written.
+    pub(crate) fn add(&self, piece: PieceIndex) {
+        if let Some((_, handle)) = &self.provided {
+            handle.add(piece);
+        }
+    }
+
+    /// Bytes sent to others.
+    pub fn sent(&self) -> u64 {
+        self.peer.status().bytes_served
+    }
+
+    /// Lets what is being sent finish, and leaves.
+    pub async fn leave(self) {
+        self.stop.cancel();
+        if let Err(problem) = self.peer.finished().await {
+            debug!("the download did not stop providing well: {problem}");
+        }
+        // Nothing in it is wanted again.
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn random_id(name: &PeerId) -> Result<PeerId, Problem> {
+    let mut random = [0; 4];
+    getrandom::fill(&mut random)
+        .map_err(|e| Problem::new(ErrorCode::Internal, format!("no randomness: {e}")))?;
+    let random = data_encoding::HEXLOWER.encode(&random);
+    let name: String = name.as_str().chars().take(48).collect();
+    format!("{name}-get-{random}").parse()
+}

@@ -1,0 +1,143 @@
+//! Whom a download connects to.
+//!
+//! Of more providers than it can connect to, a download keeps those that come first in an order of
+//! its own (rendezvous hashing: Thaler and Ravishankar, 1998), so that a crowd becomes a random
+//! mesh: were it those that were named first, all would crowd around the same few. Whole providers
+//! are always kept.
+
+use std::time::Duration;
+
+use crate::download::{Asking, Download};
+use crate::event::{Action, Outcome};
+use crate::pieces::PieceSet;
+use crate::provider::{Provider, ProviderId, State};
+
+impl Download {
+    /// A provider is named, for the first time or again.
+    pub(crate) fn handle_found(
+        &mut self,
+        now: Duration,
+        id: ProviderId,
+        actions: &mut Vec<Action>,
+    ) {
+        let count = self.geometry.piece_count();
+        let provider = self
+            .providers
+            .entry(id)
+            .or_insert_with(|| Provider::new(count));
+        match provider.state {
+            State::Known => {}
+            State::Lost(until) if until <= now => provider.state = State::Known,
+            _ => return,
+        }
+        if self.connected() >= self.limits.providers && !self.make_room_for(id, actions) {
+            return;
+        }
+        self.dial(id, actions);
+    }
+
+    fn dial(&mut self, id: ProviderId, actions: &mut Vec<Action>) {
+        let count = self.geometry.piece_count();
+        if let Some(provider) = self.providers.get_mut(&id) {
+            provider.state = State::Dialling;
+            provider.held = PieceSet::empty(count);
+            actions.push(Action::Dial(id));
+        }
+    }
+
+    /// Gives up the connected provider that comes last in this download's order, if it comes after
+    /// `id`. Whether there is room now.
+    fn make_room_for(&mut self, id: ProviderId, actions: &mut Vec<Action>) -> bool {
+        let last = self
+            .providers
+            .iter()
+            .filter(|(_, p)| p.is_ready() && !p.held.is_full())
+            .map(|(other, _)| *other)
+            .max_by_key(|other| self.rank(*other));
+        let Some(last) = last.filter(|last| self.rank(*last) > self.rank(id)) else {
+            return false;
+        };
+        self.drop_requests_of(last);
+        if let Some(provider) = self.providers.get_mut(&last) {
+            provider.state = State::Known;
+        }
+        actions.push(Action::HangUp(last));
+        true
+    }
+
+    /// Where a provider comes in this download's own order.
+    fn rank(&self, id: ProviderId) -> u32 {
+        self.preference(!id)
+    }
+
+    /// How many providers are ready or being dialled.
+    pub(crate) fn connected(&self) -> usize {
+        let there = |p: &&Provider| matches!(p.state, State::Ready | State::Dialling);
+        self.providers.values().filter(there).count()
+    }
+
+    /// Whether anyone is ready or being dialled.
+    pub(crate) fn somebody_is_there(&self) -> bool {
+        self.connected() > 0
+    }
+
+    /// Fills places that became free with providers that had to wait for one.
+    fn fill_room(&mut self, actions: &mut Vec<Action>) {
+        while self.connected() < self.limits.providers {
+            let waiting = self
+                .providers
+                .iter()
+                .filter(|(_, p)| p.state == State::Known);
+            let next = waiting.map(|(id, _)| *id).min_by_key(|id| self.rank(*id));
+            let Some(next) = next else {
+                return;
+            };
+            self.dial(next, actions);
+        }
+    }
+
+    /// Sees to it that there is somebody to ask, or ends a download that has nobody.
+    pub(crate) fn look_for_providers(&mut self, now: Duration, actions: &mut Vec<Action>) {
+        self.fill_room(actions);
+        // A dial to one that was lost is a hope and no company: the dead would be dialled for ever.
+        let has_company = self
+            .providers
+            .values()
+            .any(|p| p.is_ready() || (p.state == State::Dialling && p.failures == 0));
+        if has_company {
+            self.alone_since = None;
+        } else {
+            let since = *self.alone_since.get_or_insert(now);
+            let all_banned = !self.providers.is_empty()
+                && self.providers.values().all(|p| p.state == State::Banned);
+            // Whoever else holds the file would have been named by the last answer.
+            let asked = self.asked_in_vain > 0;
+            if all_banned && asked {
+                self.finish(Outcome::NoneHonest, actions);
+                return;
+            }
+            if now >= since + self.limits.patience {
+                self.finish(Outcome::NoProviders, actions);
+                return;
+            }
+            let retry: Vec<ProviderId> = self
+                .providers
+                .iter()
+                .filter(|(_, p)| matches!(p.state, State::Lost(until) if until <= now))
+                .map(|(id, _)| *id)
+                .collect();
+            for id in retry {
+                self.handle_found(now, id, actions);
+            }
+            if !self.somebody_is_there() {
+                self.ask_soon(now);
+            }
+        }
+        if let Asking::At(at) = self.asking
+            && at <= now
+        {
+            self.asking = Asking::Under;
+            actions.push(Action::Locate);
+        }
+    }
+}
