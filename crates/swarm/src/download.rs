@@ -42,7 +42,7 @@ pub struct Download {
     asking: Asking,
     /// How often in a row the directory was asked in vain.
     asked_in_vain: u32,
-    /// Since when nobody is ready or being dialled.
+    /// Since when nobody is ready or being dialled for the first time.
     alone_since: Option<Duration>,
     pub(crate) outcome: Option<Outcome>,
 }
@@ -409,7 +409,12 @@ impl Download {
     }
 
     fn look_for_providers(&mut self, now: Duration, actions: &mut Vec<Action>) {
-        if self.somebody_is_there() {
+        // A dial to one that was lost is a hope and no company: the dead would be dialled for ever.
+        let has_company = self
+            .providers
+            .values()
+            .any(|p| p.is_ready() || (p.state == State::Dialling && p.failures == 0));
+        if has_company {
             self.alone_since = None;
         } else {
             let since = *self.alone_since.get_or_insert(now);

@@ -129,6 +129,22 @@ fn without_providers_it_gives_up_after_its_patience() {
     assert!(report.took >= patience && report.took < patience + Duration::from_secs(1));
 }
 
+#[test]
+fn when_all_providers_are_gone_for_good_it_gives_up_after_its_patience() {
+    let doomed = || Behaviour {
+        vanishes: Some(Duration::from_secs(1)),
+        ..honest(10 * MIB)
+    };
+    let report = run(8, Scenario::new(100 * MIB, vec![doomed(), doomed()]));
+    assert_eq!(report.outcome, Outcome::NoProviders);
+    let patience = Limits::default().patience;
+    assert!(
+        report.took < patience + Duration::from_secs(2),
+        "{:?}",
+        report.took
+    );
+}
+
 /// Whatever happens, a download ends; and if anyone honest stays, it ends well.
 #[test]
 fn thousands_of_random_worlds_end_well() {
