@@ -1,6 +1,8 @@
 //! Downloads over a virtual network with a virtual clock: the planner that ships, thousands of
 //! seeds, providers that are slow, stall, vanish and lie, and a directory that goes away.
 
+#![allow(clippy::unwrap_used)]
+
 mod world;
 
 use std::time::Duration;
