@@ -8,7 +8,7 @@ use convite_core::{ContentHash, ErrorCode, Problem, UserName};
 use convite_wire::v1::Transfer;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The most uploads at once, unless told otherwise: with [`super::body`]'s buffers about 700 MiB
+/// The most uploads at once, unless told otherwise: with `body`'s buffers about 700 MiB
 /// if every one of them is slow, and far less in practice.
 pub const UPLOADS_MAX: usize = 512;
 
