@@ -69,7 +69,12 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<ArgMatches, Ref
         return Ok(first);
     };
     let command = with_defaults(Cli::command(), &file).map_err(Refused::File)?;
-    command.try_get_matches_from(&args).map_err(Refused::Usage)
+    // What was typed was right before: it is the file that is wrong.
+    command.try_get_matches_from(&args).map_err(|error| {
+        let text = error.to_string();
+        let line = text.lines().next().unwrap_or_default();
+        Refused::File(file.wrong(line.trim_start_matches("error: ")))
+    })
 }
 
 /// Where the configuration file of a home is.

@@ -2,7 +2,7 @@
 //! fingerprint, which every invite link carries.
 //!
 //! It certifies two kinds of leaf. The directory's own carries
-//! [`DIRECTORY_NAME`](convite_net::tls::DIRECTORY_NAME), under which clients dial it whatever the
+//! [`DIRECTORY_NAME`], under which clients dial it whatever the
 //! address; no other leaf ever does. A peer's carries the name that follows from its id and the
 //! address that it was seen at; of its signing request nothing is taken but the public key.
 

@@ -64,6 +64,7 @@ async fn catch_up(service: &Service, shutdown: &CancellationToken) -> Result<(),
             blocking(move || index.clear()).await?;
             continue;
         }
+        service.set_followed(position);
         if changes.position <= position && changes.contents.is_empty() {
             return Ok(());
         }

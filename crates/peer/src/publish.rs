@@ -201,7 +201,7 @@ impl Publishing {
         if more {
             pending.hurry.store(true, Ordering::SeqCst);
         }
-        let result = self.publish_change(&paths).await;
+        let result = self.publish_change(&paths, more).await;
         match &result {
             Ok(()) => {}
             Err(problem) if problem.code == ErrorCode::GenerationMismatch => {
@@ -215,7 +215,7 @@ impl Publishing {
         result
     }
 
-    async fn publish_change(&self, paths: &[SafePath]) -> Result<(), Problem> {
+    async fn publish_change(&self, paths: &[SafePath], more: bool) -> Result<(), Problem> {
         let catalogue = &self.state.catalogue;
         let wanted = paths
             .iter()
@@ -239,7 +239,12 @@ impl Publishing {
             )
             .await?;
         let cache = self.cache.clone();
-        in_background(move || cache.published(published.generation, &upsert, &remove)).await
+        in_background(move || {
+            cache.published(published.generation, &upsert, &remove)?;
+            // Forgotten by a kill, the generation would cost the sending of the whole index.
+            if more { Ok(()) } else { cache.sync() }
+        })
+        .await
     }
 
     async fn publish_whole(&self) -> Result<(), Problem> {

@@ -1,7 +1,7 @@
 //! Tickets: this account may read this content from this peer, for a few minutes.
 //!
 //! PASETO v4.public (Ed25519), so that a peer checks one offline and no algorithm can be chosen by
-//! an attacker. The payload is JSON; [`PURPOSE`] is bound in as the implicit assertion, so that no
+//! an attacker. The payload is JSON; `PURPOSE` is bound in as the implicit assertion, so that no
 //! other token signed with the same key passes for a ticket.
 
 use std::time::Duration;

@@ -57,7 +57,7 @@ impl WholeIndex<'_> {
             .store()
             .finish_full(self.sync, self.generation, service.now())
             .await?;
-        service.published.notify_one();
+        service.until_found().await;
         self.tally.upserted += tally.upserted;
         self.tally.removed += tally.removed;
         Ok(self.tally)
@@ -109,8 +109,8 @@ impl Service {
             .store()
             .publish_change(peer, caller.account, base, generation, change, now)
             .await?;
-        self.published.notify_one();
         self.watched.touch(&hashes);
+        self.until_found().await;
         Ok(tally)
     }
 

@@ -22,7 +22,7 @@ use convite_search::SearchIndex;
 use convite_store::Store;
 use convite_wire::invite::Fingerprint;
 use convite_wire::ticket::TicketSigner;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use index::{BATCH_MAX, CHANGE_MAX, WholeIndex};
@@ -35,6 +35,8 @@ pub use sessions::{Caller, Session};
 use crate::authority::Authority;
 use crate::passwords::Passwords;
 
+/// How long a publisher waits for what it published to be found.
+const FOUND_MAX: Duration = Duration::from_secs(1);
 /// For how long the set of peers online is taken to be what it was, for searching.
 const ONLINE_CACHED: Duration = Duration::from_secs(1);
 
@@ -62,6 +64,8 @@ pub struct Service {
     published: Notify,
     /// Whether the search index has once reached the end of the change log.
     caught_up: AtomicBool,
+    /// The position in the change log that searches know of.
+    followed: watch::Sender<i64>,
     online: Mutex<Online>,
     watched: swarm::Watched,
 }
@@ -81,6 +85,7 @@ impl Service {
             passwords: Passwords::default(),
             published: Notify::new(),
             caught_up: AtomicBool::new(false),
+            followed: watch::Sender::new(i64::MIN),
             online: Mutex::default(),
             watched: swarm::Watched::default(),
         }
@@ -134,6 +139,24 @@ impl Service {
 
     pub(crate) fn set_caught_up(&self) {
         self.caught_up.store(true, Ordering::Release);
+    }
+
+    /// The search index has followed the change log so far.
+    pub(crate) fn set_followed(&self, position: i64) {
+        self.followed.send_replace(position);
+    }
+
+    /// Wakes the follower and waits, [`FOUND_MAX`] at most, until searches find what is published
+    /// by now: whoever hears that a peer is ready finds its files.
+    async fn until_found(&self) {
+        self.published.notify_one();
+        let Ok(position) = self.store().last_change().await else {
+            return;
+        };
+        let mut followed = self.followed.subscribe();
+        let found = followed.wait_for(|followed| *followed >= position);
+        // The index may be far behind; it will be found all the same, only later.
+        let _ = tokio::time::timeout(FOUND_MAX, found).await;
     }
 
     fn online_cache(&self) -> MutexGuard<'_, Online> {

@@ -1,6 +1,6 @@
 //! The directory's tables in one SQLite file: the default, with nothing to set up.
 //!
-//! One thread writes ([`writer`]), a few connections read ([`connections`]). Each noun has a room
+//! One thread writes (`writer`), a few connections read (`connections`). Each noun has a room
 //! with its statements; this file only says which of them read, which read for long, and which
 //! write.
 

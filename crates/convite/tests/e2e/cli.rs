@@ -1,0 +1,196 @@
+//! What scripts rely on: streams, exit codes, settings; and what must never be printed.
+
+use crate::harness::{Directory, Home, PASSWORD, Pair, Process, contents, finish, text};
+
+#[test]
+fn results_go_to_stdout_and_all_else_to_stderr() {
+    let pair = Pair::new();
+    pair.ana.write("docs/a.bin", &contents(61, 70_000));
+    let _peer = pair.ana.peer("peer_1", &pair.ana.path("docs"), "");
+    let got = pair.ben.run("get a.bin").ok();
+    assert_eq!(got.stdout.lines().count(), 1, "{}", got.stdout);
+    assert!(got.stdout.contains("a.bin") && got.stdout.contains("verified"));
+    assert!(!got.stdout.contains(['\r', '\u{1b}']) && !got.stderr.contains(['\r', '\u{1b}']));
+
+    let missing = pair.ben.run("get nothing.bin").ends(3);
+    assert_eq!(missing.stdout, "");
+    let mut lines = missing.stderr.lines();
+    assert!(
+        lines
+            .next()
+            .unwrap()
+            .starts_with("error: nobody online shares")
+    );
+    assert!(lines.next().unwrap().starts_with("hint: "));
+    let nothing = pair.ben.run("search nothing").ends(3);
+    assert_eq!(nothing.stdout, "");
+    assert_eq!(pair.ben.run("-q search nothing").ends(3).stderr, "");
+
+    let line = pair.ben.run("search a.bin").ok().stdout;
+    assert_eq!(line.lines().count(), 1);
+    assert!(
+        line.contains("68.4 KiB") && line.contains("1 provider"),
+        "{line}"
+    );
+}
+
+#[test]
+fn with_json_stdout_is_objects_alone() {
+    let directory = Directory::with("");
+    let ana = Home::new();
+    let joined = ana
+        .json(&format!("join {} --user ana", directory.invite))
+        .ok();
+    joined.event("joined");
+    ana.write("docs/a.txt", b"contents");
+    let peer = ana.peer("peer_1", &ana.path("docs"), "");
+    for (args, code) in [
+        ("peers", 0),
+        ("index", 0),
+        ("search a", 0),
+        ("search nothing", 3),
+        ("status", 0),
+        ("invite", 0),
+        ("get a.txt -o out/", 0),
+        ("get nothing", 3),
+        ("share docs", 0),
+        ("unshare docs", 0),
+        ("leave", 0),
+        ("logout", 0),
+        ("peers", 4),
+    ] {
+        ana.json(args).ends(code).objects();
+    }
+    peer.ended().ok().objects();
+    let hit = ["hash", "name", "names", "size", "providers", "score"];
+    let peer = ana.run("login").ok();
+    assert!(peer.stdout.starts_with("logged in as ana"));
+    let again = ana.peer("peer_1", &ana.path("docs"), "");
+    let object = &ana.json("search a").ok().objects()[0];
+    for field in hit {
+        assert!(!object[field].is_null(), "{field} in {object}");
+    }
+    let object = &ana.json("peers").ok().objects()[0];
+    for field in ["id", "user", "addresses", "files", "since"] {
+        assert!(!object[field].is_null(), "{field} in {object}");
+    }
+    let done = ana.json("get a.txt -o other/").ok().event("done");
+    for field in ["path", "hash", "bytes", "seconds", "providers"] {
+        assert!(!done[field].is_null(), "{field} in {done}");
+    }
+    drop(again);
+}
+
+#[test]
+fn wrong_usage_ends_with_2_and_help_with_0() {
+    let home = Home::new();
+    for args in [
+        "",
+        "nonsense",
+        "get",
+        "search",
+        "join",
+        "join not-a-link",
+        "peers --no-such-flag",
+        "search x --limit 0",
+        "search x --min-size much",
+        "directory --lease 0s",
+        "peer bad/id 0",
+        "-q -v peers",
+    ] {
+        home.run(args).ends(2);
+    }
+    for args in [
+        "--help",
+        "--version",
+        "help get",
+        "up --help",
+        "config default",
+    ] {
+        assert!(!home.run(args).ok().stdout.is_empty(), "{args}");
+    }
+}
+
+#[test]
+fn the_configuration_file_is_used_and_its_mistakes_are_named() {
+    let home = Home::new();
+    let path = home.write(
+        "home/convite.toml",
+        b"[directory]\nlisten = \"127.0.0.1:0\"\n",
+    );
+    let directory = home.start("--json directory");
+    assert!(text(&directory.ready(), "url").starts_with("https://127.0.0.1:"));
+    drop(directory);
+
+    for (wrong, named) in [
+        ("[directory]\nlisten_to = \"127.0.0.1:0\"\n", "listen_to"),
+        ("[directorie]\n", "directorie"),
+        ("[directory]\nlease = \"soon\"\n", "lease"),
+        ("[directory\n", "convite.toml"),
+    ] {
+        std::fs::write(&path, wrong).unwrap();
+        let refused = home.run("directory").ends(2);
+        assert!(refused.stderr.contains(named), "{}", refused.stderr);
+        assert!(
+            refused.stderr.contains("convite.toml"),
+            "{}",
+            refused.stderr
+        );
+    }
+}
+
+#[test]
+fn secrets_are_in_no_log_however_much_is_logged() {
+    let traced = |home: &Home, args: &str| {
+        let mut command = home.command(args);
+        command.env("RUST_LOG", "trace");
+        command
+    };
+    let (root, ana, ben) = (Home::new(), Home::new(), Home::new());
+    let directory = Process::start(traced(&root, "--json directory --listen 127.0.0.1:0"));
+    let invite = text(&directory.ready(), "invite");
+    let mut logs = String::new();
+    for (home, user) in [(&ana, "ana"), (&ben, "ben")] {
+        let joined = finish(traced(home, &format!("join {invite} --user {user}"))).ok();
+        logs.push_str(&joined.stderr);
+    }
+    logs.push_str(&finish(traced(&ben, "login")).ok().stderr);
+    let bytes = contents(62, 400_000);
+    ana.write("docs/a.bin", &bytes);
+    let args = "--json peer peer_1 0 docs --bind 127.0.0.1 --no-menu";
+    let peer = Process::start(traced(&ana, args));
+    peer.ready();
+    logs.push_str(&finish(traced(&ben, "get a.bin")).ok().stderr);
+    let control = std::fs::read_to_string(ana.root().join("peer/control.token")).unwrap();
+    logs.push_str(&finish(traced(&ana, "status")).ok().stderr);
+    logs.push_str(&peer.stop().stderr);
+    logs.push_str(&directory.stop().stderr);
+
+    assert!(
+        logs.contains("TRACE") && logs.contains("DownloadFile"),
+        "not all is logged"
+    );
+    let code = invite
+        .rsplit('/')
+        .next()
+        .unwrap()
+        .split('?')
+        .next()
+        .unwrap();
+    for (secret, which) in [
+        (PASSWORD, "the password"),
+        (code, "the invite"),
+        (&*text(&ana.credentials(), "token"), "a session"),
+        (&*text(&ben.credentials(), "token"), "a session"),
+        (control.trim(), "the control token"),
+        ("v4.public.", "a ticket"),
+    ] {
+        let at = logs.find(secret);
+        let line = at.and_then(|at| logs[..at].rsplit('\n').next());
+        assert!(
+            at.is_none(),
+            "{which} is in the log: {}",
+            line.unwrap_or_default()
+        );
+    }
+}

@@ -1,0 +1,198 @@
+//! A peer's HTTP door, knocked at without the program: tickets and certificates.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use convite_core::{ContentHash, PeerAddress, PeerId};
+use convite_net::dial::{Expected, Stream, connect, http1_request};
+use convite_net::tls::{DIRECTORY_NAME, client_config_http1, fingerprint};
+use convite_wire::invite::Fingerprint;
+use http::header::{AUTHORIZATION, CONTENT_RANGE, ETAG, RANGE};
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::{BodyExt, Empty};
+use serde_json::Value;
+
+use crate::harness::{Directory, Home, Pair, Process, contents, text, until};
+
+/// Somewhere to knock.
+struct Door {
+    address: PeerAddress,
+    expected: Expected,
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+fn authority(home: &Home) -> [u8; 32] {
+    let text = text(&home.credentials(), "authority");
+    let Fingerprint(authority) = text.parse().unwrap();
+    authority
+}
+
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.unwrap().block_on(future)
+}
+
+impl Door {
+    fn of_directory(directory: &Directory, home: &Home) -> Self {
+        let config = client_config_http1(authority(home));
+        Self {
+            address: PeerAddress::new("127.0.0.1", directory.port).unwrap(),
+            expected: Expected::new(config, DIRECTORY_NAME).unwrap(),
+        }
+    }
+
+    fn of_peer(process: &Process, home: &Home) -> Self {
+        let ready = process.ready();
+        let id: PeerId = text(&ready, "id").parse().unwrap();
+        let url = text(&ready, "url");
+        let config = client_config_http1(authority(home));
+        Self {
+            address: url.strip_prefix("https://").unwrap().parse().unwrap(),
+            expected: Expected::new(config, &id.certificate_name()).unwrap(),
+        }
+    }
+
+    fn get(&self, path: &str, bearer: Option<&str>, range: Option<&str>) -> Answer {
+        let mut request = Request::get(path).header("host", "convite");
+        if let Some(bearer) = bearer {
+            request = request.header(AUTHORIZATION, format!("Bearer {bearer}"));
+        }
+        if let Some(range) = range {
+            request = request.header(RANGE, range);
+        }
+        let request = request.body(Empty::<Bytes>::new()).unwrap();
+        wait(async {
+            let answer = http1_request(&self.address, Some(&self.expected), request).await;
+            let (head, body) = answer.unwrap().into_parts();
+            Answer {
+                status: head.status,
+                headers: head.headers,
+                body: body.collect().await.unwrap().to_bytes(),
+            }
+        })
+    }
+
+    /// The fingerprint of the certificate that is presented; none if it is not a valid one.
+    fn certificate(&self) -> Option<[u8; 32]> {
+        let stream = wait(connect(&self.address, Some(&self.expected)));
+        match stream.ok()? {
+            Stream::Encrypted(stream) => {
+                let chain = stream.get_ref().1.peer_certificates()?;
+                Some(fingerprint(&chain[0]))
+            }
+            Stream::Plaintext(_) => None,
+        }
+    }
+}
+
+fn ticket(directory: &Door, session: &str, hash: &str, peer: &str) -> String {
+    let answer = directory.get(&format!("/files/{hash}"), Some(session), None);
+    assert_eq!(answer.status, 200);
+    let file: Value = serde_json::from_slice(&answer.body).unwrap();
+    let providers = file["providers"].as_array().unwrap();
+    let provider = providers.iter().find(|provider| provider["peer"] == peer);
+    text(provider.unwrap(), "ticket")
+}
+
+#[test]
+fn a_peer_gives_a_file_to_the_bearer_of_its_ticket_and_to_nobody_else() {
+    let pair = Pair::new();
+    let bytes = contents(41, 150_000);
+    let hash = ContentHash::of(&bytes).to_string();
+    let other = ContentHash::of(b"another file").to_string();
+    for home in [&pair.ana, &pair.ben] {
+        home.write("docs/a.bin", &bytes);
+        home.write("docs/other.txt", b"another file");
+    }
+    let first = pair.ana.peer("peer_1", &pair.ana.path("docs"), "");
+    let second = pair.ben.peer("peer_2", &pair.ben.path("docs"), "");
+    let session = text(&pair.ben.credentials(), "token");
+    let directory = Door::of_directory(&pair, &pair.ben);
+    let peer = Door::of_peer(&first, &pair.ben);
+    let path = format!("/files/{hash}");
+
+    assert_eq!(directory.get(&path, None, None).status, 401);
+    assert_eq!(directory.get(&path, Some("garbage"), None).status, 401);
+
+    let right = ticket(&directory, &session, &hash, "peer_1");
+    let for_peer_2 = ticket(&directory, &session, &hash, "peer_2");
+    let for_other = ticket(&directory, &session, &other, "peer_1");
+    let mut forged = right.clone().into_bytes();
+    let middle = forged.len() / 2;
+    forged[middle] = if forged[middle] == b'A' { b'B' } else { b'A' };
+    let forged = String::from_utf8(forged).unwrap();
+
+    for what in [&*path, &*format!("{path}/pieces"), "/files/docs/a.bin"] {
+        assert_eq!(peer.get(what, None, None).status, 401, "{what}");
+        for (wrong, which) in [
+            ("garbage", "garbage"),
+            (&*session, "the session"),
+            (&*for_peer_2, "another peer's"),
+            (&*for_other, "another file's"),
+            (&*forged, "forged"),
+        ] {
+            let answer = peer.get(what, Some(wrong), None);
+            assert!(
+                matches!(answer.status.as_u16(), 401 | 403),
+                "{what} opened by {which}: {}",
+                answer.status
+            );
+            assert!(!answer.body.windows(16).any(|part| part == &bytes[..16]));
+        }
+        assert_eq!(peer.get(what, Some(&right), None).status, 200, "{what}");
+    }
+    // The very ticket that peer_1 refused is good at the peer it is for.
+    let second = Door::of_peer(&second, &pair.ben);
+    assert_eq!(second.get(&path, Some(&for_peer_2), None).status, 200);
+    assert_eq!(second.get(&path, Some(&right), None).status, 403);
+
+    let whole = peer.get(&path, Some(&right), None);
+    assert!(whole.body == bytes);
+    assert_eq!(whole.headers[ETAG], format!("\"{hash}\""));
+    let part = peer.get(&path, Some(&right), Some("bytes=65530-65545"));
+    assert_eq!(part.status, 206);
+    assert_eq!(part.headers[CONTENT_RANGE], "bytes 65530-65545/150000");
+    assert_eq!(part.body, bytes[65_530..65_546]);
+    let in_query = peer.get(&format!("{path}?ticket={right}"), None, None);
+    assert_eq!(in_query.status, 200);
+}
+
+#[test]
+fn a_peers_certificate_is_replaced_before_it_lapses() {
+    let directory = Directory::with("--peer-certificate-lifetime 6s");
+    let (ana, ben) = (directory.member("ana"), directory.member("ben"));
+    ana.write("docs/a.txt", b"contents");
+    let peer = ana.peer("peer_1", &ana.path("docs"), "");
+    let door = Door::of_peer(&peer, &ben);
+    let first = door.certificate().expect("a valid certificate");
+    let lapses = std::time::Instant::now() + Duration::from_secs(6);
+    let mut changed = false;
+    until("the first certificate has lapsed", || {
+        // At every moment there is a valid one.
+        let now = door.certificate().expect("a valid certificate");
+        changed |= now != first;
+        (std::time::Instant::now() > lapses).then_some(())
+    });
+    assert!(changed, "it is still the first");
+    ben.run("get a.txt").ok();
+}
+
+#[test]
+fn a_peer_that_answers_as_another_is_not_believed() {
+    let pair = Pair::new();
+    pair.ana.write("docs/a.txt", b"contents");
+    let first = pair.ana.peer("peer_1", &pair.ana.path("docs"), "");
+    let mut door = Door::of_peer(&first, &pair.ben);
+    assert!(door.certificate().is_some());
+    let other: PeerId = "peer_2".parse().unwrap();
+    let config = client_config_http1(authority(&pair.ben));
+    door.expected = Expected::new(config, &other.certificate_name()).unwrap();
+    assert!(door.certificate().is_none());
+}
