@@ -311,9 +311,9 @@ pub struct GetArgs {
     /// The most to send to others in a second
     #[arg(long, value_parser = units::size, value_name = "SIZE")]
     pub upload_limit: Option<u64>,
-    /// Address on which to provide to others what has been fetched
-    #[arg(long, default_value = "0.0.0.0", value_name = "ADDR")]
-    pub bind: IpAddr,
+    /// Address on which to provide to others what has been fetched [default: all of this machine]
+    #[arg(long, value_name = "ADDR")]
+    pub bind: Option<IpAddr>,
 }
 
 #[derive(Args)]

@@ -110,6 +110,27 @@ pub fn read(path: &Path) -> Result<String, Failure> {
     }
 }
 
+/// Writes and removes a file of `size` bytes in `folder`, so that the pages that the next file is
+/// cached in have been touched: a virtual machine gives free memory back to its host, and the first
+/// touch afterwards can cost more than the transfer that is measured.
+///
+/// # Errors
+/// If the disk does not take it.
+pub fn touch(folder: &Path, size: u64) -> Result<(), Failure> {
+    let path = folder.join("touched");
+    let failed = |error: std::io::Error| format!("cannot write {}: {error}", path.display());
+    let mut file = File::create(&path).map_err(failed)?;
+    let zeros = vec![0; 1 << 20];
+    let mut left = size;
+    while left > 0 {
+        let run = left.min(zeros.len() as u64);
+        file.write_all(&zeros[..run as usize]).map_err(failed)?;
+        left -= run;
+    }
+    drop(file);
+    std::fs::remove_file(&path).map_err(failed)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,8 @@
 //! to the other systems that are installed.
 //!
 //! The rounds interleave, so that a machine that slows down slows all alike; the first of each does
-//! not count, because touching memory for the first time alone can triple a transfer's time.
+//! not count, and before each the memory that its file will be cached in is touched, because the
+//! first touch alone can triple a transfer's time.
 
 use std::path::{Path, PathBuf};
 
@@ -86,12 +87,15 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         eprintln!("round {round} of {}", options.rounds);
         let counts = round > 0;
         for (way, hashed) in plain.iter_mut().zip([false, true]) {
+            payload::touch(&places.got, size)?;
             way.take(Ok(places.plain(hashed)?), counts);
         }
         for (way, group) in ours.iter_mut().zip(&groups) {
+            payload::touch(&places.got, size)?;
             way.take(Ok(places.convite(group)?), counts);
         }
         for way in theirs.iter_mut().filter(|way| way.works()) {
+            payload::touch(&places.got, size)?;
             way.take(places.other(&way.name, &nginx), counts);
         }
     }

@@ -79,9 +79,11 @@ fn stat_field(stat: &str, field: usize) -> Option<f64> {
         .ok()
 }
 
-/// The most memory that a running process has held, in bytes.
+/// The most memory that a running process has held, in bytes, less what it maps of files (its own
+/// program, for the most part): those pages are the kernel's to take back.
 pub fn peak_memory(process: u32) -> Option<u64> {
-    memory(process, "VmHWM:")
+    let mapped = memory(process, "RssFile:")?;
+    Some(memory(process, "VmHWM:")?.saturating_sub(mapped))
 }
 
 /// The memory that a running process holds, in bytes.

@@ -1,13 +1,14 @@
 //! `convite get`: find, fetch from all providers, verify, put in place.
 
 use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 use convite_client::DirectoryClient;
 use convite_client::Query;
 use convite_core::model::{LocatedFile, SearchHit};
 use convite_core::path::local_file_name;
-use convite_core::{ContentHash, ErrorCode, Problem, display};
+use convite_core::{ContentHash, ErrorCode, PeerAddress, Problem, display};
 use convite_peer::download::{Fetch, Fetched, Member, MemberConfig, Progress, Target, fetch};
 use serde_json::json;
 use tokio::sync::watch;
@@ -61,6 +62,16 @@ pub async fn run(context: &Context, args: GetArgs, output: &Output) -> Result<()
     Ok(())
 }
 
+/// Where others may reach this machine: nowhere but on itself if the directory is only there too.
+fn reachable(directory: &[PeerAddress]) -> IpAddr {
+    let is_local = |address: &PeerAddress| address.ip().is_some_and(|ip| ip.is_loopback());
+    if directory.iter().all(is_local) {
+        Ipv4Addr::LOCALHOST.into()
+    } else {
+        Ipv4Addr::UNSPECIFIED.into()
+    }
+}
+
 /// How a download of this home provides to others.
 fn member(context: &Context, args: &GetArgs) -> Result<MemberConfig, Problem> {
     let credentials = context.joined()?;
@@ -70,7 +81,9 @@ fn member(context: &Context, args: &GetArgs) -> Result<MemberConfig, Problem> {
             .peer
             .clone()
             .unwrap_or_else(|| identity::peer(&user)),
-        bind: args.bind,
+        bind: args
+            .bind
+            .unwrap_or_else(|| reachable(&credentials.addresses)),
         addresses: Vec::new(),
         upload_limit: args.upload_limit,
         folder: context.home.downloads(),

@@ -22,4 +22,5 @@ mod providers;
 mod relay;
 mod resuming;
 mod sharing;
+mod swarm;
 mod up;

@@ -5,7 +5,7 @@
 //! so that any number of downloads run on one home, beside the home's own peer.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use convite_client::DirectoryClient;
@@ -14,8 +14,13 @@ use convite_swarm::PieceSet;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
+use super::place::on_blocking_thread;
+use crate::home::PeerHome;
 use crate::partial_files::{PartialFile, PartialFiles, PartialHandle};
 use crate::run::{PeerConfig, Ports, RunningPeer, start};
+
+/// Tells the ids, and the folders, of members from others.
+const MARK: &str = "-get-";
 
 /// How a download provides what it has.
 #[derive(Debug, Clone)]
@@ -51,6 +56,7 @@ impl Member {
         config: MemberConfig,
         directory: DirectoryClient,
     ) -> Result<Self, Problem> {
+        sweep(&config.folder).await;
         let id = random_id(&config.name)?;
         let folder = config.folder.join(id.as_str());
         let stop = CancellationToken::new();
@@ -139,11 +145,30 @@ impl Member {
     }
 }
 
+/// Removes what members left that were killed: a living one holds the lock of its home.
+async fn sweep(folder: &Path) {
+    let folder = folder.to_path_buf();
+    let swept = on_blocking_thread(move || {
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let is_member = entry.file_name().to_string_lossy().contains(MARK);
+            if is_member && path.join("peer").exists() && PeerHome::open(&path).is_ok() {
+                // Another sweep may be at it too.
+                let _ = std::fs::remove_dir_all(&path);
+            }
+        }
+        Ok(())
+    });
+    if let Err(problem) = swept.await {
+        debug!("cannot look for what killed downloads left: {problem}");
+    }
+}
+
 fn random_id(name: &PeerId) -> Result<PeerId, Problem> {
     let mut random = [0; 4];
     getrandom::fill(&mut random)
         .map_err(|e| Problem::new(ErrorCode::Internal, format!("no randomness: {e}")))?;
     let random = data_encoding::HEXLOWER.encode(&random);
     let name: String = name.as_str().chars().take(48).collect();
-    format!("{name}-get-{random}").parse()
+    format!("{name}{MARK}{random}").parse()
 }

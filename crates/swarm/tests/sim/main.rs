@@ -1,7 +1,7 @@
 //! Downloads over a virtual network with a virtual clock: the planner that ships, thousands of
 //! seeds, providers that are slow, stall, vanish and lie, and a directory that goes away.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod crowd;
 mod world;
