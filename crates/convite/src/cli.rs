@@ -311,6 +311,9 @@ pub struct GetArgs {
     /// The most to send to others in a second
     #[arg(long, value_parser = units::size, value_name = "SIZE")]
     pub upload_limit: Option<u64>,
+    /// Ask near and far providers alike
+    #[arg(long)]
+    pub no_locality: bool,
     /// Address on which to provide to others what has been fetched [default: all of this machine]
     #[arg(long, value_name = "ADDR")]
     pub bind: Option<IpAddr>,

@@ -2,8 +2,8 @@
 //!
 //! Of more providers than it can connect to, a download keeps those that come first in an order of
 //! its own (rendezvous hashing: Thaler and Ravishankar, 1998), so that a crowd becomes a random
-//! mesh: were it those that were named first, all would crowd around the same few. Whole providers
-//! are always kept.
+//! mesh: were it those that were named first, all would crowd around the same few. The near come
+//! before the far. Whole providers are always kept.
 
 use std::time::Duration;
 
@@ -65,9 +65,10 @@ impl Download {
         true
     }
 
-    /// Where a provider comes in this download's own order.
-    fn rank(&self, id: ProviderId) -> u32 {
-        self.preference(!id)
+    /// Where a provider comes in this download's own order: the near before the far.
+    fn rank(&self, id: ProviderId) -> (u8, u32) {
+        let distance = self.providers.get(&id).map_or(0, |p| p.distance);
+        (distance, self.preference(!id))
     }
 
     /// How many providers are ready or being dialled.
@@ -139,5 +140,69 @@ impl Download {
             self.asking = Asking::Under;
             actions.push(Action::Locate);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Event, Limits};
+    use convite_core::PieceGeometry;
+    use std::collections::BTreeSet;
+
+    /// The providers that a download ends up connected to, of 40 that are found in that order.
+    fn chosen(
+        seed: u64,
+        order: impl Iterator<Item = u32>,
+        distance: fn(u32) -> u8,
+    ) -> BTreeSet<u32> {
+        let geometry = PieceGeometry::new(10 << 20).unwrap();
+        let limits = Limits {
+            providers: 10,
+            ..Limits::default()
+        };
+        let verified = PieceSet::empty(geometry.piece_count());
+        let mut download = Download::new(geometry, verified, limits, seed);
+        let mut connected = BTreeSet::new();
+        for id in order {
+            let mut actions = Vec::new();
+            for event in [Event::Distance(id, distance(id)), Event::Found(id)] {
+                download.handle(Duration::ZERO, event, &mut actions);
+            }
+            while let Some(action) = actions.pop() {
+                match action {
+                    Action::Dial(id) => {
+                        connected.insert(id);
+                        download.handle(Duration::ZERO, Event::Ready(id), &mut actions);
+                    }
+                    Action::HangUp(id) => {
+                        connected.remove(&id);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        connected
+    }
+
+    #[test]
+    fn each_download_keeps_its_own_choice_of_a_crowd_in_whatever_order_it_is_named() {
+        let first = chosen(1, 0..40, |_| 0);
+        assert_eq!(first.len(), 10);
+        assert_eq!(first, chosen(1, (0..40).rev(), |_| 0));
+        assert_ne!(first, chosen(2, 0..40, |_| 0));
+    }
+
+    #[test]
+    fn the_near_are_kept_before_the_far() {
+        let near = |id: u32| u8::from(id % 8 != 0);
+        let chosen = chosen(3, 0..40, near);
+        assert!(
+            (0..40)
+                .filter(|id| id % 8 == 0)
+                .all(|id| chosen.contains(&id)),
+            "{chosen:?}"
+        );
+        assert_eq!(chosen.len(), 10);
     }
 }

@@ -97,6 +97,11 @@ impl Download {
         match event {
             Event::Tick => {}
             Event::Found(provider) => self.handle_found(now, provider, actions),
+            Event::Distance(provider, distance) => {
+                let count = self.geometry.piece_count();
+                let provider = self.providers.entry(provider);
+                provider.or_insert_with(|| Provider::new(count)).distance = distance;
+            }
             Event::Located => self.handle_located(now),
             Event::LocateFailed => self.handle_locate_failed(now),
             Event::Ready(provider) => {
@@ -370,15 +375,22 @@ impl Download {
         if self.in_swarm {
             self.note_what_is_fresh(now);
         }
-        // The fastest first, so that near the end the slow ones find nothing left to delay.
-        let mut ready: Vec<(ProviderId, f64)> = self
+        // The near first, which spares the links between networks; of those the fastest, so that
+        // near the end the slow ones find nothing left to delay.
+        let mut ready: Vec<(ProviderId, u8, f64)> = self
             .providers
             .iter()
             .filter(|(_, p)| p.is_ready())
-            .map(|(id, p)| (*id, p.rate.bytes_per_second().unwrap_or(f64::MAX)))
+            .map(|(id, p)| {
+                (
+                    *id,
+                    p.distance,
+                    p.rate.bytes_per_second().unwrap_or(f64::MAX),
+                )
+            })
             .collect();
-        ready.sort_by(|a, b| b.1.total_cmp(&a.1));
-        for (id, _) in ready {
+        ready.sort_by(|a, b| a.1.cmp(&b.1).then(b.2.total_cmp(&a.2)));
+        for (id, ..) in ready {
             while let Some(pieces) = self.next_pieces(now, id) {
                 self.request(now, id, pieces, actions);
             }

@@ -69,6 +69,9 @@ pub enum Event {
     Tick,
     /// The directory names a provider, for the first time or again.
     Found(ProviderId),
+    /// How far away a provider is, 0 being the nearest; told before it is found, and again when it
+    /// is known better. All are equally far until told.
+    Distance(ProviderId, u8),
     /// The directory has answered; all it names were [`Event::Found`] before.
     Located,
     /// The directory could not be asked.

@@ -34,6 +34,8 @@ pub(crate) struct Provider {
     pub(crate) answered: u32,
     /// Requests under way, oldest first.
     pub(crate) requests: Vec<RequestId>,
+    /// How far away it is, 0 being the nearest.
+    pub(crate) distance: u8,
     /// Since when it holds nothing missing that it has not promised to somebody.
     pub(crate) all_promised: Option<Duration>,
     /// How often in a row it was lost without having sent a verified piece.
@@ -47,6 +49,7 @@ impl Provider {
             state: State::Known,
             held: PieceSet::empty(pieces),
             answered: 0,
+            distance: 0,
             all_promised: None,
             requests: Vec::new(),
             failures: 0,

@@ -41,6 +41,7 @@ pub async fn run(context: &Context, args: GetArgs, output: &Output) -> Result<()
             authority: context.joined()?.authority,
             target: place.target(&file, name, args.force),
             file,
+            locality: !args.no_locality,
             download_limit: args.download_limit,
             member: Some(member(context, &args)?),
         };

@@ -7,6 +7,7 @@ use tokio_stream::StreamExt;
 use tracing::debug;
 
 use super::engine::{Engine, Known, Told};
+use super::locality::Networks;
 use super::member::Member;
 use super::receive::News;
 
@@ -70,15 +71,18 @@ impl Engine<'_> {
 
     pub(super) fn found(&mut self, providers: Vec<Provider>) {
         let size = self.partial.geometry().file_size();
+        let networks = self.fetch.locality.then(Networks::here);
         let myself = self.member.as_ref().map(|member| member.id().clone());
         for provider in providers {
             if provider.size != size || Some(&provider.peer) == myself.as_ref() {
                 continue;
             }
+            let distance = networks.as_ref().map(|here| here.distance(&provider));
             let place = self
                 .known
                 .iter()
                 .position(|k| k.provider.peer == provider.peer);
+            let is_new = place.is_none();
             let id = match place {
                 Some(place) => {
                     self.known[place].provider = provider;
@@ -89,6 +93,9 @@ impl Engine<'_> {
                     self.known.len() - 1
                 }
             };
+            if let (true, Some(distance)) = (is_new, distance) {
+                self.tell(Event::Distance(id as ProviderId, distance));
+            }
             self.tell(Event::Found(id as ProviderId));
         }
     }

@@ -13,6 +13,7 @@ mod company;
 mod connection;
 mod engine;
 mod limit;
+mod locality;
 mod member;
 mod partial;
 mod place;
@@ -47,6 +48,8 @@ pub struct Fetch {
     pub file: LocatedFile,
     /// Where the file goes.
     pub target: Target,
+    /// Whether near providers come before far ones.
+    pub locality: bool,
     /// The most bytes a second to receive.
     pub download_limit: Option<u64>,
     /// How to provide to others what has been fetched; none to provide nothing.
