@@ -8,10 +8,8 @@ use crate::cli::{Cli, Command, LogFormat};
 
 /// Starts logging as the command line and `$RUST_LOG` say.
 pub fn start(cli: &Cli) {
-    let runs_on = matches!(
-        cli.command,
-        Command::Up(_) | Command::Directory(_) | Command::Peer(_)
-    );
+    // `up` speaks to a person, who has no use for what goes well.
+    let runs_on = matches!(cli.command, Command::Directory(_) | Command::Peer(_));
     let level = match (cli.common.quiet, cli.common.verbose, runs_on) {
         (true, ..) => "error",
         (_, 0, true) => "convite=info,warn",

@@ -34,11 +34,12 @@ impl<'a> Reporter<'a> {
     pub fn new(output: &'a Output, hash: ContentHash, name: &str, size: u64) -> Self {
         let bar = output.can_draw().then(|| {
             let bar = ProgressBar::new(size);
-            let template = "{prefix}  {bar:24}  {percent:>3}%  {msg}";
+            // The bar takes what the terminal has left: nothing wraps at 80 columns.
+            let template = "{prefix} {wide_bar} {percent:>3}%  {msg}";
             if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style.progress_chars("━╸─"));
             }
-            let short: String = display::escape(name).chars().take(32).collect();
+            let short: String = display::escape(name).chars().take(20).collect();
             bar.set_prefix(short);
             bar
         });
@@ -88,8 +89,7 @@ impl<'a> Reporter<'a> {
             return;
         }
         let text = format!(
-            "{} of {}  {}/s  {}  {}",
-            display::bytes(progress.verified),
+            "{}  {}/s  {}  {}",
             display::bytes(progress.size),
             display::bytes(rate as u64),
             match left {
@@ -103,9 +103,11 @@ impl<'a> Reporter<'a> {
                 bar.set_position(progress.verified);
                 bar.set_message(text);
             }
-            None => self
-                .output
-                .note(&format!("{}: {text}", display::escape(&self.name))),
+            None => self.output.note(&format!(
+                "{}: {} of {text}",
+                display::escape(&self.name),
+                display::bytes(progress.verified)
+            )),
         }
     }
 
