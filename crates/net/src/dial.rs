@@ -44,6 +44,14 @@ impl Expected {
             .map_err(|_| Problem::invalid("a server name is not valid"))?;
         Ok(Self { config, name })
     }
+
+    /// The same one, to be spoken to in HTTP/1.1 whatever else it offers.
+    pub fn in_http1(&self) -> Self {
+        Self {
+            config: crate::tls::for_http1(&self.config),
+            name: self.name.clone(),
+        }
+    }
 }
 
 /// A stream to whoever answered, encrypted if somebody was expected.
@@ -52,6 +60,19 @@ pub enum Stream {
     Encrypted(Box<TlsStream<TcpStream>>),
     /// Nothing.
     Plaintext(TcpStream),
+}
+
+impl Stream {
+    /// Whether HTTP/2 is to be spoken. Over TLS only if it was negotiated (RFC 9113, section 3.2);
+    /// in plaintext nothing is, and HTTP/2 is known beforehand (section 3.3).
+    fn is_http2(&self) -> bool {
+        match self {
+            Self::Encrypted(stream) => {
+                stream.get_ref().1.alpn_protocol() == Some(crate::tls::HTTP2)
+            }
+            Self::Plaintext(_) => true,
+        }
+    }
 }
 
 /// Dials `address`; over TLS if somebody is expected there.
@@ -172,6 +193,10 @@ where
         expected: Option<&Expected>,
     ) -> Result<Self, Problem> {
         let stream = connect(address, expected).await?;
+        Self::begin(address, stream).await
+    }
+
+    async fn begin(address: &PeerAddress, stream: Stream) -> Result<Self, Problem> {
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder
             .timer(TokioTimer::new())
@@ -216,6 +241,36 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         Box::pin(self.sender.send_request(request))
+    }
+}
+
+/// What a server that was dialled speaks.
+pub enum Spoken<B> {
+    /// HTTP/2, over this connection.
+    Http2(Http2<B>),
+    /// Only HTTP/1.1: requests go by [`http1_request`], with [`Expected::in_http1`].
+    Http1,
+}
+
+/// Dials, and begins HTTP/2 if the server speaks it. Who is expected must be so with a
+/// configuration that offers both ([`crate::tls::client_config_either`]); in plaintext, HTTP/2 is
+/// taken for granted.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn dial_either<B>(
+    address: &PeerAddress,
+    expected: Option<&Expected>,
+) -> Result<Spoken<B>, Problem>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let stream = connect(address, expected).await?;
+    if stream.is_http2() {
+        Http2::begin(address, stream).await.map(Spoken::Http2)
+    } else {
+        Ok(Spoken::Http1)
     }
 }
 

@@ -20,6 +20,11 @@ use rustls::{CertificateError, DigitallySignedStruct, RootCertStore, SignatureSc
 /// The name in the directory's own certificate, and in no other: no real host has it.
 pub const DIRECTORY_NAME: &str = "directory.convite";
 
+/// HTTP/2 as ALPN names it.
+pub(crate) const HTTP2: &[u8] = b"h2";
+/// HTTP/1.1 as ALPN names it.
+const HTTP1: &[u8] = b"http/1.1";
+
 /// SHA-256 of a certificate in DER.
 pub fn fingerprint(der: &[u8]) -> [u8; 32] {
     let digest = ring::digest::digest(&ring::digest::SHA256, der);
@@ -41,21 +46,33 @@ pub fn server_config(resolver: Arc<dyn ResolvesServerCert>) -> Arc<rustls::Serve
     let mut config = rustls::ServerConfig::builder()
         .with_no_client_auth()
         .with_cert_resolver(resolver);
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![HTTP2.to_vec(), HTTP1.to_vec()];
     Arc::new(config)
 }
 
 /// What a client accepts: leaves under the authority of that fingerprint. Speaks HTTP/2.
 pub fn client_config(authority: [u8; 32]) -> Arc<rustls::ClientConfig> {
-    client_config_for(authority, b"h2")
+    client_config_for(authority, &[HTTP2])
 }
 
 /// The same, for HTTP/1.1.
 pub fn client_config_http1(authority: [u8; 32]) -> Arc<rustls::ClientConfig> {
-    client_config_for(authority, b"http/1.1")
+    client_config_for(authority, &[HTTP1])
 }
 
-fn client_config_for(authority: [u8; 32], alpn: &[u8]) -> Arc<rustls::ClientConfig> {
+/// The same, for a server that may choose between HTTP/2 and HTTP/1.1.
+pub fn client_config_either(authority: [u8; 32]) -> Arc<rustls::ClientConfig> {
+    client_config_for(authority, &[HTTP2, HTTP1])
+}
+
+/// The same trust and the same sessions, for HTTP/1.1 alone.
+pub(crate) fn for_http1(config: &rustls::ClientConfig) -> Arc<rustls::ClientConfig> {
+    let mut config = config.clone();
+    config.alpn_protocols = vec![HTTP1.to_vec()];
+    Arc::new(config)
+}
+
+fn client_config_for(authority: [u8; 32], alpn: &[&[u8]]) -> Arc<rustls::ClientConfig> {
     let verifier = PinnedAuthority {
         fingerprint: authority,
         provider: provider(),
@@ -65,7 +82,7 @@ fn client_config_for(authority: [u8; 32], alpn: &[u8]) -> Arc<rustls::ClientConf
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
-    config.alpn_protocols = vec![alpn.to_vec()];
+    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
     Arc::new(config)
 }
 

@@ -9,7 +9,7 @@ use convite_wire::v1::{AvailabilityReply, AvailabilityRequest};
 use tokio::sync::mpsc;
 use tonic::Request;
 
-use super::connection::{Connection, failure};
+use super::connection::{Connection, Grpc, failure};
 use super::receive::News;
 
 /// Follows what a provider holds until it is gone, and then says so. A provider that knows no such
@@ -22,7 +22,10 @@ pub(crate) async fn follow(
     is_partial: bool,
     news: mpsc::Sender<News>,
 ) {
-    let followed = stream(id, &connection, hash, pieces, &news).await;
+    let followed = match &connection {
+        Connection::Grpc(grpc) => stream(id, grpc, hash, pieces, &news).await,
+        Connection::Http1(_) => Err(Ended::Unknown),
+    };
     let last = match followed {
         Err(Ended::Unknown) if !is_partial => News::Plan(Event::HasAll(id)),
         Err(Ended::Unknown) => News::Gone(id, Failure::Unreachable),
@@ -41,7 +44,7 @@ enum Ended {
 
 async fn stream(
     id: ProviderId,
-    connection: &Connection,
+    connection: &Grpc,
     hash: ContentHash,
     count: u32,
     news: &mpsc::Sender<News>,

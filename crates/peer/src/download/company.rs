@@ -1,5 +1,7 @@
 //! The company of a download: the providers that the directory names, and the swarm that it joins.
 
+use std::time::Duration;
+
 use convite_core::model::{LocatedFile, Provider};
 use convite_core::{ErrorCode, Problem};
 use convite_swarm::{Event, ProviderId};
@@ -7,7 +9,7 @@ use tokio_stream::StreamExt;
 use tracing::debug;
 
 use super::engine::{Engine, Known, Told};
-use super::locality::Networks;
+use super::locality::{self, Networks};
 use super::member::Member;
 use super::receive::News;
 
@@ -97,6 +99,14 @@ impl Engine<'_> {
                 self.tell(Event::Distance(id as ProviderId, distance));
             }
             self.tell(Event::Found(id as ProviderId));
+        }
+    }
+
+    /// How long it took to connect says how far away a provider is that is in no network of ours.
+    pub(super) fn note_delay(&mut self, id: ProviderId, delay: Duration) {
+        let provider = &self.known[id as usize].provider;
+        if self.fetch.locality && !locality::is_here(Networks::here().distance(provider)) {
+            self.tell(Event::Distance(id, locality::distance_by(delay)));
         }
     }
 

@@ -1,11 +1,17 @@
-//! The connection to a provider: one HTTP/2 connection, over TLS to whoever proves to be that peer.
+//! The connection to a provider, over TLS to whoever proves to be that peer.
+//!
+//! It is one HTTP/2 connection for gRPC, shared by all requests; or, to a provider that negotiates
+//! only HTTP/1.1, one connection for each request ([`Ranges`]). Plaintext negotiates nothing: there
+//! HTTP/2 is known beforehand, and a provider without it cannot be reached.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use convite_core::model::Provider;
-use convite_core::{ContentHash, ErrorCode, PeerAddress, PieceGeometry, PieceHashes, Problem};
-use convite_net::dial::{Expected, Http2};
+use convite_core::{
+    ContentHash, ErrorCode, PeerAddress, PieceGeometry, PieceHash, PieceHashes, Problem,
+};
+use convite_net::dial::{self, Expected, Http2, Spoken};
 use convite_swarm::Failure;
 use convite_wire::convert::hash_bytes;
 use convite_wire::status::from_status;
@@ -16,14 +22,23 @@ use tonic::Request;
 use tonic::body::Body;
 use tonic::metadata::{Ascii, MetadataValue};
 
+use super::ranges::Ranges;
+
 /// An address that has not answered by then no longer keeps the next from being tried.
 const STAGGER: Duration = Duration::from_millis(250);
 /// A provider that has not sent its piece hashes by then is given up.
 const HASHES: Duration = Duration::from_secs(20);
 
-/// A provider that answered.
+/// A provider that answered, by how it is spoken to.
 #[derive(Clone)]
-pub(crate) struct Connection {
+pub(crate) enum Connection {
+    Grpc(Grpc),
+    Http1(Arc<Ranges>),
+}
+
+/// gRPC over one HTTP/2 connection.
+#[derive(Clone)]
+pub(crate) struct Grpc {
     pub(crate) http2: Http2<Body>,
     /// `scheme://name` that requests are sent to.
     pub(crate) origin: http::Uri,
@@ -47,11 +62,18 @@ pub(crate) async fn dial(
         .parse()
         .map_err(|_| Problem::invalid("the ticket is damaged"))?;
     bearer.set_sensitive(true);
-    let http2 = first_to_answer(&provider.addresses, expected).await?;
-    Ok(Connection {
-        http2,
-        origin,
-        bearer,
+    let (address, spoken) = first_to_answer(&provider.addresses, expected.as_ref()).await?;
+    Ok(match spoken {
+        Spoken::Http2(http2) => Connection::Grpc(Grpc {
+            http2,
+            origin,
+            bearer,
+        }),
+        Spoken::Http1 => {
+            let expected = expected.as_ref().map(Expected::in_http1);
+            let ranges = Ranges::new(address, expected, &name, &provider.ticket)?;
+            Connection::Http1(Arc::new(ranges))
+        }
     })
 }
 
@@ -59,20 +81,21 @@ pub(crate) async fn dial(
 /// addresses of a name).
 async fn first_to_answer(
     addresses: &[PeerAddress],
-    expected: Option<Expected>,
-) -> Result<Http2<Body>, Problem> {
+    expected: Option<&Expected>,
+) -> Result<(PeerAddress, Spoken<Body>), Problem> {
     let mut attempts = JoinSet::new();
     for (place, address) in (0u32..).zip(addresses) {
-        let (address, expected) = (address.clone(), expected.clone());
+        let (address, expected) = (address.clone(), expected.cloned());
         attempts.spawn(async move {
             tokio::time::sleep(STAGGER * place).await;
-            Http2::connect(&address, expected.as_ref()).await
+            let spoken = dial::dial_either(&address, expected.as_ref()).await?;
+            Ok((address, spoken))
         });
     }
     let mut problem = Problem::new(ErrorCode::Unavailable, "the provider has no address");
     while let Some(attempt) = attempts.join_next().await {
         match attempt {
-            Ok(Ok(connection)) => return Ok(connection),
+            Ok(Ok(answered)) => return Ok(answered),
             Ok(Err(failed)) => problem = failed,
             Err(_) => {}
         }
@@ -90,25 +113,39 @@ pub(crate) async fn piece_hashes(
         let only = vec![*hash.as_bytes(); geometry.piece_count() as usize];
         return PieceHashes::verify(geometry, hash, only).map_err(|_| Failure::Dishonest);
     }
-    let wanted = geometry.piece_count() as usize * 32;
-    let mut client = PeerClient::with_origin(connection.http2.clone(), connection.origin.clone())
-        .max_decoding_message_size(wanted + 1024);
-    let mut request = Request::new(GetPiecesRequest {
-        hash: hash_bytes(&hash),
-    });
-    request
-        .metadata_mut()
-        .insert("authorization", connection.bearer.clone());
-    let reply = match tokio::time::timeout(HASHES, client.get_pieces(request)).await {
-        Ok(Ok(reply)) => reply.into_inner(),
-        Ok(Err(status)) => return Err(failure(&from_status(&status))),
-        Err(_) => return Err(Failure::Unreachable),
+    let asked = async {
+        match connection {
+            Connection::Grpc(grpc) => grpc.piece_hashes(hash, geometry).await,
+            Connection::Http1(ranges) => ranges.piece_hashes(&hash, geometry).await,
+        }
     };
-    let (hashes, rest) = reply.piece_hashes.as_chunks::<32>();
-    if !rest.is_empty() {
-        return Err(Failure::Dishonest);
+    let hashes = tokio::time::timeout(HASHES, asked)
+        .await
+        .map_err(|_| Failure::Unreachable)??;
+    PieceHashes::verify(geometry, hash, hashes).map_err(|_| Failure::Dishonest)
+}
+
+impl Grpc {
+    async fn piece_hashes(
+        &self,
+        hash: ContentHash,
+        geometry: PieceGeometry,
+    ) -> Result<Vec<PieceHash>, Failure> {
+        let wanted = geometry.piece_count() as usize * 32;
+        let mut client = PeerClient::with_origin(self.http2.clone(), self.origin.clone())
+            .max_decoding_message_size(wanted + 1024);
+        let mut request = Request::new(GetPiecesRequest {
+            hash: hash_bytes(&hash),
+        });
+        let metadata = request.metadata_mut();
+        metadata.insert("authorization", self.bearer.clone());
+        let reply = client.get_pieces(request).await;
+        let reply = reply.map_err(|status| failure(&from_status(&status)))?;
+        match reply.into_inner().piece_hashes.as_chunks::<32>() {
+            (hashes, []) => Ok(hashes.to_vec()),
+            _ => Err(Failure::Dishonest),
+        }
     }
-    PieceHashes::verify(geometry, hash, hashes.to_vec()).map_err(|_| Failure::Dishonest)
 }
 
 /// What a provider's refusal means for the plan.

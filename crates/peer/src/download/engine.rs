@@ -27,7 +27,7 @@ use super::{Fetch, Progress};
 /// What may be lost to a power cut: at most so many bytes...
 const CHECKPOINT_BYTES: u64 = 256 << 20;
 /// ...or so much time are between two checkpoints.
-const CHECKPOINT_TIME: Duration = Duration::from_secs(5);
+const CHECKPOINT_TIME: Duration = Duration::from_secs(1);
 /// News on their way from the receiving tasks; they wait when it is full.
 const NEWS: usize = 64;
 
@@ -49,12 +49,20 @@ pub(crate) struct Complete {
 
 /// What tasks other than receiving ones tell.
 pub(super) enum Told {
-    Dialled(ProviderId, Result<(Connection, Arc<PieceHashes>), Failure>),
+    Dialled(ProviderId, Result<Dialled, Failure>),
     Located(Result<LocatedFile, Problem>),
     Checkpoint(io::Result<()>),
     Member(Result<Box<Member>, Problem>),
     /// The watch on the swarm ended.
     Watched,
+}
+
+/// A provider that answered, and whose piece hashes are verified.
+pub(super) struct Dialled {
+    connection: Connection,
+    hashes: Arc<PieceHashes>,
+    /// How long it took to connect.
+    delay: Duration,
 }
 
 /// A provider as the shell knows it.
@@ -125,7 +133,7 @@ pub(crate) async fn run(
     };
     let mut engine = Engine {
         fetch,
-        tls: fetch.authority.map(|pin| tls::client_config(pin.0)),
+        tls: fetch.authority.map(|pin| tls::client_config_either(pin.0)),
         hashes: partial.hashes(),
         just_located: Some(fetch.file.clone()),
         plan: Download::new(geometry, verified, limits, seed()?),
@@ -272,6 +280,7 @@ impl Engine<'_> {
         let (hash, geometry) = (self.fetch.file.hash, self.partial.geometry());
         self.tasks.spawn(async move {
             let dialled = async {
+                let began = Instant::now();
                 let connection =
                     connection::dial(&provider, tls.as_ref())
                         .await
@@ -279,13 +288,18 @@ impl Engine<'_> {
                             debug!(peer = %provider.peer, "cannot dial: {problem}");
                             Failure::Unreachable
                         })?;
+                let delay = began.elapsed();
                 let hashes = match hashes {
                     Some(hashes) => hashes,
                     None => connection::piece_hashes(&connection, hash, geometry)
                         .await
                         .map(Arc::new)?,
                 };
-                Ok((connection, hashes))
+                Ok(Dialled {
+                    connection,
+                    hashes,
+                    delay,
+                })
             };
             Told::Dialled(id, dialled.await)
         });
@@ -307,7 +321,11 @@ impl Engine<'_> {
 
     fn handle_told(&mut self, told: Told) -> Result<(), Problem> {
         match told {
-            Told::Dialled(id, Ok((connection, hashes))) => {
+            Told::Dialled(id, Ok(dialled)) => {
+                self.note_delay(id, dialled.delay);
+                let Dialled {
+                    connection, hashes, ..
+                } = dialled;
                 let is_partial = self.known[id as usize].provider.partial;
                 let following = self.receivers.spawn(availability::follow(
                     id,

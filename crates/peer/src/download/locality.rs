@@ -18,7 +18,12 @@ impl Networks {
     /// As they are now.
     pub(crate) fn here() -> Self {
         let interfaces = get_if_addrs().unwrap_or_default();
-        Self(interfaces.into_iter().map(|interface| interface.addr).collect())
+        Self(
+            interfaces
+                .into_iter()
+                .map(|interface| interface.addr)
+                .collect(),
+        )
     }
 
     /// How far away a provider is as far as its addresses tell.
@@ -44,6 +49,11 @@ fn contains(network: &IfAddr, ip: IpAddr) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether that is in a network of this machine.
+pub(crate) fn is_here(distance: u8) -> bool {
+    distance == HERE
 }
 
 /// How far away one that is not here is, by how long it took to connect: a step for each doubling,

@@ -27,7 +27,7 @@ use tonic::Status;
 use tonic::body::Body;
 use tower::ServiceExt;
 
-use super::connection::{Connection, failure};
+use super::connection::{Connection, Grpc, failure};
 use super::limit::RateLimit;
 
 /// Parts of a piece below this many bytes are gathered, so that a sender of tiny frames cannot
@@ -80,7 +80,14 @@ impl Receive {
     }
 
     async fn receive(self) -> Result<(), End> {
-        let response = self.ask().await?;
+        match &self.connection {
+            Connection::Grpc(grpc) => self.receive_chunks(grpc).await,
+            Connection::Http1(ranges) => ranges.receive(&self).await,
+        }
+    }
+
+    async fn receive_chunks(&self, grpc: &Grpc) -> Result<(), End> {
+        let response = self.ask(grpc).await?;
         if let Some(status) = Status::from_header_map(response.headers()) {
             return Err(refusal(&status));
         }
@@ -89,7 +96,7 @@ impl Receive {
         }
         let mut body = response.into_body();
         let mut parser = ChunkParser::default();
-        let mut pieces = Pieces::new(&self);
+        let mut pieces = Pieces::new(self);
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|_| End::Broken(Failure::Unreachable))?;
             match frame.into_data() {
@@ -99,10 +106,7 @@ impl Receive {
                         .feed(data, |chunk| chunks.push(chunk))
                         .map_err(|_| End::Broken(Failure::Dishonest))?;
                     let received = chunks.iter().map(|chunk| chunk.data.len() as u64).sum();
-                    self.tell(Event::Received(self.request, received)).await?;
-                    if let Some(limit) = &self.limit {
-                        limit.wait(received).await;
-                    }
+                    self.note(received).await?;
                     for chunk in chunks {
                         pieces.take(chunk).await?;
                     }
@@ -125,7 +129,7 @@ impl Receive {
         }
     }
 
-    async fn ask(&self) -> Result<http::Response<hyper::body::Incoming>, End> {
+    async fn ask(&self, grpc: &Grpc) -> Result<http::Response<hyper::body::Incoming>, End> {
         let message = DownloadFileRequest {
             hash: hash_bytes(&self.hash),
             ranges: self.ranges(),
@@ -133,28 +137,22 @@ impl Receive {
         let mut framed = vec![0];
         framed.extend_from_slice(&(message.encoded_len() as u32).to_be_bytes());
         framed.extend_from_slice(&message.encode_to_vec());
-        let mut bearer = HeaderValue::from_bytes(self.connection.bearer.as_bytes())
+        let mut bearer = HeaderValue::from_bytes(grpc.bearer.as_bytes())
             .map_err(|_| End::Broken(Failure::Refused))?;
         bearer.set_sensitive(true);
-        let request = Request::post(format!(
-            "{}convite.v1.Peer/DownloadFile",
-            self.connection.origin
-        ))
-        .header(header::CONTENT_TYPE, "application/grpc")
-        .header(header::TE, "trailers")
-        .header(header::AUTHORIZATION, bearer)
-        .body(Body::new(Full::new(Bytes::from(framed))))
-        .map_err(|_| End::Broken(Failure::Unreachable))?;
-        self.connection
-            .http2
-            .clone()
-            .oneshot(request)
-            .await
-            .map_err(|_| End::Broken(Failure::Unreachable))
+        let request = Request::post(format!("{}convite.v1.Peer/DownloadFile", grpc.origin))
+            .header(header::CONTENT_TYPE, "application/grpc")
+            .header(header::TE, "trailers")
+            .header(header::AUTHORIZATION, bearer)
+            .body(Body::new(Full::new(Bytes::from(framed))))
+            .map_err(|_| End::Broken(Failure::Unreachable))?;
+        let http2 = grpc.http2.clone();
+        let response = http2.oneshot(request).await;
+        response.map_err(|_| End::Broken(Failure::Unreachable))
     }
 
     /// The pieces as byte ranges in the order asked, neighbours joined.
-    fn ranges(&self) -> Vec<ByteRange> {
+    pub(super) fn ranges(&self) -> Vec<ByteRange> {
         let geometry = self.hashes.geometry();
         let mut ranges: Vec<ByteRange> = Vec::new();
         for index in &self.pieces {
@@ -172,6 +170,15 @@ impl Receive {
         ranges
     }
 
+    /// Reports bytes that came, and holds back the next if they came too fast.
+    pub(super) async fn note(&self, bytes: u64) -> Result<(), End> {
+        self.tell(Event::Received(self.request, bytes)).await?;
+        if let Some(limit) = &self.limit {
+            limit.wait(bytes).await;
+        }
+        Ok(())
+    }
+
     async fn tell(&self, event: Event) -> Result<(), End> {
         // The engine is gone: so is the reason to go on.
         self.news
@@ -181,7 +188,8 @@ impl Receive {
     }
 }
 
-enum End {
+/// Why a request ended before its pieces had come.
+pub(super) enum End {
     Broken(Failure),
     Corrupt(PieceIndex),
     Disk(io::Error),
@@ -194,7 +202,7 @@ fn refusal(status: &Status) -> End {
 }
 
 /// The pieces of a request on their way in.
-struct Pieces<'a> {
+pub(super) struct Pieces<'a> {
     receive: &'a Receive,
     /// The pieces after the one that is coming.
     next: vec::IntoIter<PieceIndex>,
@@ -214,7 +222,7 @@ struct Coming {
 }
 
 impl<'a> Pieces<'a> {
-    fn new(receive: &'a Receive) -> Self {
+    pub(super) fn new(receive: &'a Receive) -> Self {
         let mut pieces = Self {
             receive,
             next: receive.pieces.clone().into_iter(),
@@ -236,7 +244,7 @@ impl<'a> Pieces<'a> {
         });
     }
 
-    async fn take(&mut self, chunk: ChunkData) -> Result<(), End> {
+    pub(super) async fn take(&mut self, chunk: ChunkData) -> Result<(), End> {
         let (mut data, mut offset) = (chunk.data, chunk.offset);
         while !data.is_empty() {
             // More than was asked for, or something else.
@@ -308,7 +316,7 @@ impl<'a> Pieces<'a> {
         self.receive.tell(verified).await
     }
 
-    async fn finish(mut self) -> Result<(), End> {
+    pub(super) async fn finish(mut self) -> Result<(), End> {
         self.written().await?;
         if self.coming.is_none() {
             Ok(())

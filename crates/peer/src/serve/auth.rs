@@ -1,6 +1,7 @@
 //! Who may have what: the directory's tickets, checked before anything is said about a file.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use convite_core::{ErrorCode, PeerId, Problem, UnixMillis};
@@ -8,10 +9,17 @@ use convite_wire::ticket::{Ticket, TicketVerifier};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
+/// How many tickets are remembered.
+const REMEMBERED_MAX: usize = 4096;
+
 /// The check of tickets. Until the directory has told its key, none passes.
+///
+/// A download shows the same ticket with each request, and checking its signature costs more than
+/// reading a small piece; so tickets that held are remembered, by hash, for as long as they hold.
 #[derive(Default)]
 pub struct TicketGate {
     verifier: RwLock<Option<Arc<TicketVerifier>>>,
+    remembered: Mutex<HashMap<blake3::Hash, Ticket>>,
 }
 
 impl TicketGate {
@@ -21,10 +29,13 @@ impl TicketGate {
     /// `invalid_argument` if `key` is not an Ed25519 public key.
     pub fn trust(&self, key: &[u8], peer: PeerId) -> Result<(), Problem> {
         let verifier = Arc::new(TicketVerifier::new(key, peer)?);
-        *self
+        let mut trusted = self
             .verifier
             .write()
-            .unwrap_or_else(PoisonError::into_inner) = Some(verifier);
+            .unwrap_or_else(PoisonError::into_inner);
+        *trusted = Some(verifier);
+        // What another key had signed holds no more.
+        self.remembered().clear();
         Ok(())
     }
 
@@ -45,18 +56,35 @@ impl TicketGate {
                     "ask the directory for one (`GET /files/{hash}` or `Locate`) and send it as bearer token or `?ticket=`",
                 )
             })?;
-        let verifier = self
-            .verifier
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        let verifier = verifier.ok_or_else(|| {
+        let now = UnixMillis::from(SystemTime::now());
+        let key = blake3::hash(token.as_bytes());
+        if let Some(ticket) = self.remembered().get(&key)
+            && now <= ticket.expires
+        {
+            return Ok(ticket.clone());
+        }
+        let trusted = self.verifier.read().unwrap_or_else(PoisonError::into_inner);
+        let verifier = trusted.as_ref().ok_or_else(|| {
             Problem::new(
                 ErrorCode::Unavailable,
                 "this peer has not reached its directory yet",
             )
         })?;
-        verifier.verify(token, UnixMillis::from(SystemTime::now()))
+        let ticket = verifier.verify(token, now)?;
+        let mut remembered = self.remembered();
+        if remembered.len() >= REMEMBERED_MAX {
+            remembered.retain(|_, ticket| now <= ticket.expires);
+        }
+        if remembered.len() < REMEMBERED_MAX {
+            remembered.insert(key, ticket.clone());
+        }
+        Ok(ticket)
+    }
+
+    fn remembered(&self) -> MutexGuard<'_, HashMap<blake3::Hash, Ticket>> {
+        self.remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
