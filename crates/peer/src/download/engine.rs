@@ -33,7 +33,7 @@ const NEWS: usize = 64;
 
 /// How a run of a download ended.
 pub(crate) enum Ended {
-    Complete(Complete),
+    Complete(Box<Complete>),
     Interrupted,
     Failed(Outcome),
 }
@@ -191,7 +191,7 @@ pub(crate) async fn run(
     }
     engine.stop().await;
     match engine.outcome {
-        Some(Outcome::Complete) => Ok(Ended::Complete(engine.complete())),
+        Some(Outcome::Complete) => Ok(Ended::Complete(Box::new(engine.complete()))),
         Some(failed) => {
             engine.leave_swarm().await;
             engine.final_checkpoint().await?;
