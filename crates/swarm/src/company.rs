@@ -195,11 +195,11 @@ mod tests {
 
     #[test]
     fn the_near_are_kept_before_the_far() {
-        let near = |id: u32| u8::from(id % 8 != 0);
+        let near = |id: u32| u8::from(!id.is_multiple_of(8));
         let chosen = chosen(3, 0..40, near);
         assert!(
-            (0..40)
-                .filter(|id| id % 8 == 0)
+            (0u32..40)
+                .filter(|id| id.is_multiple_of(8))
                 .all(|id| chosen.contains(&id)),
             "{chosen:?}"
         );

@@ -151,10 +151,9 @@ mod tests {
             limit in 1usize..5, room in 0usize..6, ends in prop::collection::vec(any::<prop::sample::Index>(), 0..60),
         ) {
             let mut slots = Slots::new(limit, room);
-            let mut next_id = 0u32;
             let mut alive = Vec::new();
             let mut last_admitted_from_queue = None;
-            for end in ends {
+            for (next_id, end) in (0u32..).zip(ends) {
                 match slots.ask(next_id) {
                     Admission::Refused => prop_assert_eq!(slots.waiting.len(), room),
                     Admission::Waiting(place) => {
@@ -163,7 +162,6 @@ mod tests {
                     }
                     Admission::Served => alive.push(next_id),
                 }
-                next_id += 1;
                 prop_assert!(slots.served.len() <= limit && slots.waiting.len() <= room);
                 if end.index(2) == 0 && !alive.is_empty() {
                     let id = alive.swap_remove(end.index(alive.len()));

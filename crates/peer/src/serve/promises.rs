@@ -2,7 +2,7 @@
 //! them what they will soon hand on, so that the first provider sends each piece once before it
 //! sends any twice.
 //!
-//! Per content, in memory, forgotten when nobody has asked for the content for [`MEMORY`].
+//! Per content, in memory, forgotten when nobody has asked for the content for `MEMORY`.
 
 use std::collections::HashMap;
 use std::ops::Range;
