@@ -34,14 +34,6 @@ impl PeerAddress {
         self.host.parse().ok()
     }
 
-    /// The same host at another port.
-    ///
-    /// # Errors
-    /// `invalid_argument` if the port is 0.
-    pub fn with_port(&self, port: u16) -> Result<Self, Problem> {
-        Self::new(&self.host, port)
-    }
-
     /// From a host (IP address without brackets, or DNS name) and a port.
     ///
     /// # Errors

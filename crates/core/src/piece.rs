@@ -75,11 +75,6 @@ impl PieceGeometry {
         let range = self.piece_range(index);
         range.end - range.start
     }
-
-    /// The bytes of a run of pieces, which must not be empty.
-    pub const fn run_range(&self, run: Range<PieceIndex>) -> Range<u64> {
-        self.piece_range(run.start).start..self.piece_range(run.end - 1).end
-    }
 }
 
 #[cfg(test)]

@@ -101,7 +101,7 @@ impl Indexing {
         if self.state.stop.is_cancelled() {
             return Ok(());
         }
-        // A share that is away for now (a disk not mounted) comes back unhashed otherwise.
+        // A share that is away just then (a disk not mounted) comes back unhashed otherwise.
         if scans.iter().all(|scanned| scanned.root_read) {
             let identities: HashSet<Identity> = found().map(|found| found.identity).collect();
             if self.cache.file_count()? > identities.len() as u64 {

@@ -129,11 +129,6 @@ impl Member {
         }
     }
 
-    /// Bytes sent to others.
-    pub fn sent(&self) -> u64 {
-        self.peer.status().bytes_served
-    }
-
     /// Lets what is being sent finish, and leaves.
     pub async fn leave(self) {
         self.stop.cancel();
