@@ -11,6 +11,7 @@ use std::path::Path;
 
 use convite_core::model::FileEntry;
 use convite_core::{ContentHash, ErrorCode, PieceGeometry, PieceHashes, Problem, SafePath};
+use redb::backends::InMemoryBackend;
 use redb::{
     Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, ReadableTableMetadata,
     TableDefinition, WriteTransaction,
@@ -74,11 +75,25 @@ impl Cache {
         }
     }
 
+    /// A memory that ends with the process.
+    ///
+    /// # Errors
+    /// `internal` if it cannot be made.
+    pub fn in_memory() -> Result<Self, Problem> {
+        let database = Database::builder().create_with_backend(InMemoryBackend::new());
+        let made = database.map_err(redb::Error::from).and_then(Self::sound);
+        made.map_err(broken)
+    }
+
     fn open_sound(path: &Path) -> Result<Self, redb::Error> {
         let database = Database::builder()
             .set_cache_size(PAGE_CACHE)
             .create(path)
             .map_err(|error: DatabaseError| redb::Error::from(error))?;
+        Self::sound(database)
+    }
+
+    fn sound(database: Database) -> Result<Self, redb::Error> {
         let transaction = database.begin_write()?;
         transaction.open_table(FILES)?;
         transaction.open_table(PIECES)?;

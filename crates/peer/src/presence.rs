@@ -48,13 +48,22 @@ impl IdentityKey {
         match std::fs::read_to_string(path) {
             Ok(pem) => KeyPair::from_pem(&pem).map(Self).map_err(key_problem),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let pair = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(key_problem)?;
-                home::write_atomically(path, pair.serialize_pem().as_bytes())
+                let made = Self::generate()?;
+                home::write_atomically(path, made.0.serialize_pem().as_bytes())
                     .map_err(|e| home::disk(path, &e))?;
-                Ok(Self(pair))
+                Ok(made)
             }
             Err(error) => Err(home::disk(path, &error)),
         }
+    }
+
+    /// A key that is kept nowhere.
+    ///
+    /// # Errors
+    /// `internal` if there is no randomness.
+    pub fn generate() -> Result<Self, Problem> {
+        let pair = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256);
+        pair.map(Self).map_err(key_problem)
     }
 
     /// A PKCS #10 request for a certificate of `id`, DER.

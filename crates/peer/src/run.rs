@@ -54,8 +54,10 @@ pub enum Ports {
 /// How a peer is to run.
 #[derive(Debug, Clone)]
 pub struct PeerConfig {
-    /// The home, below which the peer keeps its state in `peer/`.
-    pub home: PathBuf,
+    /// The home, below which the peer keeps its state in `peer/`. A peer without one is transient:
+    /// it is there for its downloads alone, keeps nothing on disk, shares nothing of its own, scans
+    /// nothing and publishes nothing.
+    pub home: Option<PathBuf>,
     /// Its id.
     pub id: PeerId,
     /// The address to listen on; unspecified (`0.0.0.0`, `::`) for all.
@@ -74,15 +76,12 @@ pub struct PeerConfig {
     pub upload_limit_per_peer: Option<u64>,
     /// Uploads at once; four times as many may wait for their turn.
     pub upload_slots: usize,
-    /// Whether it is there for its downloads alone: it shares nothing of its own, scans nothing
-    /// and publishes nothing.
-    pub transient: bool,
 }
 
 impl PeerConfig {
-    /// A peer `id` with its home at `home` that listens at `bind`, on any free port, shares
+    /// A peer `id` with its home at `home`, transient without, that listens at `bind`, on any free port, shares
     /// nothing but what its home has on its list, and sends as fast as it can.
-    pub fn new(home: PathBuf, id: PeerId, bind: IpAddr) -> Self {
+    pub fn new(home: Option<PathBuf>, id: PeerId, bind: IpAddr) -> Self {
         let uploads = UploadLimits::default();
         Self {
             home,
@@ -95,7 +94,6 @@ impl PeerConfig {
             upload_limit: uploads.in_all,
             upload_limit_per_peer: uploads.per_peer,
             upload_slots: uploads.slots,
-            transient: false,
         }
     }
 
@@ -119,7 +117,7 @@ pub struct RunningPeer {
     pub address: SocketAddr,
     state: Arc<PeerState>,
     tasks: Vec<(&'static str, JoinHandle<()>)>,
-    home: Arc<PeerHome>,
+    home: Option<Arc<PeerHome>>,
 }
 
 /// `HOME/peer/running.json`, by which the home's commands find the peer.
@@ -157,12 +155,11 @@ pub async fn start_with(
     // The peer's own token: if it ends by itself, its caller's other work goes on.
     let stop = shutdown.child_token();
     let (home, cache, shares, key) = tokio::task::spawn_blocking({
-        let folder = config.home.clone();
-        let paths = match config.transient {
-            true => Vec::new(),
-            false => config.shares.clone(),
-        };
-        move || prepare(&folder, &paths, with_tls)
+        let (folder, paths) = (config.home.clone(), config.shares.clone());
+        move || match folder {
+            Some(folder) => prepare(&folder, &paths, with_tls),
+            None => prepare_transient(with_tls),
+        }
     })
     .await
     .map_err(|_| Problem::new(ErrorCode::Internal, "the peer could not be prepared"))??;
@@ -201,14 +198,18 @@ pub async fn start_with(
         certificate,
         port: address.port(),
         addresses,
-        transient: config.transient,
+        transient: home.is_none(),
     };
     let serving = Serving::new(&state, cache.clone(), gate);
     let token = ControlToken::random()?;
-    let control = ControlService::new(state.clone(), &token);
-    let routes = router(serving, Some(control)).await?;
+    let control = home
+        .is_some()
+        .then(|| ControlService::new(state.clone(), &token));
+    let routes = router(serving, control).await?;
     let listed = presence.register_first().await?;
-    note_running(&home, &token, &url, address.port(), &config.id)?;
+    if let Some(home) = &home {
+        note_running(home, &token, &url, address.port(), &config.id)?;
+    }
     let serve = convite_net::serve(listener, tls, routes, stop.clone());
     let held = home.clone();
     let mut tasks = vec![
@@ -224,7 +225,7 @@ pub async fn start_with(
         ),
         ("presence", tokio::spawn(presence.run_presence(listed))),
     ];
-    if config.transient {
+    if home.is_none() {
         // There is nothing to wait for.
         state.scans.send_replace(1);
     } else {
@@ -247,7 +248,12 @@ pub async fn start_with(
     })
 }
 
-type Prepared = (Arc<PeerHome>, Arc<Cache>, ShareList, Option<IdentityKey>);
+type Prepared = (
+    Option<Arc<PeerHome>>,
+    Arc<Cache>,
+    ShareList,
+    Option<IdentityKey>,
+);
 
 fn prepare(
     folder: &std::path::Path,
@@ -263,7 +269,13 @@ fn prepare(
     let key = with_tls
         .then(|| IdentityKey::load(&home.path("identity.key")))
         .transpose()?;
-    Ok((home, cache, list, key))
+    Ok((Some(home), cache, list, key))
+}
+
+fn prepare_transient(with_tls: bool) -> Result<Prepared, Problem> {
+    let cache = Arc::new(Cache::in_memory()?);
+    let key = with_tls.then(IdentityKey::generate).transpose()?;
+    Ok((None, cache, ShareList::default(), key))
 }
 
 fn note_running(
@@ -427,9 +439,6 @@ impl RunningPeer {
     /// `internal` if one of its tasks failed.
     pub async fn finished(self) -> Result<(), Problem> {
         self.state.stop.cancelled().await;
-        // From now on nobody should find it.
-        let running = self.home.path("running.json");
-        let token = self.home.path("control.token");
         let deadline = tokio::time::Instant::now() + STOP_MAX;
         let mut result = Ok(());
         for (name, mut task) in self.tasks {
@@ -448,9 +457,11 @@ impl RunningPeer {
                 }
             }
         }
-        for path in [running, token] {
-            // What is gone already needs no removal.
-            let _ = std::fs::remove_file(path);
+        if let Some(home) = &self.home {
+            for name in ["running.json", "control.token"] {
+                // What is gone already needs no removal.
+                let _ = std::fs::remove_file(home.path(name));
+            }
         }
         result
     }

@@ -44,9 +44,10 @@ impl Share {
 }
 
 /// The shares of a peer, as they are on disk.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct ShareList {
-    file: PathBuf,
+    /// Where it is kept; one of a peer that keeps nothing is nowhere.
+    file: Option<PathBuf>,
     shares: Vec<Share>,
 }
 
@@ -66,7 +67,10 @@ impl ShareList {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(home::disk(&file, &error)),
         };
-        Ok(Self { file, shares })
+        Ok(Self {
+            file: Some(file),
+            shares,
+        })
     }
 
     /// The shares in the order they were added.
@@ -162,7 +166,10 @@ impl ShareList {
     fn save(&self) -> Result<(), Problem> {
         let text = serde_json::to_vec_pretty(&self.shares)
             .map_err(|e| Problem::invalid(format!("cannot write the list of shares: {e}")))?;
-        home::write_atomically(&self.file, &text).map_err(|e| home::disk(&self.file, &e))
+        match &self.file {
+            Some(file) => home::write_atomically(file, &text).map_err(|e| home::disk(file, &e)),
+            None => Ok(()),
+        }
     }
 }
 

@@ -87,7 +87,6 @@ fn member(context: &Context, args: &GetArgs) -> Result<MemberConfig, Problem> {
             .unwrap_or_else(|| reachable(&credentials.addresses)),
         addresses: Vec::new(),
         upload_limit: args.upload_limit,
-        folder: context.home.downloads(),
     })
 }
 

@@ -56,7 +56,7 @@ impl Start {
         stop: CancellationToken,
     ) -> Result<RunningPeer, Problem> {
         let config = PeerConfig {
-            home: context.home.root().to_path_buf(),
+            home: Some(context.home.root().to_path_buf()),
             id: self.id,
             bind: self.bind,
             ports: match self.port {
@@ -70,7 +70,6 @@ impl Start {
             upload_limit: self.ports.upload_limit.filter(|limit| *limit > 0),
             upload_limit_per_peer: self.ports.upload_limit_per_peer.filter(|limit| *limit > 0),
             upload_slots: self.ports.upload_slots as usize,
-            transient: false,
         };
         convite_peer::start(config, client, stop).await
     }

@@ -1,11 +1,10 @@
 //! A download as a provider of what it has: a peer of its own, for as long as it runs.
 //!
 //! It is a peer like any other (listener, certificate, lease), but transient: not listed among the
-//! peers, without shares, and forgotten when it ends. It keeps its state in a folder of its own,
-//! so that any number of downloads run on one home, beside the home's own peer.
+//! peers, without shares, and forgotten when it ends. It keeps nothing on disk, so that any number
+//! of downloads run on one home, beside the home's own peer, and a killed one leaves nothing.
 
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use convite_client::DirectoryClient;
@@ -14,12 +13,10 @@ use convite_swarm::PieceSet;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::place::on_blocking_thread;
-use crate::home::PeerHome;
 use crate::partial_files::{PartialFile, PartialFiles, PartialHandle};
 use crate::run::{PeerConfig, Ports, RunningPeer, start};
 
-/// Tells the ids, and the folders, of members from others.
+/// Tells the ids of members from others.
 const MARK: &str = "-get-";
 
 /// How a download provides what it has.
@@ -33,8 +30,6 @@ pub struct MemberConfig {
     pub addresses: Vec<PeerAddress>,
     /// The most bytes a second to send, in all.
     pub upload_limit: Option<u64>,
-    /// The folder in which its state is made, and removed at the end.
-    pub folder: PathBuf,
 }
 
 /// A download that provides.
@@ -42,7 +37,6 @@ pub struct Member {
     id: PeerId,
     peer: RunningPeer,
     stop: CancellationToken,
-    folder: PathBuf,
     directory: DirectoryClient,
     provided: Option<(ContentHash, PartialHandle)>,
 }
@@ -56,17 +50,14 @@ impl Member {
         config: MemberConfig,
         directory: DirectoryClient,
     ) -> Result<Self, Problem> {
-        sweep(&config.folder).await;
         let id = random_id(&config.name)?;
-        let folder = config.folder.join(id.as_str());
         let stop = CancellationToken::new();
         let peer = start(
             PeerConfig {
                 ports: Ports::Any,
                 addresses: config.addresses,
                 upload_limit: config.upload_limit,
-                transient: true,
-                ..PeerConfig::new(folder.clone(), id.clone(), config.bind)
+                ..PeerConfig::new(None, id.clone(), config.bind)
             },
             directory.clone(),
             stop.clone(),
@@ -76,7 +67,6 @@ impl Member {
             id,
             peer,
             stop,
-            folder,
             directory,
             provided: None,
         })
@@ -135,27 +125,6 @@ impl Member {
         if let Err(problem) = self.peer.finished().await {
             debug!("the download did not stop providing well: {problem}");
         }
-        // Nothing in it is wanted again.
-        let _ = std::fs::remove_dir_all(&self.folder);
-    }
-}
-
-/// Removes what members left that were killed: a living one holds the lock of its home.
-async fn sweep(folder: &Path) {
-    let folder = folder.to_path_buf();
-    let swept = on_blocking_thread(move || {
-        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
-            let path = entry.path();
-            let is_member = entry.file_name().to_string_lossy().contains(MARK);
-            if is_member && path.join("peer").exists() && PeerHome::open(&path).is_ok() {
-                // Another sweep may be at it too.
-                let _ = std::fs::remove_dir_all(&path);
-            }
-        }
-        Ok(())
-    });
-    if let Err(problem) = swept.await {
-        debug!("cannot look for what killed downloads left: {problem}");
     }
 }
 

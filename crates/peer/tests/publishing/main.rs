@@ -244,9 +244,8 @@ impl Group {
             addresses: vec!["peer.example:7000".parse().unwrap()],
             shares: vec![self.place.path().join("share")],
             rescan: Duration::from_millis(50),
-            transient: self.transient,
             ..PeerConfig::new(
-                self.place.path().join("home"),
+                (!self.transient).then(|| self.place.path().join("home")),
                 "peer_1".parse().unwrap(),
                 "127.0.0.1".parse().unwrap(),
             )
