@@ -9,6 +9,7 @@ mod directory;
 #[cfg(not(feature = "load"))]
 #[path = "bench/relaunch.rs"]
 mod directory;
+mod faults;
 mod floor;
 mod hash;
 mod netns;
@@ -34,12 +35,13 @@ use crate::Failure;
 pub fn run(words: &[&str]) -> Result<(), Failure> {
     match words {
         ["transfer", options @ ..] => transfer::run(&options::parse(options)?),
+        ["faults", options @ ..] => faults::run(&options::parse(options)?),
         ["hash", options @ ..] => hash::run(&options::parse(options)?),
         ["swarm", options @ ..] => swarm::run(&options::parse(options)?),
         ["directory", options @ ..] => directory::run(&options::parse(options)?, options),
         // The two ends of the floor are processes of their own, so that each has its own account.
         ["floor-send", address, path] => floor::send(address, path),
         ["floor-receive", path, hashed] => floor::receive(path, *hashed == "hashed"),
-        _ => Err("the benchmarks are transfer, swarm, hash and directory".to_owned()),
+        _ => Err("the benchmarks are transfer, swarm, faults, hash and directory".to_owned()),
     }
 }

@@ -49,7 +49,7 @@ impl Engine<'_> {
             let name = self.fetch.file.names.first().cloned().unwrap_or_default();
             member.provide(
                 hashes.clone(),
-                self.partial.file(),
+                self.partial.contents().file().clone(),
                 name,
                 self.plan.verified(),
             );

@@ -9,7 +9,7 @@ use convite_core::model::{LocatedFile, Provider};
 use convite_core::{ErrorCode, PeerId, PieceHashes, Problem};
 use convite_net::tls;
 use convite_swarm::{Action, Download, Event, Failure, Limits, Outcome, ProviderId, RequestId};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -97,7 +97,6 @@ pub(super) struct Engine<'a> {
     receiving: BTreeMap<RequestId, (ProviderId, AbortHandle)>,
     pub(super) tasks: JoinSet<Told>,
     receivers: JoinSet<()>,
-    writer: Arc<Semaphore>,
     limit: Option<Arc<RateLimit>>,
     pub(super) member: Option<Member>,
     pub(super) news: mpsc::Sender<News>,
@@ -143,7 +142,6 @@ pub(crate) async fn run(
         receiving: BTreeMap::new(),
         tasks: JoinSet::new(),
         receivers: JoinSet::new(),
-        writer: Arc::new(Semaphore::new(1)),
         limit: fetch
             .download_limit
             .map(|rate| Arc::new(RateLimit::new(rate))),
@@ -239,8 +237,7 @@ impl Engine<'_> {
                     connection,
                     hash: self.fetch.file.hash,
                     hashes,
-                    file: self.partial.file(),
-                    writer: self.writer.clone(),
+                    contents: self.partial.contents().clone(),
                     limit: self.limit.clone(),
                     news: self.news.clone(),
                 };

@@ -25,13 +25,14 @@ use convite_core::{ContentHash, ErrorCode, PieceGeometry, PieceHashes, Problem};
 use convite_swarm::PieceSet;
 use rustix::fs::{FlockOperation, flock};
 
+use super::contents::Contents;
 use super::place::{Target, disk_problem, on_blocking_thread};
 
 /// An unfinished download, locked for this process.
 pub(crate) struct Partial {
     folder: PathBuf,
-    contents: PathBuf,
-    file: Arc<File>,
+    path: PathBuf,
+    contents: Arc<Contents>,
     geometry: PieceGeometry,
     /// The pieces that were found verified when it was opened.
     verified: PieceSet,
@@ -98,8 +99,8 @@ impl Partial {
         }
         Ok(Self {
             folder,
-            contents,
-            file: Arc::new(file),
+            contents: Arc::new(Contents::new(file, &contents, geometry.file_size())),
+            path: contents,
             geometry,
             verified,
             hashes,
@@ -108,8 +109,8 @@ impl Partial {
     }
 
     /// The contents, to be written at the offsets of verified pieces.
-    pub(crate) fn file(&self) -> Arc<File> {
-        self.file.clone()
+    pub(crate) fn contents(&self) -> &Arc<Contents> {
+        &self.contents
     }
 
     /// How the file is divided.
@@ -143,7 +144,7 @@ impl Partial {
         &self,
         verified: &PieceSet,
     ) -> impl FnOnce() -> io::Result<()> + use<> {
-        let (file, path) = (self.file.clone(), self.folder.join("pieces"));
+        let (file, path) = (self.contents.file().clone(), self.folder.join("pieces"));
         let bytes = verified.to_bytes();
         move || {
             file.sync_data()?;
@@ -159,10 +160,10 @@ impl Partial {
     pub(crate) async fn put_in_place(self, target: &Target) -> Result<PathBuf, Problem> {
         let target = target.clone();
         on_blocking_thread(move || {
-            self.file
-                .sync_all()
-                .map_err(|error| disk_problem("sync", &self.contents, &error))?;
-            target.receive(&self.contents)?;
+            let file = self.contents.file();
+            file.sync_all()
+                .map_err(|error| disk_problem("sync", &self.path, &error))?;
+            target.receive(&self.path)?;
             if let Err(error) = fs::remove_dir_all(&self.folder) {
                 tracing::warn!(%error, "cannot remove the state of a finished download");
             }
@@ -353,7 +354,8 @@ mod tests {
             let range = hashes.geometry().piece_range(index);
             let mut piece = bytes[range.start as usize..range.end as usize].to_vec();
             piece[0] ^= u8::from(wrong);
-            partial.file().write_all_at(&piece, range.start).unwrap();
+            let file = partial.contents().file();
+            file.write_all_at(&piece, range.start).unwrap();
         };
         write(0, false);
         let mut noted = PieceSet::empty(6);

@@ -1,16 +1,15 @@
 //! Receiving pieces: the stream is taken apart, each piece is hashed as it comes, checked,
 //! and written whole where it belongs.
 //!
-//! The file's bytes are not copied on the way: what HTTP/2 delivers is hashed and written from
-//! where it lies. At most two pieces of a request are in memory: one being written, one coming.
+//! The file's bytes are hashed where HTTP/2 delivers them, and gathered for the disk (`contents`).
+//! At most two pieces of a request are in memory: one being written, one coming.
 
-use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 use std::vec;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use convite_core::model::Provider;
 use convite_core::{ContentHash, PieceHasher, PieceHashes, PieceIndex, Problem};
 use convite_swarm::{Event, Failure, ProviderId, RequestId};
@@ -21,18 +20,15 @@ use convite_wire::v1::{ByteRange, DownloadFileRequest};
 use http::{HeaderValue, Request, header};
 use http_body_util::{BodyExt, Full};
 use prost::Message;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tonic::Status;
 use tonic::body::Body;
 use tower::ServiceExt;
 
 use super::connection::{Connection, Grpc, failure};
+use super::contents::{Contents, Gathered};
 use super::limit::RateLimit;
-
-/// Parts of a piece below this many bytes are gathered, so that a sender of tiny frames cannot
-/// make a piece cost many times its size.
-const GATHER: usize = 8 << 10;
 
 /// What a receiving task tells the engine.
 pub(crate) enum News {
@@ -55,10 +51,7 @@ pub(crate) struct Receive {
     pub(crate) connection: Connection,
     pub(crate) hash: ContentHash,
     pub(crate) hashes: Arc<PieceHashes>,
-    pub(crate) file: Arc<File>,
-    /// One writer at a time: the kernel locks a file for each write, and a second writer would
-    /// only spin on that lock.
-    pub(crate) writer: Arc<Semaphore>,
+    pub(crate) contents: Arc<Contents>,
     /// How fast all requests together may receive.
     pub(crate) limit: Option<Arc<RateLimit>>,
     pub(crate) news: mpsc::Sender<News>,
@@ -208,9 +201,6 @@ pub(super) struct Pieces<'a> {
     next: vec::IntoIter<PieceIndex>,
     /// The piece that is coming; none after the last.
     coming: Option<Coming>,
-    parts: Vec<Bytes>,
-    /// Small parts, not yet in `parts`.
-    gathered: BytesMut,
     writing: Option<(PieceIndex, JoinHandle<io::Result<()>>)>,
 }
 
@@ -219,6 +209,7 @@ struct Coming {
     /// Its bytes that have not come.
     awaited: Range<u64>,
     hasher: PieceHasher,
+    gathered: Gathered,
 }
 
 impl<'a> Pieces<'a> {
@@ -227,8 +218,6 @@ impl<'a> Pieces<'a> {
             receive,
             next: receive.pieces.clone().into_iter(),
             coming: None,
-            parts: Vec::new(),
-            gathered: BytesMut::new(),
             writing: None,
         };
         pieces.await_next();
@@ -237,10 +226,14 @@ impl<'a> Pieces<'a> {
 
     fn await_next(&mut self) {
         let geometry = self.receive.hashes.geometry();
-        self.coming = self.next.next().map(|index| Coming {
-            index,
-            awaited: geometry.piece_range(index),
-            hasher: PieceHasher::new(&geometry, index),
+        self.coming = self.next.next().map(|index| {
+            let range = geometry.piece_range(index);
+            Coming {
+                index,
+                hasher: PieceHasher::new(&geometry, index),
+                gathered: self.receive.contents.gather(&range),
+                awaited: range,
+            }
         });
     }
 
@@ -256,50 +249,27 @@ impl<'a> Pieces<'a> {
             offset += part.len() as u64;
             coming.awaited.start = offset;
             coming.hasher.update(&part);
-            let is_whole = coming.awaited.is_empty();
-            self.gather(part);
-            if is_whole {
+            coming.gathered.push(part);
+            if coming.awaited.is_empty() {
                 self.piece_came().await?;
             }
         }
         Ok(())
     }
 
-    fn gather(&mut self, part: Bytes) {
-        if part.len() < GATHER {
-            self.gathered.extend_from_slice(&part);
-            return;
-        }
-        if !self.gathered.is_empty() {
-            self.parts.push(self.gathered.split().freeze());
-        }
-        self.parts.push(part);
-    }
-
     async fn piece_came(&mut self) -> Result<(), End> {
-        let Some(Coming { index, hasher, .. }) = self.coming.take() else {
+        let Some(piece) = self.coming.take() else {
             return Ok(());
         };
+        let (index, gathered) = (piece.index, piece.gathered.finish());
         self.await_next();
         let hashes = &self.receive.hashes;
-        let hash = hasher.finish();
-        if !self.gathered.is_empty() {
-            self.parts.push(self.gathered.split().freeze());
-        }
-        let parts = std::mem::take(&mut self.parts);
-        if !hashes.matches(index, &hash) {
+        if !hashes.matches(index, &piece.hasher.finish()) {
             return Err(End::Corrupt(index));
         }
         self.written().await?;
-        let file = self.receive.file.clone();
-        let offset = hashes.geometry().piece_range(index).start;
-        // The semaphore is never closed.
-        let turn = self.receive.writer.clone().acquire_owned().await;
-        let writing = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            write_parts(&file, &parts, offset)
-        });
-        self.writing = Some((index, writing));
+        let writing = self.receive.contents.clone().writing(gathered).await;
+        self.writing = Some((index, tokio::task::spawn_blocking(writing)));
         Ok(())
     }
 
@@ -324,39 +294,4 @@ impl<'a> Pieces<'a> {
             Err(End::Broken(Failure::Unreachable))
         }
     }
-}
-
-/// Writes the parts of a piece in one go, as far as the system takes them.
-#[cfg(unix)]
-fn write_parts(file: &File, parts: &[Bytes], mut offset: u64) -> io::Result<()> {
-    /// What Linux takes at once (UIO_MAXIOV).
-    const AT_ONCE: usize = 1024;
-    let mut slices: Vec<io::IoSlice<'_>> =
-        parts.iter().map(|part| io::IoSlice::new(part)).collect();
-    let mut rest = slices.as_mut_slice();
-    while !rest.is_empty() {
-        let at_once = rest.len().min(AT_ONCE);
-        let written = match rustix::io::pwritev(file, &rest[..at_once], offset) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(written) => written,
-            Err(rustix::io::Errno::INTR) => continue,
-            Err(error) => return Err(error.into()),
-        };
-        offset += written as u64;
-        io::IoSlice::advance_slices(&mut rest, written);
-    }
-    Ok(())
-}
-
-#[cfg(windows)]
-fn write_parts(file: &File, parts: &[Bytes], mut offset: u64) -> io::Result<()> {
-    for part in parts {
-        let mut rest = &part[..];
-        while !rest.is_empty() {
-            let written = std::os::windows::fs::FileExt::seek_write(file, rest, offset)?;
-            offset += written as u64;
-            rest = &rest[written..];
-        }
-    }
-    Ok(())
 }
