@@ -1,11 +1,14 @@
-//! Accounts and the invites that let them in.
+//! Accounts.
 
+use async_trait::async_trait;
 use convite_core::model::Role;
 use convite_core::{ErrorCode, Problem, UnixMillis, UserName};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, Row, params};
 
+use super::SqliteStore;
 use super::failure::{Failure, Outcome, damaged};
-use crate::{AccountId, AccountRecord, Admission, InviteRecord, SecretHash};
+use super::invites;
+use crate::{AccountId, AccountRecord, Accounts, Admission};
 
 /// The columns that [`record`] reads, of the table `accounts` named `a`.
 pub(super) const COLUMNS: &str = "a.id, a.name, a.role, a.password_hash, a.disabled";
@@ -22,7 +25,7 @@ pub(super) fn record(row: &Row<'_>) -> Outcome<AccountRecord> {
     })
 }
 
-fn role(text: Result<&str, rusqlite::types::FromSqlError>) -> Outcome<Role> {
+pub(super) fn role(text: Result<&str, rusqlite::types::FromSqlError>) -> Outcome<Role> {
     text.ok()
         .and_then(|text| text.parse().ok())
         .ok_or_else(|| Failure::Problem(damaged("a role")))
@@ -38,7 +41,7 @@ pub(super) fn create(
     // The invite first: whoever has none learns nothing about who has an account.
     let role = match admission {
         Admission::Granted(role) => *role,
-        Admission::Invite(code) => spend(db, code, now)?,
+        Admission::Invite(code) => invites::spend(db, code, now)?,
     };
     let added = db
         .prepare_cached(
@@ -63,23 +66,6 @@ pub(super) fn create(
     })
 }
 
-/// Uses an invite once; returns the role that it gives.
-fn spend(db: &Connection, code: &SecretHash, now: UnixMillis) -> Outcome<Role> {
-    let invite = invite(db, code, now)?.ok_or_else(|| {
-        Problem::new(
-            ErrorCode::InviteInvalid,
-            "the invite is unknown, used up or over",
-        )
-        .hint("ask whoever invited you for a new one")
-    })?;
-    db.prepare_cached("UPDATE invites SET uses = uses - 1 WHERE code = ? AND uses IS NOT NULL")?
-        .execute([code])?;
-    if invite.founds && !has_admin(db)? {
-        return Ok(Role::Admin);
-    }
-    Ok(invite.role)
-}
-
 pub(super) fn account(db: &Connection, user: &UserName) -> Outcome<Option<AccountRecord>> {
     let sql = format!("SELECT {COLUMNS} FROM accounts a WHERE a.name = ?");
     let mut statement = db.prepare_cached(&sql)?;
@@ -93,55 +79,26 @@ pub(super) fn has_admin(db: &Connection) -> Outcome<bool> {
         .exists([])?)
 }
 
-pub(super) fn create_invite(
-    db: &Connection,
-    invite: &InviteRecord,
-    now: UnixMillis,
-) -> Outcome<()> {
-    db.prepare_cached(
-        "INSERT INTO invites (code, role, uses, expires, founds, created)
-         VALUES (?, ?, ?, ?, ?, ?)
-         ON CONFLICT (code) DO UPDATE SET role = excluded.role, uses = excluded.uses,
-             expires = excluded.expires, founds = excluded.founds",
-    )?
-    .execute(params![
-        invite.code,
-        invite.role.name(),
-        invite.uses,
-        invite.expires.0,
-        invite.founds,
-        now.0
-    ])?;
-    Ok(())
-}
+#[async_trait]
+impl Accounts for SqliteStore {
+    async fn create_account(
+        &self,
+        user: &UserName,
+        password_hash: &str,
+        admission: Admission,
+        now: UnixMillis,
+    ) -> Result<AccountRecord, Problem> {
+        let (user, password_hash) = (user.clone(), password_hash.to_owned());
+        self.writer
+            .write(move |db| create(db, &user, &password_hash, &admission, now))
+            .await
+    }
 
-pub(super) fn invite(
-    db: &Connection,
-    code: &SecretHash,
-    now: UnixMillis,
-) -> Outcome<Option<InviteRecord>> {
-    let found = db
-        .prepare_cached(
-            "SELECT role, uses, expires, founds FROM invites
-             WHERE code = ? AND expires > ? AND (uses IS NULL OR uses > 0)",
-        )?
-        .query_row(params![code, now.0], |row| {
-            Ok((
-                row.get::<_, String>(0)?,
-                row.get(1)?,
-                UnixMillis(row.get(2)?),
-                row.get(3)?,
-            ))
-        })
-        .optional()?;
-    let Some((name, uses, expires, founds)) = found else {
-        return Ok(None);
-    };
-    Ok(Some(InviteRecord {
-        code: *code,
-        role: role(Ok(&name))?,
-        uses,
-        expires,
-        founds,
-    }))
+    async fn account(&self, user: &UserName) -> Result<Option<AccountRecord>, Problem> {
+        self.readers.read(|db| account(db, user))
+    }
+
+    async fn has_admin(&self) -> Result<bool, Problem> {
+        self.readers.read(|db| has_admin(db))
+    }
 }

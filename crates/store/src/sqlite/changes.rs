@@ -5,16 +5,12 @@
 
 use std::collections::HashSet;
 
-use convite_core::{ContentHash, UnixMillis};
+use convite_core::ContentHash;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::failure::{Outcome, damaged};
-use super::partials;
-use super::peers::{self, unsigned};
+use super::peers::unsigned;
 use crate::{Changes, ContentDocument, ContentKey, DOCUMENT_PATHS_MAX, PeerKey};
-
-/// For how long what has run out is remembered, in milliseconds: a day.
-const REMEMBERED: i64 = 24 * 60 * 60 * 1000;
 
 pub(super) fn last(db: &Connection) -> Outcome<i64> {
     // Kept by AUTOINCREMENT, also when the log has been emptied.
@@ -120,18 +116,4 @@ fn document(db: &Connection, key: ContentKey) -> Outcome<Option<ContentDocument>
         paths,
         peers,
     }))
-}
-
-pub(super) fn sweep(db: &Connection, keep_changes: u64, now: UnixMillis) -> Outcome<()> {
-    let forgotten = now.0.saturating_sub(REMEMBERED);
-    db.prepare_cached("DELETE FROM sessions WHERE expires <= ?")?
-        .execute([forgotten])?;
-    db.prepare_cached("DELETE FROM invites WHERE expires <= ?")?
-        .execute([forgotten])?;
-    partials::sweep(db, forgotten)?;
-    peers::forget_lapsed(db, now)?;
-    let keep = i64::try_from(keep_changes).unwrap_or(i64::MAX);
-    db.prepare_cached("DELETE FROM changes WHERE seq <= ?")?
-        .execute([last(db)?.saturating_sub(keep)])?;
-    Ok(())
 }

@@ -10,7 +10,6 @@ use rusqlite::{Connection, params};
 
 use super::failure::{Outcome, damaged};
 use super::peers::{addresses_from, unsigned};
-use crate::Totals;
 
 /// Stands before the key, so that the cursor of one list is refused by the other.
 const PEERS: &str = "peers";
@@ -140,21 +139,4 @@ pub(super) fn index(
     Ok(page(items, limit, |last| {
         encode(&[INDEX, last.peer.as_str(), last.file.path.as_str()])
     }))
-}
-
-pub(super) fn totals(db: &Connection, now: UnixMillis) -> Outcome<Totals> {
-    let count = |sql: &str, now: &[i64]| -> Outcome<u64> {
-        unsigned(
-            db.prepare_cached(sql)?
-                .query_row(rusqlite::params_from_iter(now), |row| row.get(0))?,
-        )
-    };
-    Ok(Totals {
-        accounts: count("SELECT count(*) FROM accounts WHERE disabled = 0", &[])?,
-        peers: count(
-            "SELECT count(*) FROM peers WHERE transient = 0 AND departed = 0 AND lease > ?",
-            &[now.0],
-        )?,
-        files: count("SELECT coalesce(sum(files), 0) FROM peers", &[])?,
-    })
 }

@@ -4,13 +4,15 @@
 //! brings back both. Leaving, and registering after a break, forget them: what a new process
 //! fetches it announces itself.
 
+use async_trait::async_trait;
 use convite_core::{ContentHash, ErrorCode, PeerId, Problem, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::SqliteStore;
 use super::failure::{Outcome, damaged};
 use super::peers::{addresses_from, unknown, unsigned};
 use super::publish::stored;
-use crate::{ANNOUNCEMENTS_MAX, AccountId};
+use crate::{ANNOUNCEMENTS_MAX, AccountId, Swarm};
 use convite_core::model::Provider;
 
 /// The key of a peer of `account` that may announce: it has not left, and is not one that is
@@ -129,4 +131,38 @@ pub(super) fn sweep(db: &Connection, lapsed: i64) -> Outcome<()> {
     )?
     .execute([lapsed])?;
     Ok(())
+}
+
+#[async_trait]
+impl Swarm for SqliteStore {
+    async fn announce(
+        &self,
+        peer: &PeerId,
+        account: AccountId,
+        hash: &ContentHash,
+        size: u64,
+        now: UnixMillis,
+    ) -> Result<bool, Problem> {
+        let (peer, hash) = (peer.clone(), *hash);
+        self.writer
+            .write(move |db| announce(db, &peer, account, &hash, size, now))
+            .await
+    }
+
+    async fn withdraw(
+        &self,
+        peer: &PeerId,
+        account: AccountId,
+        hash: &ContentHash,
+        now: UnixMillis,
+    ) -> Result<(), Problem> {
+        let (peer, hash) = (peer.clone(), *hash);
+        self.writer
+            .write(move |db| withdraw(db, &peer, account, &hash, now))
+            .await
+    }
+
+    async fn announced(&self, peer: &PeerId) -> Result<Vec<ContentHash>, Problem> {
+        self.readers.read(|db| announced(db, peer))
+    }
 }

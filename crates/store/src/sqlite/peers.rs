@@ -1,11 +1,13 @@
 //! Who is on the list: registering, staying by heartbeats, leaving.
 
+use async_trait::async_trait;
+use convite_core::model::{Page, PeerSummary};
 use convite_core::{ErrorCode, PeerAddress, PeerId, Problem, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::failure::{Outcome, damaged};
-use super::partials;
-use crate::{AccountId, PeerKey, Registration};
+use super::{SqliteStore, listing, partials};
+use crate::{AccountId, PeerKey, Peers, Registration};
 
 /// What a change of a peer has to know of it.
 pub(super) struct Peer {
@@ -196,4 +198,61 @@ pub(super) fn key(db: &Connection, peer: &PeerId) -> Outcome<Option<PeerKey>> {
         .prepare_cached("SELECT id FROM peers WHERE name = ?")?
         .query_row([peer.as_str()], |row| row.get(0).map(PeerKey))
         .optional()?)
+}
+
+#[async_trait]
+impl Peers for SqliteStore {
+    async fn register_peer(
+        &self,
+        registration: &Registration,
+        now: UnixMillis,
+    ) -> Result<u64, Problem> {
+        let registration = registration.clone();
+        self.writer
+            .write(move |db| register(db, &registration, now))
+            .await
+    }
+
+    async fn renew_lease(
+        &self,
+        peer: &PeerId,
+        account: AccountId,
+        lease: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<u64, Problem> {
+        let peer = peer.clone();
+        self.writer
+            .write(move |db| renew(db, &peer, account, lease, now))
+            .await
+    }
+
+    async fn leave(
+        &self,
+        peer: &PeerId,
+        account: AccountId,
+        _now: UnixMillis,
+    ) -> Result<(), Problem> {
+        let peer = peer.clone();
+        self.writer.write(move |db| leave(db, &peer, account)).await
+    }
+
+    async fn peers(
+        &self,
+        limit: u32,
+        cursor: Option<&str>,
+        now: UnixMillis,
+    ) -> Result<Page<PeerSummary>, Problem> {
+        let cursor = cursor.map(str::to_owned);
+        self.readers
+            .read_long(move |db| listing::peers(db, limit, cursor.as_deref(), now))
+            .await
+    }
+
+    async fn online_peers(&self, now: UnixMillis) -> Result<Vec<PeerKey>, Problem> {
+        self.readers.read(|db| online(db, now))
+    }
+
+    async fn peer_key(&self, peer: &PeerId) -> Result<Option<PeerKey>, Problem> {
+        self.readers.read(|db| key(db, peer))
+    }
 }

@@ -6,13 +6,15 @@
 
 use std::collections::BTreeSet;
 
-use convite_core::model::FileEntry;
-use convite_core::{ErrorCode, PeerId, Problem, SafePath};
+use async_trait::async_trait;
+use convite_core::model::{FileEntry, IndexEntry, Page};
+use convite_core::{ErrorCode, PeerId, Problem, SafePath, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::failure::Outcome;
 use super::peers::{self, Peer};
-use crate::{AccountId, FullSync, IndexChange, PeerKey, Tally};
+use super::{SqliteStore, listing};
+use crate::{AccountId, Files, FullSync, IndexChange, PeerKey, Tally};
 
 /// Files removed in one transaction when a whole index has come in: short enough (about 50 ms)
 /// that heartbeats get their turn.
@@ -275,6 +277,79 @@ pub(super) fn finish_full(
         return Ok((tally, None));
     }
     Ok((tally, stale.into_iter().next_back()))
+}
+
+#[async_trait]
+impl Files for SqliteStore {
+    async fn publish_change(
+        &self,
+        peer: &PeerId,
+        account: AccountId,
+        base: u64,
+        generation: u64,
+        change: IndexChange,
+        _now: UnixMillis,
+    ) -> Result<Tally, Problem> {
+        let peer = peer.clone();
+        self.writer
+            .write(move |db| self::change(db, &peer, account, base, generation, change))
+            .await
+    }
+
+    async fn begin_full(
+        &self,
+        peer: &PeerId,
+        account: AccountId,
+        _now: UnixMillis,
+    ) -> Result<FullSync, Problem> {
+        let peer = peer.clone();
+        self.writer
+            .write(move |db| begin_full(db, &peer, account))
+            .await
+    }
+
+    async fn add_full(
+        &self,
+        sync: FullSync,
+        files: Vec<FileEntry>,
+        _now: UnixMillis,
+    ) -> Result<Tally, Problem> {
+        self.writer.write(move |db| add_full(db, sync, files)).await
+    }
+
+    async fn finish_full(
+        &self,
+        sync: FullSync,
+        generation: u64,
+        _now: UnixMillis,
+    ) -> Result<Tally, Problem> {
+        let mut total = Tally::default();
+        let mut from = String::new();
+        loop {
+            let (tally, next) = self
+                .writer
+                .write(move |db| finish_full(db, sync, generation, &from))
+                .await?;
+            total.removed += tally.removed;
+            match next {
+                Some(path) => from = path,
+                None => return Ok(total),
+            }
+        }
+    }
+
+    async fn index(
+        &self,
+        peer: Option<&PeerId>,
+        limit: u32,
+        cursor: Option<&str>,
+        now: UnixMillis,
+    ) -> Result<Page<IndexEntry>, Problem> {
+        let (peer, cursor) = (peer.cloned(), cursor.map(str::to_owned));
+        self.readers
+            .read_long(move |db| listing::index(db, peer.as_ref(), limit, cursor.as_deref(), now))
+            .await
+    }
 }
 
 #[cfg(test)]

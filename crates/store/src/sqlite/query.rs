@@ -6,14 +6,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use async_trait::async_trait;
 use convite_core::model::{LocatedFile, Provider};
-use convite_core::{ContentHash, PeerAddress, PeerId, UnixMillis};
+use convite_core::{ContentHash, PeerAddress, PeerId, Problem, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::failure::{Outcome, damaged};
-use super::partials;
 use super::peers::{addresses_from, unsigned};
-use crate::{ContentKey, ContentSummary};
+use super::{SqliteStore, changes, partials};
+use crate::{Changes, ContentDocument, ContentKey, ContentSummary, Contents};
 
 /// Names shown of a content.
 const NAMES_MAX: usize = 10;
@@ -201,4 +202,43 @@ pub(super) fn summaries(
         });
     }
     Ok(summaries)
+}
+
+#[async_trait]
+impl Contents for SqliteStore {
+    async fn locate(
+        &self,
+        hash: &ContentHash,
+        now: UnixMillis,
+    ) -> Result<Option<LocatedFile>, Problem> {
+        self.readers.read(|db| locate(db, hash, now))
+    }
+
+    async fn summaries(
+        &self,
+        keys: &[ContentKey],
+        now: UnixMillis,
+    ) -> Result<Vec<ContentSummary>, Problem> {
+        self.readers.read(|db| summaries(db, keys, now))
+    }
+
+    async fn changes(&self, position: i64, limit: u32) -> Result<Changes, Problem> {
+        self.readers
+            .read_long(move |db| changes::changes(db, position, limit))
+            .await
+    }
+
+    async fn last_change(&self) -> Result<i64, Problem> {
+        self.readers.read(|db| changes::last(db))
+    }
+
+    async fn contents(
+        &self,
+        after: ContentKey,
+        limit: u32,
+    ) -> Result<Vec<ContentDocument>, Problem> {
+        self.readers
+            .read_long(move |db| changes::contents(db, after, limit))
+            .await
+    }
 }

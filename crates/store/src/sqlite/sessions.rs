@@ -1,11 +1,12 @@
 //! Sessions: they end, and with them the leases of the peers registered in them.
 
-use convite_core::UnixMillis;
+use async_trait::async_trait;
+use convite_core::{Problem, UnixMillis};
 use rusqlite::{Connection, params};
 
-use super::accounts;
 use super::failure::{Outcome, damaged};
-use crate::{AccountId, SecretHash, SessionRecord};
+use super::{SqliteStore, accounts};
+use crate::{AccountId, SecretHash, SessionRecord, Sessions};
 
 pub(super) fn create(
     db: &Connection,
@@ -63,4 +64,36 @@ pub(super) fn end(db: &Connection, token: &SecretHash) -> Outcome<()> {
     db.prepare_cached("DELETE FROM sessions WHERE token = ?")?
         .execute([token])?;
     Ok(())
+}
+
+#[async_trait]
+impl Sessions for SqliteStore {
+    async fn create_session(
+        &self,
+        token: &SecretHash,
+        account: AccountId,
+        expires: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<(), Problem> {
+        let token = *token;
+        self.writer
+            .write(move |db| create(db, &token, account, expires, now))
+            .await
+    }
+
+    async fn session(&self, token: &SecretHash) -> Result<Option<SessionRecord>, Problem> {
+        self.readers.read(|db| session(db, token))
+    }
+
+    async fn extend_session(&self, token: &SecretHash, expires: UnixMillis) -> Result<(), Problem> {
+        let token = *token;
+        self.writer
+            .write(move |db| extend(db, &token, expires))
+            .await
+    }
+
+    async fn end_session(&self, token: &SecretHash, _now: UnixMillis) -> Result<(), Problem> {
+        let token = *token;
+        self.writer.write(move |db| end(db, &token)).await
+    }
 }

@@ -1,0 +1,96 @@
+//! Contents: who holds each, and the log of their changes that the search index follows.
+
+use async_trait::async_trait;
+use convite_core::model::LocatedFile;
+use convite_core::{ContentHash, PeerAddress, PeerId, Problem, UnixMillis};
+
+use crate::PeerKey;
+
+/// The number of a content (a hash and a size), never used again for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ContentKey(pub i64);
+
+/// Everything the search index holds of one content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContentDocument {
+    /// Its number.
+    pub key: ContentKey,
+    /// Its identity.
+    pub hash: ContentHash,
+    /// In bytes, as claimed.
+    pub size: u64,
+    /// The distinct paths under which it is shared, at most [`DOCUMENT_PATHS_MAX`].
+    pub paths: Vec<String>,
+    /// The peers that share it, online or not.
+    pub peers: Vec<PeerKey>,
+}
+
+/// The most paths of one content that are searchable.
+pub const DOCUMENT_PATHS_MAX: usize = 64;
+
+/// A run of the change log.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Changes {
+    /// Contents that changed, each once, with their documents as they are now; none for one that
+    /// is gone.
+    pub contents: Vec<(ContentKey, Option<ContentDocument>)>,
+    /// The position after them.
+    pub position: i64,
+    /// Whether the log no longer reaches back to the position that was asked from, so that the
+    /// follower must start anew from [`Contents::contents`].
+    pub lost: bool,
+}
+
+/// One content as a search result shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContentSummary {
+    /// Its number.
+    pub key: ContentKey,
+    /// Its identity.
+    pub hash: ContentHash,
+    /// In bytes, as claimed.
+    pub size: u64,
+    /// File names (last parts of paths) with peers online, the most common first, at most ten.
+    pub names: Vec<String>,
+    /// How many peers that are online hold it.
+    pub providers: u64,
+    /// Up to ten of them.
+    pub peers: Vec<(PeerId, Vec<PeerAddress>)>,
+}
+
+/// The contents.
+///
+/// Every method is one transaction unless it says otherwise. Errors are `internal` for a failing
+/// database, and what each method names.
+#[async_trait]
+pub trait Contents: Send + Sync + 'static {
+    /// Who holds a content, with empty tickets; none if nobody online does. First those that share
+    /// it, by id, then partial providers, by id; nobody twice. `size` is the one that most of those
+    /// that share it claim, or else most partial providers (the smaller of two that tie). Without
+    /// anyone who shares it there are no names.
+    async fn locate(
+        &self,
+        hash: &ContentHash,
+        now: UnixMillis,
+    ) -> Result<Option<LocatedFile>, Problem>;
+
+    /// The contents of these keys that a peer online holds, in the order given.
+    async fn summaries(
+        &self,
+        keys: &[ContentKey],
+        now: UnixMillis,
+    ) -> Result<Vec<ContentSummary>, Problem>;
+
+    /// Up to `limit` entries of the change log after `position`.
+    async fn changes(&self, position: i64, limit: u32) -> Result<Changes, Problem>;
+
+    /// The position of the last entry of the change log.
+    async fn last_change(&self) -> Result<i64, Problem>;
+
+    /// Up to `limit` contents with keys above `after`, by key: a walk over all of them.
+    async fn contents(
+        &self,
+        after: ContentKey,
+        limit: u32,
+    ) -> Result<Vec<ContentDocument>, Problem>;
+}

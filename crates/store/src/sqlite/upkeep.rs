@@ -1,0 +1,57 @@
+//! Forgetting what has run out, and counting what is there.
+
+use async_trait::async_trait;
+use convite_core::{Problem, UnixMillis};
+use rusqlite::Connection;
+
+use super::failure::Outcome;
+use super::peers::{self, unsigned};
+use super::{SqliteStore, changes, partials};
+use crate::{Totals, Upkeep};
+
+/// For how long what has run out is remembered, in milliseconds: a day.
+const REMEMBERED: i64 = 24 * 60 * 60 * 1000;
+
+pub(super) fn sweep(db: &Connection, keep_changes: u64, now: UnixMillis) -> Outcome<()> {
+    let forgotten = now.0.saturating_sub(REMEMBERED);
+    db.prepare_cached("DELETE FROM sessions WHERE expires <= ?")?
+        .execute([forgotten])?;
+    db.prepare_cached("DELETE FROM invites WHERE expires <= ?")?
+        .execute([forgotten])?;
+    partials::sweep(db, forgotten)?;
+    peers::forget_lapsed(db, now)?;
+    let keep = i64::try_from(keep_changes).unwrap_or(i64::MAX);
+    db.prepare_cached("DELETE FROM changes WHERE seq <= ?")?
+        .execute([changes::last(db)?.saturating_sub(keep)])?;
+    Ok(())
+}
+
+pub(super) fn totals(db: &Connection, now: UnixMillis) -> Outcome<Totals> {
+    let count = |sql: &str, now: &[i64]| -> Outcome<u64> {
+        unsigned(
+            db.prepare_cached(sql)?
+                .query_row(rusqlite::params_from_iter(now), |row| row.get(0))?,
+        )
+    };
+    Ok(Totals {
+        accounts: count("SELECT count(*) FROM accounts WHERE disabled = 0", &[])?,
+        peers: count(
+            "SELECT count(*) FROM peers WHERE transient = 0 AND departed = 0 AND lease > ?",
+            &[now.0],
+        )?,
+        files: count("SELECT coalesce(sum(files), 0) FROM peers", &[])?,
+    })
+}
+
+#[async_trait]
+impl Upkeep for SqliteStore {
+    async fn sweep(&self, keep_changes: u64, now: UnixMillis) -> Result<(), Problem> {
+        self.writer
+            .write(move |db| sweep(db, keep_changes, now))
+            .await
+    }
+
+    async fn totals(&self, now: UnixMillis) -> Result<Totals, Problem> {
+        self.readers.read(|db| totals(db, now))
+    }
+}

@@ -1,0 +1,46 @@
+//! Swarms: who is fetching a content, and holds a part of it.
+
+use async_trait::async_trait;
+use convite_core::{ContentHash, PeerId, Problem, UnixMillis};
+
+use crate::AccountId;
+
+/// The most contents that one peer can be announced for at a time.
+pub const ANNOUNCEMENTS_MAX: u64 = 256;
+
+/// The partial providers.
+///
+/// Every method is one transaction unless it says otherwise. Errors are `internal` for a failing
+/// database, and what each method names.
+#[async_trait]
+pub trait Swarm: Send + Sync + 'static {
+    /// Lists a peer of `account` as partial provider of a content while its lease lasts; returns
+    /// whether that is news (a size other than before is).
+    ///
+    /// # Errors
+    /// `not_found` if there is no such peer of this account, or it left; `too_many_requests` above
+    /// [`ANNOUNCEMENTS_MAX`] contents of one peer; `invalid_argument` for a size out of bounds.
+    async fn announce(
+        &self,
+        peer: &PeerId,
+        account: AccountId,
+        hash: &ContentHash,
+        size: u64,
+        now: UnixMillis,
+    ) -> Result<bool, Problem>;
+
+    /// Takes back an announcement; nothing happens if there is none.
+    ///
+    /// # Errors
+    /// `not_found` if there is no such peer of this account, or it left.
+    async fn withdraw(
+        &self,
+        peer: &PeerId,
+        account: AccountId,
+        hash: &ContentHash,
+        now: UnixMillis,
+    ) -> Result<(), Problem>;
+
+    /// The contents that a peer is announced for, online or not.
+    async fn announced(&self, peer: &PeerId) -> Result<Vec<ContentHash>, Problem>;
+}

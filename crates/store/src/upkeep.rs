@@ -1,0 +1,29 @@
+//! Upkeep: forgetting what has run out, and counting what is there.
+
+use async_trait::async_trait;
+use convite_core::{Problem, UnixMillis};
+
+/// What is counted of a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// Accounts that are not disabled.
+    pub accounts: u64,
+    /// Peers online, without transient ones.
+    pub peers: u64,
+    /// Files of peers, online or not.
+    pub files: u64,
+}
+
+/// The whole of the tables.
+///
+/// Every method is one transaction unless it says otherwise. Errors are `internal` for a failing
+/// database, and what each method names.
+#[async_trait]
+pub trait Upkeep: Send + Sync + 'static {
+    /// Forgets what has run out (transient peers at once; sessions, invites and announcements a
+    /// day after they ended) and all but the last `keep_changes` entries of the change log.
+    async fn sweep(&self, keep_changes: u64, now: UnixMillis) -> Result<(), Problem>;
+
+    /// Counts for status pages.
+    async fn totals(&self, now: UnixMillis) -> Result<Totals, Problem>;
+}
