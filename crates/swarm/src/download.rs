@@ -49,6 +49,7 @@ pub struct Download {
     pub(crate) asked_in_vain: u32,
     /// Since when nobody is ready or being dialled.
     pub(crate) alone_since: Option<Duration>,
+    pub(crate) paused: bool,
     pub(crate) outcome: Option<Outcome>,
 }
 
@@ -74,6 +75,7 @@ impl Download {
             asking: Asking::At(Duration::ZERO),
             asked_in_vain: 0,
             alone_since: Some(Duration::ZERO),
+            paused: false,
             outcome: None,
         }
     }
@@ -134,6 +136,9 @@ impl Download {
                 }
                 self.drop_request(request);
             }
+            Event::Pause => self.pause(actions),
+            Event::Resume => self.resume(now),
+            Event::Cancel => self.finish(Outcome::Cancelled, actions),
         }
         self.plan(now, actions);
         invariants::check(self);
@@ -141,7 +146,7 @@ impl Download {
 
     /// When [`Event::Tick`] is due if nothing else happens before.
     pub fn next_deadline(&self) -> Option<Duration> {
-        if self.outcome.is_some() {
+        if self.outcome.is_some() || self.paused {
             return None;
         }
         let stalls = self
@@ -316,10 +321,33 @@ impl Download {
         }
     }
 
+    fn pause(&mut self, actions: &mut Vec<Action>) {
+        self.paused = true;
+        let ids: Vec<RequestId> = self.requests.keys().copied().collect();
+        for id in ids {
+            self.drop_request(id);
+            actions.push(Action::Cancel(id));
+        }
+    }
+
+    fn resume(&mut self, now: Duration) {
+        self.paused = false;
+        // Nobody was looked for meanwhile, so that nobody was waited for either.
+        if let Some(since) = &mut self.alone_since {
+            *since = now;
+        }
+    }
+
     /// After any event: finishes, or asks whoever has room for what is missing.
     fn plan(&mut self, now: Duration, actions: &mut Vec<Action>) {
+        if self.outcome.is_some() {
+            return;
+        }
         if self.verified.is_full() {
             self.finish(Outcome::Complete, actions);
+            return;
+        }
+        if self.paused {
             return;
         }
         self.handle_stalls(now, actions);

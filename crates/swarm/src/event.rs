@@ -98,6 +98,12 @@ pub enum Event {
     Corrupt(RequestId, PieceIndex),
     /// A request ended; pieces of it that did not come are missing again.
     Ended(RequestId),
+    /// Ask for nothing until [`Event::Resume`]; connections and knowledge are kept.
+    Pause,
+    /// Go on after [`Event::Pause`].
+    Resume,
+    /// Give up: the next action is [`Action::Finish`].
+    Cancel,
 }
 
 /// What to do.
@@ -137,4 +143,6 @@ pub enum Outcome {
     NoProviders,
     /// Everybody who could be reached sent wrong bytes.
     NoneHonest,
+    /// It was told to give up.
+    Cancelled,
 }

@@ -60,7 +60,9 @@ pub(crate) fn check(download: &Download) {
             "provider {id}"
         );
     }
-    let can_go_on = download.next_deadline().is_some() || !download.providers.is_empty();
+    assert!(!download.paused || download.requests.is_empty());
+    let waits = download.paused || !download.providers.is_empty();
+    let can_go_on = download.next_deadline().is_some() || waits;
     assert!(
         download.outcome.is_some() || can_go_on,
         "nothing would ever happen again"

@@ -168,12 +168,7 @@ pub(crate) async fn run(
             }
         };
         tokio::select! {
-            () = interrupt.cancelled() => {
-                engine.stop().await;
-                engine.leave_swarm().await;
-                engine.final_checkpoint().await?;
-                return Ok(Ended::Interrupted);
-            }
+            () = interrupt.cancelled() => engine.tell(Event::Cancel),
             Some(news) = incoming.recv() => engine.handle_news(news)?,
             Some(told) = engine.tasks.join_next() => {
                 if let Ok(told) = told {
@@ -188,15 +183,15 @@ pub(crate) async fn run(
         engine.report(progress);
     }
     engine.stop().await;
-    match engine.outcome {
-        Some(Outcome::Complete) => Ok(Ended::Complete(Box::new(engine.complete()))),
-        Some(failed) => {
-            engine.leave_swarm().await;
-            engine.final_checkpoint().await?;
-            Ok(Ended::Failed(failed))
-        }
-        None => Ok(Ended::Interrupted),
+    if engine.outcome == Some(Outcome::Complete) {
+        return Ok(Ended::Complete(Box::new(engine.complete())));
     }
+    engine.leave_swarm().await;
+    engine.final_checkpoint().await?;
+    Ok(match engine.outcome {
+        None | Some(Outcome::Cancelled) => Ended::Interrupted,
+        Some(failed) => Ended::Failed(failed),
+    })
 }
 
 /// What makes this download's order of pieces its own.

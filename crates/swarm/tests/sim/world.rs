@@ -68,6 +68,10 @@ pub struct Scenario {
     pub directory_away: Duration,
     /// Half of the pieces are there already.
     pub resume: bool,
+    /// From when to when it is paused.
+    pub paused: Option<(Duration, Duration)>,
+    /// When it is given up.
+    pub cancelled: Option<Duration>,
 }
 
 impl Scenario {
@@ -77,6 +81,8 @@ impl Scenario {
             behaviours,
             directory_away: Duration::ZERO,
             resume: false,
+            paused: None,
+            cancelled: None,
         }
     }
 }
@@ -96,6 +102,9 @@ enum Happening {
     /// The next piece of the queue of a provider has come, on its connection of that number.
     Piece(ProviderId, u32),
     Breaks(ProviderId),
+    Pause,
+    Resume,
+    Cancel,
 }
 
 #[derive(Default)]
@@ -167,6 +176,13 @@ impl World {
                 self.at(time, Happening::Breaks(id as u32));
             }
         }
+        if let Some((from, to)) = self.scenario.paused {
+            self.at(from, Happening::Pause);
+            self.at(to, Happening::Resume);
+        }
+        if let Some(time) = self.scenario.cancelled {
+            self.at(time, Happening::Cancel);
+        }
         self.at(Duration::ZERO, Happening::Tick);
         while self.outcome.is_none() {
             let Reverse((time, _, happening)) = self.agenda.pop().expect("the download hangs");
@@ -214,6 +230,9 @@ impl World {
                     self.tell(Event::HasAll(id));
                 }
             }
+            Happening::Pause => self.tell(Event::Pause),
+            Happening::Resume => self.tell(Event::Resume),
+            Happening::Cancel => self.tell(Event::Cancel),
             Happening::Piece(id, connection) => self.piece_came(id, connection),
             Happening::Breaks(id) => {
                 if self.lines[id as usize].connected {
