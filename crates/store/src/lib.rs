@@ -21,8 +21,11 @@ use convite_core::{ErrorCode, Problem};
 
 mod accounts;
 mod contents;
+mod cursor;
 mod files;
+mod incoming;
 mod invites;
+mod located;
 mod peers;
 mod sessions;
 pub mod sqlite;

@@ -1,46 +1,12 @@
 //! Lists in pages: the peers online, and the files that they share.
-//!
-//! A cursor is the last key of the page before, so that a page costs the same wherever it lies and
-//! what comes and goes meanwhile makes no gaps and no repeats.
 
 use convite_core::model::{FileEntry, IndexEntry, Page, PeerSummary};
-use convite_core::{ContentHash, PeerId, Problem, SafePath, UnixMillis};
-use data_encoding::BASE64URL_NOPAD;
+use convite_core::{ContentHash, PeerId, SafePath, UnixMillis};
 use rusqlite::{Connection, params};
 
 use super::failure::{Outcome, damaged};
 use super::peers::{addresses_from, unsigned};
-
-/// Stands before the key, so that the cursor of one list is refused by the other.
-const PEERS: &str = "peers";
-const INDEX: &str = "index";
-
-fn encode(parts: &[&str]) -> String {
-    // No part holds a NUL.
-    BASE64URL_NOPAD.encode(parts.join("\0").as_bytes())
-}
-
-/// The parts of a cursor, if it has as many as `N` and the first is `list`.
-fn decode<const N: usize>(cursor: &str, list: &str) -> Option<[String; N]> {
-    let bytes = BASE64URL_NOPAD.decode(cursor.as_bytes()).ok()?;
-    let text = String::from_utf8(bytes).ok()?;
-    let parts: Vec<String> = text.split('\0').map(str::to_owned).collect();
-    let parts: [String; N] = parts.try_into().ok()?;
-    (parts.first()? == list).then_some(parts)
-}
-
-fn refuse() -> Problem {
-    Problem::invalid("the cursor is not one that this list returned")
-        .hint("leave it out to begin with the first page")
-}
-
-/// The items of a page of which one more than `limit` was asked for.
-fn page<T>(mut items: Vec<T>, limit: usize, cursor: impl FnOnce(&T) -> String) -> Page<T> {
-    let more = items.len() > limit;
-    items.truncate(limit);
-    let next_cursor = items.last().filter(|_| more).map(cursor);
-    Page { items, next_cursor }
-}
+use crate::cursor::{INDEX, PEERS, decode, encode, page, refuse};
 
 fn peer_id(text: &str) -> Outcome<PeerId> {
     Ok(text.parse().map_err(|_| damaged("a peer id"))?)

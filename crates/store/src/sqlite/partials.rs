@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::SqliteStore;
 use super::failure::{Outcome, damaged};
 use super::peers::{addresses_from, unknown, unsigned};
-use super::publish::stored;
+use crate::incoming::stored;
 use crate::{ANNOUNCEMENTS_MAX, AccountId, Swarm};
 use convite_core::model::Provider;
 

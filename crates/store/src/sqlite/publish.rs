@@ -8,12 +8,13 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use convite_core::model::{FileEntry, IndexEntry, Page};
-use convite_core::{ErrorCode, PeerId, Problem, SafePath, UnixMillis};
+use convite_core::{PeerId, Problem, SafePath, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::failure::Outcome;
 use super::peers::{self, Peer};
 use super::{SqliteStore, listing};
+use crate::incoming::{self, files_in_order, in_order, stored};
 use crate::{AccountId, Files, FullSync, IndexChange, PeerKey, Tally};
 
 /// Files removed in one transaction when a whole index has come in: short enough (about 50 ms)
@@ -149,25 +150,6 @@ fn content(db: &Connection, file: &FileEntry) -> Outcome<i64> {
         .insert(params![hash, size])?)
 }
 
-/// SQLite's integers have a sign.
-pub(super) fn stored(number: u64, what: &str) -> Outcome<i64> {
-    Ok(i64::try_from(number)
-        .map_err(|_| Problem::invalid(format!("the {what} is out of bounds: {number}")))?)
-}
-
-/// By path, of several with one path the last.
-fn in_order(mut files: Vec<FileEntry>) -> Vec<FileEntry> {
-    files.sort_by(|a, b| a.path.cmp(&b.path));
-    files.dedup_by(|later, kept| {
-        let same = later.path == kept.path;
-        if same {
-            std::mem::swap(later, kept);
-        }
-        same
-    });
-    files
-}
-
 pub(super) fn change(
     db: &Connection,
     peer: &PeerId,
@@ -176,9 +158,7 @@ pub(super) fn change(
     generation: u64,
     change: IndexChange,
 ) -> Outcome<Tally> {
-    if generation <= base {
-        return Err(Problem::invalid("the generation of a change is not above its base").into());
-    }
+    incoming::check_above(generation, base)?;
     let Peer {
         key,
         generation: held,
@@ -188,22 +168,13 @@ pub(super) fn change(
         return Ok(Tally::default());
     }
     if held != base {
-        return Err(Problem::new(
-            ErrorCode::GenerationMismatch,
-            format!("the directory holds generation {held} of the index, not {base}"),
-        )
-        .hint("send the whole index")
-        .into());
+        return Err(incoming::on_another_base(held, base).into());
     }
-    let files = in_order(change.upsert);
-    let mut remove: Vec<SafePath> = change.remove;
-    remove.sort();
-    remove.dedup();
-    remove.retain(|path| files.binary_search_by(|file| file.path.cmp(path)).is_err());
+    let IndexChange { upsert, remove } = in_order(change);
 
     let mut publication = Publication::new(db, key, attempt);
     publication.remove(remove.iter().map(SafePath::as_str))?;
-    publication.upsert(&files)?;
+    publication.upsert(&upsert)?;
     let tally = publication.finish()?;
     set_generation(db, key, generation)?;
     Ok(tally)
@@ -232,12 +203,7 @@ fn still_newest(db: &Connection, sync: FullSync) -> Outcome<()> {
         .prepare_cached("SELECT 1 FROM peers WHERE id = ? AND attempt = ?")?
         .exists(params![sync.peer.0, sync.attempt])?;
     if !newest {
-        return Err(Problem::new(
-            ErrorCode::GenerationMismatch,
-            "this peer has begun to send its index anew",
-        )
-        .hint("send the whole index, one at a time")
-        .into());
+        return Err(incoming::begun_anew().into());
     }
     Ok(())
 }
@@ -245,7 +211,7 @@ fn still_newest(db: &Connection, sync: FullSync) -> Outcome<()> {
 pub(super) fn add_full(db: &Connection, sync: FullSync, files: Vec<FileEntry>) -> Outcome<Tally> {
     still_newest(db, sync)?;
     let mut publication = Publication::new(db, sync.peer.0, sync.attempt);
-    publication.upsert(&in_order(files))?;
+    publication.upsert(&files_in_order(files))?;
     publication.finish()
 }
 
@@ -349,30 +315,5 @@ impl Files for SqliteStore {
         self.readers
             .read_long(move |db| listing::index(db, peer.as_ref(), limit, cursor.as_deref(), now))
             .await
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use convite_core::ContentHash;
-
-    #[test]
-    fn of_several_files_with_one_path_the_last_counts() {
-        let file = |path: &str, size| FileEntry {
-            path: path.parse().unwrap(),
-            size,
-            hash: ContentHash::of_empty(),
-            modified: 0,
-        };
-        let ordered = in_order(vec![
-            file("b", 1),
-            file("a", 2),
-            file("b", 3),
-            file("a", 4),
-            file("b", 5),
-        ]);
-        let seen: Vec<_> = ordered.iter().map(|f| (f.path.as_str(), f.size)).collect();
-        assert_eq!(seen, [("a", 4), ("b", 5)]);
     }
 }

@@ -4,25 +4,16 @@
 //! here scans all rows of one: holders are found by skipping from peer to peer in the index, and
 //! names are taken from a bounded sample of each holder's paths.
 
-use std::collections::{BTreeMap, HashMap};
-
 use async_trait::async_trait;
-use convite_core::model::{LocatedFile, Provider};
+use convite_core::model::LocatedFile;
 use convite_core::{ContentHash, PeerAddress, PeerId, Problem, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::failure::{Outcome, damaged};
 use super::peers::{addresses_from, unsigned};
 use super::{SqliteStore, changes, partials};
+use crate::located::{Names, PATHS_OF_PEER_MAX, PEERS_MAX, Sharer, located};
 use crate::{Changes, ContentDocument, ContentKey, ContentSummary, Contents};
-
-/// Names shown of a content.
-const NAMES_MAX: usize = 10;
-/// Peers shown in a summary.
-const PEERS_MAX: usize = 10;
-/// Paths of one peer that are looked at for names, and of all peers together.
-const PATHS_OF_PEER_MAX: u32 = 32;
-const PATHS_MAX: usize = 1024;
 
 /// A peer online that holds a content.
 struct Holder {
@@ -66,40 +57,21 @@ fn holders(db: &Connection, content: i64, now: UnixMillis) -> Outcome<Vec<Holder
     }
 }
 
-/// File names, counted.
-#[derive(Default)]
-struct Names {
-    counts: HashMap<String, u64>,
-    looked_at: usize,
-}
-
-impl Names {
-    fn look(&mut self, db: &Connection, content: i64, holders: &[Holder]) -> Outcome<()> {
-        let mut statement = db.prepare_cached(
-            "SELECT path FROM files WHERE content = ? AND peer = ? ORDER BY path LIMIT ?",
-        )?;
-        for holder in holders {
-            if self.looked_at >= PATHS_MAX {
-                break;
-            }
-            let mut rows = statement.query(params![content, holder.key, PATHS_OF_PEER_MAX])?;
-            while let Some(row) = rows.next()? {
-                let path = row.get_ref(0)?.as_str().map_err(|_| damaged("a path"))?;
-                let name = path.rsplit('/').next().unwrap_or(path);
-                *self.counts.entry(name.to_owned()).or_default() += 1;
-                self.looked_at += 1;
-            }
+/// Counts the names of what these holders share of a content.
+fn look(names: &mut Names, db: &Connection, content: i64, holders: &[Holder]) -> Outcome<()> {
+    let mut statement = db.prepare_cached(
+        "SELECT path FROM files WHERE content = ? AND peer = ? ORDER BY path LIMIT ?",
+    )?;
+    for holder in holders {
+        if names.are_enough() {
+            break;
         }
-        Ok(())
+        let mut rows = statement.query(params![content, holder.key, PATHS_OF_PEER_MAX])?;
+        while let Some(row) = rows.next()? {
+            names.count(row.get_ref(0)?.as_str().map_err(|_| damaged("a path"))?);
+        }
     }
-
-    /// The most common first; of equally common ones in alphabetical order.
-    fn most_common(self) -> Vec<String> {
-        let mut names: Vec<_> = self.counts.into_iter().collect();
-        names.sort_by(|(a, a_count), (b, b_count)| b_count.cmp(a_count).then_with(|| a.cmp(b)));
-        names.truncate(NAMES_MAX);
-        names.into_iter().map(|(name, _)| name).collect()
-    }
+    Ok(())
 }
 
 pub(super) fn locate(
@@ -117,56 +89,17 @@ pub(super) fn locate(
     let mut claimed = Vec::new();
     for (content, size) in claims {
         let holders = holders(db, content, now)?;
-        names.look(db, content, &holders)?;
-        claimed.push((unsigned(size)?, holders));
+        look(&mut names, db, content, &holders)?;
+        let sharers = holders.into_iter().map(|holder| {
+            Ok(Sharer {
+                addresses: holder.addresses()?,
+                peer: holder.id,
+            })
+        });
+        claimed.push((unsigned(size)?, sharers.collect::<Outcome<_>>()?));
     }
-    // Most providers first; the sort is stable, so that of two that tie the smaller size wins.
-    claimed.sort_by_key(|(_, holders)| std::cmp::Reverse(holders.len()));
-    let most_claimed = claimed.first().filter(|(_, holders)| !holders.is_empty());
-    let mut size = most_claimed.map(|(size, _)| *size);
-    // A peer that claims several sizes counts once, with the most believed of them.
-    let mut providers = BTreeMap::new();
-    for (size, holders) in claimed {
-        for holder in holders {
-            if providers.contains_key(&holder.id) {
-                continue;
-            }
-            let addresses = holder.addresses()?;
-            providers.insert(
-                holder.id.clone(),
-                Provider {
-                    peer: holder.id,
-                    addresses,
-                    size,
-                    ticket: String::new(),
-                    partial: false,
-                },
-            );
-        }
-    }
-    let mut partial = partials::providers(db, hash, now)?;
-    // What shares the content as a file has all of it.
-    partial.retain(|provider| !providers.contains_key(&provider.peer));
-    size = size.or_else(|| most_common_size(&partial));
-    let Some(size) = size else {
-        return Ok(None);
-    };
-    Ok(Some(LocatedFile {
-        hash: *hash,
-        size,
-        names: names.most_common(),
-        providers: providers.into_values().chain(partial).collect(),
-    }))
-}
-
-/// The size that most claim; of two that tie the smaller.
-fn most_common_size(providers: &[Provider]) -> Option<u64> {
-    let mut counts = BTreeMap::<u64, usize>::new();
-    for provider in providers {
-        *counts.entry(provider.size).or_default() += 1;
-    }
-    let most = counts.into_iter().rev().max_by_key(|(_, count)| *count);
-    most.map(|(size, _)| size)
+    let partial = partials::providers(db, hash, now)?;
+    Ok(located(hash, names, claimed, partial))
 }
 
 pub(super) fn summaries(
@@ -188,7 +121,7 @@ pub(super) fn summaries(
             continue;
         }
         let mut names = Names::default();
-        names.look(db, key.0, &holders)?;
+        look(&mut names, db, key.0, &holders)?;
         let peers = holders.iter().take(PEERS_MAX);
         summaries.push(ContentSummary {
             key: *key,

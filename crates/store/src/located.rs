@@ -1,0 +1,96 @@
+//! What is shown of a content, put together from what the database has of it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use convite_core::model::{LocatedFile, Provider};
+use convite_core::{ContentHash, PeerAddress, PeerId};
+
+/// Names shown of a content.
+const NAMES_MAX: usize = 10;
+/// Peers shown in a summary.
+pub(crate) const PEERS_MAX: usize = 10;
+/// Paths of one peer that are looked at for names,
+pub(crate) const PATHS_OF_PEER_MAX: u32 = 32;
+/// and of all peers together.
+pub(crate) const PATHS_MAX: usize = 1024;
+
+/// File names, counted.
+#[derive(Default)]
+pub(crate) struct Names {
+    counts: HashMap<String, u64>,
+    looked_at: usize,
+}
+
+impl Names {
+    /// Whether no more paths need to be looked at.
+    pub(crate) fn are_enough(&self) -> bool {
+        self.looked_at >= PATHS_MAX
+    }
+
+    /// Counts the last part of a path.
+    pub(crate) fn count(&mut self, path: &str) {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        *self.counts.entry(name.to_owned()).or_default() += 1;
+        self.looked_at += 1;
+    }
+
+    /// The most common first; of equally common ones in alphabetical order.
+    pub(crate) fn most_common(self) -> Vec<String> {
+        let mut names: Vec<_> = self.counts.into_iter().collect();
+        names.sort_by(|(a, a_count), (b, b_count)| b_count.cmp(a_count).then_with(|| a.cmp(b)));
+        names.truncate(NAMES_MAX);
+        names.into_iter().map(|(name, _)| name).collect()
+    }
+}
+
+/// A peer online that shares a content as a file.
+pub(crate) struct Sharer {
+    pub(crate) peer: PeerId,
+    pub(crate) addresses: Vec<PeerAddress>,
+}
+
+/// Who holds the content of a hash, from those online who share it with each size that is claimed
+/// (by size, holders by key) and its partial providers (by id).
+pub(crate) fn located(
+    hash: &ContentHash,
+    names: Names,
+    mut claimed: Vec<(u64, Vec<Sharer>)>,
+    mut partial: Vec<Provider>,
+) -> Option<LocatedFile> {
+    // Most providers first; the sort is stable, so that of two that tie the smaller size wins.
+    claimed.sort_by_key(|(_, holders)| std::cmp::Reverse(holders.len()));
+    let most_claimed = claimed.first().filter(|(_, holders)| !holders.is_empty());
+    let size = most_claimed.map(|(size, _)| *size);
+    // A peer that claims several sizes counts once, with the most believed of them.
+    let mut providers = BTreeMap::new();
+    for (size, holders) in claimed {
+        for Sharer { peer, addresses } in holders {
+            providers.entry(peer.clone()).or_insert(Provider {
+                peer,
+                addresses,
+                size,
+                ticket: String::new(),
+                partial: false,
+            });
+        }
+    }
+    // What shares the content as a file has all of it.
+    partial.retain(|provider| !providers.contains_key(&provider.peer));
+    let size = size.or_else(|| most_common_size(&partial))?;
+    Some(LocatedFile {
+        hash: *hash,
+        size,
+        names: names.most_common(),
+        providers: providers.into_values().chain(partial).collect(),
+    })
+}
+
+/// The size that most claim; of two that tie the smaller.
+fn most_common_size(providers: &[Provider]) -> Option<u64> {
+    let mut counts = BTreeMap::<u64, usize>::new();
+    for provider in providers {
+        *counts.entry(provider.size).or_default() += 1;
+    }
+    let most = counts.into_iter().rev().max_by_key(|(_, count)| *count);
+    most.map(|(size, _)| size)
+}
