@@ -61,7 +61,7 @@ pub fn of(code: ErrorCode) -> i32 {
         | ErrorCode::TicketInvalid
         | ErrorCode::PermissionDenied
         | ErrorCode::InviteInvalid => NOT_ALLOWED,
-        ErrorCode::Unavailable => UNREACHABLE,
+        ErrorCode::Unavailable | ErrorCode::Overloaded => UNREACHABLE,
         ErrorCode::CorruptContents => CORRUPT,
         _ => FAILED,
     }

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// Gives each code its stable name, HTTP status and gRPC status code number, in one table.
 macro_rules! codes {
@@ -72,6 +73,12 @@ codes! {
     RangeNotSatisfiable = "range_not_satisfiable", 416, 11;
     /// Too many attempts or too much at once from this one; later it will be answered.
     TooManyRequests = "too_many_requests", 429, 8;
+    /// The server has as much to do as it takes on; in a moment it will be answered.
+    Overloaded = "overloaded", 503, 8;
+    /// The request names a host that this server is not known as.
+    WrongHost = "wrong_host", 421, 9;
+    /// A page of another site made the browser send this.
+    CrossSite = "cross_site", 403, 7;
     /// The server's fault; its log has the cause.
     Internal = "internal", 500, 13;
     /// Who answered is not who was meant: its certificate is not from the known authority, or not
@@ -111,6 +118,8 @@ pub struct Problem {
     pub message: String,
     /// For people: what to do.
     pub hint: Option<String>,
+    /// For programs: to be asked again no sooner than after this; whole seconds travel.
+    pub retry_after: Option<Duration>,
 }
 
 impl Problem {
@@ -120,6 +129,7 @@ impl Problem {
             code,
             message: message.into(),
             hint: None,
+            retry_after: None,
         }
     }
 
@@ -127,6 +137,14 @@ impl Problem {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same problem, to be asked again after `pause`, rounded up to whole seconds.
+    #[must_use]
+    pub fn retry_after(mut self, pause: Duration) -> Self {
+        let begun = u64::from(pause.subsec_nanos() > 0);
+        self.retry_after = Some(Duration::from_secs(pause.as_secs().saturating_add(begun)));
         self
     }
 

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use convite_core::PeerAddress;
 
+use crate::throttle::Paces;
+
 /// How a directory runs. Has no `Debug`: it may hold passwords.
 #[derive(Clone)]
 pub struct DirectoryConfig {
@@ -34,6 +36,8 @@ pub struct DirectoryConfig {
     pub ticket_lifetime: Duration,
     /// For how long a peer's certificate is valid.
     pub peer_certificate_lifetime: Duration,
+    /// How fast passwords and invites that are wrong may follow on each other.
+    pub paces: Paces,
     /// Makes the account `admin` with this password, if there is none of that name.
     pub admin_password: Option<String>,
 }
@@ -54,6 +58,7 @@ impl DirectoryConfig {
             session_lifetime: Duration::from_secs(30 * 24 * 3600),
             ticket_lifetime: Duration::from_secs(10 * 60),
             peer_certificate_lifetime: Duration::from_secs(24 * 3600),
+            paces: Paces::default(),
             admin_password: None,
         }
     }

@@ -16,6 +16,7 @@ pub mod passwords;
 mod rest;
 mod run;
 pub mod service;
+pub mod throttle;
 mod tls;
 
 use convite_core::{ErrorCode, Problem};

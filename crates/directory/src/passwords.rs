@@ -4,6 +4,7 @@
 //! that run and the number that wait are bounded.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Argon2, PasswordHash};
@@ -16,6 +17,10 @@ pub const PASSWORD_MIN: usize = 8;
 pub const PASSWORD_MAX: usize = 1024;
 /// How many may wait for their turn.
 const WAITING_MAX: usize = 64;
+/// How long one of them waits at most.
+const WAIT_MAX: Duration = Duration::from_secs(5);
+/// When who was turned away may come back.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// Hashes and checks passwords.
 pub struct Passwords {
@@ -37,7 +42,8 @@ impl Passwords {
     /// The argon2id hash of a new password, in PHC format.
     ///
     /// # Errors
-    /// `invalid_argument` if it is too short or too long; `unavailable` if too many wait.
+    /// `invalid_argument` if it is too short or too long; `overloaded` if too many wait, or it
+    /// takes too long.
     pub async fn hash(&self, password: &str) -> Result<String, Problem> {
         if !(PASSWORD_MIN..=PASSWORD_MAX).contains(&password.len()) {
             return Err(
@@ -60,7 +66,7 @@ impl Passwords {
     /// account that has no password) the answer is no, and takes as long.
     ///
     /// # Errors
-    /// `unavailable` if too many wait.
+    /// `overloaded` if too many wait, or it takes too long.
     pub async fn verify(&self, password: &str, stored: Option<&str>) -> Result<bool, Problem> {
         if password.len() > PASSWORD_MAX {
             return Ok(false);
@@ -85,16 +91,19 @@ impl Passwords {
         work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
         let busy = || {
-            Problem::new(ErrorCode::Unavailable, "too many logins at once")
+            Problem::new(ErrorCode::Overloaded, "too many logins at once")
                 .hint("try again in a few seconds")
+                .retry_after(RETRY_AFTER)
         };
         let admitted = Arc::clone(&self.admitted)
             .try_acquire_owned()
             .map_err(|_| busy())?;
-        let turn = Arc::clone(&self.running)
-            .acquire_owned()
+        let turn = Arc::clone(&self.running).acquire_owned();
+        let turn = tokio::time::timeout(WAIT_MAX, turn)
             .await
-            .map_err(|_| busy())?;
+            .ok()
+            .and_then(Result::ok)
+            .ok_or_else(busy)?;
         tokio::task::spawn_blocking(move || {
             // Held here: the work goes on if the one who asked goes away.
             let _held = (admitted, turn);
@@ -146,8 +155,18 @@ mod tests {
         };
         let taken = Arc::clone(&passwords.admitted).try_acquire_owned().unwrap();
         let refused = passwords.verify("password", None).await.unwrap_err();
-        assert_eq!(refused.code, ErrorCode::Unavailable);
+        assert_eq!(refused.code, ErrorCode::Overloaded);
         drop(taken);
         assert!(!passwords.verify("password", None).await.unwrap());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_without_end() {
+        let passwords = Passwords::default();
+        let _all = Arc::clone(&passwords.running)
+            .acquire_many_owned(passwords.running.available_permits() as u32)
+            .await;
+        let refused = passwords.verify("password", None).await.unwrap_err();
+        assert_eq!(refused.code, ErrorCode::Overloaded);
     }
 }

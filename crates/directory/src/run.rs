@@ -120,6 +120,7 @@ pub async fn start(
         session_lifetime: config.session_lifetime,
         ticket_lifetime: config.ticket_lifetime,
         peer_certificate_lifetime: config.peer_certificate_lifetime,
+        paces: config.paces,
         shutdown: stop.clone(),
     }));
     if let Some(password) = &config.admin_password {

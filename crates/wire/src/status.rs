@@ -1,5 +1,7 @@
 //! A [`Problem`] as a gRPC status and as an RFC 9457 problem document, and back.
 
+use std::time::Duration;
+
 use convite_core::{ErrorCode, Problem};
 use serde::{Deserialize, Serialize};
 use tonic::metadata::{MetadataMap, MetadataValue};
@@ -7,6 +9,10 @@ use tonic::{Code, Status};
 
 const CODE: &str = "convite-code";
 const HINT: &str = "convite-hint-bin";
+/// In seconds, as the HTTP header of that name (RFC 9110, section 10.2.3).
+const RETRY_AFTER: &str = "retry-after";
+/// The same in milliseconds, for gRPC clients with a retry policy (gRFC A6).
+const PUSHBACK: &str = "grpc-retry-pushback-ms";
 
 /// The gRPC status that carries `problem`.
 pub fn to_status(problem: &Problem) -> Status {
@@ -14,6 +20,11 @@ pub fn to_status(problem: &Problem) -> Status {
     metadata.insert(CODE, MetadataValue::from_static(problem.code.name()));
     if let Some(hint) = &problem.hint {
         metadata.insert_bin(HINT, MetadataValue::from_bytes(hint.as_bytes()));
+    }
+    if let Some(pause) = problem.retry_after {
+        metadata.insert(RETRY_AFTER, MetadataValue::from(pause.as_secs()));
+        let millis = u32::try_from(pause.as_millis()).unwrap_or(u32::MAX);
+        metadata.insert(PUSHBACK, MetadataValue::from(millis));
     }
     let code = Code::from(problem.code.grpc_code());
     Status::with_metadata(code, problem.message.clone(), metadata)
@@ -28,7 +39,9 @@ pub fn from_status(status: &Status) -> Problem {
         .and_then(|value| value.to_str().ok())
         .and_then(|name| name.parse().ok());
     let code = named.unwrap_or_else(|| match status.code() {
-        Code::InvalidArgument | Code::OutOfRange => ErrorCode::InvalidArgument,
+        Code::InvalidArgument => ErrorCode::InvalidArgument,
+        // A message above the limit, by the framework's own check.
+        Code::OutOfRange => ErrorCode::TooLarge,
         Code::Unauthenticated => ErrorCode::Unauthenticated,
         Code::PermissionDenied => ErrorCode::PermissionDenied,
         Code::NotFound => ErrorCode::NotFound,
@@ -42,10 +55,15 @@ pub fn from_status(status: &Status) -> Problem {
         .get_bin(HINT)
         .and_then(|value| value.to_bytes().ok())
         .and_then(|bytes| String::from_utf8(bytes.to_vec()).ok());
+    let pause = metadata
+        .get(RETRY_AFTER)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|seconds| seconds.parse().ok());
     Problem {
         code,
         message: status.message().to_owned(),
         hint,
+        retry_after: pause.map(Duration::from_secs),
     }
 }
 
@@ -91,6 +109,9 @@ mod tests {
         for code in ErrorCode::ALL {
             let problem = Problem::new(*code, "message ñ").hint("hint → ñ");
             assert_eq!(from_status(&to_status(&problem)), problem);
+            let later = problem.retry_after(Duration::from_millis(1_001));
+            assert_eq!(later.retry_after, Some(Duration::from_secs(2)));
+            assert_eq!(from_status(&to_status(&later)), later);
         }
     }
 }

@@ -4,17 +4,18 @@ use convite_core::Problem;
 use convite_wire::v1;
 use tonic::Request;
 
-use super::Door;
+use super::{Door, seen};
 
 pub(super) async fn create_account(
     door: &Door,
     request: Request<v1::CreateAccountRequest>,
 ) -> Result<v1::CreateAccountReply, Problem> {
+    let seen = seen(&request)?;
     let message = request.into_inner();
     let user = message.user.parse()?;
     let account = door
         .service
-        .create_account(&message.invite, &user, &message.password)
+        .create_account(&message.invite, &user, &message.password, seen)
         .await?;
     Ok(v1::CreateAccountReply {
         user: account.user.to_string(),

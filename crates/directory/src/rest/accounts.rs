@@ -10,13 +10,15 @@ use convite_wire::rest::{AccountBody, AccountMade};
 use super::Answer;
 use super::extract::Json;
 use crate::Service;
+use crate::service::Seen;
 
 pub(super) async fn create(
     State(service): State<Arc<Service>>,
+    seen: Seen,
     Json(body): Json<AccountBody>,
 ) -> Answer<(StatusCode, Body<AccountMade>)> {
     let account = service
-        .create_account(&body.invite, &body.user, &body.password)
+        .create_account(&body.invite, &body.user, &body.password, seen)
         .await?;
     let made = AccountMade {
         user: account.user,

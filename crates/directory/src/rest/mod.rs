@@ -34,7 +34,13 @@ impl From<Problem> for Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        document(ProblemDocument::from(&observe::outward(self.0)))
+        let problem = observe::outward(self.0);
+        let mut response = document(ProblemDocument::from(&problem));
+        if let Some(pause) = problem.retry_after {
+            let seconds = HeaderValue::from(pause.as_secs());
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
+        response
     }
 }
 

@@ -5,7 +5,7 @@ use convite_core::{ErrorCode, Problem, UserName};
 use convite_store::{AccountRecord, Admission};
 use convite_wire::invite::InviteLink;
 
-use super::{Service, invites};
+use super::{Seen, Service, invites};
 
 /// The account that `$CONVITE_ADMIN_PASSWORD` is for.
 const ADMIN: &str = "admin";
@@ -15,8 +15,20 @@ impl Service {
     ///
     /// # Errors
     /// `invite_invalid`; `user_taken`; `invalid_argument` for a password that is too short or too
-    /// long; `unavailable` if too many are being hashed.
+    /// long; `overloaded` if too many are being hashed; `too_many_requests` after too many from
+    /// there.
     pub async fn create_account(
+        &self,
+        invite: &str,
+        user: &UserName,
+        password: &str,
+        seen: Seen,
+    ) -> Result<AccountRecord, Problem> {
+        self.attempt_joining(seen, self.admit_invited(invite, user, password))
+            .await
+    }
+
+    async fn admit_invited(
         &self,
         invite: &str,
         user: &UserName,

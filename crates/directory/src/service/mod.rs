@@ -4,6 +4,7 @@
 //! operation wants one, and fails with a [`Problem`]; how either travels is the doors' business.
 
 mod accounts;
+mod attempts;
 mod index;
 mod invites;
 mod locate;
@@ -34,6 +35,7 @@ pub use sessions::{Caller, Session};
 
 use crate::authority::Authority;
 use crate::passwords::Passwords;
+use crate::throttle::Paces;
 
 /// How long a publisher waits for what it published to be found.
 const FOUND_MAX: Duration = Duration::from_secs(1);
@@ -52,6 +54,7 @@ pub(crate) struct Parts {
     pub session_lifetime: Duration,
     pub ticket_lifetime: Duration,
     pub peer_certificate_lifetime: Duration,
+    pub paces: Paces,
     /// Ends what waits for news.
     pub shutdown: CancellationToken,
 }
@@ -60,6 +63,7 @@ pub(crate) struct Parts {
 pub struct Service {
     parts: Parts,
     passwords: Passwords,
+    attempts: attempts::Attempts,
     /// Wakes the follower of the change log.
     published: Notify,
     /// Whether the search index has once reached the end of the change log.
@@ -81,6 +85,7 @@ struct Online {
 impl Service {
     pub(crate) fn new(parts: Parts) -> Self {
         Self {
+            attempts: attempts::Attempts::new(parts.paces),
             parts,
             passwords: Passwords::default(),
             published: Notify::new(),

@@ -70,18 +70,38 @@ impl Service {
     ///
     /// # Errors
     /// `wrong_credentials`, in the same time whether or not there is such a user;
-    /// `permission_denied` if the account is disabled; `unavailable` if too many log in at once.
-    pub async fn login(&self, user: &UserName, password: &str) -> Result<Session, Problem> {
+    /// `permission_denied` if the account is disabled; `overloaded` if too many log in at once;
+    /// `too_many_requests` after too many failures.
+    pub async fn login(
+        &self,
+        user: &UserName,
+        password: &str,
+        seen: Seen,
+    ) -> Result<Session, Problem> {
+        let account = self.attempt_password(user, seen, self.log_in(user, password, seen));
+        self.begin(account.await?).await
+    }
+
+    /// The account that user and password belong to.
+    async fn log_in(
+        &self,
+        user: &UserName,
+        password: &str,
+        seen: Seen,
+    ) -> Result<AccountRecord, Problem> {
         let known = self.store().account(user).await?;
         let account = match known {
             None if self.parts.open_registration => {
-                let hash = self.passwords.hash(password).await?;
-                let account = self.admit(user, &hash, Role::Member).await?;
-                // Someone else may have made it in between, with another password.
-                if account.password_hash != hash {
-                    self.check(password, Some(&account)).await?;
-                }
-                account
+                let made = async {
+                    let hash = self.passwords.hash(password).await?;
+                    let account = self.admit(user, &hash, Role::Member).await?;
+                    // Someone else may have made it in between, with another password.
+                    if account.password_hash != hash {
+                        self.check(password, Some(&account)).await?;
+                    }
+                    Ok(account)
+                };
+                self.attempt_joining(seen, made).await?
             }
             known => {
                 self.check(password, known.as_ref()).await?;
@@ -94,7 +114,7 @@ impl Service {
                     .hint("ask an administrator of this directory"),
             );
         }
-        self.begin(account).await
+        Ok(account)
     }
 
     /// Begins a session and registers a peer in it, if one is given: both or neither.
@@ -108,7 +128,7 @@ impl Service {
         peer: Option<Endpoint>,
         seen: Seen,
     ) -> Result<Session, Problem> {
-        let session = self.login(user, password).await?;
+        let session = self.login(user, password, seen).await?;
         if let Some(endpoint) = peer {
             let caller = self.authenticate(Some(&session.token)).await?;
             if let Err(problem) = self.register_peer(&caller, endpoint, seen).await {

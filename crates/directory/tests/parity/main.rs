@@ -9,3 +9,4 @@ mod life;
 mod rest_only;
 mod scenarios;
 mod swarm;
+mod throttling;
