@@ -7,12 +7,12 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// Gives each code its stable name, HTTP status and gRPC status code number, in one table.
+/// Gives each code its meaning, stable name, HTTP status and gRPC status code number, in one table.
 macro_rules! codes {
-    ($($(#[$doc:meta])* $variant:ident = $name:literal, $http:literal, $grpc:literal;)*) => {
+    ($($(#[doc = $doc:literal])* $variant:ident = $name:literal, $http:literal, $grpc:literal;)*) => {
         /// What went wrong, for programs. The names are stable; docs/errors.md lists them.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum ErrorCode { $($(#[$doc])* $variant,)* }
+        pub enum ErrorCode { $($(#[doc = $doc])* $variant,)* }
 
         impl ErrorCode {
             /// Every code there is.
@@ -21,6 +21,11 @@ macro_rules! codes {
             /// The stable name, as in the `code` field of a problem document.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
+            }
+
+            /// What it means, in one or two sentences: its own comment.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc),*).trim_ascii(),)* }
             }
 
             /// The HTTP status that carries it.
@@ -57,6 +62,8 @@ codes! {
     UserTaken = "user_taken", 409, 6;
     /// The peer id belongs to another account.
     PeerTaken = "peer_taken", 409, 6;
+    /// The path does not take that method; the answer's `allow` header names those that it takes.
+    MethodNotAllowed = "method_not_allowed", 405, 12;
     /// The index change does not follow on what the directory holds: send the whole index.
     GenerationMismatch = "generation_mismatch", 409, 10;
     /// The file changed on disk since it was hashed; its old contents cannot be served.
@@ -69,6 +76,8 @@ codes! {
     NoSpace = "no_space", 507, 8;
     /// The request is larger than is accepted.
     TooLarge = "too_large", 413, 11;
+    /// The body is of a kind that the path does not take.
+    UnsupportedMediaType = "unsupported_media_type", 415, 3;
     /// The byte range lies outside the file.
     RangeNotSatisfiable = "range_not_satisfiable", 416, 11;
     /// Too many attempts or too much at once from this one; later it will be answered.

@@ -12,6 +12,7 @@ pub mod model;
 pub mod names;
 pub mod path;
 pub mod piece;
+mod schema;
 pub mod time;
 pub mod verify;
 

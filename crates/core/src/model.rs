@@ -4,6 +4,7 @@
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::address::PeerAddress;
 use crate::error::Problem;
@@ -12,7 +13,7 @@ use crate::names::{PeerId, UserName};
 use crate::path::SafePath;
 
 /// What an account may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Shares, searches, fetches, and administers.
@@ -48,11 +49,12 @@ impl FromStr for Role {
 }
 
 /// One file that a peer shares.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FileEntry {
     /// Where it is: the name of the share, then the path inside it.
     pub path: SafePath,
     /// In bytes.
+    #[schema(maximum = 9_223_372_036_854_775_807i64)]
     pub size: u64,
     /// Its identity.
     pub hash: ContentHash,
@@ -62,7 +64,7 @@ pub struct FileEntry {
 }
 
 /// A peer that is online.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PeerSummary {
     /// Its id.
     pub id: PeerId,
@@ -77,7 +79,7 @@ pub struct PeerSummary {
 }
 
 /// One file of one peer, as the whole index lists them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct IndexEntry {
     /// Who shares it.
     pub peer: PeerId,
@@ -87,7 +89,7 @@ pub struct IndexEntry {
 }
 
 /// Someone who holds a file, and how to be let in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Provider {
     /// Its id.
     pub peer: PeerId,
@@ -104,7 +106,7 @@ pub struct Provider {
 }
 
 /// A file and all who hold it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LocatedFile {
     /// Its identity.
     pub hash: ContentHash,
@@ -117,7 +119,7 @@ pub struct LocatedFile {
 }
 
 /// A provider as a search result shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HitPeer {
     /// Its id.
     pub id: PeerId,
@@ -126,7 +128,7 @@ pub struct HitPeer {
 }
 
 /// One search result: a content under all its names.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SearchHit {
     /// Its identity.
     pub hash: ContentHash,

@@ -22,6 +22,7 @@ mod tls;
 use convite_core::{ErrorCode, Problem};
 
 pub use config::DirectoryConfig;
+pub use rest::openapi_json;
 pub use run::{RunningDirectory, start};
 pub use service::Service;
 

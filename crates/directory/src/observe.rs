@@ -13,6 +13,7 @@ use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use convite_core::{ErrorCode, Problem};
 use convite_net::Connection;
+use convite_net::request_id::{REQUEST_ID, RequestId};
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 
@@ -63,17 +64,15 @@ fn starts_grpc(content_type: Option<&HeaderValue>) -> bool {
 }
 
 async fn observe(request: Request, next: Next) -> Response {
-    let id = crate::random_bytes::<8>().map_or_else(
-        |_| String::from("none"),
-        |bytes| data_encoding::HEXLOWER.encode(&bytes),
-    );
+    let id = RequestId::of(request.headers());
     let connection = request.extensions().get::<Connection>();
     let remote = connection.map(|connection| tracing::field::display(connection.remote));
     let path = request.uri().path().to_owned();
-    let span = tracing::info_span!("request", id, method = %request.method(), path, remote);
+    let span =
+        tracing::info_span!("request", id = id.as_str(), method = %request.method(), path, remote);
     let via_grpc = is_grpc(&request);
     let is_stream = via_grpc && STREAMS.iter().any(|stream| path.starts_with(stream));
-    async move {
+    let answered = async move {
         let began = Instant::now();
         let answer = next.run(request);
         let mut response = if is_stream {
@@ -98,13 +97,11 @@ async fn observe(request: Request, next: Next) -> Response {
         } else {
             tracing::debug!(status, ?took, "answered");
         }
-        if let Ok(value) = HeaderValue::from_str(&id) {
-            response.headers_mut().insert("x-request-id", value);
-        }
         response
-    }
-    .instrument(span)
-    .await
+    };
+    let mut response = id.clone().scope(answered).instrument(span).await;
+    response.headers_mut().insert(REQUEST_ID, id.value());
+    response
 }
 
 #[cfg(test)]

@@ -11,9 +11,9 @@ use argon2::{Argon2, PasswordHash};
 use convite_core::{ErrorCode, Problem};
 use tokio::sync::Semaphore;
 
-/// The shortest password, in bytes of UTF-8.
+/// The shortest password, in characters.
 pub const PASSWORD_MIN: usize = 8;
-/// The longest password, in bytes of UTF-8.
+/// The longest password, in characters.
 pub const PASSWORD_MAX: usize = 1024;
 /// How many may wait for their turn.
 const WAITING_MAX: usize = 64;
@@ -45,10 +45,10 @@ impl Passwords {
     /// `invalid_argument` if it is too short or too long; `overloaded` if too many wait, or it
     /// takes too long.
     pub async fn hash(&self, password: &str) -> Result<String, Problem> {
-        if !(PASSWORD_MIN..=PASSWORD_MAX).contains(&password.len()) {
+        if !(PASSWORD_MIN..=PASSWORD_MAX).contains(&password.chars().count()) {
             return Err(
                 Problem::invalid("the password is too short or too long").hint(format!(
-                    "use {PASSWORD_MIN} to {PASSWORD_MAX} bytes; a few words are easy to remember"
+                    "use {PASSWORD_MIN} to {PASSWORD_MAX} characters; a few words are easy to remember"
                 )),
             );
         }
@@ -68,7 +68,7 @@ impl Passwords {
     /// # Errors
     /// `overloaded` if too many wait, or it takes too long.
     pub async fn verify(&self, password: &str, stored: Option<&str>) -> Result<bool, Problem> {
-        if password.len() > PASSWORD_MAX {
+        if password.chars().count() > PASSWORD_MAX {
             return Ok(false);
         }
         let password = password.to_owned();

@@ -5,6 +5,7 @@
 
 pub mod dial;
 mod network;
+pub mod request_id;
 mod serve;
 pub mod tls;
 

@@ -6,14 +6,16 @@
 use convite_core::model::{FileEntry, IndexEntry, PeerSummary, Role, SearchHit};
 use convite_core::{PeerAddress, PeerId, SafePath, UserName};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// A peer as it registers.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PeerEndpoint {
     /// Its id.
     pub id: PeerId,
     /// The port it listens on.
+    #[schema(minimum = 1, maximum = 65535)]
     pub port: u16,
     /// Where it can be dialled; the address the request came from is added.
     #[serde(default)]
@@ -21,12 +23,14 @@ pub struct PeerEndpoint {
 }
 
 /// `POST /login`.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LoginBody {
     /// Who.
     pub user: UserName,
-    /// Never logged: this type has no `Debug`.
+    /// What the account was made with.
+    #[schema(format = Password)]
+    // Never logged: this type has no `Debug`.
     pub password: String,
     /// Registers this peer too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -34,7 +38,7 @@ pub struct LoginBody {
 }
 
 /// What a login gives.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
 pub struct SessionBody {
     /// The bearer token.
     pub token: String,
@@ -47,19 +51,20 @@ pub struct SessionBody {
 }
 
 /// `POST /accounts`.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AccountBody {
     /// The code of an invite, or the whole link.
     pub invite: String,
     /// The name wanted.
     pub user: UserName,
-    /// The password chosen.
+    /// The password chosen: 8 to 1,024 characters.
+    #[schema(min_length = 8, max_length = 1024, format = Password)]
     pub password: String,
 }
 
 /// What making an account gives.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AccountMade {
     /// The name.
     pub user: UserName,
@@ -68,19 +73,21 @@ pub struct AccountMade {
 }
 
 /// `POST /invites`.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct InviteBody {
     /// How often it can be used; 1 if not given.
+    #[schema(minimum = 1, maximum = 100_000)]
     pub uses: Option<u32>,
-    /// For how long, in seconds; 7 days if not given.
+    /// For how long, in seconds, a minute to 366 days; 7 days if not given.
+    #[schema(minimum = 60, maximum = 31_622_400)]
     pub expires_in: Option<u64>,
     /// `member` if not given.
     pub role: Option<Role>,
 }
 
 /// What making an invite gives.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
 pub struct InviteMade {
     /// The link.
     pub invite: String,
@@ -91,12 +98,13 @@ pub struct InviteMade {
 }
 
 /// `POST /peers`: registers a peer.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RegisterBody {
     /// Its id.
     pub id: PeerId,
     /// The port it listens on.
+    #[schema(minimum = 1, maximum = 65535)]
     pub port: u16,
     /// Where it can be dialled; the address the request came from is added.
     #[serde(default)]
@@ -111,7 +119,7 @@ pub struct RegisterBody {
 }
 
 /// What registering gives.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Registered {
     /// For how long the peer is listed without a heartbeat, in milliseconds.
     pub lease_ms: u64,
@@ -127,7 +135,7 @@ pub struct Registered {
 }
 
 /// `POST /peers/{id}/heartbeat`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LeaseBody {
     /// For how long the peer is listed without another, in milliseconds.
     pub lease_ms: u64,
@@ -136,12 +144,13 @@ pub struct LeaseBody {
 }
 
 /// `PUT /index`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IndexBody {
     /// Whose index.
     pub peer: PeerId,
-    /// The generation of the index once this is applied.
+    /// The generation of the index once this is applied; above `base`.
+    #[schema(minimum = 1, maximum = 9_223_372_036_854_775_807i64)]
     pub generation: u64,
     /// The generation that this changes; without it, this is the whole index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -149,13 +158,13 @@ pub struct IndexBody {
     /// New and changed files.
     #[serde(default)]
     pub upsert: Vec<FileEntry>,
-    /// Paths that are shared no more.
+    /// Paths that are shared no more; only with `base`.
     #[serde(default)]
     pub remove: Vec<SafePath>,
 }
 
 /// What publishing gives.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Published {
     /// The generation that the directory now holds.
     pub generation: u64,
@@ -166,7 +175,7 @@ pub struct Published {
 }
 
 /// `GET /peers`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PeersPage {
     /// By id.
     pub peers: Vec<PeerSummary>,
@@ -176,7 +185,7 @@ pub struct PeersPage {
 }
 
 /// `GET /index`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct IndexPage {
     /// By peer and path.
     pub files: Vec<IndexEntry>,
@@ -186,7 +195,7 @@ pub struct IndexPage {
 }
 
 /// `GET /search`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SearchPage {
     /// Best first.
     pub results: Vec<SearchHit>,

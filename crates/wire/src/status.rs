@@ -6,6 +6,7 @@ use convite_core::{ErrorCode, Problem};
 use serde::{Deserialize, Serialize};
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Code, Status};
+use utoipa::ToSchema;
 
 const CODE: &str = "convite-code";
 const HINT: &str = "convite-hint-bin";
@@ -68,7 +69,8 @@ pub fn from_status(status: &Status) -> Problem {
 }
 
 /// RFC 9457 problem document, `application/problem+json`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Problem)]
 pub struct ProblemDocument {
     /// A URI for the kind of problem.
     #[serde(rename = "type")]
@@ -84,6 +86,9 @@ pub struct ProblemDocument {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// The request that it answers, as in `x-request-id` and in the server's log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
 }
 
 impl From<&Problem> for ProblemDocument {
@@ -96,6 +101,7 @@ impl From<&Problem> for ProblemDocument {
             detail: problem.message.clone(),
             code: code.to_owned(),
             hint: problem.hint.clone(),
+            request_id: None,
         }
     }
 }

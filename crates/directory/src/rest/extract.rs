@@ -5,8 +5,8 @@ use std::error::Error;
 use std::sync::Arc;
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
-use axum::http::header;
 use axum::http::request::Parts;
+use axum::http::{HeaderValue, header};
 use convite_core::{ErrorCode, Problem};
 use convite_net::Connection;
 use serde::de::DeserializeOwned;
@@ -19,13 +19,20 @@ use crate::service::{Caller, Seen};
 /// The largest body, in bytes, where nothing else is said.
 pub(super) const BODY_MAX: usize = 256 << 10;
 
-/// A JSON body of at most `MAX` bytes. An empty one counts as an object without fields.
+/// A JSON body of at most `MAX` bytes. An empty one counts as an object without fields, and one
+/// of no stated kind as JSON.
+///
+/// Another kind is refused: a page of another site can make a browser send those without asking.
 pub(super) struct Json<T, const MAX: usize = BODY_MAX>(pub T);
 
 impl<T: DeserializeOwned, const MAX: usize> FromRequest<Arc<Service>> for Json<T, MAX> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, _: &Arc<Service>) -> Result<Self, Refusal> {
+        let is_json = request
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .is_none_or(says_json);
         let body = axum::body::to_bytes(request.into_body(), MAX)
             .await
             .map_err(|error| {
@@ -41,10 +48,16 @@ impl<T: DeserializeOwned, const MAX: usize> FromRequest<Arc<Service>> for Json<T
                     false => Problem::invalid("the body did not arrive whole"),
                 }
             })?;
-        let body = if body.is_empty() {
-            b"{}"
-        } else {
-            body.as_ref()
+        let body = match body.as_ref() {
+            [] => b"{}",
+            _ if !is_json => {
+                let problem = Problem::new(
+                    ErrorCode::UnsupportedMediaType,
+                    "the body is not said to be JSON",
+                );
+                return Err(problem.hint("send `content-type: application/json`").into());
+            }
+            body => body,
         };
         serde_json::from_slice(body).map(Self).map_err(|error| {
             Refusal(
@@ -53,6 +66,12 @@ impl<T: DeserializeOwned, const MAX: usize> FromRequest<Arc<Service>> for Json<T
             )
         })
     }
+}
+
+/// Whether a `content-type` is that of JSON, whatever its parameters.
+fn says_json(value: &HeaderValue) -> bool {
+    let kind = value.to_str().unwrap_or_default().split(';').next();
+    kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
 }
 
 /// The query's parameters.

@@ -8,22 +8,40 @@ use convite_core::PeerId;
 use convite_store::IndexChange;
 use convite_wire::rest::{IndexBody, IndexPage, Published};
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::Answer;
 use super::extract::{Json, Query};
+use super::openapi::problems;
 use crate::Service;
 use crate::service::{Caller, whole_removes_nothing};
 
 /// The largest index in one body, in bytes.
 const INDEX_MAX: usize = 16 << 20;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct ListQuery {
+    /// Only what this peer shares.
+    #[param(nullable = false)]
     peer: Option<PeerId>,
+    /// The most on a page; 100 by default.
+    #[param(minimum = 1, maximum = 1000, nullable = false)]
     limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    #[param(nullable = false)]
     cursor: Option<String>,
 }
 
+problems!(ListRefused, caller, InvalidArgument);
+
+/// The files of the peers online, by peer and path.
+#[utoipa::path(
+    get, path = "/index", operation_id = "listIndex", tag = "index",
+    params(ListQuery),
+    responses((status = 200, description = "A page", body = IndexPage), ListRefused),
+    security(("session" = [])),
+)]
 pub(super) async fn list(
     State(service): State<Arc<Service>>,
     caller: Caller,
@@ -43,6 +61,26 @@ pub(super) async fn list(
     }))
 }
 
+problems!(
+    PublishRefused,
+    caller,
+    InvalidArgument,
+    NotFound,
+    GenerationMismatch,
+    TooLarge,
+    UnsupportedMediaType
+);
+
+/// Publishes what a peer shares: with `base` a change of that generation, without it the whole index.
+///
+/// Idempotent: the same request again changes nothing and has the same answer, so repeat it until an
+/// answer comes. After `generation_mismatch` send the whole index.
+#[utoipa::path(
+    method(put, post), path = "/index", operation_id = "publishIndex", tag = "index",
+    request_body = IndexBody,
+    responses((status = 200, description = "What changed", body = Published), PublishRefused),
+    security(("session" = [])),
+)]
 pub(super) async fn publish(
     State(service): State<Arc<Service>>,
     caller: Caller,

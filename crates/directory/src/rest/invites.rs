@@ -10,9 +10,26 @@ use convite_wire::rest::{InviteBody, InviteMade};
 
 use super::Answer;
 use super::extract::Json;
+use super::openapi::problems;
 use crate::Service;
 use crate::service::{Caller, NewInvite};
 
+problems!(
+    InviteRefused,
+    caller,
+    InvalidArgument,
+    PermissionDenied,
+    TooLarge,
+    UnsupportedMediaType
+);
+
+/// Makes an invite, as an administrator.
+#[utoipa::path(
+    post, path = "/invites", operation_id = "createInvite", tag = "accounts",
+    request_body = InviteBody,
+    responses((status = 201, description = "The invite", body = InviteMade), InviteRefused),
+    security(("session" = [])),
+)]
 pub(super) async fn create(
     State(service): State<Arc<Service>>,
     caller: Caller,

@@ -7,6 +7,7 @@ mod files;
 mod health;
 mod index;
 mod invites;
+mod openapi;
 mod peers;
 mod search;
 mod sessions;
@@ -17,11 +18,15 @@ use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
 use convite_core::{ErrorCode, Problem};
+use convite_net::request_id;
 use convite_wire::status::ProblemDocument;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::{Service, grpc, observe};
+
+pub use openapi::openapi_json;
 
 /// A problem on its way out through this door.
 pub struct Refusal(pub Problem);
@@ -44,7 +49,8 @@ impl IntoResponse for Refusal {
     }
 }
 
-fn document(document: ProblemDocument) -> Response {
+fn document(mut document: ProblemDocument) -> Response {
+    document.request_id = request_id::current().map(|id| id.as_str().to_owned());
     let status = StatusCode::from_u16(document.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = (status, axum::Json(document)).into_response();
     let headers = response.headers_mut();
@@ -64,25 +70,29 @@ fn document(document: ProblemDocument) -> Response {
 /// A handler's answer.
 type Answer<T> = Result<T, Refusal>;
 
-/// All paths of this door; whatever has no path here falls to the last handler.
+/// All paths of this door with their descriptions: one list, so that none lacks the other.
+fn described() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::with_openapi(openapi::empty())
+        .routes(routes!(health::welcome))
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(openapi::describe))
+        .routes(routes!(sessions::login))
+        .routes(routes!(sessions::logout))
+        .routes(routes!(accounts::create))
+        .routes(routes!(invites::create))
+        .routes(routes!(peers::list, peers::register))
+        .routes(routes!(peers::leave))
+        .routes(routes!(peers::heartbeat))
+        .routes(routes!(index::list, index::publish))
+        .routes(routes!(search::search))
+        .routes(routes!(files::locate))
+}
+
+/// This door; whatever has no path here falls to the last handler.
 pub(crate) fn router(service: Arc<Service>) -> Router {
-    Router::new()
-        .route("/", get(health::welcome))
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
-        .route("/login", post(sessions::login))
-        .route("/logout", post(sessions::logout))
-        .route("/accounts", post(accounts::create))
-        .route("/invites", post(invites::create))
-        .route("/peers", get(peers::list).post(peers::register))
-        .route("/peers/{id}", delete(peers::leave))
-        .route("/peers/{id}/heartbeat", post(peers::heartbeat))
-        .route(
-            "/index",
-            get(index::list).put(index::publish).post(index::publish),
-        )
-        .route("/search", get(search::search))
-        .route("/files/{hash}", get(files::locate))
+    let (paths, _) = described().split_for_parts();
+    paths
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         .with_state(service)
@@ -94,19 +104,40 @@ async fn not_found(request: Request) -> Response {
     }
     Refusal(
         Problem::not_found("there is nothing at this path")
-            .hint("the paths are /login, /logout, /accounts, /invites, /peers, /index, /search and /files/{hash}"),
+            .hint("/openapi.json lists the paths, and /docs shows them"),
     )
     .into_response()
 }
 
-async fn method_not_allowed() -> Response {
-    let problem = Problem::new(
-        ErrorCode::InvalidArgument,
+async fn method_not_allowed() -> Refusal {
+    Problem::new(
+        ErrorCode::MethodNotAllowed,
         "this path does not take that method",
     )
-    .hint("the answer's `allow` header names those that it takes");
-    document(ProblemDocument {
-        status: StatusCode::METHOD_NOT_ALLOWED.as_u16(),
-        ..ProblemDocument::from(&problem)
-    })
+    .hint("the answer's `allow` header names those that it takes")
+    .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::described;
+
+    #[test]
+    fn every_path_is_described() {
+        let (router, description) = described().split_for_parts();
+        // axum tells its paths nowhere else.
+        let shown = format!("{router:?}");
+        let (_, paths) = shown.split_once("paths: {").unwrap();
+        let (paths, _) = paths.split_once("} }").unwrap();
+        let routed: BTreeSet<&str> = paths
+            .split('"')
+            .filter(|text| text.starts_with('/'))
+            .collect();
+        let described: BTreeSet<&str> =
+            description.paths.paths.keys().map(String::as_str).collect();
+        assert!(described.contains("/files/{hash}"));
+        assert_eq!(routed, described);
+    }
 }

@@ -5,23 +5,39 @@ use std::sync::Arc;
 use axum::Json as Body;
 use axum::extract::State;
 use axum::http::StatusCode;
-use convite_core::Problem;
+use convite_core::{PeerId, Problem};
 use convite_wire::rest::{LeaseBody, PeersPage, RegisterBody, Registered};
 use rustls::pki_types::CertificateSigningRequestDer;
 use rustls::pki_types::pem::PemObject;
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::Answer;
 use super::extract::{Json, PathPart, Query};
+use super::openapi::problems;
 use crate::Service;
 use crate::service::{Caller, Endpoint, Seen};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct ListQuery {
+    /// The most on a page; 100 by default.
+    #[param(minimum = 1, maximum = 1000, nullable = false)]
     limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    #[param(nullable = false)]
     cursor: Option<String>,
 }
 
+problems!(ListRefused, caller, InvalidArgument);
+
+/// The peers online, by id.
+#[utoipa::path(
+    get, path = "/peers", operation_id = "listPeers", tag = "peers",
+    params(ListQuery),
+    responses((status = 200, description = "A page", body = PeersPage), ListRefused),
+    security(("session" = [])),
+)]
 pub(super) async fn list(
     State(service): State<Arc<Service>>,
     caller: Caller,
@@ -36,6 +52,24 @@ pub(super) async fn list(
     }))
 }
 
+problems!(
+    RegisterRefused,
+    caller,
+    InvalidArgument,
+    PeerTaken,
+    TooLarge,
+    UnsupportedMediaType
+);
+
+/// Registers a peer, or renews its registration.
+///
+/// Repeating it does no harm.
+#[utoipa::path(
+    post, path = "/peers", operation_id = "registerPeer", tag = "peers",
+    request_body = RegisterBody,
+    responses((status = 200, description = "On the list", body = Registered), RegisterRefused),
+    security(("session" = [])),
+)]
 pub(super) async fn register(
     State(service): State<Arc<Service>>,
     caller: Caller,
@@ -67,6 +101,15 @@ pub(super) async fn register(
     }))
 }
 
+problems!(HeartbeatRefused, caller, InvalidArgument, NotFound);
+
+/// Renews a peer's lease.
+#[utoipa::path(
+    post, path = "/peers/{id}/heartbeat", operation_id = "heartbeat", tag = "peers",
+    params(("id" = PeerId, Path)),
+    responses((status = 200, description = "The lease", body = LeaseBody), HeartbeatRefused),
+    security(("session" = [])),
+)]
 pub(super) async fn heartbeat(
     State(service): State<Arc<Service>>,
     caller: Caller,
@@ -79,6 +122,15 @@ pub(super) async fn heartbeat(
     }))
 }
 
+problems!(LeaveRefused, caller, InvalidArgument, NotFound);
+
+/// Takes a peer off the list; its index is kept for its return.
+#[utoipa::path(
+    delete, path = "/peers/{id}", operation_id = "leavePeer", tag = "peers",
+    params(("id" = PeerId, Path)),
+    responses((status = 204, description = "Off the list"), LeaveRefused),
+    security(("session" = [])),
+)]
 pub(super) async fn leave(
     State(service): State<Arc<Service>>,
     caller: Caller,

@@ -9,9 +9,28 @@ use convite_wire::rest::{LoginBody, SessionBody};
 
 use super::Answer;
 use super::extract::Json;
+use super::openapi::problems;
 use crate::Service;
 use crate::service::{Caller, Endpoint, Seen};
 
+problems!(
+    LoginRefused,
+    anybody,
+    InvalidArgument,
+    WrongCredentials,
+    PermissionDenied,
+    PeerTaken,
+    TooLarge,
+    TooManyRequests,
+    UnsupportedMediaType
+);
+
+/// Logs in; with `peer` registers that peer too, or does neither.
+#[utoipa::path(
+    post, path = "/login", operation_id = "login", tag = "sessions",
+    request_body = LoginBody,
+    responses((status = 200, description = "A session", body = SessionBody), LoginRefused),
+)]
 pub(super) async fn login(
     State(service): State<Arc<Service>>,
     seen: Seen,
@@ -35,6 +54,14 @@ pub(super) async fn login(
     }))
 }
 
+problems!(LogoutRefused, caller);
+
+/// Ends the session; its peers go offline.
+#[utoipa::path(
+    post, path = "/logout", operation_id = "logout", tag = "sessions",
+    responses((status = 204, description = "The session has ended"), LogoutRefused),
+    security(("session" = [])),
+)]
 pub(super) async fn logout(
     State(service): State<Arc<Service>>,
     caller: Caller,

@@ -129,14 +129,29 @@ pub async fn http(
     token: Option<&str>,
     body: Vec<u8>,
 ) -> (http::response::Parts, Vec<u8>) {
+    let json = [("content-type", "application/json")];
+    http_with(door, method, path, token, &json, body).await
+}
+
+/// The same with these fields.
+pub async fn http_with(
+    door: &Door,
+    method: &str,
+    path: &str,
+    token: Option<&str>,
+    fields: &[(&str, &str)],
+    body: Vec<u8>,
+) -> (http::response::Parts, Vec<u8>) {
     let Door::Rest(address, expected) = door else {
         panic!("not this door")
     };
     let mut request = http::Request::builder()
         .method(method)
         .uri(path)
-        .header("host", "localhost")
-        .header("content-type", "application/json");
+        .header("host", "localhost");
+    for (name, value) in fields {
+        request = request.header(*name, *value);
+    }
     if let Some(token) = token {
         request = request.header("authorization", format!("Bearer {token}"));
     }

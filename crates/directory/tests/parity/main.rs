@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod certificates;
+mod described;
 mod doors;
 mod grpc_only;
 mod life;

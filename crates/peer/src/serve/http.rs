@@ -11,7 +11,7 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use convite_core::{ContentHash, ErrorCode, Problem, SafePath};
-use convite_net::Connection;
+use convite_net::{Connection, request_id};
 use convite_wire::status::ProblemDocument;
 use data_encoding::HEXLOWER;
 use http::header::{
@@ -152,7 +152,11 @@ fn finish(response: http::response::Builder, body: Body) -> Result<Response, Pro
 fn problem_response(problem: &Problem, size: Option<u64>) -> Response {
     let status = StatusCode::from_u16(problem.code.http_status())
         .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = (status, Json(ProblemDocument::from(problem))).into_response();
+    let document = ProblemDocument {
+        request_id: request_id::current().map(|id| id.as_str().to_owned()),
+        ..ProblemDocument::from(problem)
+    };
+    let mut response = (status, Json(document)).into_response();
     let headers = response.headers_mut();
     headers.insert(
         CONTENT_TYPE,

@@ -1,4 +1,4 @@
-//! A span around each request. Only paths are logged: queries and headers hold tickets.
+//! An id and a span around each request. Only paths are logged: queries and headers hold tickets.
 
 use std::time::Instant;
 
@@ -6,6 +6,7 @@ use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
 use convite_net::Connection;
+use convite_net::request_id::{REQUEST_ID, RequestId};
 use tracing::Instrument;
 
 /// Runs a request in a span of its own and notes how it was answered.
@@ -13,14 +14,17 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
     let connection = request.extensions().get::<Connection>();
     let remote = connection.map(|connection| tracing::field::display(connection.remote));
     let path = request.uri().path();
-    let span = tracing::info_span!("request", method = %request.method(), path, remote);
-    async move {
+    let id = RequestId::of(request.headers());
+    let span =
+        tracing::info_span!("request", id = id.as_str(), method = %request.method(), path, remote);
+    let answered = async move {
         let began = Instant::now();
         let response = next.run(request).await;
         let status = response.status().as_u16();
         tracing::debug!(status, took = ?began.elapsed(), "answered");
         response
-    }
-    .instrument(span)
-    .await
+    };
+    let mut response = id.clone().scope(answered).instrument(span).await;
+    response.headers_mut().insert(REQUEST_ID, id.value());
+    response
 }
