@@ -167,8 +167,8 @@ pub struct PortArgs {
     /// Ports to take the first free one of
     #[arg(long, value_parser = port_range, default_value = "5001-5099", value_name = "FROM-TO")]
     pub port_range: RangeInclusive<u16>,
-    /// How often the shares are looked through for changes
-    #[arg(long, value_parser = units::duration, default_value = "30s", value_name = "DUR")]
+    /// How often the shares are looked through for changes that were missed while watching
+    #[arg(long, value_parser = units::duration, default_value = "10m", value_name = "DUR")]
     pub rescan: Duration,
     /// The most to send in all, a second; 0 for no limit [default: no limit]
     #[arg(long, value_parser = units::size, value_name = "SIZE")]

@@ -125,6 +125,21 @@ impl Catalogue {
             .collect()
     }
 
+    /// `place` itself and the paths below it.
+    pub fn paths_below(&self, place: &str) -> Vec<SafePath> {
+        let Ok(from) = place.parse::<SafePath>() else {
+            return Vec::new();
+        };
+        let is_below = |path: &SafePath| {
+            let rest = path.as_str().strip_prefix(place);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let shelves = self.read();
+        let from = shelves.by_path.range(from..).map(|(path, _)| path);
+        let alike = from.take_while(|path| path.as_str().starts_with(place));
+        alike.filter(|path| is_below(path)).cloned().collect()
+    }
+
     /// The paths for which `keep` is false.
     pub fn paths_where_not(&self, keep: impl Fn(&Served) -> bool) -> Vec<SafePath> {
         let shelves = self.read();

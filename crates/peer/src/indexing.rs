@@ -1,11 +1,10 @@
-//! Keeping the catalogue true: scans the shares again and again, hashes what is new, and notes
-//! for publishing whatever became different.
+//! Keeping the catalogue true: looks at the shares, or at some places in them, hashes what is new,
+//! and notes for publishing whatever became different.
 //!
-//! One task, one scan at a time: at the start, then every `rescan`, and when told
-//! ([`PeerState::rescan`]). It stops between two files, and inside a large one.
+//! It stops between two files, and inside a large one. When it looks: [`crate::scans`].
 
-use std::collections::{HashMap, HashSet};
-use std::path::Path;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant, SystemTime};
@@ -19,10 +18,11 @@ use crate::catalogue::Served;
 use crate::hashing::Hashing;
 use crate::scan::{self, Found, Scanned};
 use crate::state::PeerState;
+use crate::watch;
 
 /// A file modified this short a time before it was hashed may change again without its time of
 /// modification showing it (file systems count in ticks, FAT in 2 s): it is hashed again.
-const RACY: Duration = Duration::from_secs(2);
+pub(crate) const RACY: Duration = Duration::from_secs(2);
 /// Results are put on the shelves in runs of up to so many, or for so long.
 const RUN_MAX: usize = 1000;
 const RUN_WAIT: Duration = Duration::from_millis(50);
@@ -50,6 +50,78 @@ impl Indexing {
         })
     }
 
+    /// Whose shares these are.
+    pub fn state(&self) -> &Arc<PeerState> {
+        &self.state
+    }
+
+    /// Whether some files were hashed when they had only just been modified.
+    pub fn has_racy(&self) -> bool {
+        !self.racy().is_empty()
+    }
+
+    /// Where those files are.
+    pub fn racy_places(&self) -> BTreeSet<PathBuf> {
+        let shares = self.state.shares();
+        let mut racy = self.racy();
+        // One of a share that is shared no more is nobody's concern.
+        racy.retain(|path| shares.iter().any(|share| share.holds(path)));
+        let place = |path: &SafePath| {
+            let share = shares.iter().find(|share| share.holds(path))?;
+            Some(match scan::inner(path) {
+                "" => share.root.to_path_buf(),
+                inner => share.root.join(inner),
+            })
+        };
+        racy.iter().filter_map(place).collect()
+    }
+
+    /// Looks at some places, each with all that is below it, as [`Self::scan_once`] looks at
+    /// everything; those that are in no share are passed over.
+    ///
+    /// # Errors
+    /// `internal` if the cache fails.
+    pub fn look_at(&self, places: &BTreeSet<PathBuf>) -> Result<(), Problem> {
+        let shares = self.state.shares();
+        let mut found = Vec::new();
+        let mut below: Vec<String> = Vec::new();
+        for place in places {
+            for share in &shares {
+                let Some(inner) = watch::place_in(share, place) else {
+                    continue;
+                };
+                found.extend(scan::scan_below(share, inner).files);
+                if let Ok(path) = share.published(inner) {
+                    below.push(path.as_str().to_owned());
+                }
+            }
+        }
+        found.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        found.dedup_by(|a, b| a.path == b.path);
+        let seen: HashSet<&SafePath> = found.iter().map(|found| &found.path).collect();
+        for place in &below {
+            for path in self.state.catalogue.paths_below(place) {
+                if !seen.contains(&path) {
+                    self.state.catalogue.remove(&path);
+                    self.racy().remove(&path);
+                    self.state.pending.note(path);
+                }
+            }
+        }
+        let new = self.sort_out(found.iter())?;
+        self.state
+            .to_hash
+            .store(new.len() as u64, Ordering::Relaxed);
+        // Those that cannot be read are the trouble of the next look at everything.
+        self.hash(&new)?;
+        self.state.to_hash.store(0, Ordering::Relaxed);
+        if !new.is_empty() {
+            self.cache.sync()?;
+        }
+        self.state.pending.hurry();
+        Ok(())
+    }
+
     /// Scans all shares once; blocks until everything new is hashed.
     ///
     /// # Errors
@@ -69,6 +141,7 @@ impl Indexing {
         let found = || scans.iter().flat_map(|scanned| &scanned.files);
 
         let seen: HashSet<&SafePath> = found().map(|found| &found.path).collect();
+        self.racy().retain(|path| seen.contains(path));
         let gone = self
             .state
             .catalogue
@@ -119,11 +192,10 @@ impl Indexing {
 
     /// Puts on the shelves what was hashed before; returns the rest.
     fn sort_out<'a>(&self, found: impl Iterator<Item = &'a Found>) -> Result<Vec<Found>, Problem> {
-        let racy = std::mem::take(&mut *self.racy());
         let mut new = Vec::new();
         for found in found {
             let served = self.state.catalogue.by_path(&found.path);
-            let is_racy = racy.contains(&found.path);
+            let is_racy = self.racy().remove(&found.path);
             match &served {
                 Some(served)
                     if served.identity == found.identity
@@ -242,22 +314,4 @@ fn nanoseconds(time: SystemTime) -> i64 {
         .map_or(0, |since| {
             i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
         })
-}
-
-/// Scans until the peer stops.
-pub async fn run_scans(indexing: Arc<Indexing>, every: Duration) {
-    let state = indexing.state.clone();
-    while !state.stop.is_cancelled() {
-        let scan = indexing.clone();
-        match tokio::task::spawn_blocking(move || scan.scan_once()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(problem)) => warn!("a scan failed: {problem}"),
-            Err(error) => warn!("a scan failed: {error}"),
-        }
-        tokio::select! {
-            () = state.stop.cancelled() => {}
-            () = tokio::time::sleep(every) => {}
-            () = state.rescan.notified() => {}
-        }
-    }
 }

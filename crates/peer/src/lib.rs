@@ -1,6 +1,7 @@
 //! A peer: what it shares, how that is found, hashed and published, and how it is served.
 //!
-//! Folders are scanned (`scan`), what is new is hashed (`hashing`, remembered in `cache`), put on
+//! Folders are scanned (`scan`, when the system tells of a change: `watch`, and from time to time:
+//! `scans`), what is new is hashed (`hashing`, remembered in `cache`), put on
 //! the shelves (`catalogue`), told to the directory (`publish`) and served to bearers of the
 //! directory's tickets (`serve`). `run` starts all of it and ends it.
 
@@ -17,8 +18,10 @@ pub mod presence;
 pub mod publish;
 pub mod run;
 pub mod scan;
+pub mod scans;
 pub mod serve;
 pub mod shares;
 pub mod state;
+pub mod watch;
 
 pub use run::{PeerConfig, Ports, RunningPeer, Status, start};

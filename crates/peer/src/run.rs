@@ -23,10 +23,11 @@ use tracing::warn;
 use crate::cache::Cache;
 use crate::directory::Directory;
 use crate::home::{self, PeerHome};
-use crate::indexing::{Indexing, run_scans};
+use crate::indexing::Indexing;
 use crate::partial_files::PartialFiles;
 use crate::presence::{IdentityKey, Presence};
 use crate::publish::Publishing;
+use crate::scans::run_scans;
 use crate::serve::auth::TicketGate;
 use crate::serve::control::{ControlService, ControlToken};
 use crate::serve::uploads::{UploadLimits, Uploads};
@@ -68,7 +69,7 @@ pub struct PeerConfig {
     pub addresses: Vec<PeerAddress>,
     /// What to share, besides what the home's list of shares has.
     pub shares: Vec<PathBuf>,
-    /// Between two scans.
+    /// Between two looks at everything; what changes is noticed before, where it can be watched.
     pub rescan: Duration,
     /// Bytes per second that it uploads in all; none for no limit.
     pub upload_limit: Option<u64>,
@@ -90,7 +91,7 @@ impl PeerConfig {
             ports: Ports::Any,
             addresses: Vec::new(),
             shares: Vec::new(),
-            rescan: Duration::from_secs(30),
+            rescan: Duration::from_secs(600),
             upload_limit: uploads.in_all,
             upload_limit_per_peer: uploads.per_peer,
             upload_slots: uploads.slots,

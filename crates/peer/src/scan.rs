@@ -43,6 +43,34 @@ pub struct Scanned {
     pub root_read: bool,
 }
 
+/// Walks what is at one place of a share. Nothing if that is not there, is hidden, or lies behind
+/// a symbolic link.
+pub fn scan_below(share: &Share, inner: &Path) -> Scanned {
+    let mut scanned = Scanned::default();
+    let mut place = share.root.to_path_buf();
+    if place.symlink_metadata().is_ok_and(|root| root.is_symlink()) {
+        return scanned;
+    }
+    let mut parts = inner.components().peekable();
+    while let Some(part) = parts.next() {
+        if is_hidden(part.as_os_str()) {
+            return scanned;
+        }
+        place.push(part);
+        let is_on_the_way = parts.peek().is_some();
+        let there = place.symlink_metadata();
+        if is_on_the_way && !there.is_ok_and(|there| there.is_dir()) {
+            return scanned;
+        }
+    }
+    match place.symlink_metadata() {
+        Ok(there) if there.is_file() => add(&mut scanned, share, inner, &there),
+        Ok(there) if there.is_dir() => walk(&mut scanned, share, &place),
+        _ => {}
+    }
+    scanned
+}
+
 /// Walks a share. What cannot be read is not in the result, and is its trouble.
 pub fn scan(share: &Share) -> Scanned {
     let mut scanned = Scanned::default();
@@ -62,13 +90,18 @@ pub fn scan(share: &Share) -> Scanned {
         scanned.trouble = Some("is neither a folder nor a file any more".to_owned());
         return scanned;
     }
-    let walk = WalkDir::new(&*share.root)
+    scanned.root_read = true;
+    walk(&mut scanned, share, &share.root);
+    scanned
+}
+
+fn walk(scanned: &mut Scanned, share: &Share, start: &Path) {
+    let walk = WalkDir::new(start)
         .follow_links(false)
         .follow_root_links(false)
         .sort_by_file_name()
         .into_iter()
         .filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry.file_name()));
-    scanned.root_read = true;
     for entry in walk {
         let entry = match entry {
             Ok(entry) => entry,
@@ -96,9 +129,8 @@ pub fn scan(share: &Share) -> Scanned {
         else {
             continue;
         };
-        add(&mut scanned, share, inner, &metadata);
+        add(scanned, share, inner, &metadata);
     }
-    scanned
 }
 
 fn add(scanned: &mut Scanned, share: &Share, inner: &Path, metadata: &std::fs::Metadata) {

@@ -41,6 +41,12 @@ impl Share {
     pub fn published(&self, inner: &Path) -> Result<SafePath, Problem> {
         SafePath::from_relative(&Path::new(&self.name).join(inner))
     }
+
+    /// Whether a published path is of this share.
+    pub fn holds(&self, path: &SafePath) -> bool {
+        let first = path.as_str().split('/').next();
+        first == Some(self.name.as_str())
+    }
 }
 
 /// The shares of a peer, as they are on disk.

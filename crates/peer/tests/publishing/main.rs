@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod watching;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -216,6 +218,7 @@ struct Group {
     place: tempfile::TempDir,
     directory: Arc<Memory>,
     transient: bool,
+    rescan: Duration,
 }
 
 impl Group {
@@ -226,6 +229,7 @@ impl Group {
             place,
             directory: Arc::default(),
             transient: false,
+            rescan: Duration::from_millis(50),
         }
     }
 
@@ -243,7 +247,7 @@ impl Group {
         let config = PeerConfig {
             addresses: vec!["peer.example:7000".parse().unwrap()],
             shares: vec![self.place.path().join("share")],
-            rescan: Duration::from_millis(50),
+            rescan: self.rescan,
             ..PeerConfig::new(
                 (!self.transient).then(|| self.place.path().join("home")),
                 "peer_1".parse().unwrap(),
