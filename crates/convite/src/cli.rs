@@ -125,7 +125,8 @@ pub struct DirectoryArgs {
     /// Where to listen; port 0 for any free one
     #[arg(long, value_name = "ADDR:PORT", default_value = "0.0.0.0:50051")]
     pub listen: SocketAddr,
-    /// Database, sqlite:PATH [default: a file in the home]
+    /// Database, sqlite:PATH or postgres://USER@HOST/NAME [default: a file in the home]; a password
+    /// goes into $PGPASSWORD: arguments are seen by all users of a machine
     #[arg(
         long,
         env = "CONVITE_DATABASE",

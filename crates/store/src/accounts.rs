@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use convite_core::model::Role;
-use convite_core::{Problem, UnixMillis, UserName};
+use convite_core::{ErrorCode, Problem, UnixMillis, UserName};
 
 use crate::SecretHash;
 
@@ -58,4 +58,13 @@ pub trait Accounts: Send + Sync + 'static {
 
     /// Whether any account that is not disabled has the role admin.
     async fn has_admin(&self) -> Result<bool, Problem>;
+}
+
+/// What a name that is somebody else's is refused with.
+pub(crate) fn taken(user: &UserName) -> Problem {
+    Problem::new(
+        ErrorCode::UserTaken,
+        format!("the user name '{user}' is taken"),
+    )
+    .hint("choose another name, or log in if it is yours")
 }

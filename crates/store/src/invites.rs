@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use convite_core::model::Role;
-use convite_core::{Problem, UnixMillis};
+use convite_core::{ErrorCode, Problem, UnixMillis};
 
 use crate::SecretHash;
 
@@ -36,4 +36,13 @@ pub trait Invites: Send + Sync + 'static {
         code: &SecretHash,
         now: UnixMillis,
     ) -> Result<Option<InviteRecord>, Problem>;
+}
+
+/// What an invite that lets nobody in is refused with.
+pub(crate) fn invalid() -> Problem {
+    Problem::new(
+        ErrorCode::InviteInvalid,
+        "the invite is unknown, used up or over",
+    )
+    .hint("ask whoever invited you for a new one")
 }

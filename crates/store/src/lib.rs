@@ -27,6 +27,7 @@ mod incoming;
 mod invites;
 mod located;
 mod peers;
+pub mod postgres;
 mod sessions;
 pub mod sqlite;
 mod swarm;
@@ -57,14 +58,19 @@ impl<T> Store for T where
 
 /// Opens the database that a URL names, and brings its tables up to date.
 ///
-/// `sqlite:PATH` is a file that is made if it does not exist.
+/// `sqlite:PATH` is a file that is made if it does not exist; `postgres://USER@HOST/DATABASE` a
+/// database on a server, which other directories may share (see [`postgres`]).
 ///
 /// # Errors
-/// `invalid_argument` for a URL of another kind; `internal` if it cannot be opened or migrated.
+/// `invalid_argument` for a URL of another kind; `internal` if it cannot be opened or migrated;
+/// `unavailable` for a server that cannot be reached.
 pub async fn open(url: &str) -> Result<Arc<dyn Store>, Problem> {
     match url.split_once(':') {
         Some(("sqlite", path)) if !path.is_empty() => {
             Ok(Arc::new(sqlite::SqliteStore::open(path.as_ref())?))
+        }
+        Some(("postgres" | "postgresql", _)) => {
+            Ok(Arc::new(postgres::PostgresStore::open(url).await?))
         }
         _ => {
             // The URL is not repeated: it may hold a password.
@@ -72,7 +78,7 @@ pub async fn open(url: &str) -> Result<Arc<dyn Store>, Problem> {
                 ErrorCode::InvalidArgument,
                 "this is not a database that is known",
             )
-            .hint("use sqlite:PATH"))
+            .hint("use sqlite:PATH or postgres://USER@HOST/DATABASE"))
         }
     }
 }

@@ -34,6 +34,14 @@ impl Names {
         self.looked_at += 1;
     }
 
+    /// Counts what another has counted.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.looked_at += other.looked_at;
+        for (name, count) in other.counts {
+            *self.counts.entry(name).or_default() += count;
+        }
+    }
+
     /// The most common first; of equally common ones in alphabetical order.
     pub(crate) fn most_common(self) -> Vec<String> {
         let mut names: Vec<_> = self.counts.into_iter().collect();

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use convite_core::model::{Page, PeerSummary};
-use convite_core::{PeerAddress, PeerId, Problem, UnixMillis};
+use convite_core::{ErrorCode, PeerAddress, PeerId, Problem, UnixMillis};
 
 use crate::{AccountId, SecretHash};
 
@@ -87,4 +87,36 @@ pub trait Peers: Send + Sync + 'static {
 
     /// The key of a peer, online or not.
     async fn peer_key(&self, peer: &PeerId) -> Result<Option<PeerKey>, Problem>;
+}
+
+/// What is said of a peer that is not there, or another account's.
+pub(crate) fn unknown(peer: &PeerId) -> Problem {
+    Problem::not_found(format!("you have no peer '{peer}' on the list"))
+        .hint("register it first, as `convite peer` does when it starts")
+}
+
+/// What a publication of a transient peer is refused with: forgetting one must stay cheap.
+pub(crate) fn sharing_nothing(peer: &PeerId) -> Problem {
+    Problem::invalid(format!(
+        "peer '{peer}' is there for one download, and shares nothing"
+    ))
+    .hint("register it without `transient` to share files")
+}
+
+/// What the registration of another account's peer is refused with.
+pub(crate) fn anothers(peer: &PeerId) -> Problem {
+    Problem::new(
+        ErrorCode::PeerTaken,
+        format!("the peer id '{peer}' belongs to another account"),
+    )
+    .hint("choose another id with --id")
+}
+
+/// What a transient peer in the place of one that is not is refused with.
+pub(crate) fn one_that_stays(peer: &PeerId) -> Problem {
+    Problem::new(
+        ErrorCode::PeerTaken,
+        format!("the peer id '{peer}' belongs to a peer that stays"),
+    )
+    .hint("a peer for one download takes an id of its own")
 }

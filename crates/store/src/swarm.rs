@@ -1,7 +1,7 @@
 //! Swarms: who is fetching a content, and holds a part of it.
 
 use async_trait::async_trait;
-use convite_core::{ContentHash, PeerId, Problem, UnixMillis};
+use convite_core::{ContentHash, ErrorCode, PeerId, Problem, UnixMillis};
 
 use crate::AccountId;
 
@@ -43,4 +43,13 @@ pub trait Swarm: Send + Sync + 'static {
 
     /// The contents that a peer is announced for, online or not.
     async fn announced(&self, peer: &PeerId) -> Result<Vec<ContentHash>, Problem>;
+}
+
+/// What one announcement more than [`ANNOUNCEMENTS_MAX`] is refused with.
+pub(crate) fn too_many(peer: &PeerId) -> Problem {
+    Problem::new(
+        ErrorCode::TooManyRequests,
+        format!("peer '{peer}' has announced {ANNOUNCEMENTS_MAX} files already"),
+    )
+    .hint("withdraw those that it fetches no more")
 }

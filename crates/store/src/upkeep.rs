@@ -27,3 +27,6 @@ pub trait Upkeep: Send + Sync + 'static {
     /// Counts for status pages.
     async fn totals(&self, now: UnixMillis) -> Result<Totals, Problem>;
 }
+
+/// For how long what has run out is remembered, in milliseconds: a day.
+pub(crate) const REMEMBERED: i64 = 24 * 60 * 60 * 1000;

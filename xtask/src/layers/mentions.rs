@@ -22,7 +22,7 @@ const BANS: [Ban; 3] = [
     },
     Ban {
         folder: "crates/directory/src/service/",
-        names: &["axum", "tonic", "rusqlite"],
+        names: &["axum", "tonic", "rusqlite", "tokio_postgres"],
         why: "a use case knows neither its doors nor its database",
     },
 ];

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use convite_core::model::Role;
-use convite_core::{ErrorCode, Problem, UnixMillis, UserName};
+use convite_core::{Problem, UnixMillis, UserName};
 use rusqlite::{Connection, Row, params};
 
 use super::SqliteStore;
@@ -50,12 +50,7 @@ pub(super) fn create(
         )?
         .execute(params![user.as_str(), role.name(), password_hash, now.0])?;
     if added == 0 {
-        return Err(Problem::new(
-            ErrorCode::UserTaken,
-            format!("the user name '{user}' is taken"),
-        )
-        .hint("choose another name, or log in if it is yours")
-        .into());
+        return Err(crate::accounts::taken(user).into());
     }
     Ok(AccountRecord {
         id: AccountId(db.last_insert_rowid()),

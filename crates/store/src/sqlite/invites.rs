@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use convite_core::model::Role;
-use convite_core::{ErrorCode, Problem, UnixMillis};
+use convite_core::{Problem, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::SqliteStore;
@@ -12,13 +12,7 @@ use crate::{InviteRecord, Invites, SecretHash};
 
 /// Uses an invite once; returns the role that it gives.
 pub(super) fn spend(db: &Connection, code: &SecretHash, now: UnixMillis) -> Outcome<Role> {
-    let invite = invite(db, code, now)?.ok_or_else(|| {
-        Problem::new(
-            ErrorCode::InviteInvalid,
-            "the invite is unknown, used up or over",
-        )
-        .hint("ask whoever invited you for a new one")
-    })?;
+    let invite = invite(db, code, now)?.ok_or_else(crate::invites::invalid)?;
     db.prepare_cached("UPDATE invites SET uses = uses - 1 WHERE code = ? AND uses IS NOT NULL")?
         .execute([code])?;
     if invite.founds && !has_admin(db)? {

@@ -5,13 +5,14 @@
 //! fetches it announces itself.
 
 use async_trait::async_trait;
-use convite_core::{ContentHash, ErrorCode, PeerId, Problem, UnixMillis};
+use convite_core::{ContentHash, PeerId, Problem, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::SqliteStore;
 use super::failure::{Outcome, damaged};
-use super::peers::{addresses_from, unknown, unsigned};
+use super::peers::{addresses_from, unsigned};
 use crate::incoming::stored;
+use crate::peers::unknown;
 use crate::{ANNOUNCEMENTS_MAX, AccountId, Swarm};
 use convite_core::model::Provider;
 
@@ -52,12 +53,7 @@ pub(super) fn announce(
             .prepare_cached("SELECT count(*) FROM partials WHERE peer = ?")?
             .query_row([key], |row| row.get(0))?;
         if unsigned(count)? >= ANNOUNCEMENTS_MAX {
-            return Err(Problem::new(
-                ErrorCode::TooManyRequests,
-                format!("peer '{peer}' has announced {ANNOUNCEMENTS_MAX} files already"),
-            )
-            .hint("withdraw those that it fetches no more")
-            .into());
+            return Err(crate::swarm::too_many(peer).into());
         }
     }
     db.prepare_cached(

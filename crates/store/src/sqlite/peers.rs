@@ -2,11 +2,12 @@
 
 use async_trait::async_trait;
 use convite_core::model::{Page, PeerSummary};
-use convite_core::{ErrorCode, PeerAddress, PeerId, Problem, UnixMillis};
+use convite_core::{PeerAddress, PeerId, Problem, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::failure::{Outcome, damaged};
 use super::{SqliteStore, listing, partials};
+use crate::peers::{anothers, one_that_stays, sharing_nothing, unknown};
 use crate::{AccountId, PeerKey, Peers, Registration};
 
 /// What a change of a peer has to know of it.
@@ -34,23 +35,13 @@ pub(super) fn owned(db: &Connection, peer: &PeerId, account: AccountId) -> Outco
         .optional()?;
     let (key, generation, attempt, transient) = found.ok_or_else(|| unknown(peer))?;
     if transient {
-        // Forgetting one must stay cheap.
-        return Err(Problem::invalid(format!(
-            "peer '{peer}' is there for one download, and shares nothing"
-        ))
-        .hint("register it without `transient` to share files")
-        .into());
+        return Err(sharing_nothing(peer).into());
     }
     Ok(Peer {
         key,
         generation: unsigned(generation)?,
         attempt,
     })
-}
-
-pub(super) fn unknown(peer: &PeerId) -> Problem {
-    Problem::not_found(format!("you have no peer '{peer}' on the list"))
-        .hint("register it first, as `convite peer` does when it starts")
 }
 
 /// A count or size as it was stored.
@@ -106,20 +97,10 @@ pub(super) fn register(
         return Ok(0);
     };
     if account != registration.account.0 {
-        return Err(Problem::new(
-            ErrorCode::PeerTaken,
-            format!("the peer id '{name}' belongs to another account"),
-        )
-        .hint("choose another id with --id")
-        .into());
+        return Err(anothers(&registration.id).into());
     }
     if registration.transient && !transient {
-        return Err(Problem::new(
-            ErrorCode::PeerTaken,
-            format!("the peer id '{name}' belongs to a peer that stays"),
-        )
-        .hint("a peer for one download takes an id of its own")
-        .into());
+        return Err(one_that_stays(&registration.id).into());
     }
     if !online {
         partials::forget(db, key)?;

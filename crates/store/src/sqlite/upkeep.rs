@@ -7,10 +7,8 @@ use rusqlite::Connection;
 use super::failure::Outcome;
 use super::peers::{self, unsigned};
 use super::{SqliteStore, changes, partials};
+use crate::upkeep::REMEMBERED;
 use crate::{Totals, Upkeep};
-
-/// For how long what has run out is remembered, in milliseconds: a day.
-const REMEMBERED: i64 = 24 * 60 * 60 * 1000;
 
 pub(super) fn sweep(db: &Connection, keep_changes: u64, now: UnixMillis) -> Outcome<()> {
     let forgotten = now.0.saturating_sub(REMEMBERED);

@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod accounts;
+#[path = "../cluster/mod.rs"]
+mod cluster;
 mod following;
 mod model;
 mod partials;
@@ -13,16 +15,17 @@ mod publishing;
 mod queries;
 mod world;
 
-/// Runs every scenario on the storage that `$open` makes: an expression that gives the store and
-/// whatever must live as long as it.
+/// Runs every scenario on the storage that the future `$open` makes: it gives the store and
+/// whatever must live as long as it, or none where that storage cannot be had.
 macro_rules! on_every_store {
     ($name:ident, $open:expr; $($room:ident :: { $($scenario:ident),* $(,)? })*) => {
         mod $name {
             $($(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $scenario() {
-                    let (store, _keep) = $open;
-                    crate::$room::$scenario(store).await;
+                    if let Some((store, _keep)) = $open.await {
+                        crate::$room::$scenario(store).await;
+                    }
                 }
             )*)*
         }
@@ -96,3 +99,4 @@ macro_rules! contract {
 }
 
 contract!(sqlite, crate::world::sqlite());
+contract!(postgres, crate::world::postgres());

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::cluster::Cluster;
 use convite_core::model::{FileEntry, IndexEntry, Role};
 use convite_core::{ContentHash, PeerId, UnixMillis};
 use convite_store::sqlite::SqliteStore;
@@ -13,10 +14,16 @@ pub const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 pub const LEASE: i64 = 30_000;
 
 /// A fresh SQLite file, and the folder that it lives in.
-pub fn sqlite() -> (Arc<dyn Store>, tempfile::TempDir) {
+pub async fn sqlite() -> Option<(Arc<dyn Store>, tempfile::TempDir)> {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(&folder.path().join("made/directory.sqlite")).unwrap();
-    (Arc::new(store), folder)
+    Some((Arc::new(store), folder))
+}
+
+/// A fresh database on this process's server.
+pub async fn postgres() -> Option<(Arc<dyn Store>, ())> {
+    let url = Cluster::shared()?.database();
+    Some((convite_store::open(&url).await.unwrap(), ()))
 }
 
 pub fn at(millis: i64) -> UnixMillis {

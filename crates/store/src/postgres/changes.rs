@@ -1,0 +1,216 @@
+//! The change log, and the documents that whoever follows it derives an index from.
+//!
+//! Many transactions write the log at once, yet its numbers have no gaps and are seen in their
+//! order: a transaction takes its numbers, as the last thing that it does, from the one row of
+//! `change_log`, and that row is locked until it has committed (its `COMMIT` is under way by then,
+//! see `commit_with`). Whoever takes the next numbers has waited for that; if it is undone,
+//! so are its numbers. So a follower at position N has lost nothing if N + 1 is there or yet to
+//! come. A sequence would not do: it gives out numbers in an order other than that of the commits,
+//! and a follower would pass over what commits late.
+
+use std::collections::{BTreeMap, HashSet};
+
+use convite_core::ContentHash;
+
+use super::connections::{Connection, Transaction};
+use super::failure::Outcome;
+use super::partials::hash_from;
+use super::paths::PATH;
+use super::peers::unsigned;
+use crate::{Changes, ContentDocument, ContentKey, DOCUMENT_PATHS_MAX, PeerKey};
+
+/// Files of one content that are read with those of others; of a content with more each peer and
+/// path is looked for by itself.
+const FILES_AT_ONCE: i64 = 256;
+
+/// Appends these contents to the log, and commits: the row that numbers them is locked no longer
+/// than that takes.
+pub(super) async fn commit_logged(transaction: Transaction, contents: &[i64]) -> Outcome<()> {
+    if contents.is_empty() {
+        return transaction.commit().await;
+    }
+    transaction
+        .commit_with(
+            "WITH numbered AS (
+                 UPDATE change_log SET position = position + cardinality($1::BIGINT[])
+                 RETURNING position - cardinality($1::BIGINT[]) AS before
+             )
+             INSERT INTO changes (seq, content)
+             SELECT n.before + t.nth, t.content
+             FROM numbered n CROSS JOIN unnest($1::BIGINT[]) WITH ORDINALITY AS t (content, nth)",
+            &[&contents],
+        )
+        .await
+}
+
+pub(super) async fn last(db: &Connection) -> Outcome<i64> {
+    let row = db.one("SELECT position FROM change_log", &[]).await?;
+    Ok(row.try_get(0)?)
+}
+
+pub(super) async fn changes(db: &Connection, position: i64, limit: u32) -> Outcome<Changes> {
+    // One statement, so that both are of one moment.
+    let rows = db
+        .rows(
+            "SELECT l.position, c.seq, c.content
+             FROM change_log l LEFT JOIN LATERAL (
+                 SELECT seq, content FROM changes WHERE seq > $1 ORDER BY seq LIMIT $2
+             ) c ON TRUE ORDER BY c.seq",
+            &[&position, &i64::from(limit)],
+        )
+        .await?;
+    let mut last = 0;
+    let mut entries = Vec::with_capacity(rows.len());
+    for row in &rows {
+        last = row.try_get(0)?;
+        let seq: Option<i64> = row.try_get(1)?;
+        if let Some(seq) = seq {
+            entries.push((seq, row.try_get::<_, i64>(2)?));
+        }
+    }
+    // The log has no gaps: the next entry is there, or nothing has happened since. A position
+    // beyond the end is of another database, or of this one before it was restored.
+    let reaches_back = match entries.first() {
+        Some((seq, _)) => *seq == position + 1,
+        None => position == last,
+    };
+    if !reaches_back {
+        return Ok(Changes {
+            contents: Vec::new(),
+            position: last,
+            lost: true,
+        });
+    }
+    let mut seen = HashSet::new();
+    let keys: Vec<i64> = entries.iter().map(|(_, content)| *content).collect();
+    let keys: Vec<i64> = keys.into_iter().filter(|key| seen.insert(*key)).collect();
+    // Read after the log: newer than it says at most, and what is newer will be logged.
+    let mut documents = documents(db, &keys).await?;
+    let contents = keys
+        .into_iter()
+        .map(|key| (ContentKey(key), documents.remove(&key)));
+    Ok(Changes {
+        contents: contents.collect(),
+        position: entries.last().map_or(position, |(seq, _)| *seq),
+        lost: false,
+    })
+}
+
+pub(super) async fn contents(
+    db: &Connection,
+    after: ContentKey,
+    limit: u32,
+) -> Outcome<Vec<ContentDocument>> {
+    let mut after = after.0;
+    loop {
+        let rows = db
+            .rows(
+                "SELECT id FROM contents WHERE id > $1 ORDER BY id LIMIT $2",
+                &[&after, &i64::from(limit)],
+            )
+            .await?;
+        let keys = rows.iter().map(|row| row.try_get(0));
+        let keys: Vec<i64> = keys.collect::<Result<_, _>>()?;
+        let Some(last) = keys.last() else {
+            return Ok(Vec::new());
+        };
+        let documents = documents(db, &keys).await?;
+        // An empty run means the end: one that has vanished meanwhile must not look like it.
+        if !documents.is_empty() {
+            return Ok(documents.into_values().collect());
+        }
+        after = *last;
+    }
+}
+
+/// Contents as they are now, by key; those that are gone are left out.
+async fn documents(db: &Connection, keys: &[i64]) -> Outcome<BTreeMap<i64, ContentDocument>> {
+    let sql = format!(
+        "SELECT c.id, c.hash, c.size, f.peer, {PATH}
+         FROM unnest($1::BIGINT[]) AS k (id) JOIN contents c ON c.id = k.id
+         LEFT JOIN LATERAL (
+             SELECT peer, path, whole FROM files
+             WHERE content = c.id ORDER BY peer, path LIMIT $2
+         ) f ON TRUE
+         ORDER BY c.id, f.peer, f.path"
+    );
+    let rows = db.rows(&sql, &[&keys, &FILES_AT_ONCE]).await?;
+    let mut documents = BTreeMap::new();
+    let mut counts = BTreeMap::<i64, i64>::new();
+    for row in &rows {
+        let key: i64 = row.try_get(0)?;
+        let document = match documents.entry(key) {
+            std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
+            std::collections::btree_map::Entry::Vacant(entry) => {
+                let hash: ContentHash = hash_from(row.try_get(1)?)?;
+                entry.insert(ContentDocument {
+                    key: ContentKey(key),
+                    hash,
+                    size: unsigned(row.try_get(2)?)?,
+                    paths: Vec::new(),
+                    peers: Vec::new(),
+                })
+            }
+        };
+        let peer: Option<i64> = row.try_get(3)?;
+        let Some(peer) = peer.map(PeerKey) else {
+            continue;
+        };
+        *counts.entry(key).or_default() += 1;
+        if document.peers.last() != Some(&peer) {
+            document.peers.push(peer);
+        }
+        note(&mut document.paths, row.try_get(4)?);
+    }
+    for (key, _) in counts.into_iter().filter(|(_, n)| *n == FILES_AT_ONCE) {
+        if let Some(document) = documents.get_mut(&key) {
+            complete(db, document).await?;
+        }
+    }
+    Ok(documents)
+}
+
+fn note(paths: &mut Vec<String>, path: &str) {
+    if paths.len() < DOCUMENT_PATHS_MAX && !paths.iter().any(|known| known == path) {
+        paths.push(path.to_owned());
+    }
+}
+
+/// Finds all peers of a content with very many files, and enough of its paths.
+async fn complete(db: &Connection, document: &mut ContentDocument) -> Outcome<()> {
+    let key = document.key.0;
+    // From peer to peer: one look into the index each, however many files each has of it.
+    let rows = db
+        .rows(
+            "WITH RECURSIVE holders (peer) AS (
+                 (SELECT peer FROM files WHERE content = $1 ORDER BY peer LIMIT 1)
+                 UNION ALL
+                 SELECT (SELECT f.peer FROM files f WHERE f.content = $1 AND f.peer > h.peer
+                         ORDER BY f.peer LIMIT 1)
+                 FROM holders h WHERE h.peer IS NOT NULL
+             )
+             SELECT peer FROM holders WHERE peer IS NOT NULL ORDER BY peer",
+            &[&key],
+        )
+        .await?;
+    let peers = rows.iter().map(|row| row.try_get(0).map(PeerKey));
+    document.peers = peers.collect::<Result<_, _>>()?;
+    let sql = format!(
+        "SELECT f.peer, f.path, {PATH} FROM files f
+         WHERE f.content = $1 AND (f.peer, f.path) > ($2, $3) ORDER BY f.peer, f.path LIMIT $4"
+    );
+    let (mut peer, mut path) = (0_i64, String::new());
+    while document.paths.len() < DOCUMENT_PATHS_MAX {
+        let rows = db
+            .rows(&sql, &[&key, &peer, &path, &(FILES_AT_ONCE * 16)])
+            .await?;
+        for row in &rows {
+            (peer, path) = (row.try_get(0)?, row.try_get(1)?);
+            note(&mut document.paths, row.try_get(2)?);
+        }
+        if rows.is_empty() {
+            break;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,160 @@
+//! Who is fetching a content and holds a part of it: announced by the peer, gone with it.
+//!
+//! What lapses, lapses as in the SQLite store: a lease hides announcements, leaving forgets them.
+
+use async_trait::async_trait;
+use convite_core::model::Provider;
+use convite_core::{ContentHash, PeerId, Problem, UnixMillis};
+
+use super::connections::Connection;
+use super::failure::{Failure, Outcome, damaged};
+use super::peers::{addresses_from, id_from, unsigned};
+use super::{PostgresStore, transaction};
+use crate::incoming::stored;
+use crate::peers::unknown;
+use crate::{ANNOUNCEMENTS_MAX, AccountId, Swarm};
+
+/// Reads a hash.
+pub(super) fn hash_from(bytes: &[u8]) -> Outcome<ContentHash> {
+    Ok(ContentHash::from_slice(bytes).map_err(|_| damaged("a hash"))?)
+}
+
+/// The key of a peer of `account` that may announce: it has not left, and is not one that is
+/// forgotten because its lease ran out. Its row is locked, so that what it announces at once is
+/// counted.
+async fn announcer(
+    db: &Connection,
+    peer: &PeerId,
+    account: AccountId,
+    now: UnixMillis,
+) -> Outcome<i64> {
+    let row = db
+        .row(
+            "SELECT id FROM peers WHERE name = $1 AND account = $2 AND NOT departed
+             AND (NOT transient OR lease > $3) FOR NO KEY UPDATE",
+            &[&peer.as_str(), &account.0, &now.0],
+        )
+        .await?;
+    Ok(row.ok_or_else(|| unknown(peer))?.try_get(0)?)
+}
+
+/// Returns whether this was news.
+async fn announce(
+    db: &Connection,
+    peer: &PeerId,
+    account: AccountId,
+    hash: &ContentHash,
+    size: u64,
+    now: UnixMillis,
+) -> Outcome<bool> {
+    let key = announcer(db, peer, account, now).await?;
+    let size = stored(size, "size of a file")?;
+    let hash = hash.as_bytes().as_slice();
+    let row = db
+        .one(
+            "SELECT (SELECT size FROM partials WHERE hash = $1 AND peer = $2),
+                 (SELECT count(*) FROM partials WHERE peer = $2)",
+            &[&hash, &key],
+        )
+        .await?;
+    let known: Option<i64> = row.try_get(0)?;
+    if known == Some(size) {
+        return Ok(false);
+    }
+    if known.is_none() && unsigned(row.try_get(1)?)? >= ANNOUNCEMENTS_MAX {
+        return Err(crate::swarm::too_many(peer).into());
+    }
+    db.execute(
+        "INSERT INTO partials (hash, peer, size) VALUES ($1, $2, $3)
+         ON CONFLICT (hash, peer) DO UPDATE SET size = excluded.size",
+        &[&hash, &key, &size],
+    )
+    .await?;
+    Ok(true)
+}
+
+async fn withdraw(
+    db: &Connection,
+    peer: &PeerId,
+    account: AccountId,
+    hash: &ContentHash,
+    now: UnixMillis,
+) -> Outcome<()> {
+    let key = announcer(db, peer, account, now).await?;
+    db.execute(
+        "DELETE FROM partials WHERE hash = $1 AND peer = $2",
+        &[&hash.as_bytes().as_slice(), &key],
+    )
+    .await?;
+    Ok(())
+}
+
+/// The partial providers online, by id.
+pub(super) async fn providers(
+    db: &Connection,
+    hash: &ContentHash,
+    now: UnixMillis,
+) -> Outcome<Vec<Provider>> {
+    let rows = db
+        .rows(
+            "SELECT p.name, p.addresses, x.size FROM partials x JOIN peers p ON p.id = x.peer
+             WHERE x.hash = $1 AND NOT p.departed AND p.lease > $2 ORDER BY p.name",
+            &[&hash.as_bytes().as_slice(), &now.0],
+        )
+        .await?;
+    let providers = rows.iter().map(|row| {
+        Ok(Provider {
+            peer: id_from(row.try_get(0)?)?,
+            addresses: addresses_from(row.try_get(1)?)?,
+            size: unsigned(row.try_get(2)?)?,
+            ticket: String::new(),
+            partial: true,
+        })
+    });
+    providers.collect()
+}
+
+/// Forgets what a peer has announced.
+pub(super) async fn forget(db: &Connection, peer: i64) -> Outcome<()> {
+    db.execute("DELETE FROM partials WHERE peer = $1", &[&peer])
+        .await?;
+    Ok(())
+}
+
+#[async_trait]
+impl Swarm for PostgresStore {
+    async fn announce(
+        &self,
+        peer: &PeerId,
+        account: AccountId,
+        hash: &ContentHash,
+        size: u64,
+        now: UnixMillis,
+    ) -> Result<bool, Problem> {
+        transaction!(self, db => announce(db, peer, account, hash, size, now))
+    }
+
+    async fn withdraw(
+        &self,
+        peer: &PeerId,
+        account: AccountId,
+        hash: &ContentHash,
+        now: UnixMillis,
+    ) -> Result<(), Problem> {
+        transaction!(self, db => withdraw(db, peer, account, hash, now))
+    }
+
+    async fn announced(&self, peer: &PeerId) -> Result<Vec<ContentHash>, Problem> {
+        let db = self.connections.get().await?;
+        let rows = db
+            .rows(
+                "SELECT x.hash FROM partials x JOIN peers p ON p.id = x.peer WHERE p.name = $1",
+                &[&peer.as_str()],
+            )
+            .await?;
+        let hashes = rows
+            .iter()
+            .map(|row| hash_from(row.try_get(0).map_err(Failure::from)?));
+        Ok(hashes.collect::<Outcome<_>>()?)
+    }
+}

@@ -1,0 +1,388 @@
+//! What peers share: taking in changes, or a whole index in batches.
+//!
+//! A batch is a handful of statements whatever its size: its columns travel as arrays, and `unnest`
+//! makes rows of them. Two publications of one peer take turns (its row is locked); those of others
+//! meet only in contents that they share, and there the database's own checks of references hold
+//! them apart: a content whose last file goes while another peer begins to share it stays, or is
+//! made anew by the second try of the one that was late.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use convite_core::model::{FileEntry, IndexEntry, Page};
+use convite_core::{PeerId, Problem, UnixMillis};
+
+use super::connections::{Connection, Transaction};
+use super::failure::{Failure, Outcome};
+use super::peers::{self, Peer};
+use super::{PostgresStore, changes, listing, paths, pause, transaction};
+use crate::incoming::{self, files_in_order, in_order, stored};
+use crate::{AccountId, Files, FullSync, IndexChange, PeerKey, Tally};
+
+/// Files removed in one transaction when a whole index has come in: short enough that heartbeats
+/// get their turn.
+const REMOVE_MAX: i64 = 10_000;
+
+/// A change to one peer's files, in one transaction.
+struct Publication<'a> {
+    db: &'a Connection,
+    peer: i64,
+    attempt: i64,
+    /// Contents that gained a file,
+    gained: BTreeSet<i64>,
+    /// or lost one.
+    lost: BTreeSet<i64>,
+    /// Files that are there now and were not before, less those that went.
+    growth: i64,
+    tally: Tally,
+}
+
+impl<'a> Publication<'a> {
+    fn new(db: &'a Connection, peer: i64, attempt: i64) -> Self {
+        Self {
+            db,
+            peer,
+            attempt,
+            gained: BTreeSet::new(),
+            lost: BTreeSet::new(),
+            growth: 0,
+            tally: Tally::default(),
+        }
+    }
+
+    /// `files` in the order of their paths, each path once.
+    async fn upsert(&mut self, files: &[FileEntry]) -> Outcome<()> {
+        if files.is_empty() {
+            return Ok(());
+        }
+        let sizes = files.iter().map(|f| stored(f.size, "size of a file"));
+        let sizes: Vec<i64> = sizes.collect::<Result<_, _>>()?;
+        let hashes: Vec<&[u8]> = files.iter().map(|f| f.hash.as_bytes().as_slice()).collect();
+        let keys: Vec<_> = files.iter().map(|f| paths::key(f.path.as_str())).collect();
+        let keys: Vec<&str> = keys.iter().map(AsRef::as_ref).collect();
+        let wholes: Vec<Option<&str>> = files.iter().map(|f| paths::whole(&f.path)).collect();
+        let modified: Vec<i64> = files.iter().map(|f| f.modified).collect();
+        // In the order of their key, as everybody does, so that no two wait for each other.
+        self.db
+            .execute(
+                "INSERT INTO contents (hash, size)
+                 SELECT g.hash, g.size FROM unnest($1::BYTEA[], $2::BIGINT[]) AS g (hash, size)
+                 WHERE NOT EXISTS (SELECT 1 FROM contents c
+                                   WHERE c.hash = g.hash AND c.size = g.size)
+                 GROUP BY g.hash, g.size ORDER BY g.hash, g.size
+                 ON CONFLICT (hash, size) DO NOTHING",
+                &[&hashes, &sizes],
+            )
+            .await?;
+        // `before` sees the files as they were: the parts of a statement see nothing of each other.
+        let row = self
+            .db
+            .one(
+                "WITH wanted AS MATERIALIZED (
+                     SELECT g.path, g.whole, g.modified, c.id AS content
+                     FROM unnest($3::TEXT[], $4::TEXT[], $5::BYTEA[], $6::BIGINT[], $7::BIGINT[])
+                         AS g (path, whole, hash, size, modified)
+                     JOIN contents c ON c.hash = g.hash AND c.size = g.size
+                 ), before AS MATERIALIZED (
+                     SELECT w.content, w.modified, f.content AS held, f.modified AS held_modified
+                     FROM wanted w LEFT JOIN files f ON f.peer = $1 AND f.path = w.path
+                 ), put AS (
+                     INSERT INTO files AS f (peer, path, whole, content, modified, attempt)
+                     SELECT $1, w.path, w.whole, w.content, w.modified, $2 FROM wanted w
+                     ORDER BY w.path
+                     ON CONFLICT (peer, path) DO UPDATE SET content = excluded.content,
+                         modified = excluded.modified, attempt = excluded.attempt
+                     WHERE (f.content, f.modified, f.attempt)
+                         <> (excluded.content, excluded.modified, excluded.attempt)
+                 )
+                 SELECT (SELECT count(*) FROM wanted), count(*),
+                     count(*) FILTER (WHERE held IS NULL),
+                     coalesce(array_agg(content) FILTER (WHERE held IS DISTINCT FROM content), '{}'),
+                     coalesce(array_agg(held) FILTER (WHERE held <> content), '{}')
+                 FROM before
+                 WHERE (held, held_modified) IS DISTINCT FROM (content, modified)",
+                &[
+                    &self.peer,
+                    &self.attempt,
+                    &keys,
+                    &wholes,
+                    &hashes,
+                    &sizes,
+                    &modified,
+                ],
+            )
+            .await?;
+        if row.try_get::<_, i64>(0)? != files.len() as i64 {
+            // A content was swept away in between.
+            return Err(Failure::Overtaken);
+        }
+        self.tally.upserted += peers::unsigned(row.try_get(1)?)?;
+        self.growth += row.try_get::<_, i64>(2)?;
+        self.gained.extend(row.try_get::<_, Vec<i64>>(3)?);
+        self.lost.extend(row.try_get::<_, Vec<i64>>(4)?);
+        Ok(())
+    }
+
+    /// Removes the files under these keys (see [`paths::key`]).
+    async fn remove(&mut self, keys: &[&str]) -> Outcome<()> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let rows = self
+            .db
+            .rows(
+                "DELETE FROM files f USING unnest($2::TEXT[]) AS g (path)
+                 WHERE f.peer = $1 AND f.path = g.path RETURNING f.content",
+                &[&self.peer, &keys],
+            )
+            .await?;
+        for row in &rows {
+            self.lost.insert(row.try_get(0)?);
+        }
+        self.growth -= rows.len() as i64;
+        self.tally.removed += rows.len() as u64;
+        Ok(())
+    }
+
+    /// Drops contents that nobody shares any more; returns all that changed, to be logged.
+    async fn finish(self) -> Outcome<(Tally, Vec<i64>)> {
+        let orphans: Vec<i64> = self.lost.difference(&self.gained).copied().collect();
+        if !orphans.is_empty() {
+            // Locked first: the next statement sees what was committed by then, and until this
+            // transaction ends nobody begins to share them.
+            self.db
+                .execute(
+                    "SELECT id FROM contents WHERE id = ANY ($1) ORDER BY id FOR UPDATE",
+                    &[&orphans],
+                )
+                .await?;
+            self.db
+                .execute(
+                    "DELETE FROM contents c WHERE c.id = ANY ($1)
+                     AND NOT EXISTS (SELECT 1 FROM files f WHERE f.content = c.id)",
+                    &[&orphans],
+                )
+                .await?;
+        }
+        if self.growth != 0 {
+            self.db
+                .execute(
+                    "UPDATE peers SET files = files + $1 WHERE id = $2",
+                    &[&self.growth, &self.peer],
+                )
+                .await?;
+        }
+        let touched = self.gained.union(&self.lost).copied().collect();
+        Ok((self.tally, touched))
+    }
+}
+
+async fn apply(
+    db: &Connection,
+    peer: &PeerId,
+    account: AccountId,
+    base: u64,
+    generation: u64,
+    change: &IndexChange,
+) -> Outcome<(Tally, Vec<i64>)> {
+    let Peer {
+        key,
+        generation: held,
+        attempt,
+    } = peers::owned(db, peer, account).await?;
+    if held == generation {
+        return Ok(Default::default());
+    }
+    if held != base {
+        return Err(incoming::on_another_base(held, base).into());
+    }
+    let remove: Vec<_> = change
+        .remove
+        .iter()
+        .map(|p| paths::key(p.as_str()))
+        .collect();
+    let remove: Vec<&str> = remove.iter().map(AsRef::as_ref).collect();
+    let mut publication = Publication::new(db, key, attempt);
+    publication.remove(&remove).await?;
+    publication.upsert(&change.upsert).await?;
+    let done = publication.finish().await?;
+    set_generation(db, key, generation).await?;
+    Ok(done)
+}
+
+async fn set_generation(db: &Connection, peer: i64, generation: u64) -> Outcome<()> {
+    let generation = stored(generation, "generation")?;
+    db.execute(
+        "UPDATE peers SET generation = $1 WHERE id = $2",
+        &[&generation, &peer],
+    )
+    .await?;
+    Ok(())
+}
+
+async fn begin_full(db: &Connection, peer: &PeerId, account: AccountId) -> Outcome<FullSync> {
+    let peer = peers::owned(db, peer, account).await?;
+    let attempt = peer.attempt + 1;
+    db.execute(
+        "UPDATE peers SET attempt = $1 WHERE id = $2",
+        &[&attempt, &peer.key],
+    )
+    .await?;
+    Ok(FullSync {
+        peer: PeerKey(peer.key),
+        attempt,
+    })
+}
+
+/// Locks the peer until the transaction ends.
+async fn still_newest(db: &Connection, sync: FullSync) -> Outcome<()> {
+    let newest = db
+        .row(
+            "SELECT 1 FROM peers WHERE id = $1 AND attempt = $2 FOR NO KEY UPDATE",
+            &[&sync.peer.0, &sync.attempt],
+        )
+        .await?;
+    match newest {
+        Some(_) => Ok(()),
+        None => Err(incoming::begun_anew().into()),
+    }
+}
+
+async fn add_full(
+    db: &Connection,
+    sync: FullSync,
+    files: &[FileEntry],
+) -> Outcome<(Tally, Vec<i64>)> {
+    still_newest(db, sync).await?;
+    let mut publication = Publication::new(db, sync.peer.0, sync.attempt);
+    publication.upsert(files).await?;
+    publication.finish().await
+}
+
+/// Removes some of the files that the attempt did not name, from the key `from` on. Returns where
+/// to go on, or none when all are gone and the generation is set.
+async fn finish_full(
+    db: &Connection,
+    sync: FullSync,
+    generation: u64,
+    from: &str,
+) -> Outcome<((Tally, Option<String>), Vec<i64>)> {
+    still_newest(db, sync).await?;
+    let rows = db
+        .rows(
+            "SELECT path FROM files WHERE peer = $1 AND path >= $2 AND attempt <> $3
+             ORDER BY path LIMIT $4",
+            &[&sync.peer.0, &from, &sync.attempt, &REMOVE_MAX],
+        )
+        .await?;
+    let stale = rows.iter().map(|row| row.try_get(0));
+    let stale: Vec<&str> = stale.collect::<Result<_, _>>()?;
+    let mut publication = Publication::new(db, sync.peer.0, sync.attempt);
+    publication.remove(&stale).await?;
+    let (tally, touched) = publication.finish().await?;
+    if (stale.len() as i64) < REMOVE_MAX {
+        set_generation(db, sync.peer.0, generation).await?;
+        return Ok(((tally, None), touched));
+    }
+    let last = stale.last().map(|path| (*path).to_owned());
+    Ok(((tally, last), touched))
+}
+
+/// Ends a transaction: logs what its publication touched, and commits.
+async fn end<T>(transaction: Transaction, done: Outcome<(T, Vec<i64>)>) -> Outcome<T> {
+    match done {
+        Ok((value, touched)) => {
+            changes::commit_logged(transaction, &touched).await?;
+            Ok(value)
+        }
+        Err(failure) => {
+            transaction.roll_back().await;
+            Err(failure)
+        }
+    }
+}
+
+/// As [`transaction!`], for what gives its value and the contents that it touched.
+macro_rules! publication {
+    ($store:expr, $db:ident => $body:expr) => {{
+        let mut tries = 0;
+        loop {
+            let outcome = async {
+                let transaction = $store.connections.begin().await?;
+                let $db = transaction.db()?;
+                let done = $body.await;
+                end(transaction, done).await
+            };
+            match outcome.await {
+                Err(failure) if pause(&failure, &mut tries).await => {}
+                outcome => break outcome.map_err(Problem::from),
+            }
+        }
+    }};
+}
+
+#[async_trait]
+impl Files for PostgresStore {
+    async fn publish_change(
+        &self,
+        peer: &PeerId,
+        account: AccountId,
+        base: u64,
+        generation: u64,
+        change: IndexChange,
+        _now: UnixMillis,
+    ) -> Result<Tally, Problem> {
+        incoming::check_above(generation, base)?;
+        let change = in_order(change);
+        publication!(self, db => apply(db, peer, account, base, generation, &change))
+    }
+
+    async fn begin_full(
+        &self,
+        peer: &PeerId,
+        account: AccountId,
+        _now: UnixMillis,
+    ) -> Result<FullSync, Problem> {
+        transaction!(self, db => begin_full(db, peer, account))
+    }
+
+    async fn add_full(
+        &self,
+        sync: FullSync,
+        files: Vec<FileEntry>,
+        _now: UnixMillis,
+    ) -> Result<Tally, Problem> {
+        let files = files_in_order(files);
+        publication!(self, db => add_full(db, sync, &files))
+    }
+
+    async fn finish_full(
+        &self,
+        sync: FullSync,
+        generation: u64,
+        _now: UnixMillis,
+    ) -> Result<Tally, Problem> {
+        let mut total = Tally::default();
+        let mut from = String::new();
+        loop {
+            let (tally, next): (Tally, Option<String>) =
+                publication!(self, db => finish_full(db, sync, generation, &from))?;
+            total.removed += tally.removed;
+            match next {
+                Some(path) => from = path,
+                None => return Ok(total),
+            }
+        }
+    }
+
+    async fn index(
+        &self,
+        peer: Option<&PeerId>,
+        limit: u32,
+        cursor: Option<&str>,
+        now: UnixMillis,
+    ) -> Result<Page<IndexEntry>, Problem> {
+        let db = self.connections.get().await?;
+        Ok(listing::index(&db, peer, limit, cursor, now).await?)
+    }
+}

@@ -1,0 +1,217 @@
+//! Who holds a content, and what a search result shows of one.
+//!
+//! Some contents are everywhere (the empty file is shared under thousands of names), so nothing
+//! here scans all rows of one: holders are found by skipping from peer to peer in the index, and
+//! names are taken from a bounded sample of each holder's paths.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use convite_core::model::LocatedFile;
+use convite_core::{ContentHash, PeerAddress, PeerId, Problem, UnixMillis};
+
+use super::connections::Connection;
+use super::failure::Outcome;
+use super::partials::{self, hash_from};
+use super::paths::PATH;
+use super::peers::{addresses_from, id_from, unsigned};
+use super::{PostgresStore, changes};
+use crate::located::{Names, PATHS_MAX, PATHS_OF_PEER_MAX, PEERS_MAX, Sharer, located};
+use crate::{Changes, ContentDocument, ContentKey, ContentSummary, Contents};
+
+/// A peer online that holds a content.
+struct Holder {
+    key: i64,
+    id: PeerId,
+    addresses: Vec<PeerAddress>,
+}
+
+/// The holders online of each of these contents, by key.
+async fn holders(
+    db: &Connection,
+    contents: &[i64],
+    now: UnixMillis,
+) -> Outcome<HashMap<i64, Vec<Holder>>> {
+    let rows = db
+        .rows(
+            "SELECT k.content, p.id, p.name, p.addresses
+             FROM unnest($1::BIGINT[]) AS k (content) CROSS JOIN LATERAL (
+                 WITH RECURSIVE steps (peer) AS (
+                     (SELECT f.peer FROM files f WHERE f.content = k.content
+                      ORDER BY f.peer LIMIT 1)
+                     UNION ALL
+                     SELECT (SELECT f.peer FROM files f
+                             WHERE f.content = k.content AND f.peer > s.peer
+                             ORDER BY f.peer LIMIT 1)
+                     FROM steps s WHERE s.peer IS NOT NULL
+                 )
+                 SELECT peer FROM steps
+             ) h JOIN peers p ON p.id = h.peer
+             WHERE NOT p.departed AND p.lease > $2
+             ORDER BY k.content, p.id",
+            &[&contents, &now.0],
+        )
+        .await?;
+    let mut holders = HashMap::<i64, Vec<Holder>>::new();
+    for row in &rows {
+        holders.entry(row.try_get(0)?).or_default().push(Holder {
+            key: row.try_get(1)?,
+            id: id_from(row.try_get(2)?)?,
+            addresses: addresses_from(row.try_get(3)?)?,
+        });
+    }
+    Ok(holders)
+}
+
+/// The names of what these holders share of each of these contents.
+async fn names(
+    db: &Connection,
+    holders: &HashMap<i64, Vec<Holder>>,
+) -> Outcome<HashMap<i64, Names>> {
+    let (mut contents, mut peers) = (Vec::new(), Vec::new());
+    for (content, holders) in holders {
+        // Each has a path at the least.
+        for holder in holders.iter().take(PATHS_MAX) {
+            contents.push(*content);
+            peers.push(holder.key);
+        }
+    }
+    let sql = format!(
+        "SELECT k.content, {PATH}
+         FROM unnest($1::BIGINT[], $2::BIGINT[]) WITH ORDINALITY AS k (content, peer, nth)
+         CROSS JOIN LATERAL (
+             SELECT path, whole FROM files
+             WHERE content = k.content AND peer = k.peer ORDER BY path LIMIT $3
+         ) f
+         ORDER BY k.nth"
+    );
+    let rows = db
+        .rows(&sql, &[&contents, &peers, &i64::from(PATHS_OF_PEER_MAX)])
+        .await?;
+    let mut names = HashMap::<i64, Names>::new();
+    for row in &rows {
+        let names = names.entry(row.try_get(0)?).or_default();
+        if !names.are_enough() {
+            names.count(row.try_get(1)?);
+        }
+    }
+    Ok(names)
+}
+
+async fn locate(
+    db: &Connection,
+    hash: &ContentHash,
+    now: UnixMillis,
+) -> Outcome<Option<LocatedFile>> {
+    let rows = db
+        .rows(
+            "SELECT id, size FROM contents WHERE hash = $1 ORDER BY size",
+            &[&hash.as_bytes().as_slice()],
+        )
+        .await?;
+    let mut claims: Vec<(i64, u64)> = Vec::with_capacity(rows.len());
+    for row in &rows {
+        claims.push((row.try_get(0)?, unsigned(row.try_get(1)?)?));
+    }
+    let contents: Vec<i64> = claims.iter().map(|(content, _)| *content).collect();
+    let mut holders = match contents.is_empty() {
+        true => HashMap::new(),
+        false => holders(db, &contents, now).await?,
+    };
+    let mut all = Names::default();
+    if !holders.is_empty() {
+        for names in names(db, &holders).await?.into_values() {
+            all.add(names);
+        }
+    }
+    let claimed = claims.into_iter().map(|(content, size)| {
+        let sharers = holders.remove(&content).unwrap_or_default();
+        let sharers = sharers.into_iter().map(|holder| Sharer {
+            peer: holder.id,
+            addresses: holder.addresses,
+        });
+        (size, sharers.collect())
+    });
+    let claimed = claimed.collect();
+    let partial = partials::providers(db, hash, now).await?;
+    Ok(located(hash, all, claimed, partial))
+}
+
+async fn summaries(
+    db: &Connection,
+    keys: &[ContentKey],
+    now: UnixMillis,
+) -> Outcome<Vec<ContentSummary>> {
+    let contents: Vec<i64> = keys.iter().map(|key| key.0).collect();
+    let rows = db
+        .rows(
+            "SELECT c.id, c.hash, c.size FROM contents c WHERE c.id = ANY ($1)",
+            &[&contents],
+        )
+        .await?;
+    let mut found = HashMap::new();
+    for row in &rows {
+        let (hash, size) = (hash_from(row.try_get(1)?)?, unsigned(row.try_get(2)?)?);
+        found.insert(row.try_get::<_, i64>(0)?, (hash, size));
+    }
+    let holders = holders(db, &contents, now).await?;
+    let mut names = names(db, &holders).await?;
+    let mut summaries = Vec::with_capacity(keys.len());
+    for key in keys {
+        let (Some((hash, size)), Some(holders)) = (found.get(&key.0), holders.get(&key.0)) else {
+            continue;
+        };
+        let peers = holders.iter().take(PEERS_MAX);
+        summaries.push(ContentSummary {
+            key: *key,
+            hash: *hash,
+            size: *size,
+            names: names.remove(&key.0).unwrap_or_default().most_common(),
+            providers: holders.len() as u64,
+            peers: peers
+                .map(|holder| (holder.id.clone(), holder.addresses.clone()))
+                .collect(),
+        });
+    }
+    Ok(summaries)
+}
+
+#[async_trait]
+impl Contents for PostgresStore {
+    async fn locate(
+        &self,
+        hash: &ContentHash,
+        now: UnixMillis,
+    ) -> Result<Option<LocatedFile>, Problem> {
+        Ok(locate(&self.connections.get().await?, hash, now).await?)
+    }
+
+    async fn summaries(
+        &self,
+        keys: &[ContentKey],
+        now: UnixMillis,
+    ) -> Result<Vec<ContentSummary>, Problem> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(summaries(&self.connections.get().await?, keys, now).await?)
+    }
+
+    async fn changes(&self, position: i64, limit: u32) -> Result<Changes, Problem> {
+        let db = self.connections.get().await?;
+        Ok(changes::changes(&db, position, limit).await?)
+    }
+
+    async fn last_change(&self) -> Result<i64, Problem> {
+        Ok(changes::last(&self.connections.get().await?).await?)
+    }
+
+    async fn contents(
+        &self,
+        after: ContentKey,
+        limit: u32,
+    ) -> Result<Vec<ContentDocument>, Problem> {
+        let db = self.connections.get().await?;
+        Ok(changes::contents(&db, after, limit).await?)
+    }
+}

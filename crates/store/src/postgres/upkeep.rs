@@ -1,0 +1,63 @@
+//! Forgetting what has run out, and counting what is there. Every replica sweeps; what one has
+//! swept the next finds gone.
+
+use async_trait::async_trait;
+use convite_core::{Problem, UnixMillis};
+
+use super::connections::Connection;
+use super::failure::Outcome;
+use super::peers::unsigned;
+use super::{PostgresStore, transaction};
+use crate::upkeep::REMEMBERED;
+use crate::{Totals, Upkeep};
+
+async fn sweep(db: &Connection, keep_changes: u64, now: UnixMillis) -> Outcome<()> {
+    let forgotten = now.0.saturating_sub(REMEMBERED);
+    for sql in [
+        "DELETE FROM sessions WHERE expires <= $1",
+        "DELETE FROM invites WHERE expires <= $1",
+        "DELETE FROM partials WHERE peer IN (SELECT id FROM peers WHERE lease <= $1)",
+    ] {
+        db.execute(sql, &[&forgotten]).await?;
+    }
+    db.execute(
+        "DELETE FROM peers WHERE transient AND lease <= $1",
+        &[&now.0],
+    )
+    .await?;
+    let keep = i64::try_from(keep_changes).unwrap_or(i64::MAX);
+    db.execute(
+        "DELETE FROM changes WHERE seq <= (SELECT position FROM change_log) - $1",
+        &[&keep],
+    )
+    .await?;
+    Ok(())
+}
+
+async fn totals(db: &Connection, now: UnixMillis) -> Outcome<Totals> {
+    let row = db
+        .one(
+            "SELECT (SELECT count(*) FROM accounts WHERE NOT disabled),
+                 (SELECT count(*) FROM peers
+                  WHERE NOT transient AND NOT departed AND lease > $1),
+                 (SELECT coalesce(sum(files), 0)::BIGINT FROM peers)",
+            &[&now.0],
+        )
+        .await?;
+    Ok(Totals {
+        accounts: unsigned(row.try_get(0)?)?,
+        peers: unsigned(row.try_get(1)?)?,
+        files: unsigned(row.try_get(2)?)?,
+    })
+}
+
+#[async_trait]
+impl Upkeep for PostgresStore {
+    async fn sweep(&self, keep_changes: u64, now: UnixMillis) -> Result<(), Problem> {
+        transaction!(self, db => sweep(db, keep_changes, now))
+    }
+
+    async fn totals(&self, now: UnixMillis) -> Result<Totals, Problem> {
+        Ok(totals(&self.connections.get().await?, now).await?)
+    }
+}
