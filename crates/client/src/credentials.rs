@@ -64,14 +64,33 @@ impl Credentials {
     /// # Errors
     /// `internal` if they cannot be written.
     pub fn save(&self, home: &Home) -> Result<(), Problem> {
-        let failed = |cause: String| {
-            Problem::new(
-                ErrorCode::Internal,
-                format!("cannot keep the credentials: {cause}"),
-            )
-        };
-        let text = serde_json::to_vec_pretty(self).map_err(|error| failed(error.to_string()))?;
-        write_private(&home.credentials(), &text).map_err(|error| failed(error.to_string()))
+        let _lock = lock(home)?;
+        self.write(home)
+    }
+
+    /// Keeps the directory's addresses, best first, in a home that still belongs to that directory,
+    /// and changes nothing else there: a session that was ended meanwhile stays so.
+    ///
+    /// # Errors
+    /// `internal` if the credentials cannot be read or written.
+    pub fn keep_addresses(
+        home: &Home,
+        authority: Option<Fingerprint>,
+        addresses: Vec<PeerAddress>,
+    ) -> Result<(), Problem> {
+        let _lock = lock(home)?;
+        match Self::load(home)? {
+            Some(mut kept) if kept.authority == authority && kept.addresses != addresses => {
+                kept.addresses = addresses;
+                kept.write(home)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn write(&self, home: &Home) -> Result<(), Problem> {
+        let text = serde_json::to_vec_pretty(self).map_err(|error| not_kept(error.to_string()))?;
+        write_private(&home.credentials(), &text).map_err(|error| not_kept(error.to_string()))
     }
 
     /// Whether they belong to the directory of `link`.
@@ -81,5 +100,67 @@ impl Credentials {
             (None, None) => self.addresses.iter().any(|a| link.addresses.contains(a)),
             _ => false,
         }
+    }
+}
+
+fn not_kept(cause: String) -> Problem {
+    Problem::new(
+        ErrorCode::Internal,
+        format!("cannot keep the credentials: {cause}"),
+    )
+}
+
+/// One writer at a time, of all processes of this home; until the file is dropped.
+fn lock(home: &Home) -> Result<fs::File, Problem> {
+    let path = home.root().join("credentials.lock");
+    let file = fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .map_err(|error| not_kept(error.to_string()))?;
+    match file.lock() {
+        Ok(()) => Ok(file),
+        // A file system without locks: a write is whole all the same.
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(file),
+        Err(error) => Err(not_kept(error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(home: &Home) -> Credentials {
+        Credentials::load(home).unwrap().unwrap()
+    }
+
+    #[test]
+    fn news_of_addresses_changes_nothing_else_and_no_other_directorys() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::open(folder.path().join("home")).unwrap();
+        let pin = Some(Fingerprint([7; 32]));
+        let list = |text: &str| vec![text.parse().unwrap()];
+        let keep = |pin, text| Credentials::keep_addresses(&home, pin, list(text)).unwrap();
+
+        keep(pin, "192.0.2.9:1");
+        assert!(Credentials::load(&home).unwrap().is_none());
+        let mut credentials = Credentials {
+            addresses: list("192.0.2.1:1"),
+            authority: pin,
+            user: None,
+            token: Some("secret".to_owned()),
+            peer: None,
+        };
+        credentials.save(&home).unwrap();
+        // The session ends while a client that began in it goes on.
+        credentials.token = None;
+        credentials.save(&home).unwrap();
+        keep(pin, "192.0.2.2:1");
+        assert_eq!(kept(&home).addresses, list("192.0.2.2:1"));
+        assert!(kept(&home).token.is_none());
+
+        keep(None, "192.0.2.3:1");
+        keep(Some(Fingerprint([8; 32])), "192.0.2.3:1");
+        assert_eq!(kept(&home).addresses, list("192.0.2.2:1"));
     }
 }

@@ -1,8 +1,5 @@
 //! The operations of the directory, as a peer and the commands call them.
-//!
-//! Calls that may be repeated without harm are, once, when the connection broke under them.
 
-use std::future::Future;
 use std::time::Duration;
 
 use convite_core::model::{FileEntry, IndexEntry, LocatedFile, Page, PeerSummary, Role, SearchHit};
@@ -10,31 +7,32 @@ use convite_core::{
     ContentHash, ErrorCode, PeerAddress, PeerId, Problem, SafePath, UnixMillis, UserName,
 };
 use convite_wire::convert;
-use convite_wire::status::from_status;
 use convite_wire::v1::directory_client::DirectoryClient as Stub;
 use convite_wire::v1::{self, IndexHeader, IndexRequest};
 use tokio_stream::{Stream, StreamExt};
 use tonic::metadata::{Ascii, MetadataValue};
-use tonic::{Request, Response, Status};
 
-use crate::answers::{Invite, Lease, Published, Query, Registered, Session};
+use crate::answers::{Invite, Lease, Published, Query, Registered};
+use crate::calls::{ANSWER, again, answered};
 use crate::channel::Channel;
 use crate::convert::{all, odd_answer};
 use crate::credentials::Credentials;
+use crate::home::Home;
+use crate::silence::Patience;
 
-/// A call that is not answered by then has failed.
-const ANSWER: Duration = Duration::from_secs(30);
-/// The same for a whole index, which may be millions of files.
+/// A whole index that is not taken by then has failed: it may be millions of files.
 const ANSWER_INDEX: Duration = Duration::from_secs(30 * 60);
 /// Files in one message: below 4 MiB with the longest paths that occur.
 const BATCH: usize = 1_000;
+/// What a file in a message takes besides its path, in bytes, about.
+const FILE_BYTES: usize = 64;
 
 /// A client of one directory in one session. Clones share the connection.
 #[derive(Clone)]
 pub struct DirectoryClient {
-    stub: Stub<Channel>,
-    channel: Channel,
-    bearer: Option<MetadataValue<Ascii>>,
+    pub(crate) stub: Stub<Channel>,
+    pub(crate) channel: Channel,
+    pub(crate) bearer: Option<MetadataValue<Ascii>>,
     user: Option<UserName>,
 }
 
@@ -90,97 +88,23 @@ impl DirectoryClient {
         self.channel.is_plaintext()
     }
 
-    /// Where the directory may be.
-    pub fn addresses(&self) -> &[PeerAddress] {
+    /// Where the directory may be, best first, as far as is known by now.
+    pub fn addresses(&self) -> Vec<PeerAddress> {
         self.channel.addresses()
     }
 
-    fn request<T>(&self, message: T) -> Request<T> {
-        let mut request = Request::new(message);
-        if let Some(bearer) = &self.bearer {
-            request
-                .metadata_mut()
-                .insert("authorization", bearer.clone());
-        }
-        request
-    }
-
-    /// Calls once.
-    async fn once<T, R, F>(
-        &self,
-        message: T,
-        call: impl Fn(Stub<Channel>, Request<T>) -> F,
-    ) -> Result<R, Problem>
-    where
-        F: Future<Output = Result<Response<R>, Status>>,
-    {
-        answered(ANSWER, call(self.stub.clone(), self.request(message))).await
-    }
-
-    /// Calls, and once more if the connection broke: only for what may happen twice.
-    pub(crate) async fn call<T: Clone, R, F>(
-        &self,
-        message: T,
-        call: impl Fn(Stub<Channel>, Request<T>) -> F,
-    ) -> Result<R, Problem>
-    where
-        F: Future<Output = Result<Response<R>, Status>>,
-    {
-        match self.once(message.clone(), &call).await {
-            Err(problem) if problem.code == ErrorCode::Unavailable => {
-                self.once(message, &call).await
-            }
-            other => other,
-        }
-    }
-
-    /// Begins a session.
-    ///
-    /// # Errors
-    /// `wrong_credentials`.
-    pub async fn login(&self, user: &UserName, password: &str) -> Result<Session, Problem> {
-        let message = v1::LoginRequest {
-            user: user.to_string(),
-            password: password.to_owned(),
-            peer: None,
-        };
-        let call = |mut stub: Stub<_>, request| async move { stub.login(request).await };
-        let reply = self.once(message, call).await?;
-        Ok(Session {
-            token: reply.token,
-            expires_at: reply.expires_at,
-            user: reply.user.parse().map_err(odd_answer)?,
-            role: reply.role.parse().map_err(odd_answer)?,
-        })
-    }
-
-    /// Ends the session.
-    ///
-    /// # Errors
-    /// `unauthenticated` or `session_expired` if it had ended already.
-    pub async fn logout(&self) -> Result<(), Problem> {
-        let call = |mut stub: Stub<_>, request| async move { stub.logout(request).await };
-        self.call(v1::LogoutRequest {}, call).await.map(drop)
-    }
-
-    /// Makes an account.
-    ///
-    /// # Errors
-    /// `invite_invalid`, `user_taken`, `invalid_argument` (the password).
-    pub async fn create_account(
-        &self,
-        invite: &str,
-        user: &UserName,
-        password: &str,
-    ) -> Result<Role, Problem> {
-        let message = v1::CreateAccountRequest {
-            invite: invite.to_owned(),
-            user: user.to_string(),
-            password: password.to_owned(),
-        };
-        let call = |mut stub: Stub<_>, request| async move { stub.create_account(request).await };
-        let reply = self.once(message, call).await?;
-        reply.role.parse().map_err(odd_answer)
+    /// The same client, which keeps in the credentials of `home` what it learns of the directory's
+    /// addresses.
+    pub fn kept_in(self, home: &Home, credentials: &Credentials) -> Self {
+        let (home, authority) = (home.clone(), credentials.authority);
+        self.channel.keep_addresses(move |addresses| {
+            let home = home.clone();
+            tokio::task::spawn_blocking(move || {
+                // It costs a moment the next time, no more.
+                let _ = Credentials::keep_addresses(&home, authority, addresses);
+            });
+        });
+        self
     }
 
     /// Makes an invite. Zero `uses` or `expires_in` take the directory's defaults.
@@ -199,7 +123,8 @@ impl DirectoryClient {
             role: role.name().to_owned(),
         };
         let call = |mut stub: Stub<_>, request| async move { stub.create_invite(request).await };
-        let reply = self.once(message, call).await?;
+        // A second one, of which nobody has the link, harms nobody.
+        let reply = self.call(message, call).await?;
         Ok(Invite {
             link: reply.invite,
             expires_at: reply.expires_at,
@@ -253,6 +178,7 @@ impl DirectoryClient {
         let message = v1::HeartbeatRequest { id: id.to_string() };
         let call = |mut stub: Stub<_>, request| async move { stub.heartbeat(request).await };
         let reply = self.call(message, call).await?;
+        self.heed_replicas(&reply.directories).await;
         Ok(Lease {
             lease: Duration::from_millis(reply.lease_ms),
             generation: reply.generation,
@@ -266,7 +192,16 @@ impl DirectoryClient {
     pub async fn leave(&self, id: &PeerId) -> Result<(), Problem> {
         let message = v1::LeavePeerRequest { id: id.to_string() };
         let call = |mut stub: Stub<_>, request| async move { stub.leave_peer(request).await };
-        self.call(message, call).await.map(drop)
+        let mut tries = 0;
+        let left = again(|| {
+            tries += 1;
+            self.once(message.clone(), call)
+        });
+        match left.await {
+            // A transient one is forgotten: it had left, and only the answer was lost.
+            Err(problem) if tries > 1 && problem.code == ErrorCode::NotFound => Ok(()),
+            other => other.map(drop),
+        }
     }
 
     /// The peers online, a page of them.
@@ -305,17 +240,12 @@ impl DirectoryClient {
             generation,
             base: Some(base),
         };
+        let names = upsert.iter().map(|file| &file.path).chain(&remove);
+        let bytes: usize = names.map(|path| path.as_str().len() + FILE_BYTES).sum();
+        let silence = Patience::for_bytes(bytes as u64);
         // A stream of its own for each try; the change applies once, whatever is repeated.
         let messages = change_messages(header, &upsert, &remove);
-        let first = self
-            .index(tokio_stream::iter(messages.clone()), ANSWER)
-            .await;
-        match first {
-            Err(problem) if problem.code == ErrorCode::Unavailable => {
-                self.index(tokio_stream::iter(messages), ANSWER).await
-            }
-            other => other,
-        }
+        again(|| self.index(tokio_stream::iter(messages.clone()), ANSWER, silence)).await
     }
 
     /// Publishes a peer's whole index.
@@ -340,7 +270,8 @@ impl DirectoryClient {
             upsert: files.iter().map(Into::into).collect(),
             ..IndexRequest::default()
         });
-        self.index(tokio_stream::once(header).chain(files), ANSWER_INDEX)
+        let messages = tokio_stream::once(header).chain(files);
+        self.index(messages, ANSWER_INDEX, Patience::longest())
             .await
     }
 
@@ -348,9 +279,12 @@ impl DirectoryClient {
         &self,
         messages: impl Stream<Item = IndexRequest> + Send + 'static,
         limit: Duration,
+        silence: Patience,
     ) -> Result<Published, Problem> {
         let mut stub = self.stub.clone();
-        let reply = answered(limit, stub.index(self.request(messages))).await?;
+        let (request, course) = self.request(messages, silence);
+        let answer = answered(limit, stub.index(request)).await;
+        let reply = self.heed(answer, &course)?;
         Ok(Published {
             generation: reply.generation,
             upserted: reply.upserted,
@@ -417,21 +351,6 @@ impl DirectoryClient {
 
 /// What to do when the session is not valid.
 pub const LOGIN_HINT: &str = "log in again with `convite login`";
-
-/// Awaits an answer for at most `limit`.
-async fn answered<R>(
-    limit: Duration,
-    call: impl Future<Output = Result<Response<R>, Status>>,
-) -> Result<R, Problem> {
-    match tokio::time::timeout(limit, call).await {
-        Ok(Ok(response)) => Ok(response.into_inner()),
-        Ok(Err(status)) => Err(from_status(&status)),
-        Err(_) => Err(Problem::new(
-            ErrorCode::Unavailable,
-            format!("the directory did not answer within {} s", limit.as_secs()),
-        )),
-    }
-}
 
 fn change_messages(
     header: IndexHeader,

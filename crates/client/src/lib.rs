@@ -1,14 +1,22 @@
 //! A peer's and a command's way to the directory: the home folder that remembers who we are, and
-//! a client that dials, pins, logs in and retries.
+//! a client that dials, pins, logs in, retries, and turns from a replica that is gone to another.
 
+mod addresses;
 mod answers;
+mod calls;
 mod channel;
 mod convert;
 pub mod credentials;
 pub mod directory;
 pub mod home;
+mod lasting;
+mod race;
+mod retry;
+mod sessions;
+mod silence;
 mod swarm;
 
+pub use addresses::ADDRESSES_MAX;
 pub use answers::{Invite, Lease, Published, Query, Registered, Session};
 pub use channel::Channel;
 pub use credentials::Credentials;

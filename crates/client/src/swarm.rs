@@ -11,6 +11,7 @@ use tokio_stream::{Stream, StreamExt};
 
 use crate::DirectoryClient;
 use crate::convert::all;
+use crate::lasting::lasting;
 
 impl DirectoryClient {
     /// Lists a peer as partial provider of a file of `size` bytes, while its lease lasts.
@@ -53,9 +54,9 @@ impl DirectoryClient {
     }
 
     /// The providers of a file: first all of them (perhaps none), then those that are new or have
-    /// new addresses, as they come, and those whose tickets would run out, with fresh ones. Ends
-    /// when the directory stops, or with the problem that broke it (`unavailable` for the
-    /// connection): watch again.
+    /// new addresses, as they come, and those whose tickets would run out, with fresh ones. If the
+    /// replica that tells goes away, another goes on (with all of them again), for as long as it
+    /// takes to find one. Ends with the problem for which the directory refuses.
     ///
     /// # Errors
     /// `too_many_requests` above 64 watches of one session.
@@ -66,8 +67,19 @@ impl DirectoryClient {
         impl Stream<Item = Result<Vec<Provider>, Problem>> + Send + Unpin + 'static + use<>,
         Problem,
     > {
+        let replies = self.clone().watch_replica(*hash).await?;
+        let (client, hash) = (self.clone(), *hash);
+        Ok(lasting(replies, move || client.clone().watch_replica(hash)))
+    }
+
+    /// What one replica says of it, until that stops.
+    async fn watch_replica(
+        self,
+        hash: ContentHash,
+    ) -> Result<impl Stream<Item = Result<Vec<Provider>, Problem>> + Send + Unpin + 'static, Problem>
+    {
         let message = WatchRequest {
-            hash: convert::hash_bytes(hash),
+            hash: convert::hash_bytes(&hash),
         };
         let call = |mut stub: Stub<_>, request| async move { stub.watch(request).await };
         let replies = self.call(message, call).await?;

@@ -52,6 +52,6 @@ impl Context {
                     .hint("log in with `convite login`"),
             );
         }
-        DirectoryClient::new(credentials)
+        Ok(DirectoryClient::new(credentials)?.kept_in(&self.home, credentials))
     }
 }

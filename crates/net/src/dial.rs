@@ -20,6 +20,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::heard::{Heard, Heeded};
 use crate::{CONNECTION_WINDOW, FRAME, STREAM_WINDOW};
 
 /// A connection that has not been made by then is given up.
@@ -169,12 +170,22 @@ macro_rules! on_stream {
 /// One HTTP/2 connection, shared by its clones; a `tower` service, so that it fits tonic's clients.
 pub struct Http2<B> {
     sender: http2::SendRequest<B>,
+    heard: Heard,
+}
+
+/// Why a request has no answer.
+pub enum SendFailed<B> {
+    /// It never left: here it is back, to go another way.
+    Unsent(Box<Request<B>>),
+    /// It left, and nobody knows how far it came.
+    Broken(hyper::Error),
 }
 
 impl<B> Clone for Http2<B> {
     fn clone(&self) -> Self {
         Self {
             sender: self.sender.clone(),
+            heard: self.heard.clone(),
         }
     }
 }
@@ -193,19 +204,38 @@ where
         expected: Option<&Expected>,
     ) -> Result<Self, Problem> {
         let stream = connect(address, expected).await?;
-        Self::begin(address, stream).await
+        Self::begin(address, stream, KEEP_ALIVE).await
     }
 
-    async fn begin(address: &PeerAddress, stream: Stream) -> Result<Self, Problem> {
+    /// The same for a server that others could stand in for: waits until it has said something in
+    /// HTTP/2, and asks it for a sign of life each `beat` in which none came while a request waits.
+    ///
+    /// # Errors
+    /// As [`connect`].
+    pub async fn connect_watchfully(
+        address: &PeerAddress,
+        expected: Option<&Expected>,
+        beat: Duration,
+    ) -> Result<Self, Problem> {
+        let stream = connect(address, expected).await?;
+        let connection = Self::begin(address, stream, beat).await?;
+        timeout(CONNECT, connection.heard.first())
+            .await
+            .map_err(|_| unreachable(address, "no answer in HTTP/2"))?;
+        Ok(connection)
+    }
+
+    async fn begin(address: &PeerAddress, stream: Stream, beat: Duration) -> Result<Self, Problem> {
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_frame_size(FRAME)
-            .keep_alive_interval(KEEP_ALIVE)
+            .keep_alive_interval(beat)
             .keep_alive_timeout(KEEP_ALIVE);
-        let sender = on_stream!(stream, io => {
+        let (sender, heard) = on_stream!(stream, io => {
+            let (io, heard) = Heeded::new(io);
             let (sender, connection) = builder
                 .handshake(TokioIo::new(io))
                 .await
@@ -215,9 +245,26 @@ where
                     tracing::debug!(%error, "connection ended");
                 }
             });
-            sender
+            (sender, heard)
         });
-        Ok(Self { sender })
+        Ok(Self { sender, heard })
+    }
+
+    /// When the server last said anything.
+    pub fn heard(&self) -> &Heard {
+        &self.heard
+    }
+
+    /// Sends a request, and gives it back if it cannot have reached the server.
+    ///
+    /// # Errors
+    /// [`SendFailed`].
+    pub async fn send(&self, request: Request<B>) -> Result<Response<Incoming>, SendFailed<B>> {
+        let sent = self.sender.clone().try_send_request(request).await;
+        sent.map_err(|mut failed| match failed.take_message() {
+            Some(request) => SendFailed::Unsent(Box::new(request)),
+            None => SendFailed::Broken(failed.into_error()),
+        })
     }
 
     /// Whether the connection has ended; requests on it would fail.
@@ -268,7 +315,9 @@ where
 {
     let stream = connect(address, expected).await?;
     if stream.is_http2() {
-        Http2::begin(address, stream).await.map(Spoken::Http2)
+        Http2::begin(address, stream, KEEP_ALIVE)
+            .await
+            .map(Spoken::Http2)
     } else {
         Ok(Spoken::Http1)
     }

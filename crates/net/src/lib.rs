@@ -6,12 +6,14 @@
 pub mod dial;
 mod network;
 pub mod request_id;
+mod heard;
 mod serve;
 pub mod tls;
 
 use std::net::SocketAddr;
 
 pub use network::Network;
+pub use heard::Heard;
 pub use serve::{DRAIN, serve};
 
 /// What is known of the connection that a request came over; in the extensions of every request.

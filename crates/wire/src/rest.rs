@@ -48,6 +48,9 @@ pub struct SessionBody {
     pub user: UserName,
     /// What the account may do.
     pub role: Role,
+    /// Where the directory's replicas that are up can be dialled, this one first.
+    #[serde(default)]
+    pub directories: Vec<PeerAddress>,
 }
 
 /// `POST /accounts`.
@@ -141,6 +144,9 @@ pub struct LeaseBody {
     pub lease_ms: u64,
     /// The generation of the peer's index that the directory holds; 0 for none.
     pub generation: u64,
+    /// Where the directory's replicas that are up can be dialled, this one first.
+    #[serde(default)]
+    pub directories: Vec<PeerAddress>,
 }
 
 /// `PUT /index`.

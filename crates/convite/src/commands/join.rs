@@ -41,6 +41,7 @@ pub async fn run(context: &Context, args: &JoinArgs, output: &Output) -> Result<
         }
         other => other?,
     };
+    credentials.addresses = client.addresses();
     keep(context, credentials, &session)?;
     let address = &link.addresses[0];
     let line = match is_new {

@@ -24,6 +24,7 @@ pub async fn login(context: Context, args: LoginArgs, output: &Output) -> Result
     let password = password::obtain(&args.password, &format!("Password for {user}"), false)?;
     let client = DirectoryClient::new(&credentials)?;
     let session = client.login(&user, &password).await?;
+    credentials.addresses = client.addresses();
     keep(&context, credentials, &session)?;
     output.result(
         &format!("logged in as {} ({})", session.user, session.role.name()),

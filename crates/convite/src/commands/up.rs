@@ -67,7 +67,7 @@ pub async fn run(mut context: Context, args: UpArgs, output: &Output) -> Result<
         addresses: Vec::new(),
         shares: vec![args.folder],
     };
-    let client = DirectoryClient::new(&credentials)?;
+    let client = DirectoryClient::new(&credentials)?.kept_in(&context.home, &credentials);
     let started = start.start(&context, client, stop.clone()).await;
     let ended = match started {
         Ok(mut peer) => {

@@ -59,6 +59,7 @@ pub(super) async fn heartbeat(
     Ok(v1::HeartbeatReply {
         lease_ms: lease.as_millis() as u64,
         generation,
+        directories: convert::address_texts(&door.service.directories()),
     })
 }
 

@@ -35,6 +35,7 @@ pub(super) async fn login(
         expires_at: session.expires.seconds(),
         user: session.user.to_string(),
         role: session.role.name().to_owned(),
+        directories: convert::address_texts(&door.service.directories()),
     })
 }
 

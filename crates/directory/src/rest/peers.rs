@@ -119,6 +119,7 @@ pub(super) async fn heartbeat(
     Ok(Body(LeaseBody {
         lease_ms: lease.as_millis() as u64,
         generation,
+        directories: service.directories(),
     }))
 }
 

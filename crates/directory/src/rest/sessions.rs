@@ -51,6 +51,7 @@ pub(super) async fn login(
         expires_at: session.expires.seconds(),
         user: session.user,
         role: session.role,
+        directories: service.directories(),
     }))
 }
 

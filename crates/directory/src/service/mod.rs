@@ -124,6 +124,11 @@ impl Service {
         self.parts.signer.public_key()
     }
 
+    /// Where the directory's replicas that are up can be dialled, this one first.
+    pub fn directories(&self) -> Vec<PeerAddress> {
+        self.parts.addresses.clone()
+    }
+
     pub(crate) fn store(&self) -> &dyn Store {
         self.parts.store.as_ref()
     }
