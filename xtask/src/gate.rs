@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::Failure;
 use crate::workspace::{self, cargo};
-use crate::{deny, generated, layers, sizes};
+use crate::{deny, deploy, generated, layers, sizes};
 
 /// One check.
 struct Step {
@@ -14,7 +14,7 @@ struct Step {
 }
 
 /// Cheap ones first, so that the usual mistakes are told within seconds.
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 9] = [
     Step {
         name: "fmt",
         about: "the code is formatted",
@@ -29,6 +29,11 @@ const STEPS: [Step; 8] = [
         name: "layers",
         about: "crates depend on what ARCHITECTURE.md says",
         run: layers::check,
+    },
+    Step {
+        name: "deploy",
+        about: "what runs convite as a service is understood by what reads it",
+        run: deploy::check,
     },
     Step {
         name: "deny",

@@ -6,6 +6,7 @@
 
 mod bench;
 mod deny;
+mod deploy;
 mod gate;
 mod generated;
 mod layers;

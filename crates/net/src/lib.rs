@@ -4,16 +4,16 @@
 //! dial ([`dial`]) that trusts exactly one authority, known by its fingerprint ([`tls`]).
 
 pub mod dial;
+mod heard;
 mod network;
 pub mod request_id;
-mod heard;
 mod serve;
 pub mod tls;
 
 use std::net::SocketAddr;
 
-pub use network::Network;
 pub use heard::Heard;
+pub use network::Network;
 pub use serve::{DRAIN, serve};
 
 /// What is known of the connection that a request came over; in the extensions of every request.

@@ -13,6 +13,7 @@
 
 mod access;
 mod cli;
+mod deploy;
 mod directory;
 mod disk;
 mod doors;

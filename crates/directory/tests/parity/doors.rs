@@ -252,7 +252,7 @@ async fn knock_grpc(
                     peer
                 }
             );
-            json!({"token": reply.token, "user": reply.user, "role": reply.role})
+            json!({"token": reply.token, "user": reply.user, "role": reply.role, "directories": reply.directories})
         }
         "logout" => {
             ask!(logout, v1::LogoutRequest {});
@@ -288,7 +288,7 @@ async fn knock_grpc(
         }
         "heartbeat" => {
             let reply = ask!(heartbeat, v1::HeartbeatRequest { id });
-            json!({"lease_ms": reply.lease_ms, "generation": reply.generation})
+            json!({"lease_ms": reply.lease_ms, "generation": reply.generation, "directories": reply.directories})
         }
         "leave" => {
             ask!(leave_peer, v1::LeavePeerRequest { id });

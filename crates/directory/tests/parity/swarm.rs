@@ -284,7 +284,7 @@ async fn client(running: &Running, user: &str) -> Client {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_client_announces_watches_and_withdraws() {
-    let mut running = Running::start(|_| {}).await;
+    let running = Running::start(|_| {}).await;
     let (ana, bob) = (client(&running, "ana").await, client(&running, "bob").await);
     let hash = ContentHash::of(b"plans");
     let get: PeerId = "bob-get".parse().unwrap();
@@ -302,11 +302,12 @@ async fn the_client_announces_watches_and_withdraws() {
     bob.withdraw(&get, &hash).await.unwrap();
     let refused = ana.locate(&hash).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::NotFound);
-    // Its end is told, not waited for.
-    let (end, ()) = tokio::join!(watch.next(), running.restart());
-    if let Some(end) = end {
-        assert_eq!(end.unwrap_err().code, ErrorCode::Unavailable);
-    }
+    // It outlives a directory, but not its session.
+    ana.logout().await.unwrap();
+    let end = tokio::time::timeout(Duration::from_secs(30), watch.next()).await;
+    let refused = end.unwrap().unwrap().unwrap_err();
+    assert_eq!(refused.code, ErrorCode::Unauthenticated);
+    assert!(watch.next().await.is_none());
 }
 
 #[tokio::test(flavor = "multi_thread")]
