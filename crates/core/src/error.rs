@@ -64,6 +64,10 @@ codes! {
     PeerTaken = "peer_taken", 409, 6;
     /// The path does not take that method; the answer's `allow` header names those that it takes.
     MethodNotAllowed = "method_not_allowed", 405, 12;
+    /// There is a space of that name.
+    SpaceTaken = "space_taken", 409, 6;
+    /// It would leave the directory without anybody who administers it.
+    LastAdmin = "last_admin", 409, 9;
     /// The index change does not follow on what the directory holds: send the whole index.
     GenerationMismatch = "generation_mismatch", 409, 10;
     /// The file changed on disk since it was hashed; its old contents cannot be served.

@@ -5,6 +5,7 @@
 //! refused there.
 
 pub mod address;
+pub mod administration;
 pub mod display;
 pub mod error;
 pub mod hash;
@@ -19,7 +20,7 @@ pub mod verify;
 pub use address::PeerAddress;
 pub use error::{ErrorCode, Problem};
 pub use hash::ContentHash;
-pub use names::{PeerId, UserName};
+pub use names::{PeerId, SpaceName, UserName};
 pub use path::SafePath;
 pub use piece::{PieceGeometry, PieceIndex};
 pub use time::UnixMillis;

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use crate::address::PeerAddress;
 use crate::error::Problem;
 use crate::hash::ContentHash;
-use crate::names::{PeerId, UserName};
+use crate::names::{PeerId, SpaceName, UserName};
 use crate::path::SafePath;
 
 /// What an account may do.
@@ -20,6 +20,8 @@ pub enum Role {
     Admin,
     /// Shares, searches and fetches.
     Member,
+    /// Searches and fetches; shares nothing.
+    Guest,
 }
 
 impl Role {
@@ -28,6 +30,7 @@ impl Role {
         match self {
             Self::Admin => "admin",
             Self::Member => "member",
+            Self::Guest => "guest",
         }
     }
 }
@@ -39,10 +42,11 @@ impl FromStr for Role {
         match text {
             "admin" => Ok(Self::Admin),
             "member" => Ok(Self::Member),
+            "guest" => Ok(Self::Guest),
             _ => {
                 let shown = crate::display::escape(text);
                 Err(Problem::invalid(format!("'{shown}' is not a role"))
-                    .hint("the roles are admin and member"))
+                    .hint("the roles are admin, member and guest"))
             }
         }
     }
@@ -61,6 +65,9 @@ pub struct FileEntry {
     /// When it was last changed, in seconds since 1970.
     #[serde(default)]
     pub modified: i64,
+    /// Whose members may see it; none for everyone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub space: Option<SpaceName>,
 }
 
 /// A peer that is online.

@@ -1,4 +1,4 @@
-//! Names of peers and users: short, printable everywhere, safe in a URL, a path and a log line.
+//! Names of peers, users and spaces: short, printable everywhere, safe in a URL, a path and a log line.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::Problem;
 
-/// The longest peer id or user name, in bytes.
+/// The longest peer id, user name or space name, in bytes.
 pub const NAME_MAX: usize = 64;
 
 /// Letters, digits, `.`, `_` and `-`, beginning with a letter or digit, 1 to 64 of them.
@@ -82,6 +82,11 @@ name_type!(
     UserName, "user name", |text| text.to_ascii_lowercase()
 );
 
+name_type!(
+    /// The name of a space. Case does not matter: it is kept in lower case.
+    SpaceName, "name of a space", |text| text.to_ascii_lowercase()
+);
+
 impl PeerId {
     /// The name in this peer's certificate, under a suffix that no real host has.
     ///
@@ -123,6 +128,7 @@ mod tests {
         ] {
             assert!(bad.parse::<PeerId>().is_err(), "{bad:?}");
             assert!(bad.parse::<UserName>().is_err(), "{bad:?}");
+            assert!(bad.parse::<SpaceName>().is_err(), "{bad:?}");
         }
     }
 

@@ -10,7 +10,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::address::PeerAddress;
 use crate::hash::ContentHash;
-use crate::names::{NAME_MAX, PeerId, UserName};
+use crate::names::{NAME_MAX, PeerId, SpaceName, UserName};
 use crate::path::{PATH_MAX, SafePath};
 
 const NAME: &str = "^[A-Za-z0-9][A-Za-z0-9._-]*$";
@@ -58,6 +58,8 @@ macro_rules! words {
 words! {
     PeerId = "The id of a peer, unique in its directory. Case matters.",
         NAME, 1..=NAME_MAX, "ana-laptop";
+    SpaceName = "The name of a space. Case does not matter: it is kept in lower case.",
+        NAME, 1..=NAME_MAX, "lab";
     UserName = "The name of an account. Case does not matter; it is kept in lower case.",
         NAME, 1..=NAME_MAX, "ana";
     ContentHash = "BLAKE3 of the whole file, what `b3sum` prints.",

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use convite_core::{ErrorCode, Problem};
 use convite_search::{Document, SearchIndex};
-use convite_store::{ContentDocument, ContentKey};
+use convite_store::{ContentDocument, ContentKey, SpaceKey};
 use tokio_util::sync::CancellationToken;
 
 use crate::Service;
@@ -71,7 +71,7 @@ async fn catch_up(service: &Service, shutdown: &CancellationToken) -> Result<(),
         let batch = changes
             .contents
             .into_iter()
-            .map(|(key, content)| (key.0, content.map(document)))
+            .map(|(key, documents)| (key.0, open_to_all(documents)))
             .collect();
         apply(index, batch, Some(changes.position)).await?;
     }
@@ -96,12 +96,21 @@ async fn rebuild(service: &Service, shutdown: &CancellationToken) -> Result<(), 
         count += contents.len();
         let batch = contents
             .into_iter()
+            .filter(|content| content.space == SpaceKey::EVERYONE)
             .map(|content| (content.key.0, Some(document(content))))
             .collect();
         // Without a position until the end: one that is cut short begins anew.
         apply(index, batch, None).await?;
     }
     Ok(())
+}
+
+/// What of a content may be found by all: names in spaces are not in this index.
+fn open_to_all(documents: Vec<ContentDocument>) -> Option<Document> {
+    let mut documents = documents.into_iter();
+    documents
+        .find(|document| document.space == SpaceKey::EVERYONE)
+        .map(document)
 }
 
 fn document(content: ContentDocument) -> Document {

@@ -419,6 +419,7 @@ mod tests {
             size,
             hash: ContentHash::of(b"x"),
             modified: 1,
+            space: None,
         };
         cache
             .published(7, &[entry("a", 1), entry("b", 1), entry("c", 1)], &[])

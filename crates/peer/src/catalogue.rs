@@ -34,6 +34,7 @@ impl Served {
             size: self.identity.size,
             hash: self.hash,
             modified: self.identity.modified_seconds(),
+            space: None,
         }
     }
 

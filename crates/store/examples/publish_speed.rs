@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use convite_core::model::{FileEntry, Role};
 use convite_core::{ContentHash, UnixMillis};
-use convite_store::{Admission, ContentKey, IndexChange, Registration};
+use convite_store::{Admission, ContentKey, IndexChange, Registration, Viewer};
 
 const BATCH: u64 = 5_000;
 const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
@@ -20,6 +20,7 @@ fn file(n: u64) -> Result<FileEntry, Box<dyn Error>> {
         size: n,
         hash: ContentHash::of(&n.to_le_bytes()),
         modified: 0,
+        space: None,
     })
 }
 
@@ -94,7 +95,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let began = Instant::now();
     for n in 0..10_000 {
-        let located = store.locate(&file(n % count)?.hash, NOW).await?;
+        let located = store
+            .locate(&Viewer::everyone(), &file(n % count)?.hash, NOW)
+            .await?;
         assert!(located.is_some());
     }
     println!("10000 files located in {:.2?}", began.elapsed());

@@ -1,10 +1,11 @@
 //! Accounts: who is in the group.
 
 use async_trait::async_trait;
-use convite_core::model::Role;
+use convite_core::administration::AccountSummary;
+use convite_core::model::{Page, Role};
 use convite_core::{ErrorCode, Problem, UnixMillis, UserName};
 
-use crate::SecretHash;
+use crate::{AuditEntry, SecretHash};
 
 /// The number of an account, for good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -58,6 +59,63 @@ pub trait Accounts: Send + Sync + 'static {
 
     /// Whether any account that is not disabled has the role admin.
     async fn has_admin(&self) -> Result<bool, Problem>;
+
+    /// Makes an account by an administrator's will.
+    ///
+    /// # Errors
+    /// `user_taken`.
+    async fn add_account(
+        &self,
+        user: &UserName,
+        password_hash: &str,
+        role: Role,
+        entry: &AuditEntry,
+        now: UnixMillis,
+    ) -> Result<AccountRecord, Problem>;
+
+    /// The accounts, by name. `cursor` is what the page before returned.
+    ///
+    /// # Errors
+    /// `invalid_argument` for a cursor that no page returned.
+    async fn accounts(
+        &self,
+        limit: u32,
+        cursor: Option<&str>,
+    ) -> Result<Page<AccountSummary>, Problem>;
+
+    /// Gives an account a role. The peers of one that becomes a guest are off the list.
+    ///
+    /// # Errors
+    /// `not_found`; `last_admin` if no other account that is not disabled administers.
+    async fn set_role(
+        &self,
+        user: &UserName,
+        role: Role,
+        entry: &AuditEntry,
+    ) -> Result<(), Problem>;
+
+    /// Disables an account, which ends its sessions and takes its peers off the list, or enables it.
+    ///
+    /// # Errors
+    /// `not_found`; `last_admin` as for [`Self::set_role`].
+    async fn set_disabled(
+        &self,
+        user: &UserName,
+        disabled: bool,
+        entry: &AuditEntry,
+    ) -> Result<(), Problem>;
+
+    /// Changes a password, which ends the account's sessions but `keep`.
+    ///
+    /// # Errors
+    /// `not_found`.
+    async fn set_password(
+        &self,
+        user: &UserName,
+        password_hash: &str,
+        keep: Option<&SecretHash>,
+        entry: &AuditEntry,
+    ) -> Result<(), Problem>;
 }
 
 /// What a name that is somebody else's is refused with.
@@ -67,4 +125,19 @@ pub(crate) fn taken(user: &UserName) -> Problem {
         format!("the user name '{user}' is taken"),
     )
     .hint("choose another name, or log in if it is yours")
+}
+
+/// What a name that nobody has is refused with.
+pub(crate) fn unknown(user: &UserName) -> Problem {
+    Problem::not_found(format!("there is no user '{user}'"))
+        .hint("see who there is with `convite user list`")
+}
+
+/// What is refused that would leave nobody who administers.
+pub(crate) fn last_admin() -> Problem {
+    Problem::new(
+        ErrorCode::LastAdmin,
+        "this is the last administrator of the directory",
+    )
+    .hint("make somebody else an administrator first: `convite user role NAME admin`")
 }

@@ -4,36 +4,38 @@ use async_trait::async_trait;
 use convite_core::model::LocatedFile;
 use convite_core::{ContentHash, PeerAddress, PeerId, Problem, UnixMillis};
 
-use crate::PeerKey;
+use crate::{PeerKey, SpaceKey, Viewer};
 
 /// The number of a content (a hash and a size), never used again for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ContentKey(pub i64);
 
-/// Everything the search index holds of one content.
+/// Everything the search index holds of one content in one space. Nothing in it is of another space.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContentDocument {
     /// Its number.
     pub key: ContentKey,
     /// Its identity.
     pub hash: ContentHash,
+    /// Whose members may see it.
+    pub space: SpaceKey,
     /// In bytes, as claimed.
     pub size: u64,
-    /// The distinct paths under which it is shared, at most [`DOCUMENT_PATHS_MAX`].
+    /// The distinct paths under which it is shared there, at most [`DOCUMENT_PATHS_MAX`].
     pub paths: Vec<String>,
-    /// The peers that share it, online or not.
+    /// The peers that share it there, online or not.
     pub peers: Vec<PeerKey>,
 }
 
-/// The most paths of one content that are searchable.
+/// The most paths of one content in one space that are searchable.
 pub const DOCUMENT_PATHS_MAX: usize = 64;
 
 /// A run of the change log.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Changes {
-    /// Contents that changed, each once, with their documents as they are now; none for one that
-    /// is gone.
-    pub contents: Vec<(ContentKey, Option<ContentDocument>)>,
+    /// Contents that changed, each once, with their documents as they are now, one for each space
+    /// in which it is, by space; none for one that is gone.
+    pub contents: Vec<(ContentKey, Vec<ContentDocument>)>,
     /// The position after them.
     pub position: i64,
     /// Whether the log no longer reaches back to the position that was asked from, so that the
@@ -64,19 +66,27 @@ pub struct ContentSummary {
 /// database, and what each method names.
 #[async_trait]
 pub trait Contents: Send + Sync + 'static {
-    /// Who holds a content, with empty tickets; none if nobody online does. First those that share
+    /// Who holds a content, as far as `viewer` may see, with empty tickets; none if nobody online
+    /// does. Partial providers are seen by who may see any file of the content, its peer online or
+    /// not. First those that share
     /// it, by id, then partial providers, by id; nobody twice. `size` is the one that most of those
     /// that share it claim, or else most partial providers (the smaller of two that tie). Without
     /// anyone who shares it there are no names.
     async fn locate(
         &self,
+        viewer: &Viewer,
         hash: &ContentHash,
         now: UnixMillis,
     ) -> Result<Option<LocatedFile>, Problem>;
 
-    /// The contents of these keys that a peer online holds, in the order given.
+    /// Whether there is any file of a content that `viewer` may see, its peer online or not.
+    async fn sees(&self, viewer: &Viewer, hash: &ContentHash) -> Result<bool, Problem>;
+
+    /// The contents of these keys that a peer online holds, in the order given, as far as `viewer`
+    /// may see.
     async fn summaries(
         &self,
+        viewer: &Viewer,
         keys: &[ContentKey],
         now: UnixMillis,
     ) -> Result<Vec<ContentSummary>, Problem>;
@@ -87,7 +97,8 @@ pub trait Contents: Send + Sync + 'static {
     /// The position of the last entry of the change log.
     async fn last_change(&self) -> Result<i64, Problem>;
 
-    /// Up to `limit` contents with keys above `after`, by key: a walk over all of them.
+    /// The documents of up to `limit` contents with keys above `after`, by key and space: a walk
+    /// over all of them. Those of one content are never parted.
     async fn contents(
         &self,
         after: ContentKey,

@@ -10,6 +10,12 @@ use data_encoding::BASE64URL_NOPAD;
 /// Stands before the key, so that the cursor of one list is refused by the other.
 pub(crate) const PEERS: &str = "peers";
 pub(crate) const INDEX: &str = "index";
+pub(crate) const ACCOUNTS: &str = "accounts";
+pub(crate) const AUDIT: &str = "audit";
+pub(crate) const INVITES: &str = "invites";
+pub(crate) const MEMBERS: &str = "members";
+pub(crate) const SESSIONS: &str = "sessions";
+pub(crate) const SPACES: &str = "spaces";
 
 pub(crate) fn encode(parts: &[&str]) -> String {
     // No part holds a NUL.
@@ -23,6 +29,22 @@ pub(crate) fn decode<const N: usize>(cursor: &str, list: &str) -> Option<[String
     let parts: Vec<String> = text.split('\0').map(str::to_owned).collect();
     let parts: [String; N] = parts.try_into().ok()?;
     (parts.first()? == list).then_some(parts)
+}
+
+/// The key after which a page of a list with keys of one part begins: empty for the first page.
+///
+/// # Errors
+/// `invalid_argument` for a cursor of another list, or of no list.
+pub(crate) fn after(
+    cursor: Option<&str>,
+    list: &str,
+    valid: impl FnOnce(&str) -> bool,
+) -> Result<String, Problem> {
+    match cursor.map(|cursor| decode::<2>(cursor, list)) {
+        None => Ok(String::new()),
+        Some(Some([_, key])) if valid(&key) => Ok(key),
+        Some(_) => Err(refuse()),
+    }
 }
 
 pub(crate) fn refuse() -> Problem {

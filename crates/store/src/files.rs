@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use convite_core::model::{FileEntry, IndexEntry, Page};
 use convite_core::{PeerId, Problem, SafePath, UnixMillis};
 
-use crate::{AccountId, PeerKey};
+use crate::{AccountId, PeerKey, Viewer};
 
 /// One change of a peer's index.
 #[derive(Debug, Clone, Default)]
@@ -46,7 +46,8 @@ pub trait Files: Send + Sync + 'static {
     ///
     /// # Errors
     /// `generation_mismatch`; `not_found` if there is no such peer of this account;
-    /// `invalid_argument` if `generation` is not above `base`.
+    /// `invalid_argument` if `generation` is not above `base`; `permission_denied` for a file in a
+    /// space that the account does not belong to, or that does not exist.
     async fn publish_change(
         &self,
         peer: &PeerId,
@@ -74,7 +75,8 @@ pub trait Files: Send + Sync + 'static {
     /// Takes in a batch of files.
     ///
     /// # Errors
-    /// `generation_mismatch` if a newer attempt has begun.
+    /// `generation_mismatch` if a newer attempt has begun; `permission_denied` as for
+    /// [`Self::publish_change`], and then nothing of the batch is taken in.
     async fn add_full(
         &self,
         sync: FullSync,
@@ -94,12 +96,13 @@ pub trait Files: Send + Sync + 'static {
         now: UnixMillis,
     ) -> Result<Tally, Problem>;
 
-    /// The files of the peers online (or of one of them), by peer and path.
+    /// The files of the peers online (or of one of them) that `viewer` may see, by peer and path.
     ///
     /// # Errors
     /// `invalid_argument` for a cursor that no page returned.
     async fn index(
         &self,
+        viewer: &Viewer,
         peer: Option<&PeerId>,
         limit: u32,
         cursor: Option<&str>,

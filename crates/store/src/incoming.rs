@@ -78,6 +78,7 @@ mod tests {
             size,
             hash: ContentHash::of_empty(),
             modified: 0,
+            space: None,
         };
         let ordered = files_in_order(vec![
             file("b", 1),

@@ -8,6 +8,10 @@
 //! from every query about peers, files and contents, and forgotten by none; only a **transient**
 //! peer, there for one download, is forgotten for good, and neither listed nor counted before.
 //!
+//! **Spaces.** Each file lies in one space, or in that of everyone. Whatever reads files takes a
+//! [`Viewer`], and looks at none that lie in other spaces: their names, sizes, numbers and holders
+//! have no part in an answer. Who may see no file of a content may not know that it exists.
+//!
 //! **Partial providers** are peers that announced to be fetching a content: [`Contents::locate`] finds
 //! them behind those that share it as a file, searching does not.
 //!
@@ -20,6 +24,7 @@ use std::sync::Arc;
 use convite_core::{ErrorCode, Problem};
 
 mod accounts;
+mod audit;
 mod contents;
 mod cursor;
 mod files;
@@ -29,11 +34,13 @@ mod located;
 mod peers;
 pub mod postgres;
 mod sessions;
+mod spaces;
 pub mod sqlite;
 mod swarm;
 mod upkeep;
 
 pub use accounts::{AccountId, AccountRecord, Accounts, Admission};
+pub use audit::{AUDIT_LINES_MAX, AUDIT_WINDOW, Audit, AuditEntry};
 pub use contents::{
     Changes, ContentDocument, ContentKey, ContentSummary, Contents, DOCUMENT_PATHS_MAX,
 };
@@ -41,18 +48,34 @@ pub use files::{Files, FullSync, IndexChange, Tally};
 pub use invites::{InviteRecord, Invites};
 pub use peers::{PeerKey, Peers, Registration};
 pub use sessions::{SessionRecord, Sessions};
+pub use spaces::{SpaceKey, Spaces, Viewer};
 pub use swarm::{ANNOUNCEMENTS_MAX, Swarm};
-pub use upkeep::{Totals, Upkeep};
+pub use upkeep::{AUDIT_KEPT, AUDIT_MAX, Totals, Upkeep};
 
 /// SHA-256 or BLAKE3 of a secret that is shown once and stored never.
 pub type SecretHash = [u8; 32];
 
+/// What a secret is named by where it is listed: the first eight bytes of its hash, in hex. Says
+/// nothing of the secret.
+pub fn public_id(hash: &SecretHash) -> String {
+    data_encoding::HEXLOWER.encode(&hash[..8])
+}
+
+/// The bytes of a [`public_id`].
+pub(crate) fn id_bytes(id: &str) -> Option<Vec<u8>> {
+    let bytes = data_encoding::HEXLOWER.decode(id.as_bytes()).ok()?;
+    (bytes.len() == 8).then_some(bytes)
+}
+
 /// All tables of a directory. The methods are those of the traits for each noun, and can be called
 /// on a `dyn Store` without naming these.
-pub trait Store: Accounts + Invites + Sessions + Peers + Files + Swarm + Contents + Upkeep {}
+pub trait Store:
+    Accounts + Spaces + Invites + Sessions + Peers + Files + Swarm + Contents + Audit + Upkeep
+{
+}
 
 impl<T> Store for T where
-    T: Accounts + Invites + Sessions + Peers + Files + Swarm + Contents + Upkeep
+    T: Accounts + Spaces + Invites + Sessions + Peers + Files + Swarm + Contents + Audit + Upkeep
 {
 }
 

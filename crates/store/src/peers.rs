@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use convite_core::model::{Page, PeerSummary};
 use convite_core::{ErrorCode, PeerAddress, PeerId, Problem, UnixMillis};
 
-use crate::{AccountId, SecretHash};
+use crate::{AccountId, AuditEntry, SecretHash, Viewer};
 
 /// The number of a peer, for good; search documents carry it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -71,12 +71,20 @@ pub trait Peers: Send + Sync + 'static {
         now: UnixMillis,
     ) -> Result<(), Problem>;
 
-    /// The peers online that are not transient, by id. `cursor` is what the page before returned.
+    /// Forgets a peer of any account, with its files: its id is free.
+    ///
+    /// # Errors
+    /// `not_found`.
+    async fn remove_peer(&self, peer: &PeerId, entry: &AuditEntry) -> Result<(), Problem>;
+
+    /// The peers online that are not transient, by id, with how many of their files `viewer` may
+    /// see. `cursor` is what the page before returned.
     ///
     /// # Errors
     /// `invalid_argument` for a cursor that no page returned.
     async fn peers(
         &self,
+        viewer: &Viewer,
         limit: u32,
         cursor: Option<&str>,
         now: UnixMillis,
@@ -119,4 +127,10 @@ pub(crate) fn one_that_stays(peer: &PeerId) -> Problem {
         format!("the peer id '{peer}' belongs to a peer that stays"),
     )
     .hint("a peer for one download takes an id of its own")
+}
+
+/// What the id of no peer at all is refused with.
+pub(crate) fn nobody(peer: &PeerId) -> Problem {
+    Problem::not_found(format!("there is no peer '{peer}'"))
+        .hint("see who is online with `convite peers`")
 }

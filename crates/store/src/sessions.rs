@@ -1,15 +1,21 @@
 //! Sessions: who has logged in.
 
+use std::net::IpAddr;
+
 use async_trait::async_trait;
+use convite_core::administration::SessionSummary;
+use convite_core::model::Page;
 use convite_core::{PeerId, Problem, UnixMillis};
 
-use crate::{AccountId, AccountRecord, SecretHash};
+use crate::{AccountId, AccountRecord, AuditEntry, SecretHash, Viewer};
 
 /// A session that is alive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionRecord {
     /// Whose.
     pub account: AccountRecord,
+    /// What the account may see.
+    pub viewer: Viewer,
     /// The peer that was registered in this session, if one was.
     pub peer: Option<PeerId>,
     /// When it ends.
@@ -22,11 +28,12 @@ pub struct SessionRecord {
 /// database, and what each method names.
 #[async_trait]
 pub trait Sessions: Send + Sync + 'static {
-    /// Begins a session.
+    /// Begins a session, from `address`.
     async fn create_session(
         &self,
         token: &SecretHash,
         account: AccountId,
+        address: Option<IpAddr>,
         expires: UnixMillis,
         now: UnixMillis,
     ) -> Result<(), Problem>;
@@ -40,4 +47,35 @@ pub trait Sessions: Send + Sync + 'static {
 
     /// Ends a session and the leases of the peers registered in it. Nothing happens if it is gone.
     async fn end_session(&self, token: &SecretHash, now: UnixMillis) -> Result<(), Problem>;
+
+    /// The sessions that have not run out, or only those of an account, by id. `cursor` is what the
+    /// page before returned.
+    ///
+    /// # Errors
+    /// `invalid_argument` for a cursor that no page returned.
+    async fn sessions(
+        &self,
+        of: Option<AccountId>,
+        limit: u32,
+        cursor: Option<&str>,
+        now: UnixMillis,
+    ) -> Result<Page<SessionSummary>, Problem>;
+
+    /// Ends the session of that id (see [`public_id`](crate::public_id)), of any account or only
+    /// of one, as [`Self::end_session`] does.
+    ///
+    /// # Errors
+    /// `not_found`.
+    async fn revoke_session(
+        &self,
+        id: &str,
+        of: Option<AccountId>,
+        entry: &AuditEntry,
+    ) -> Result<(), Problem>;
+}
+
+/// What an id that no session has is refused with.
+pub(crate) fn unknown() -> Problem {
+    Problem::not_found("there is no session of that id")
+        .hint("see the ids with `convite user sessions`")
 }

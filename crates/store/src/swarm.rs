@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use convite_core::{ContentHash, ErrorCode, PeerId, Problem, UnixMillis};
 
-use crate::AccountId;
+use crate::{AccountId, Viewer};
 
 /// The most contents that one peer can be announced for at a time.
 pub const ANNOUNCEMENTS_MAX: u64 = 256;
@@ -18,12 +18,14 @@ pub trait Swarm: Send + Sync + 'static {
     /// whether that is news (a size other than before is).
     ///
     /// # Errors
-    /// `not_found` if there is no such peer of this account, or it left; `too_many_requests` above
+    /// `not_found` if there is no such peer of this account, or it left, or no file of the content
+    /// that `viewer` may see (its peer online or not); `too_many_requests` above
     /// [`ANNOUNCEMENTS_MAX`] contents of one peer; `invalid_argument` for a size out of bounds.
     async fn announce(
         &self,
         peer: &PeerId,
         account: AccountId,
+        viewer: &Viewer,
         hash: &ContentHash,
         size: u64,
         now: UnixMillis,
@@ -52,4 +54,10 @@ pub(crate) fn too_many(peer: &PeerId) -> Problem {
         format!("peer '{peer}' has announced {ANNOUNCEMENTS_MAX} files already"),
     )
     .hint("withdraw those that it fetches no more")
+}
+
+/// What an announcement is refused with of a content of which there is nothing to see.
+pub(crate) fn unseen() -> Problem {
+    Problem::not_found("nobody shares this file")
+        .hint("announce what a search or a look-up has found")
 }

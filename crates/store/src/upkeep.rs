@@ -3,7 +3,13 @@
 use async_trait::async_trait;
 use convite_core::{Problem, UnixMillis};
 
-/// What is counted of a directory.
+/// The most lines of the audit log that are kept.
+pub const AUDIT_MAX: u64 = 100_000;
+
+/// For how long lines of the audit log are kept, in milliseconds: 400 days.
+pub const AUDIT_KEPT: i64 = 400 * 24 * 60 * 60 * 1000;
+
+/// What is counted of a directory, whoever may see it: for those who run it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Totals {
     /// Accounts that are not disabled.
@@ -21,7 +27,8 @@ pub struct Totals {
 #[async_trait]
 pub trait Upkeep: Send + Sync + 'static {
     /// Forgets what has run out (transient peers at once; sessions, invites and announcements a
-    /// day after they ended) and all but the last `keep_changes` entries of the change log.
+    /// day after they ended) and all but the last `keep_changes` entries of the change log and the last [`AUDIT_MAX`]
+    /// lines of the audit log, of these also what is older than [`AUDIT_KEPT`].
     async fn sweep(&self, keep_changes: u64, now: UnixMillis) -> Result<(), Problem>;
 
     /// Counts for status pages.

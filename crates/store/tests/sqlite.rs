@@ -14,6 +14,7 @@ fn change(n: u64) -> IndexChange {
             size: n,
             hash: ContentHash::of(&n.to_le_bytes()),
             modified: 0,
+            space: None,
         }],
         remove: Vec::new(),
     }
@@ -26,7 +27,7 @@ async fn open(path: &std::path::Path) -> std::sync::Arc<dyn Store> {
 
 async fn count(store: &std::sync::Arc<dyn Store>) -> usize {
     store
-        .index(None, 1000, None, NOW)
+        .index(&convite_store::Viewer::everyone(), None, 1000, None, NOW)
         .await
         .unwrap()
         .items

@@ -50,6 +50,10 @@ impl From<&FileEntry> for v1::FileEntry {
             size: file.size,
             hash: hash_bytes(&file.hash),
             modified: file.modified,
+            space: file
+                .space
+                .as_ref()
+                .map_or_else(String::new, ToString::to_string),
         }
     }
 }
@@ -63,6 +67,7 @@ impl TryFrom<v1::FileEntry> for FileEntry {
             size: file.size,
             hash: ContentHash::from_slice(&file.hash)?,
             modified: file.modified,
+            space: some_text(file.space).map(|name| name.parse()).transpose()?,
         })
     }
 }

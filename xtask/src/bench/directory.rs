@@ -221,6 +221,7 @@ fn entry(number: usize, files: usize) -> Option<FileEntry> {
         size: 1 + (u64::from(digest[10]) << (digest[11] % 24)),
         hash: ContentHash::from_slice(&digest).ok()?,
         modified: 1_500_000_000 + number as i64,
+        space: None,
     })
 }
 

@@ -106,7 +106,7 @@ impl Door {
     async fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Problem> {
         let value = request.metadata().get("authorization");
         let token = bearer(value.and_then(|value| value.to_str().ok()));
-        self.service.authenticate(token).await
+        self.service.authenticate(token, seen(request).ok()).await
     }
 }
 

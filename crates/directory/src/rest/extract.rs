@@ -115,7 +115,11 @@ impl FromRequestParts<Arc<Service>> for Caller {
     ) -> Result<Self, Refusal> {
         let value = parts.headers.get(header::AUTHORIZATION);
         let token = bearer(value.and_then(|value| value.to_str().ok()));
-        Ok(service.authenticate(token).await?)
+        let connection = parts.extensions.get::<Connection>();
+        let seen = connection.map(|connection| Seen {
+            remote: connection.remote,
+        });
+        Ok(service.authenticate(token, seen).await?)
     }
 }
 

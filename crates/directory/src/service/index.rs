@@ -28,7 +28,8 @@ impl WholeIndex<'_> {
     /// Takes in files; any number of them, though [`BATCH_MAX`] at once is what suits.
     ///
     /// # Errors
-    /// `generation_mismatch` if a newer attempt has begun.
+    /// `generation_mismatch` if a newer attempt has begun; `permission_denied` for a file in a space
+    /// that the account does not belong to.
     pub async fn add(&mut self, mut files: Vec<FileEntry>) -> Result<(), Problem> {
         while !files.is_empty() {
             let rest = files.split_off(files.len().min(BATCH_MAX));
@@ -92,7 +93,8 @@ impl Service {
     ///
     /// # Errors
     /// `generation_mismatch` if the directory holds another generation; `not_found` if the caller
-    /// has no such peer; `too_large` above [`CHANGE_MAX`] entries.
+    /// has no such peer; `too_large` above [`CHANGE_MAX`] entries; `permission_denied` for a file in
+    /// a space that the account does not belong to.
     pub async fn publish_change(
         &self,
         caller: &Caller,
@@ -114,20 +116,21 @@ impl Service {
         Ok(tally)
     }
 
-    /// The files of the peers online, or of one of them, by peer and path; `limit` 1 to 1,000, 100
+    /// The files of the peers online, or of one of them, that the caller may see, by peer and path; `limit` 1 to 1,000, 100
     /// by default.
     ///
     /// # Errors
     /// `invalid_argument` for a limit or cursor that is not valid.
     pub async fn list_index(
         &self,
-        _caller: &Caller,
+        caller: &Caller,
         peer: Option<&PeerId>,
         limit: Option<u32>,
         cursor: Option<&str>,
     ) -> Result<Page<IndexEntry>, Problem> {
         let limit = page_limit(limit, PAGE_DEFAULT, PAGE_MAX)?;
-        self.store().index(peer, limit, cursor, self.now()).await
+        let (viewer, now) = (&caller.viewer, self.now());
+        self.store().index(viewer, peer, limit, cursor, now).await
     }
 }
 

@@ -84,11 +84,12 @@ impl Service {
         let record = InviteRecord {
             code: hash_code(&code),
             role: new.role.unwrap_or(Role::Member),
+            space: None,
             uses: Some(uses),
             expires: now.after(lifetime),
             founds: false,
         };
-        self.store().create_invite(&record, now).await?;
+        self.store().create_invite(&record, None, now).await?;
         Ok(InviteIssued {
             link: self.link(code),
             expires: record.expires,
@@ -112,13 +113,14 @@ impl Service {
         let record = InviteRecord {
             code: hash_code(&code),
             role: Role::Member,
+            space: None,
             uses: None,
             expires: now.after(STANDING),
             founds: true,
         };
         // The file first: a code that the database does not know is made anew.
         files::write_private(file, format!("{code}\n").as_bytes())?;
-        self.store().create_invite(&record, now).await?;
+        self.store().create_invite(&record, None, now).await?;
         Ok(self.link(code))
     }
 

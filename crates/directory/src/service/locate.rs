@@ -10,22 +10,19 @@ use super::{Caller, Service};
 pub(super) const PROVIDERS_MAX: usize = 200;
 
 impl Service {
-    /// Everyone online who holds a file, each with a ticket for the caller: those who share it
+    /// Everyone online who holds a file, as far as the caller may see, each with a ticket for the caller: those who share it
     /// before those who are fetching it themselves.
     ///
     /// # Errors
-    /// `not_found` if nobody online does.
+    /// `not_found` if nobody online does, or nobody who lets the caller see it: the same problem.
     pub async fn locate(
         &self,
         caller: &Caller,
         hash: &ContentHash,
     ) -> Result<LocatedFile, Problem> {
         let now = self.now();
-        let mut file = self.store().locate(hash, now).await?.ok_or_else(|| {
-            Problem::not_found("nobody who is online shares this file").hint(
-                "see what is shared with `convite search`, and who is online with `convite peers`",
-            )
-        })?;
+        let located = self.store().locate(&caller.viewer, hash, now).await?;
+        let mut file = located.ok_or_else(nobody_shares)?;
         file.providers = choose(file.providers, PROVIDERS_MAX)?;
         self.give_tickets(caller, hash, &mut file.providers, now)?;
         Ok(file)
@@ -50,6 +47,13 @@ impl Service {
         }
         Ok(())
     }
+}
+
+/// What a file is refused with that nobody online shares, or that the caller may not see: whoever
+/// guesses hashes cannot tell one from the other.
+pub(super) fn nobody_shares() -> Problem {
+    Problem::not_found("nobody who is online shares this file")
+        .hint("see what is shared with `convite search`, and who is online with `convite peers`")
 }
 
 /// At most `max` of the providers, whole ones first as they come. Of more not always the same ones:

@@ -38,6 +38,13 @@ pub struct Seen {
     pub remote: SocketAddr,
 }
 
+impl Seen {
+    /// The address alone, an IPv4 one as such.
+    pub(super) fn address(self) -> IpAddr {
+        self.remote.ip().to_canonical()
+    }
+}
+
 /// What registering gives.
 #[derive(Debug, Clone)]
 pub struct PeerRegistered {
@@ -127,18 +134,19 @@ impl Service {
         Ok(())
     }
 
-    /// The peers online, by id; `limit` 1 to 1,000, 100 by default.
+    /// The peers online, by id, with how many of their files the caller may see; `limit` 1 to 1,000, 100 by default.
     ///
     /// # Errors
     /// `invalid_argument` for a limit or cursor that is not valid.
     pub async fn list_peers(
         &self,
-        _caller: &Caller,
+        caller: &Caller,
         limit: Option<u32>,
         cursor: Option<&str>,
     ) -> Result<Page<PeerSummary>, Problem> {
         let limit = page_limit(limit, PAGE_DEFAULT, PAGE_MAX)?;
-        self.store().peers(limit, cursor, self.now()).await
+        let (viewer, now) = (&caller.viewer, self.now());
+        self.store().peers(viewer, limit, cursor, now).await
     }
 }
 

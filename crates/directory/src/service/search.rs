@@ -39,13 +39,13 @@ pub struct SearchQuery {
 }
 
 impl Service {
-    /// Ranked matches among the files of the peers online, one for each content.
+    /// Ranked matches among the files of the peers online that the caller may see, one for each content.
     ///
     /// # Errors
     /// `invalid_argument` for a query that is too long, or a limit or cursor that is not valid.
     pub async fn search(
         &self,
-        _caller: &Caller,
+        caller: &Caller,
         query: SearchQuery,
     ) -> Result<Page<SearchHit>, Problem> {
         let limit = page_limit(query.limit, PAGE_DEFAULT, PAGE_MAX)?;
@@ -88,7 +88,10 @@ impl Service {
             let scores: HashMap<i64, f32> =
                 found.hits.iter().map(|hit| (hit.key, hit.score)).collect();
             let keys: Vec<ContentKey> = found.hits.iter().map(|hit| ContentKey(hit.key)).collect();
-            let summaries = self.store().summaries(&keys, self.now()).await?;
+            let summaries = self
+                .store()
+                .summaries(&caller.viewer, &keys, self.now())
+                .await?;
             page.items.extend(
                 summaries
                     .into_iter()

@@ -1,10 +1,11 @@
 //! Sessions: a random token that stands for an account. Only its hash is stored.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use convite_core::model::Role;
 use convite_core::{ErrorCode, Problem, UnixMillis, UserName};
-use convite_store::{AccountId, AccountRecord, SecretHash};
+use convite_store::{AccountId, AccountRecord, SecretHash, Viewer};
 
 use super::{Endpoint, Seen, Service};
 
@@ -17,6 +18,10 @@ pub struct Caller {
     pub user: UserName,
     /// What it may do.
     pub role: Role,
+    /// What it may see.
+    pub(super) viewer: Viewer,
+    /// Where the call came from.
+    pub(super) from: Option<IpAddr>,
     /// The hash of the session's token.
     pub(super) session: SecretHash,
 }
@@ -29,7 +34,7 @@ impl Caller {
     pub fn must_administer(&self) -> Result<(), Problem> {
         match self.role {
             Role::Admin => Ok(()),
-            Role::Member => Err(Problem::new(
+            Role::Member | Role::Guest => Err(Problem::new(
                 ErrorCode::PermissionDenied,
                 "only an administrator may do this",
             )
@@ -79,7 +84,7 @@ impl Service {
         seen: Seen,
     ) -> Result<Session, Problem> {
         let account = self.attempt_password(user, seen, self.log_in(user, password, seen));
-        self.begin(account.await?).await
+        self.begin(account.await?, Some(seen)).await
     }
 
     /// The account that user and password belong to.
@@ -130,7 +135,7 @@ impl Service {
     ) -> Result<Session, Problem> {
         let session = self.login(user, password, seen).await?;
         if let Some(endpoint) = peer {
-            let caller = self.authenticate(Some(&session.token)).await?;
+            let caller = self.authenticate(Some(&session.token), Some(seen)).await?;
             if let Err(problem) = self.register_peer(&caller, endpoint, seen).await {
                 self.logout(&caller).await?;
                 return Err(problem);
@@ -168,15 +173,21 @@ impl Service {
                 self.admit(user, &hash, Role::Admin).await?
             }
         };
-        self.begin(account).await
+        self.begin(account, None).await
     }
 
-    async fn begin(&self, account: AccountRecord) -> Result<Session, Problem> {
+    async fn begin(&self, account: AccountRecord, seen: Option<Seen>) -> Result<Session, Problem> {
         let token = data_encoding::BASE64URL_NOPAD.encode(&crate::random_bytes::<32>()?);
         let now = self.now();
         let expires = now.after(self.parts.session_lifetime);
         self.store()
-            .create_session(&hash_token(&token), account.id, expires, now)
+            .create_session(
+                &hash_token(&token),
+                account.id,
+                seen.map(Seen::address),
+                expires,
+                now,
+            )
             .await?;
         Ok(Session {
             token,
@@ -186,17 +197,26 @@ impl Service {
         })
     }
 
-    /// Who a bearer token stands for; puts off the end of the session.
+    /// Who a bearer token stands for, in a call from there; puts off the end of the session.
     ///
     /// # Errors
     /// `unauthenticated` without a token or for an unknown one; `session_expired`.
-    pub async fn authenticate(&self, token: Option<&str>) -> Result<Caller, Problem> {
+    pub async fn authenticate(
+        &self,
+        token: Option<&str>,
+        seen: Option<Seen>,
+    ) -> Result<Caller, Problem> {
         let token = token.ok_or_else(|| unauthenticated("not logged in"))?;
-        self.of_session(hash_token(token)).await
+        self.of_session(hash_token(token), seen.map(Seen::address))
+            .await
     }
 
     /// Whom the session of that token hash stands for; puts off its end.
-    pub(super) async fn of_session(&self, hash: SecretHash) -> Result<Caller, Problem> {
+    pub(super) async fn of_session(
+        &self,
+        hash: SecretHash,
+        from: Option<IpAddr>,
+    ) -> Result<Caller, Problem> {
         let session = self
             .store()
             .session(&hash)
@@ -221,6 +241,8 @@ impl Service {
             account: session.account.id,
             user: session.account.user,
             role: session.account.role,
+            viewer: session.viewer,
+            from,
             session: hash,
         })
     }

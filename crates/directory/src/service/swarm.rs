@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use convite_core::model::Provider;
 use convite_core::{ContentHash, ErrorCode, PeerAddress, PeerId, Problem, UnixMillis};
-use convite_store::SecretHash;
+use convite_store::{SecretHash, Viewer};
 use tokio::sync::{mpsc, watch};
 
 use super::locate::{PROVIDERS_MAX, choose};
@@ -46,7 +46,8 @@ struct Rooms {
 struct Topic {
     /// Counts what may have changed its providers.
     changes: watch::Sender<u64>,
-    latest: tokio::sync::Mutex<Option<Latest>>,
+    /// Of each kind of viewer what was last read: some see providers that others do not.
+    latest: tokio::sync::Mutex<HashMap<Viewer, Latest>>,
 }
 
 /// The providers of a content as the database had them.
@@ -106,7 +107,7 @@ impl Seat {
         let (topic, watchers) = rooms.topics.entry(hash).or_insert_with(|| {
             let topic = Topic {
                 changes: watch::Sender::new(0),
-                latest: tokio::sync::Mutex::new(None),
+                latest: tokio::sync::Mutex::default(),
             };
             (Arc::new(topic), 0)
         });
@@ -119,11 +120,12 @@ impl Seat {
         })
     }
 
-    /// The providers online: as of now, or as of another watcher that nothing has overtaken.
-    async fn providers(&self) -> Result<Arc<Vec<Provider>>, Problem> {
+    /// The providers online that a viewer may see: as of now, or as of another watcher with equal
+    /// eyes that nothing has overtaken.
+    async fn providers(&self, viewer: &Viewer) -> Result<Arc<Vec<Provider>>, Problem> {
         let mut latest = self.topic.latest.lock().await;
         let change = *self.topic.changes.borrow();
-        if let Some(known) = latest.as_ref()
+        if let Some(known) = latest.get(viewer)
             && known.change == change
             && known.asked.elapsed() < SHARED
         {
@@ -131,13 +133,16 @@ impl Seat {
         }
         let asked = Instant::now();
         let (store, now) = (self.service.store(), self.service.now());
-        let located = store.locate(&self.hash, now).await?;
+        let located = store.locate(viewer, &self.hash, now).await?;
         let providers = Arc::new(located.map_or_else(Vec::new, |file| file.providers));
-        *latest = Some(Latest {
+        // What is old is of no use to anybody.
+        latest.retain(|_, known| known.change == change && known.asked.elapsed() < SHARED);
+        let read = Latest {
             change,
             asked,
             providers: Arc::clone(&providers),
-        });
+        };
+        latest.insert(viewer.clone(), read);
         Ok(providers)
     }
 }
@@ -179,7 +184,7 @@ struct Watcher {
 impl Watcher {
     /// What the reader does not know yet, each with a ticket.
     async fn news(&mut self) -> Told {
-        let providers = self.seat.providers().await?;
+        let providers = self.seat.providers(&self.caller.viewer).await?;
         let service = &self.seat.service;
         let now = service.now();
         // Whoever went is news when it returns.
@@ -255,7 +260,10 @@ impl Watcher {
             if checked.elapsed() >= look {
                 checked = Instant::now();
                 // A session that has ended sees no more.
-                match service.of_session(self.caller.session).await {
+                match service
+                    .of_session(self.caller.session, self.caller.from)
+                    .await
+                {
                     Ok(caller) => self.caller = caller,
                     Err(problem) => {
                         // Nobody to tell if the reader is not ready for it.
@@ -272,8 +280,8 @@ impl Service {
     /// Lists a peer of the caller's as partial provider of a content, while its lease lasts.
     ///
     /// # Errors
-    /// `not_found` if the caller has no such peer on the list; `too_many_requests` above 256
-    /// contents of one peer; `invalid_argument` for a size out of bounds.
+    /// `not_found` if the caller has no such peer on the list, or may see no file of that content;
+    /// `too_many_requests` above 256 contents of one peer; `invalid_argument` for a size out of bounds.
     pub async fn announce(
         &self,
         caller: &Caller,
@@ -283,7 +291,7 @@ impl Service {
     ) -> Result<(), Problem> {
         let (store, now) = (self.store(), self.now());
         if store
-            .announce(peer, caller.account, hash, size, now)
+            .announce(peer, caller.account, &caller.viewer, hash, size, now)
             .await?
         {
             self.watched.touch([hash]);
@@ -308,8 +316,9 @@ impl Service {
         Ok(())
     }
 
-    /// The providers of a content: first all of them (perhaps none), then those that are new or
-    /// changed, as they do, each with a ticket that is replaced before it runs out. Ends with an
+    /// The providers of a content that the caller may see: first all of them (perhaps none: also for
+    /// a content of which there is nothing to see), then those that are new or changed, as they do,
+    /// each with a ticket that is replaced before it runs out. Ends with an
     /// error if the session does, and when the directory stops.
     ///
     /// # Errors

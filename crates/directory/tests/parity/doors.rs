@@ -368,6 +368,7 @@ fn publish(call: &Call) -> v1::IndexRequest {
                 size: file["size"].as_u64().unwrap(),
                 hash: hash_bytes(file["hash"].as_str().unwrap()),
                 modified: file["modified"].as_i64().unwrap(),
+                space: file["space"].as_str().unwrap_or_default().to_owned(),
             })
             .collect(),
         remove: remove

@@ -35,6 +35,7 @@ fn message(header: Option<(u64, Option<u64>)>, files: std::ops::Range<u32>) -> v
                     ContentHash::of(&number.to_le_bytes()).as_bytes(),
                 ),
                 modified: 7,
+                space: String::new(),
             })
             .collect(),
         remove: Vec::new(),

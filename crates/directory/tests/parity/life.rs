@@ -70,7 +70,10 @@ async fn a_session_in_use_does_not_run_out() {
     let session = service.local_session(&user("ana"), None).await.unwrap();
     let began = std::time::Instant::now();
     while began.elapsed() < LIFETIME + LIFETIME / 4 {
-        let caller = service.authenticate(Some(&session.token)).await.unwrap();
+        let caller = service
+            .authenticate(Some(&session.token), None)
+            .await
+            .unwrap();
         assert_eq!(caller.user, user("ana"));
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

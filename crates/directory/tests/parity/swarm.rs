@@ -124,6 +124,19 @@ fn check_ticket(running: &Running, provider: &Provider, user: &str, contents: &s
     ticket.expires
 }
 
+/// Somebody shares these contents, and is away: whoever fetches them may say so.
+async fn known(running: &Running, contents: &[&str]) {
+    let owner = Member::join(running, "owner").await;
+    owner.register("owner-1", false).await;
+    let shared = contents
+        .iter()
+        .map(|text| file(&format!("s/{text}"), 7, text));
+    let shared: Vec<_> = shared.collect();
+    let index = json!({"peer": "owner-1", "generation": 1, "upsert": shared});
+    owner.ask("publish", index).await.unwrap();
+    owner.ask("leave", json!({"id": "owner-1"})).await.unwrap();
+}
+
 const SOON: Duration = Duration::from_secs(1);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -133,6 +146,7 @@ async fn a_watcher_hears_of_providers_as_they_come() {
         Member::join(&running, "ana").await,
         Member::join(&running, "bob").await,
     );
+    known(&running, &["plans", "other"]).await;
     bob.register("bob-get", true).await;
     let mut watch = ana.watch("plans").await.unwrap();
     assert_eq!(watch.first, []);
@@ -169,6 +183,7 @@ async fn a_peer_of_another_account_cannot_be_announced() {
         Member::join(&running, "ana").await,
         Member::join(&running, "bob").await,
     );
+    known(&running, &["plans"]).await;
     ana.register("ana-1", false).await;
     let refused = bob.announce("ana-1", "plans").await;
     assert_eq!(refused, Err("not_found".to_owned()));
@@ -183,6 +198,7 @@ async fn a_peer_of_another_account_cannot_be_announced() {
 async fn what_is_withdrawn_or_left_is_not_located() {
     let running = Running::start(|_| {}).await;
     let ana = Member::join(&running, "ana").await;
+    known(&running, &["plans"]).await;
     ana.register("get-1", true).await;
     ana.register("get-2", true).await;
     for peer in ["get-1", "get-2", "get-1"] {
@@ -211,6 +227,7 @@ async fn what_is_withdrawn_or_left_is_not_located() {
 async fn a_provider_is_told_again_before_its_ticket_runs_out() {
     let running = Running::start(|config| config.ticket_lifetime = Duration::from_secs(2)).await;
     let ana = Member::join(&running, "ana").await;
+    known(&running, &["plans"]).await;
     ana.register("ana-get", true).await;
     ana.announce("ana-get", "plans").await.unwrap();
     let mut watch = ana.watch("plans").await.unwrap();
@@ -288,6 +305,7 @@ async fn the_client_announces_watches_and_withdraws() {
     let (ana, bob) = (client(&running, "ana").await, client(&running, "bob").await);
     let hash = ContentHash::of(b"plans");
     let get: PeerId = "bob-get".parse().unwrap();
+    known(&running, &["plans"]).await;
     let mut watch = ana.watch(&hash).await.unwrap();
     assert_eq!(watch.next().await.unwrap().unwrap(), []);
     let refused = bob.announce(&get, &hash, 5).await.unwrap_err();
@@ -314,6 +332,7 @@ async fn the_client_announces_watches_and_withdraws() {
 async fn a_crowd_hears_of_each_of_its_members() {
     const CROWD: usize = 50;
     let running = Running::start(|_| {}).await;
+    known(&running, &["plans"]).await;
     let hash = ContentHash::of(b"plans");
     let mut members = Vec::new();
     for number in 0..CROWD {

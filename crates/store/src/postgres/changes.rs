@@ -17,7 +17,7 @@ use super::failure::Outcome;
 use super::partials::hash_from;
 use super::paths::PATH;
 use super::peers::unsigned;
-use crate::{Changes, ContentDocument, ContentKey, DOCUMENT_PATHS_MAX, PeerKey};
+use crate::{Changes, ContentDocument, ContentKey, DOCUMENT_PATHS_MAX, PeerKey, SpaceKey};
 
 /// Files of one content that are read with those of others; of a content with more each peer and
 /// path is looked for by itself.
@@ -88,7 +88,7 @@ pub(super) async fn changes(db: &Connection, position: i64, limit: u32) -> Outco
     let mut documents = documents(db, &keys).await?;
     let contents = keys
         .into_iter()
-        .map(|key| (ContentKey(key), documents.remove(&key)));
+        .map(|key| (ContentKey(key), documents.remove(&key).unwrap_or_default()));
     Ok(Changes {
         contents: contents.collect(),
         position: entries.last().map_or(position, |(seq, _)| *seq),
@@ -117,57 +117,93 @@ pub(super) async fn contents(
         let documents = documents(db, &keys).await?;
         // An empty run means the end: one that has vanished meanwhile must not look like it.
         if !documents.is_empty() {
-            return Ok(documents.into_values().collect());
+            return Ok(documents.into_values().flatten().collect());
         }
         after = *last;
     }
 }
 
-/// Contents as they are now, by key; those that are gone are left out.
-async fn documents(db: &Connection, keys: &[i64]) -> Outcome<BTreeMap<i64, ContentDocument>> {
+/// Contents as they are now in each of the spaces in which they are, by key; those that are gone
+/// are left out.
+async fn documents(db: &Connection, keys: &[i64]) -> Outcome<BTreeMap<i64, Vec<ContentDocument>>> {
     let sql = format!(
-        "SELECT c.id, c.hash, c.size, f.peer, {PATH}
+        "SELECT c.id, c.hash, c.size, f.space, f.peer, {PATH}
          FROM unnest($1::BIGINT[]) AS k (id) JOIN contents c ON c.id = k.id
-         LEFT JOIN LATERAL (
-             SELECT peer, path, whole FROM files
-             WHERE content = c.id ORDER BY peer, path LIMIT $2
+         JOIN LATERAL (
+             SELECT space, peer, path, whole FROM files
+             WHERE content = c.id ORDER BY space, peer, path LIMIT $2
          ) f ON TRUE
-         ORDER BY c.id, f.peer, f.path"
+         ORDER BY c.id, f.space, f.peer, f.path"
     );
     let rows = db.rows(&sql, &[&keys, &FILES_AT_ONCE]).await?;
-    let mut documents = BTreeMap::new();
+    let mut documents = BTreeMap::<i64, Vec<ContentDocument>>::new();
     let mut counts = BTreeMap::<i64, i64>::new();
     for row in &rows {
         let key: i64 = row.try_get(0)?;
-        let document = match documents.entry(key) {
-            std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
-            std::collections::btree_map::Entry::Vacant(entry) => {
-                let hash: ContentHash = hash_from(row.try_get(1)?)?;
-                entry.insert(ContentDocument {
-                    key: ContentKey(key),
-                    hash,
-                    size: unsigned(row.try_get(2)?)?,
-                    paths: Vec::new(),
-                    peers: Vec::new(),
-                })
-            }
-        };
-        let peer: Option<i64> = row.try_get(3)?;
-        let Some(peer) = peer.map(PeerKey) else {
+        let space = SpaceKey(row.try_get(3)?);
+        let of_content = documents.entry(key).or_default();
+        if of_content.last().is_none_or(|last| last.space != space) {
+            let hash: ContentHash = hash_from(row.try_get(1)?)?;
+            of_content.push(ContentDocument {
+                key: ContentKey(key),
+                hash,
+                space,
+                size: unsigned(row.try_get(2)?)?,
+                paths: Vec::new(),
+                peers: Vec::new(),
+            });
+        }
+        *counts.entry(key).or_default() += 1;
+        let Some(document) = of_content.last_mut() else {
             continue;
         };
-        *counts.entry(key).or_default() += 1;
+        let peer = PeerKey(row.try_get(4)?);
         if document.peers.last() != Some(&peer) {
             document.peers.push(peer);
         }
-        note(&mut document.paths, row.try_get(4)?);
+        note(&mut document.paths, row.try_get(5)?);
     }
     for (key, _) in counts.into_iter().filter(|(_, n)| *n == FILES_AT_ONCE) {
-        if let Some(document) = documents.get_mut(&key) {
-            complete(db, document).await?;
+        if let Some(of_content) = documents.get_mut(&key) {
+            complete_all(db, of_content).await?;
         }
     }
     Ok(documents)
+}
+
+/// Finds all spaces of a content with very many files, and completes the document of each.
+async fn complete_all(db: &Connection, documents: &mut Vec<ContentDocument>) -> Outcome<()> {
+    let Some(first) = documents.first().cloned() else {
+        return Ok(());
+    };
+    let rows = db
+        .rows(
+            "WITH RECURSIVE spaces (space) AS (
+                 (SELECT space FROM files WHERE content = $1 ORDER BY space LIMIT 1)
+                 UNION ALL
+                 SELECT (SELECT f.space FROM files f WHERE f.content = $1 AND f.space > s.space
+                         ORDER BY f.space LIMIT 1)
+                 FROM spaces s WHERE s.space IS NOT NULL
+             )
+             SELECT space FROM spaces WHERE space IS NOT NULL ORDER BY space",
+            &[&first.key.0],
+        )
+        .await?;
+    for row in &rows {
+        let space = SpaceKey(row.try_get(0)?);
+        if documents.iter().all(|document| document.space != space) {
+            documents.push(ContentDocument {
+                space,
+                paths: Vec::new(),
+                peers: Vec::new(),
+                ..first.clone()
+            });
+        }
+    }
+    for document in documents {
+        complete(db, document).await?;
+    }
+    Ok(())
 }
 
 fn note(paths: &mut Vec<String>, path: &str) {
@@ -176,33 +212,34 @@ fn note(paths: &mut Vec<String>, path: &str) {
     }
 }
 
-/// Finds all peers of a content with very many files, and enough of its paths.
+/// Finds all peers of a content in a space, and enough of its paths there.
 async fn complete(db: &Connection, document: &mut ContentDocument) -> Outcome<()> {
-    let key = document.key.0;
+    let (key, space) = (document.key.0, document.space.0);
     // From peer to peer: one look into the index each, however many files each has of it.
     let rows = db
         .rows(
             "WITH RECURSIVE holders (peer) AS (
-                 (SELECT peer FROM files WHERE content = $1 ORDER BY peer LIMIT 1)
+                 (SELECT peer FROM files WHERE content = $1 AND space = $2 ORDER BY peer LIMIT 1)
                  UNION ALL
-                 SELECT (SELECT f.peer FROM files f WHERE f.content = $1 AND f.peer > h.peer
+                 SELECT (SELECT f.peer FROM files f
+                         WHERE f.content = $1 AND f.space = $2 AND f.peer > h.peer
                          ORDER BY f.peer LIMIT 1)
                  FROM holders h WHERE h.peer IS NOT NULL
              )
              SELECT peer FROM holders WHERE peer IS NOT NULL ORDER BY peer",
-            &[&key],
+            &[&key, &space],
         )
         .await?;
     let peers = rows.iter().map(|row| row.try_get(0).map(PeerKey));
     document.peers = peers.collect::<Result<_, _>>()?;
     let sql = format!(
         "SELECT f.peer, f.path, {PATH} FROM files f
-         WHERE f.content = $1 AND (f.peer, f.path) > ($2, $3) ORDER BY f.peer, f.path LIMIT $4"
+         WHERE f.content = $1 AND f.space = $5 AND (f.peer, f.path) > ($2, $3) ORDER BY f.peer, f.path LIMIT $4"
     );
     let (mut peer, mut path) = (0_i64, String::new());
     while document.paths.len() < DOCUMENT_PATHS_MAX {
         let rows = db
-            .rows(&sql, &[&key, &peer, &path, &(FILES_AT_ONCE * 16)])
+            .rows(&sql, &[&key, &peer, &path, &(FILES_AT_ONCE * 16), &space])
             .await?;
         for row in &rows {
             (peer, path) = (row.try_get(0)?, row.try_get(1)?);

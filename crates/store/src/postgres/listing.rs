@@ -6,29 +6,35 @@ use convite_core::{PeerId, SafePath, UnixMillis};
 use super::connections::Connection;
 use super::failure::{Outcome, damaged};
 use super::partials::hash_from;
-use super::paths;
 use super::peers::{addresses_from, id_from, unsigned};
-use crate::cursor::{INDEX, PEERS, decode, encode, page, refuse};
+use super::{paths, spaces};
+use crate::Viewer;
+use crate::cursor::{self, INDEX, PEERS, decode, encode, page, refuse};
 
 pub(super) async fn peers(
     db: &Connection,
+    viewer: &Viewer,
     limit: u32,
     cursor: Option<&str>,
     now: UnixMillis,
 ) -> Outcome<Page<PeerSummary>> {
     let limit = limit.max(1);
-    let after = match cursor.map(|cursor| decode::<2>(cursor, PEERS)) {
-        None => String::new(),
-        Some(Some([_, name])) if name.parse::<PeerId>().is_ok() => name,
-        Some(_) => return Err(refuse().into()),
-    };
+    let after = cursor::after(cursor, PEERS, |name| name.parse::<PeerId>().is_ok())?;
     let rows = db
         .rows(
-            "SELECT p.name, a.name, p.addresses, p.files, p.since
+            "SELECT p.name, a.name, p.addresses,
+                 (SELECT coalesce(sum(n.files), 0)::BIGINT FROM peer_files n
+                  WHERE n.peer = p.id AND n.space = ANY ($4)),
+                 p.since
              FROM peers p JOIN accounts a ON a.id = p.account
              WHERE p.name > $1 AND NOT p.transient AND NOT p.departed AND p.lease > $2
              ORDER BY p.name LIMIT $3",
-            &[&after, &now.0, &(i64::from(limit) + 1)],
+            &[
+                &after,
+                &now.0,
+                &(i64::from(limit) + 1),
+                &spaces::seen(viewer),
+            ],
         )
         .await?;
     let items = rows.iter().map(|row| {
@@ -50,6 +56,7 @@ pub(super) async fn peers(
 
 pub(super) async fn index(
     db: &Connection,
+    viewer: &Viewer,
     peer: Option<&PeerId>,
     limit: u32,
     cursor: Option<&str>,
@@ -68,14 +75,16 @@ pub(super) async fn index(
     // A page of each peer, as far as the list gets; the path in the cursor belongs to the peer in
     // it, and the next peer begins at its first.
     let sql = format!(
-        "SELECT p.name, {path}, c.size, c.hash, f.modified
+        "SELECT p.name, {path}, c.size, c.hash, f.modified, s.name
          FROM peers p CROSS JOIN LATERAL (
-             SELECT g.path, g.whole, g.content, g.modified FROM files g
-             WHERE g.peer = p.id AND g.path > CASE WHEN p.name = $1 THEN $2 ELSE '' END
+             SELECT g.path, g.whole, g.content, g.modified, g.space FROM files g
+             WHERE g.peer = p.id AND g.space = ANY ($6) AND g.path > CASE WHEN p.name = $1 THEN $2 ELSE '' END
              ORDER BY g.path LIMIT $5
-         ) f JOIN contents c ON c.id = f.content
+         ) f JOIN contents c ON c.id = f.content LEFT JOIN spaces s ON s.id = f.space
          WHERE p.name >= $1 AND ($3::TEXT IS NULL OR p.name = $3)
              AND NOT p.departed AND p.lease > $4
+             AND EXISTS (SELECT 1 FROM peer_files n
+                         WHERE n.peer = p.id AND n.files > 0 AND n.space = ANY ($6))
          ORDER BY p.name, f.path LIMIT $5",
         path = paths::PATH
     );
@@ -89,10 +98,12 @@ pub(super) async fn index(
                 &peer.map(PeerId::as_str),
                 &now.0,
                 &(limit + 1),
+                &spaces::seen(viewer),
             ],
         )
         .await?;
     let items = rows.iter().map(|row| {
+        let space: Option<&str> = row.try_get(5)?;
         Ok(IndexEntry {
             peer: id_from(row.try_get(0)?)?,
             file: FileEntry {
@@ -100,6 +111,7 @@ pub(super) async fn index(
                 size: unsigned(row.try_get(2)?)?,
                 hash: hash_from(row.try_get(3)?)?,
                 modified: row.try_get(4)?,
+                space: space.map(spaces::space_name).transpose()?,
             },
         })
     });

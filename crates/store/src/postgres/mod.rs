@@ -9,6 +9,7 @@
 
 mod accounts;
 mod address;
+mod audit;
 mod changes;
 mod connections;
 mod failure;
@@ -21,6 +22,7 @@ mod peers;
 mod publish;
 mod query;
 mod sessions;
+mod spaces;
 mod tls;
 mod upkeep;
 

@@ -9,10 +9,10 @@ use convite_core::{ContentHash, PeerId, Problem, UnixMillis};
 use super::connections::Connection;
 use super::failure::{Failure, Outcome, damaged};
 use super::peers::{addresses_from, id_from, unsigned};
-use super::{PostgresStore, transaction};
+use super::{PostgresStore, spaces, transaction};
 use crate::incoming::stored;
 use crate::peers::unknown;
-use crate::{ANNOUNCEMENTS_MAX, AccountId, Swarm};
+use crate::{ANNOUNCEMENTS_MAX, AccountId, Swarm, Viewer};
 
 /// Reads a hash.
 pub(super) fn hash_from(bytes: &[u8]) -> Outcome<ContentHash> {
@@ -43,11 +43,15 @@ async fn announce(
     db: &Connection,
     peer: &PeerId,
     account: AccountId,
+    viewer: &Viewer,
     hash: &ContentHash,
     size: u64,
     now: UnixMillis,
 ) -> Outcome<bool> {
     let key = announcer(db, peer, account, now).await?;
+    if !sees(db, viewer, hash).await? {
+        return Err(crate::swarm::unseen().into());
+    }
     let size = stored(size, "size of a file")?;
     let hash = hash.as_bytes().as_slice();
     let row = db
@@ -114,6 +118,35 @@ pub(super) async fn providers(
     providers.collect()
 }
 
+/// Whether a viewer may see any file of a content, its peer online or not.
+pub(super) async fn sees(db: &Connection, viewer: &Viewer, hash: &ContentHash) -> Outcome<bool> {
+    let row = db
+        .one(
+            "SELECT EXISTS (SELECT 1 FROM contents c JOIN files f ON f.content = c.id
+             WHERE c.hash = $1 AND f.space = ANY ($2))",
+            &[&hash.as_bytes().as_slice(), &spaces::seen(viewer)],
+        )
+        .await?;
+    Ok(row.try_get(0)?)
+}
+
+/// Forgets what peers of an account (or of all) have announced of contents of which the account
+/// sees no file any more.
+pub(super) async fn forget_unseen(db: &Connection, account: Option<AccountId>) -> Outcome<()> {
+    db.execute(
+        "DELETE FROM partials x
+         WHERE ($1::BIGINT IS NULL OR x.peer IN (SELECT id FROM peers WHERE account = $1))
+         AND NOT EXISTS (
+             SELECT 1 FROM contents c JOIN files f ON f.content = c.id
+             WHERE c.hash = x.hash AND (f.space = 0 OR f.space IN (
+                 SELECT m.space FROM memberships m JOIN peers p ON p.account = m.account
+                 WHERE p.id = x.peer)))",
+        &[&account.map(|account| account.0)],
+    )
+    .await?;
+    Ok(())
+}
+
 /// Forgets what a peer has announced.
 pub(super) async fn forget(db: &Connection, peer: i64) -> Outcome<()> {
     db.execute("DELETE FROM partials WHERE peer = $1", &[&peer])
@@ -127,11 +160,12 @@ impl Swarm for PostgresStore {
         &self,
         peer: &PeerId,
         account: AccountId,
+        viewer: &Viewer,
         hash: &ContentHash,
         size: u64,
         now: UnixMillis,
     ) -> Result<bool, Problem> {
-        transaction!(self, db => announce(db, peer, account, hash, size, now))
+        transaction!(self, db => announce(db, peer, account, viewer, hash, size, now))
     }
 
     async fn withdraw(

@@ -6,9 +6,10 @@ use convite_core::{PeerAddress, PeerId, Problem, UnixMillis};
 
 use super::connections::Connection;
 use super::failure::{Failure, Outcome, damaged};
-use super::{PostgresStore, listing, partials, transaction};
-use crate::peers::{anothers, one_that_stays, sharing_nothing, unknown};
-use crate::{AccountId, PeerKey, Peers, Registration};
+use super::publish::{self, publication};
+use super::{PostgresStore, audit, listing, partials, transaction};
+use crate::peers::{anothers, nobody, one_that_stays, sharing_nothing, unknown};
+use crate::{AccountId, AuditEntry, PeerKey, Peers, Registration, Viewer};
 
 /// What a change of a peer has to know of it.
 pub(super) struct Peer {
@@ -72,8 +73,8 @@ async fn register(db: &Connection, registration: &Registration, now: UnixMillis)
         let added = db
             .execute(
                 "INSERT INTO peers (name, account, session, addresses, generation, lease, since,
-                     departed, attempt, files, transient)
-                 VALUES ($1, $2, $3, $4, 0, $5, $6, FALSE, 0, 0, $7)
+                     departed, attempt, transient)
+                 VALUES ($1, $2, $3, $4, 0, $5, $6, FALSE, 0, $7)
                  ON CONFLICT (name) DO NOTHING",
                 &[
                     &name,
@@ -139,6 +140,22 @@ async fn leave(db: &Connection, peer: &PeerId, account: AccountId) -> Outcome<()
     Ok(())
 }
 
+async fn remove(db: &Connection, peer: &PeerId, entry: &AuditEntry) -> Outcome<((), Vec<i64>)> {
+    let row = db
+        .row(
+            "SELECT id FROM peers WHERE name = $1 FOR UPDATE",
+            &[&peer.as_str()],
+        )
+        .await?;
+    let key: i64 = row.ok_or_else(|| nobody(peer))?.try_get(0)?;
+    let touched = publish::take_out(db, key, None).await?;
+    // What it announced and what was counted of it go with it.
+    db.execute("DELETE FROM peers WHERE id = $1", &[&key])
+        .await?;
+    audit::record(db, entry).await?;
+    Ok(((), touched))
+}
+
 #[async_trait]
 impl Peers for PostgresStore {
     async fn register_peer(
@@ -178,14 +195,19 @@ impl Peers for PostgresStore {
         transaction!(self, db => leave(db, peer, account))
     }
 
+    async fn remove_peer(&self, peer: &PeerId, entry: &AuditEntry) -> Result<(), Problem> {
+        publication!(self, db => remove(db, peer, entry))
+    }
+
     async fn peers(
         &self,
+        viewer: &Viewer,
         limit: u32,
         cursor: Option<&str>,
         now: UnixMillis,
     ) -> Result<Page<PeerSummary>, Problem> {
         let db = self.connections.get().await?;
-        Ok(listing::peers(&db, limit, cursor, now).await?)
+        Ok(listing::peers(&db, viewer, limit, cursor, now).await?)
     }
 
     async fn online_peers(&self, now: UnixMillis) -> Result<Vec<PeerKey>, Problem> {

@@ -6,18 +6,20 @@
 //! them apart: a content whose last file goes while another peer begins to share it stays, or is
 //! made anew by the second try of the one that was late.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use convite_core::model::{FileEntry, IndexEntry, Page};
-use convite_core::{PeerId, Problem, UnixMillis};
+use convite_core::{PeerId, Problem, SpaceName, UnixMillis};
+
+use tokio_postgres::Row;
 
 use super::connections::{Connection, Transaction};
 use super::failure::{Failure, Outcome};
 use super::peers::{self, Peer};
-use super::{PostgresStore, changes, listing, paths, pause, transaction};
+use super::{PostgresStore, changes, listing, paths, spaces, transaction};
 use crate::incoming::{self, files_in_order, in_order, stored};
-use crate::{AccountId, Files, FullSync, IndexChange, PeerKey, Tally};
+use crate::{AccountId, Files, FullSync, IndexChange, PeerKey, Tally, Viewer};
 
 /// Files removed in one transaction when a whole index has come in: short enough that heartbeats
 /// get their turn.
@@ -28,12 +30,12 @@ struct Publication<'a> {
     db: &'a Connection,
     peer: i64,
     attempt: i64,
-    /// Contents that gained a file,
+    /// Contents that gained a file, or of which one lies in another space now,
     gained: BTreeSet<i64>,
     /// or lost one.
     lost: BTreeSet<i64>,
-    /// Files that are there now and were not before, less those that went.
-    growth: i64,
+    /// Files that are there now and were not before, less those that went, by space.
+    growth: BTreeMap<i64, i64>,
     tally: Tally,
 }
 
@@ -45,8 +47,36 @@ impl<'a> Publication<'a> {
             attempt,
             gained: BTreeSet::new(),
             lost: BTreeSet::new(),
-            growth: 0,
+            growth: BTreeMap::new(),
             tally: Tally::default(),
+        }
+    }
+
+    /// The numbers of the spaces that files are to lie in, if their peer's account may put them
+    /// there.
+    async fn spaces(&self, files: &[FileEntry]) -> Outcome<Vec<i64>> {
+        let mut known = BTreeMap::<&SpaceName, i64>::new();
+        let mut spaces = Vec::with_capacity(files.len());
+        for file in files {
+            let key = match &file.space {
+                None => 0,
+                Some(name) => match known.get(name) {
+                    Some(key) => *key,
+                    None => {
+                        let key = spaces::writable(self.db, name, self.peer).await?;
+                        known.insert(name, key);
+                        key
+                    }
+                },
+            };
+            spaces.push(key);
+        }
+        Ok(spaces)
+    }
+
+    fn grow(&mut self, spaces: impl IntoIterator<Item = i64>, by: i64) {
+        for space in spaces {
+            *self.growth.entry(space).or_default() += by;
         }
     }
 
@@ -62,6 +92,7 @@ impl<'a> Publication<'a> {
         let keys: Vec<&str> = keys.iter().map(AsRef::as_ref).collect();
         let wholes: Vec<Option<&str>> = files.iter().map(|f| paths::whole(&f.path)).collect();
         let modified: Vec<i64> = files.iter().map(|f| f.modified).collect();
+        let spaces = self.spaces(files).await?;
         // In the order of their key, as everybody does, so that no two wait for each other.
         self.db
             .execute(
@@ -79,28 +110,35 @@ impl<'a> Publication<'a> {
             .db
             .one(
                 "WITH wanted AS MATERIALIZED (
-                     SELECT g.path, g.whole, g.modified, c.id AS content
-                     FROM unnest($3::TEXT[], $4::TEXT[], $5::BYTEA[], $6::BIGINT[], $7::BIGINT[])
-                         AS g (path, whole, hash, size, modified)
+                     SELECT g.path, g.whole, g.modified, g.space, c.id AS content
+                     FROM unnest($3::TEXT[], $4::TEXT[], $5::BYTEA[], $6::BIGINT[], $7::BIGINT[],
+                                 $8::BIGINT[])
+                         AS g (path, whole, hash, size, modified, space)
                      JOIN contents c ON c.hash = g.hash AND c.size = g.size
                  ), before AS MATERIALIZED (
-                     SELECT w.content, w.modified, f.content AS held, f.modified AS held_modified
+                     SELECT w.content, w.modified, w.space, f.content AS held,
+                         f.modified AS held_modified, f.space AS held_space
                      FROM wanted w LEFT JOIN files f ON f.peer = $1 AND f.path = w.path
                  ), put AS (
-                     INSERT INTO files AS f (peer, path, whole, content, modified, attempt)
-                     SELECT $1, w.path, w.whole, w.content, w.modified, $2 FROM wanted w
+                     INSERT INTO files AS f (peer, path, whole, content, modified, attempt, space)
+                     SELECT $1, w.path, w.whole, w.content, w.modified, $2, w.space FROM wanted w
                      ORDER BY w.path
                      ON CONFLICT (peer, path) DO UPDATE SET content = excluded.content,
-                         modified = excluded.modified, attempt = excluded.attempt
-                     WHERE (f.content, f.modified, f.attempt)
-                         <> (excluded.content, excluded.modified, excluded.attempt)
+                         modified = excluded.modified, attempt = excluded.attempt,
+                         space = excluded.space
+                     WHERE (f.content, f.modified, f.attempt, f.space) <> (excluded.content,
+                         excluded.modified, excluded.attempt, excluded.space)
                  )
                  SELECT (SELECT count(*) FROM wanted), count(*),
-                     count(*) FILTER (WHERE held IS NULL),
-                     coalesce(array_agg(content) FILTER (WHERE held IS DISTINCT FROM content), '{}'),
-                     coalesce(array_agg(held) FILTER (WHERE held <> content), '{}')
+                     coalesce(array_agg(content) FILTER (
+                         WHERE (held, held_space) IS DISTINCT FROM (content, space)), '{}'),
+                     coalesce(array_agg(held) FILTER (WHERE held <> content), '{}'),
+                     coalesce(array_agg(space) FILTER (
+                         WHERE held_space IS DISTINCT FROM space), '{}'),
+                     coalesce(array_agg(held_space) FILTER (WHERE held_space <> space), '{}')
                  FROM before
-                 WHERE (held, held_modified) IS DISTINCT FROM (content, modified)",
+                 WHERE (held, held_modified, held_space)
+                     IS DISTINCT FROM (content, modified, space)",
                 &[
                     &self.peer,
                     &self.attempt,
@@ -109,6 +147,7 @@ impl<'a> Publication<'a> {
                     &hashes,
                     &sizes,
                     &modified,
+                    &spaces,
                 ],
             )
             .await?;
@@ -117,9 +156,10 @@ impl<'a> Publication<'a> {
             return Err(Failure::Overtaken);
         }
         self.tally.upserted += peers::unsigned(row.try_get(1)?)?;
-        self.growth += row.try_get::<_, i64>(2)?;
-        self.gained.extend(row.try_get::<_, Vec<i64>>(3)?);
-        self.lost.extend(row.try_get::<_, Vec<i64>>(4)?);
+        self.gained.extend(row.try_get::<_, Vec<i64>>(2)?);
+        self.lost.extend(row.try_get::<_, Vec<i64>>(3)?);
+        self.grow(row.try_get::<_, Vec<i64>>(4)?, 1);
+        self.grow(row.try_get::<_, Vec<i64>>(5)?, -1);
         Ok(())
     }
 
@@ -132,14 +172,19 @@ impl<'a> Publication<'a> {
             .db
             .rows(
                 "DELETE FROM files f USING unnest($2::TEXT[]) AS g (path)
-                 WHERE f.peer = $1 AND f.path = g.path RETURNING f.content",
+                 WHERE f.peer = $1 AND f.path = g.path RETURNING f.content, f.space",
                 &[&self.peer, &keys],
             )
             .await?;
-        for row in &rows {
+        self.removed(&rows)
+    }
+
+    /// Notes files that went: their contents and spaces.
+    fn removed(&mut self, rows: &[Row]) -> Outcome<()> {
+        for row in rows {
             self.lost.insert(row.try_get(0)?);
+            self.grow([row.try_get::<_, i64>(1)?], -1);
         }
-        self.growth -= rows.len() as i64;
         self.tally.removed += rows.len() as u64;
         Ok(())
     }
@@ -164,11 +209,16 @@ impl<'a> Publication<'a> {
                 )
                 .await?;
         }
-        if self.growth != 0 {
+        let growth = self.growth.into_iter().filter(|(_, by)| *by != 0);
+        let (spaces, by): (Vec<i64>, Vec<i64>) = growth.unzip();
+        if !spaces.is_empty() {
             self.db
                 .execute(
-                    "UPDATE peers SET files = files + $1 WHERE id = $2",
-                    &[&self.growth, &self.peer],
+                    "INSERT INTO peer_files AS n (peer, space, files)
+                     SELECT $1, g.space, g.files
+                     FROM unnest($2::BIGINT[], $3::BIGINT[]) AS g (space, files)
+                     ON CONFLICT (peer, space) DO UPDATE SET files = n.files + excluded.files",
+                    &[&self.peer, &spaces, &by],
                 )
                 .await?;
         }
@@ -289,7 +339,7 @@ async fn finish_full(
 }
 
 /// Ends a transaction: logs what its publication touched, and commits.
-async fn end<T>(transaction: Transaction, done: Outcome<(T, Vec<i64>)>) -> Outcome<T> {
+pub(super) async fn end<T>(transaction: Transaction, done: Outcome<(T, Vec<i64>)>) -> Outcome<T> {
     match done {
         Ok((value, touched)) => {
             changes::commit_logged(transaction, &touched).await?;
@@ -302,6 +352,31 @@ async fn end<T>(transaction: Transaction, done: Outcome<(T, Vec<i64>)>) -> Outco
     }
 }
 
+/// Takes the files of a peer out of a space, or out of all; returns the contents that this touched.
+pub(super) async fn take_out(db: &Connection, peer: i64, space: Option<i64>) -> Outcome<Vec<i64>> {
+    let rows = db
+        .rows(
+            "DELETE FROM files WHERE peer = $1 AND ($2::BIGINT IS NULL OR space = $2)
+             RETURNING content, space",
+            &[&peer, &space],
+        )
+        .await?;
+    let mut publication = Publication::new(db, peer, 0);
+    publication.removed(&rows)?;
+    let (_, touched) = publication.finish().await?;
+    Ok(touched)
+}
+
+/// Has a peer send its whole index anew, and voids the one that it is sending.
+pub(super) async fn start_anew(db: &Connection, peer: i64) -> Outcome<()> {
+    db.execute(
+        "UPDATE peers SET generation = 0, attempt = attempt + 1 WHERE id = $1",
+        &[&peer],
+    )
+    .await?;
+    Ok(())
+}
+
 /// As [`transaction!`], for what gives its value and the contents that it touched.
 macro_rules! publication {
     ($store:expr, $db:ident => $body:expr) => {{
@@ -311,15 +386,16 @@ macro_rules! publication {
                 let transaction = $store.connections.begin().await?;
                 let $db = transaction.db()?;
                 let done = $body.await;
-                end(transaction, done).await
+                $crate::postgres::publish::end(transaction, done).await
             };
             match outcome.await {
-                Err(failure) if pause(&failure, &mut tries).await => {}
-                outcome => break outcome.map_err(Problem::from),
+                Err(failure) if $crate::postgres::pause(&failure, &mut tries).await => {}
+                outcome => break outcome.map_err(convite_core::Problem::from),
             }
         }
     }};
 }
+pub(super) use publication;
 
 #[async_trait]
 impl Files for PostgresStore {
@@ -377,12 +453,13 @@ impl Files for PostgresStore {
 
     async fn index(
         &self,
+        viewer: &Viewer,
         peer: Option<&PeerId>,
         limit: u32,
         cursor: Option<&str>,
         now: UnixMillis,
     ) -> Result<Page<IndexEntry>, Problem> {
         let db = self.connections.get().await?;
-        Ok(listing::index(&db, peer, limit, cursor, now).await?)
+        Ok(listing::index(&db, viewer, peer, limit, cursor, now).await?)
     }
 }

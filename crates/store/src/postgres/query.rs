@@ -2,7 +2,8 @@
 //!
 //! Some contents are everywhere (the empty file is shared under thousands of names), so nothing
 //! here scans all rows of one: holders are found by skipping from peer to peer in the index, and
-//! names are taken from a bounded sample of each holder's paths.
+//! names are taken from a bounded sample of each holder's paths. The index has the space before the
+//! peer, so that no row is looked at that the viewer may not see.
 
 use std::collections::HashMap;
 
@@ -15,13 +16,15 @@ use super::failure::Outcome;
 use super::partials::{self, hash_from};
 use super::paths::PATH;
 use super::peers::{addresses_from, id_from, unsigned};
-use super::{PostgresStore, changes};
+use super::{PostgresStore, changes, spaces};
 use crate::located::{Names, PATHS_MAX, PATHS_OF_PEER_MAX, PEERS_MAX, Sharer, located};
-use crate::{Changes, ContentDocument, ContentKey, ContentSummary, Contents};
+use crate::{Changes, ContentDocument, ContentKey, ContentSummary, Contents, Viewer};
 
 /// A peer online that holds a content.
 struct Holder {
     key: i64,
+    /// Those of the spaces seen in which it does.
+    spaces: Vec<i64>,
     id: PeerId,
     addresses: Vec<PeerAddress>,
 }
@@ -29,33 +32,43 @@ struct Holder {
 /// The holders online of each of these contents, by key.
 async fn holders(
     db: &Connection,
+    viewer: &Viewer,
     contents: &[i64],
     now: UnixMillis,
 ) -> Outcome<HashMap<i64, Vec<Holder>>> {
     let rows = db
         .rows(
-            "SELECT k.content, p.id, p.name, p.addresses
-             FROM unnest($1::BIGINT[]) AS k (content) CROSS JOIN LATERAL (
+            "SELECT k.content, p.id, p.name, p.addresses, v.space
+             FROM unnest($1::BIGINT[]) AS k (content)
+             CROSS JOIN unnest($3::BIGINT[]) AS v (space) CROSS JOIN LATERAL (
                  WITH RECURSIVE steps (peer) AS (
-                     (SELECT f.peer FROM files f WHERE f.content = k.content
+                     (SELECT f.peer FROM files f WHERE f.content = k.content AND f.space = v.space
                       ORDER BY f.peer LIMIT 1)
                      UNION ALL
                      SELECT (SELECT f.peer FROM files f
-                             WHERE f.content = k.content AND f.peer > s.peer
+                             WHERE f.content = k.content AND f.space = v.space
+                                 AND f.peer > s.peer
                              ORDER BY f.peer LIMIT 1)
                      FROM steps s WHERE s.peer IS NOT NULL
                  )
                  SELECT peer FROM steps
              ) h JOIN peers p ON p.id = h.peer
              WHERE NOT p.departed AND p.lease > $2
-             ORDER BY k.content, p.id",
-            &[&contents, &now.0],
+             ORDER BY k.content, p.id, v.space",
+            &[&contents, &now.0, &spaces::seen(viewer)],
         )
         .await?;
     let mut holders = HashMap::<i64, Vec<Holder>>::new();
     for row in &rows {
-        holders.entry(row.try_get(0)?).or_default().push(Holder {
-            key: row.try_get(1)?,
+        let of_content = holders.entry(row.try_get(0)?).or_default();
+        let (key, space): (i64, i64) = (row.try_get(1)?, row.try_get(4)?);
+        if let Some(last) = of_content.last_mut().filter(|holder| holder.key == key) {
+            last.spaces.push(space);
+            continue;
+        }
+        of_content.push(Holder {
+            key,
+            spaces: vec![space],
             id: id_from(row.try_get(2)?)?,
             addresses: addresses_from(row.try_get(3)?)?,
         });
@@ -68,25 +81,32 @@ async fn names(
     db: &Connection,
     holders: &HashMap<i64, Vec<Holder>>,
 ) -> Outcome<HashMap<i64, Names>> {
-    let (mut contents, mut peers) = (Vec::new(), Vec::new());
+    let (mut contents, mut peers, mut spaces) = (Vec::new(), Vec::new(), Vec::new());
     for (content, holders) in holders {
         // Each has a path at the least.
         for holder in holders.iter().take(PATHS_MAX) {
-            contents.push(*content);
-            peers.push(holder.key);
+            for space in &holder.spaces {
+                contents.push(*content);
+                peers.push(holder.key);
+                spaces.push(*space);
+            }
         }
     }
     let sql = format!(
         "SELECT k.content, {PATH}
-         FROM unnest($1::BIGINT[], $2::BIGINT[]) WITH ORDINALITY AS k (content, peer, nth)
+         FROM unnest($1::BIGINT[], $2::BIGINT[], $4::BIGINT[])
+             WITH ORDINALITY AS k (content, peer, space, nth)
          CROSS JOIN LATERAL (
              SELECT path, whole FROM files
-             WHERE content = k.content AND peer = k.peer ORDER BY path LIMIT $3
+             WHERE content = k.content AND space = k.space AND peer = k.peer ORDER BY path LIMIT $3
          ) f
          ORDER BY k.nth"
     );
     let rows = db
-        .rows(&sql, &[&contents, &peers, &i64::from(PATHS_OF_PEER_MAX)])
+        .rows(
+            &sql,
+            &[&contents, &peers, &i64::from(PATHS_OF_PEER_MAX), &spaces],
+        )
         .await?;
     let mut names = HashMap::<i64, Names>::new();
     for row in &rows {
@@ -100,6 +120,7 @@ async fn names(
 
 async fn locate(
     db: &Connection,
+    viewer: &Viewer,
     hash: &ContentHash,
     now: UnixMillis,
 ) -> Outcome<Option<LocatedFile>> {
@@ -116,7 +137,7 @@ async fn locate(
     let contents: Vec<i64> = claims.iter().map(|(content, _)| *content).collect();
     let mut holders = match contents.is_empty() {
         true => HashMap::new(),
-        false => holders(db, &contents, now).await?,
+        false => holders(db, viewer, &contents, now).await?,
     };
     let mut all = Names::default();
     if !holders.is_empty() {
@@ -133,12 +154,16 @@ async fn locate(
         (size, sharers.collect())
     });
     let claimed = claimed.collect();
-    let partial = partials::providers(db, hash, now).await?;
+    let partial = match partials::sees(db, viewer, hash).await? {
+        true => partials::providers(db, hash, now).await?,
+        false => Vec::new(),
+    };
     Ok(located(hash, all, claimed, partial))
 }
 
 async fn summaries(
     db: &Connection,
+    viewer: &Viewer,
     keys: &[ContentKey],
     now: UnixMillis,
 ) -> Outcome<Vec<ContentSummary>> {
@@ -154,7 +179,7 @@ async fn summaries(
         let (hash, size) = (hash_from(row.try_get(1)?)?, unsigned(row.try_get(2)?)?);
         found.insert(row.try_get::<_, i64>(0)?, (hash, size));
     }
-    let holders = holders(db, &contents, now).await?;
+    let holders = holders(db, viewer, &contents, now).await?;
     let mut names = names(db, &holders).await?;
     let mut summaries = Vec::with_capacity(keys.len());
     for key in keys {
@@ -180,21 +205,27 @@ async fn summaries(
 impl Contents for PostgresStore {
     async fn locate(
         &self,
+        viewer: &Viewer,
         hash: &ContentHash,
         now: UnixMillis,
     ) -> Result<Option<LocatedFile>, Problem> {
-        Ok(locate(&self.connections.get().await?, hash, now).await?)
+        Ok(locate(&self.connections.get().await?, viewer, hash, now).await?)
+    }
+
+    async fn sees(&self, viewer: &Viewer, hash: &ContentHash) -> Result<bool, Problem> {
+        Ok(partials::sees(&self.connections.get().await?, viewer, hash).await?)
     }
 
     async fn summaries(
         &self,
+        viewer: &Viewer,
         keys: &[ContentKey],
         now: UnixMillis,
     ) -> Result<Vec<ContentSummary>, Problem> {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        Ok(summaries(&self.connections.get().await?, keys, now).await?)
+        Ok(summaries(&self.connections.get().await?, viewer, keys, now).await?)
     }
 
     async fn changes(&self, position: i64, limit: u32) -> Result<Changes, Problem> {

@@ -9,7 +9,7 @@ use super::failure::Outcome;
 use super::peers::unsigned;
 use super::{PostgresStore, transaction};
 use crate::upkeep::REMEMBERED;
-use crate::{Totals, Upkeep};
+use crate::{AUDIT_KEPT, AUDIT_MAX, Totals, Upkeep};
 
 async fn sweep(db: &Connection, keep_changes: u64, now: UnixMillis) -> Outcome<()> {
     let forgotten = now.0.saturating_sub(REMEMBERED);
@@ -23,6 +23,11 @@ async fn sweep(db: &Connection, keep_changes: u64, now: UnixMillis) -> Outcome<(
     db.execute(
         "DELETE FROM peers WHERE transient AND lease <= $1",
         &[&now.0],
+    )
+    .await?;
+    db.execute(
+        "DELETE FROM audit WHERE last < $1 OR id <= (SELECT max(id) FROM audit) - $2",
+        &[&now.0.saturating_sub(AUDIT_KEPT), &(AUDIT_MAX as i64)],
     )
     .await?;
     let keep = i64::try_from(keep_changes).unwrap_or(i64::MAX);
@@ -40,7 +45,7 @@ async fn totals(db: &Connection, now: UnixMillis) -> Outcome<Totals> {
             "SELECT (SELECT count(*) FROM accounts WHERE NOT disabled),
                  (SELECT count(*) FROM peers
                   WHERE NOT transient AND NOT departed AND lease > $1),
-                 (SELECT coalesce(sum(files), 0)::BIGINT FROM peers)",
+                 (SELECT coalesce(sum(files), 0)::BIGINT FROM peer_files)",
             &[&now.0],
         )
         .await?;

@@ -1,14 +1,15 @@
 //! Accounts.
 
 use async_trait::async_trait;
-use convite_core::model::Role;
+use convite_core::administration::AccountSummary;
+use convite_core::model::{Page, Role};
 use convite_core::{Problem, UnixMillis, UserName};
 use rusqlite::{Connection, Row, params};
 
-use super::SqliteStore;
 use super::failure::{Failure, Outcome, damaged};
-use super::invites;
-use crate::{AccountId, AccountRecord, Accounts, Admission};
+use super::{SqliteStore, audit, invites, sessions, spaces};
+use crate::cursor;
+use crate::{AccountId, AccountRecord, Accounts, Admission, AuditEntry, SecretHash};
 
 /// The columns that [`record`] reads, of the table `accounts` named `a`.
 pub(super) const COLUMNS: &str = "a.id, a.name, a.role, a.password_hash, a.disabled";
@@ -18,11 +19,16 @@ pub(super) fn record(row: &Row<'_>) -> Outcome<AccountRecord> {
     let user: String = row.get(1)?;
     Ok(AccountRecord {
         id: AccountId(row.get(0)?),
-        user: user.parse().map_err(|_| damaged("a user name"))?,
+        user: name(&user)?,
         role: role(row.get_ref(2)?.as_str())?,
         password_hash: row.get(3)?,
         disabled: row.get(4)?,
     })
+}
+
+/// A user name as it was stored.
+pub(super) fn name(text: &str) -> Outcome<UserName> {
+    Ok(text.parse().map_err(|_| damaged("a user name"))?)
 }
 
 pub(super) fn role(text: Result<&str, rusqlite::types::FromSqlError>) -> Outcome<Role> {
@@ -39,8 +45,8 @@ pub(super) fn create(
     now: UnixMillis,
 ) -> Outcome<AccountRecord> {
     // The invite first: whoever has none learns nothing about who has an account.
-    let role = match admission {
-        Admission::Granted(role) => *role,
+    let (role, space) = match admission {
+        Admission::Granted(role) => (*role, None),
         Admission::Invite(code) => invites::spend(db, code, now)?,
     };
     let added = db
@@ -52,8 +58,12 @@ pub(super) fn create(
     if added == 0 {
         return Err(crate::accounts::taken(user).into());
     }
+    let id = AccountId(db.last_insert_rowid());
+    if let Some(space) = space {
+        spaces::join(db, id.0, space, now)?;
+    }
     Ok(AccountRecord {
-        id: AccountId(db.last_insert_rowid()),
+        id,
         user: user.clone(),
         role,
         password_hash: password_hash.to_owned(),
@@ -72,6 +82,98 @@ pub(super) fn has_admin(db: &Connection) -> Outcome<bool> {
     Ok(db
         .prepare_cached("SELECT 1 FROM accounts WHERE role = 'admin' AND disabled = 0 LIMIT 1")?
         .exists([])?)
+}
+
+/// The account of that name, or the problem that there is none.
+pub(super) fn existing(db: &Connection, user: &UserName) -> Outcome<AccountRecord> {
+    Ok(account(db, user)?.ok_or_else(|| crate::accounts::unknown(user))?)
+}
+
+/// Somebody goes on to administer without this account.
+fn must_leave_an_admin(db: &Connection, account: AccountId) -> Outcome<()> {
+    let another = db
+        .prepare_cached(
+            "SELECT 1 FROM accounts WHERE role = 'admin' AND disabled = 0 AND id <> ? LIMIT 1",
+        )?
+        .exists([account.0])?;
+    if another {
+        return Ok(());
+    }
+    Err(crate::accounts::last_admin().into())
+}
+
+fn set_role(db: &Connection, user: &UserName, role: Role) -> Outcome<()> {
+    let account = existing(db, user)?;
+    if account.role == Role::Admin && role != Role::Admin && !account.disabled {
+        must_leave_an_admin(db, account.id)?;
+    }
+    db.prepare_cached("UPDATE accounts SET role = ? WHERE id = ?")?
+        .execute(params![role.name(), account.id.0])?;
+    if role == Role::Guest {
+        sessions::take_peers_off(db, account.id)?;
+    }
+    Ok(())
+}
+
+fn set_disabled(db: &Connection, user: &UserName, disabled: bool) -> Outcome<()> {
+    let account = existing(db, user)?;
+    if disabled {
+        if account.role == Role::Admin && !account.disabled {
+            must_leave_an_admin(db, account.id)?;
+        }
+        sessions::end_all(db, account.id, None)?;
+        sessions::take_peers_off(db, account.id)?;
+    }
+    db.prepare_cached("UPDATE accounts SET disabled = ? WHERE id = ?")?
+        .execute(params![disabled, account.id.0])?;
+    Ok(())
+}
+
+fn set_password(
+    db: &Connection,
+    user: &UserName,
+    password_hash: &str,
+    keep: Option<&SecretHash>,
+) -> Outcome<()> {
+    let account = existing(db, user)?;
+    db.prepare_cached("UPDATE accounts SET password_hash = ? WHERE id = ?")?
+        .execute(params![password_hash, account.id.0])?;
+    sessions::end_all(db, account.id, keep)
+}
+
+fn accounts(db: &Connection, limit: u32, cursor: Option<&str>) -> Outcome<Page<AccountSummary>> {
+    let limit = limit.max(1);
+    let after = cursor::after(cursor, cursor::ACCOUNTS, |name| {
+        name.parse::<UserName>().is_ok()
+    })?;
+    let mut statement = db.prepare_cached(
+        "SELECT id, name, role, disabled, created FROM accounts
+         WHERE name > ? ORDER BY name LIMIT ?",
+    )?;
+    let mut spaces = db.prepare_cached(
+        "SELECT s.name FROM memberships m JOIN spaces s ON s.id = m.space
+         WHERE m.account = ? ORDER BY s.name",
+    )?;
+    let mut rows = statement.query(params![after, i64::from(limit) + 1])?;
+    let mut items = Vec::new();
+    while let Some(row) = rows.next()? {
+        let mut names = Vec::new();
+        let mut own = spaces.query([row.get::<_, i64>(0)?])?;
+        while let Some(space) = own.next()? {
+            let space: String = space.get(0)?;
+            names.push(space.parse().map_err(|_| damaged("the name of a space"))?);
+        }
+        items.push(AccountSummary {
+            user: name(&row.get::<_, String>(1)?)?,
+            role: role(row.get_ref(2)?.as_str())?,
+            disabled: row.get(3)?,
+            created: UnixMillis(row.get(4)?).seconds(),
+            spaces: names,
+        });
+    }
+    Ok(cursor::page(items, limit as usize, |last| {
+        cursor::encode(&[cursor::ACCOUNTS, last.user.as_str()])
+    }))
 }
 
 #[async_trait]
@@ -95,5 +197,80 @@ impl Accounts for SqliteStore {
 
     async fn has_admin(&self) -> Result<bool, Problem> {
         self.readers.read(|db| has_admin(db))
+    }
+
+    async fn add_account(
+        &self,
+        user: &UserName,
+        password_hash: &str,
+        role: Role,
+        entry: &AuditEntry,
+        now: UnixMillis,
+    ) -> Result<AccountRecord, Problem> {
+        let (user, password_hash) = (user.clone(), password_hash.to_owned());
+        let entry = entry.clone();
+        self.writer
+            .write(move |db| {
+                let admission = Admission::Granted(role);
+                let account = create(db, &user, &password_hash, &admission, now)?;
+                audit::record(db, &entry)?;
+                Ok(account)
+            })
+            .await
+    }
+
+    async fn accounts(
+        &self,
+        limit: u32,
+        cursor: Option<&str>,
+    ) -> Result<Page<AccountSummary>, Problem> {
+        self.readers.read(|db| accounts(db, limit, cursor))
+    }
+
+    async fn set_role(
+        &self,
+        user: &UserName,
+        role: Role,
+        entry: &AuditEntry,
+    ) -> Result<(), Problem> {
+        let (user, entry) = (user.clone(), entry.clone());
+        self.writer
+            .write(move |db| {
+                set_role(db, &user, role)?;
+                audit::record(db, &entry)
+            })
+            .await
+    }
+
+    async fn set_disabled(
+        &self,
+        user: &UserName,
+        disabled: bool,
+        entry: &AuditEntry,
+    ) -> Result<(), Problem> {
+        let (user, entry) = (user.clone(), entry.clone());
+        self.writer
+            .write(move |db| {
+                set_disabled(db, &user, disabled)?;
+                audit::record(db, &entry)
+            })
+            .await
+    }
+
+    async fn set_password(
+        &self,
+        user: &UserName,
+        password_hash: &str,
+        keep: Option<&SecretHash>,
+        entry: &AuditEntry,
+    ) -> Result<(), Problem> {
+        let (user, password_hash) = (user.clone(), password_hash.to_owned());
+        let (keep, entry) = (keep.copied(), entry.clone());
+        self.writer
+            .write(move |db| {
+                set_password(db, &user, &password_hash, keep.as_ref())?;
+                audit::record(db, &entry)
+            })
+            .await
     }
 }

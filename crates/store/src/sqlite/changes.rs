@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::failure::{Outcome, damaged};
 use super::peers::unsigned;
-use crate::{Changes, ContentDocument, ContentKey, DOCUMENT_PATHS_MAX, PeerKey};
+use crate::{Changes, ContentDocument, ContentKey, DOCUMENT_PATHS_MAX, PeerKey, SpaceKey};
 
 pub(super) fn last(db: &Connection) -> Outcome<i64> {
     // Kept by AUTOINCREMENT, also when the log has been emptied.
@@ -46,7 +46,7 @@ pub(super) fn changes(db: &Connection, position: i64, limit: u32) -> Outcome<Cha
         changes.position = row.get(0)?;
         let key = ContentKey(row.get(1)?);
         if seen.insert(key) {
-            changes.contents.push((key, document(db, key)?));
+            changes.contents.push((key, documents(db, key)?));
         }
     }
     Ok(changes)
@@ -64,41 +64,71 @@ pub(super) fn contents(
             statement.query_map(params![after.0, limit], |row| row.get(0).map(ContentKey))?;
         rows.collect::<Result<Vec<_>, _>>()?
     };
-    let mut documents = Vec::with_capacity(keys.len());
+    let mut all = Vec::with_capacity(keys.len());
     for key in keys {
-        documents.extend(document(db, key)?);
+        all.extend(documents(db, key)?);
     }
-    Ok(documents)
+    Ok(all)
 }
 
-/// A content as it is now; none if it is gone.
-fn document(db: &Connection, key: ContentKey) -> Outcome<Option<ContentDocument>> {
+/// A content as it is now in each of the spaces in which it is; nothing if it is gone.
+fn documents(db: &Connection, key: ContentKey) -> Outcome<Vec<ContentDocument>> {
     let found = db
         .prepare_cached("SELECT hash, size FROM contents WHERE id = ?")?
         .query_row([key.0], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let Some((hash, size)) = found else {
-        return Ok(None);
+        return Ok(Vec::new());
     };
     let mut step = db.prepare_cached(
+        "SELECT space FROM files INDEXED BY files_by_content
+         WHERE content = ? AND space > ? ORDER BY space LIMIT 1",
+    )?;
+    let mut documents = Vec::new();
+    let mut after = -1;
+    while let Some(space) = step
+        .query_row(params![key.0, after], |row| row.get(0))
+        .optional()?
+    {
+        documents.push(ContentDocument {
+            key,
+            hash: ContentHash::from_bytes(hash),
+            space: SpaceKey(space),
+            size: unsigned(size)?,
+            paths: paths(db, key, space)?,
+            peers: holders(db, key, space)?,
+        });
+        after = space;
+    }
+    Ok(documents)
+}
+
+/// The peers that share a content in a space.
+fn holders(db: &Connection, key: ContentKey, space: i64) -> Outcome<Vec<PeerKey>> {
+    let mut step = db.prepare_cached(
         "SELECT peer FROM files INDEXED BY files_by_content
-         WHERE content = ? AND peer > ? ORDER BY peer LIMIT 1",
+         WHERE content = ? AND space = ? AND peer > ? ORDER BY peer LIMIT 1",
     )?;
     let mut peers = Vec::new();
     let mut after = 0;
     while let Some(peer) = step
-        .query_row(params![key.0, after], |row| row.get(0))
+        .query_row(params![key.0, space, after], |row| row.get(0))
         .optional()?
     {
         peers.push(PeerKey(peer));
         after = peer;
     }
+    Ok(peers)
+}
+
+/// The distinct paths of a content in a space.
+fn paths(db: &Connection, key: ContentKey, space: i64) -> Outcome<Vec<String>> {
     // In the order of the index, and no more rows than it takes.
     let mut statement = db.prepare_cached(
-        "SELECT path FROM files INDEXED BY files_by_content WHERE content = ?
+        "SELECT path FROM files INDEXED BY files_by_content WHERE content = ? AND space = ?
          ORDER BY peer, path",
     )?;
-    let mut rows = statement.query([key.0])?;
+    let mut rows = statement.query([key.0, space])?;
     let mut paths: Vec<String> = Vec::new();
     while paths.len() < DOCUMENT_PATHS_MAX {
         let Some(row) = rows.next()? else {
@@ -109,11 +139,5 @@ fn document(db: &Connection, key: ContentKey) -> Outcome<Option<ContentDocument>
             paths.push(path.to_owned());
         }
     }
-    Ok(Some(ContentDocument {
-        key,
-        hash: ContentHash::from_bytes(hash),
-        size: unsigned(size)?,
-        paths,
-        peers,
-    }))
+    Ok(paths)
 }

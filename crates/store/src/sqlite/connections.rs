@@ -21,7 +21,7 @@ const LONG_MAX: usize = 4;
 /// Only other processes (a backup, a curious `sqlite3`) ever make us wait.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// More than there are statements.
-const STATEMENTS: usize = 96;
+const STATEMENTS: usize = 160;
 
 mod migrations {
     refinery::embed_migrations!("migrations/sqlite");

@@ -1,4 +1,4 @@
-//! Lists in pages: the peers online, and the files that they share.
+//! The peers online, and the files that they share, as far as a viewer may see.
 
 use convite_core::model::{FileEntry, IndexEntry, Page, PeerSummary};
 use convite_core::{ContentHash, PeerId, SafePath, UnixMillis};
@@ -6,7 +6,9 @@ use rusqlite::{Connection, params};
 
 use super::failure::{Outcome, damaged};
 use super::peers::{addresses_from, unsigned};
-use crate::cursor::{INDEX, PEERS, decode, encode, page, refuse};
+use super::spaces;
+use crate::Viewer;
+use crate::cursor::{self, INDEX, PEERS, decode, encode, page, refuse};
 
 fn peer_id(text: &str) -> Outcome<PeerId> {
     Ok(text.parse().map_err(|_| damaged("a peer id"))?)
@@ -14,23 +16,24 @@ fn peer_id(text: &str) -> Outcome<PeerId> {
 
 pub(super) fn peers(
     db: &Connection,
+    viewer: &Viewer,
     limit: u32,
     cursor: Option<&str>,
     now: UnixMillis,
 ) -> Outcome<Page<PeerSummary>> {
     let limit = limit.max(1);
-    let after = match cursor.map(|cursor| decode::<2>(cursor, PEERS)) {
-        None => String::new(),
-        Some(Some([_, name])) if name.parse::<PeerId>().is_ok() => name,
-        Some(_) => return Err(refuse().into()),
-    };
+    let after = cursor::after(cursor, PEERS, |name| name.parse::<PeerId>().is_ok())?;
     let mut statement = db.prepare_cached(
-        "SELECT p.name, a.name, p.addresses, p.files, p.since
+        "SELECT p.name, a.name, p.addresses,
+             (SELECT coalesce(sum(n.files), 0) FROM peer_files n WHERE n.peer = p.id
+              AND n.space IN (SELECT value FROM json_each(?1))),
+             p.since
          FROM peers p JOIN accounts a ON a.id = p.account
-         WHERE p.name > ? AND p.transient = 0 AND p.departed = 0 AND p.lease > ?
-         ORDER BY p.name LIMIT ?",
+         WHERE p.name > ?2 AND p.transient = 0 AND p.departed = 0 AND p.lease > ?3
+         ORDER BY p.name LIMIT ?4",
     )?;
-    let mut rows = statement.query(params![after, now.0, i64::from(limit) + 1])?;
+    let seen = spaces::seen(viewer);
+    let mut rows = statement.query(params![seen, after, now.0, i64::from(limit) + 1])?;
     let mut items = Vec::new();
     while let Some(row) = rows.next()? {
         let user: String = row.get(1)?;
@@ -49,6 +52,7 @@ pub(super) fn peers(
 
 pub(super) fn index(
     db: &Connection,
+    viewer: &Viewer,
     peer: Option<&PeerId>,
     limit: u32,
     cursor: Option<&str>,
@@ -64,18 +68,23 @@ pub(super) fn index(
         }
         Some(_) => return Err(refuse().into()),
     };
+    // Whoever shares nothing in these spaces is passed over, however much elsewhere.
     let mut online = db.prepare_cached(
-        "SELECT id, name FROM peers
+        "SELECT id, name FROM peers p
          WHERE name >= ?1 AND (?2 IS NULL OR name = ?2) AND departed = 0 AND lease > ?3
+             AND EXISTS (SELECT 1 FROM peer_files n WHERE n.peer = p.id AND n.files > 0
+                 AND n.space IN (SELECT value FROM json_each(?4)))
          ORDER BY name",
     )?;
     let mut files = db.prepare_cached(
-        "SELECT f.path, c.size, c.hash, f.modified
-         FROM files f JOIN contents c ON c.id = f.content
-         WHERE f.peer = ? AND f.path > ? ORDER BY f.path LIMIT ?",
+        "SELECT f.path, c.size, c.hash, f.modified, s.name
+         FROM files f JOIN contents c ON c.id = f.content LEFT JOIN spaces s ON s.id = f.space
+         WHERE f.peer = ? AND f.path > ? AND f.space IN (SELECT value FROM json_each(?))
+         ORDER BY f.path LIMIT ?",
     )?;
+    let seen = spaces::seen(viewer);
     let mut items = Vec::new();
-    let mut peers = online.query(params![from, peer.map(PeerId::as_str), now.0])?;
+    let mut peers = online.query(params![from, peer.map(PeerId::as_str), now.0, seen])?;
     while let Some(row) = peers.next()? {
         if items.len() > limit {
             break;
@@ -88,9 +97,11 @@ pub(super) fn index(
         } else {
             String::new()
         };
-        let mut rows = files.query(params![key, after, (limit + 1 - items.len()) as i64])?;
+        let mut rows = files.query(params![key, after, seen, (limit + 1 - items.len()) as i64])?;
         while let Some(row) = rows.next()? {
             let path: String = row.get(0)?;
+            let space: Option<String> = row.get(4)?;
+            let space = space.map(|name| name.parse()).transpose();
             items.push(IndexEntry {
                 peer: id.clone(),
                 file: FileEntry {
@@ -98,6 +109,7 @@ pub(super) fn index(
                     size: unsigned(row.get(1)?)?,
                     hash: ContentHash::from_bytes(row.get(2)?),
                     modified: row.get(3)?,
+                    space: space.map_err(|_| damaged("the name of a space"))?,
                 },
             });
         }

@@ -5,6 +5,7 @@
 //! read for long, and which write.
 
 mod accounts;
+mod audit;
 mod changes;
 mod connections;
 mod failure;
@@ -15,6 +16,7 @@ mod peers;
 mod publish;
 mod query;
 mod sessions;
+mod spaces;
 mod upkeep;
 mod writer;
 

@@ -8,12 +8,12 @@ use async_trait::async_trait;
 use convite_core::{ContentHash, PeerId, Problem, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::SqliteStore;
 use super::failure::{Outcome, damaged};
 use super::peers::{addresses_from, unsigned};
+use super::{SqliteStore, spaces};
 use crate::incoming::stored;
 use crate::peers::unknown;
-use crate::{ANNOUNCEMENTS_MAX, AccountId, Swarm};
+use crate::{ANNOUNCEMENTS_MAX, AccountId, Swarm, Viewer};
 use convite_core::model::Provider;
 
 /// The key of a peer of `account` that may announce: it has not left, and is not one that is
@@ -34,11 +34,15 @@ pub(super) fn announce(
     db: &Connection,
     peer: &PeerId,
     account: AccountId,
+    viewer: &Viewer,
     hash: &ContentHash,
     size: u64,
     now: UnixMillis,
 ) -> Outcome<bool> {
     let key = announcer(db, peer, account, now)?;
+    if !sees(db, viewer, hash)? {
+        return Err(crate::swarm::unseen().into());
+    }
     let size = stored(size, "size of a file")?;
     let hash = hash.as_bytes();
     let known: Option<i64> = db
@@ -113,6 +117,33 @@ pub(super) fn providers(
     Ok(providers)
 }
 
+/// Whether a viewer may see any file of a content, its peer online or not.
+pub(super) fn sees(db: &Connection, viewer: &Viewer, hash: &ContentHash) -> Outcome<bool> {
+    Ok(db
+        .prepare_cached(
+            "SELECT 1 FROM contents c CROSS JOIN json_each(?2) s
+                 CROSS JOIN files f INDEXED BY files_by_content
+                     ON f.content = c.id AND f.space = s.value
+             WHERE c.hash = ?1 LIMIT 1",
+        )?
+        .exists(params![hash.as_bytes(), spaces::seen(viewer)])?)
+}
+
+/// Forgets what peers of an account (or of all) have announced of contents of which the account
+/// sees no file any more.
+pub(super) fn forget_unseen(db: &Connection, account: Option<AccountId>) -> Outcome<()> {
+    db.prepare_cached(
+        "DELETE FROM partials WHERE (?1 IS NULL OR peer IN (SELECT id FROM peers WHERE account = ?1))
+         AND NOT EXISTS (
+             SELECT 1 FROM contents c JOIN files f ON f.content = c.id
+             WHERE c.hash = partials.hash AND (f.space = 0 OR f.space IN (
+                 SELECT m.space FROM memberships m JOIN peers p ON p.account = m.account
+                 WHERE p.id = partials.peer)))",
+    )?
+    .execute([account.map(|account| account.0)])?;
+    Ok(())
+}
+
 /// Forgets what a peer has announced.
 pub(super) fn forget(db: &Connection, peer: i64) -> Outcome<()> {
     db.prepare_cached("DELETE FROM partials WHERE peer = ?")?
@@ -135,13 +166,14 @@ impl Swarm for SqliteStore {
         &self,
         peer: &PeerId,
         account: AccountId,
+        viewer: &Viewer,
         hash: &ContentHash,
         size: u64,
         now: UnixMillis,
     ) -> Result<bool, Problem> {
-        let (peer, hash) = (peer.clone(), *hash);
+        let (peer, hash, viewer) = (peer.clone(), *hash, viewer.clone());
         self.writer
-            .write(move |db| announce(db, &peer, account, &hash, size, now))
+            .write(move |db| announce(db, &peer, account, &viewer, &hash, size, now))
             .await
     }
 

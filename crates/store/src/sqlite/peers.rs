@@ -6,9 +6,9 @@ use convite_core::{PeerAddress, PeerId, Problem, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::failure::{Outcome, damaged};
-use super::{SqliteStore, listing, partials};
-use crate::peers::{anothers, one_that_stays, sharing_nothing, unknown};
-use crate::{AccountId, PeerKey, Peers, Registration};
+use super::{SqliteStore, audit, listing, partials, publish};
+use crate::peers::{anothers, nobody, one_that_stays, sharing_nothing, unknown};
+use crate::{AccountId, AuditEntry, PeerKey, Peers, Registration, Viewer};
 
 /// What a change of a peer has to know of it.
 pub(super) struct Peer {
@@ -82,8 +82,8 @@ pub(super) fn register(
     let Some((key, account, generation, transient, online)) = found else {
         db.prepare_cached(
             "INSERT INTO peers (name, account, session, addresses, generation, lease, since,
-                 departed, attempt, files, transient)
-             VALUES (?, ?, ?, ?, 0, ?, ?, 0, 0, 0, ?)",
+                 departed, attempt, transient)
+             VALUES (?, ?, ?, ?, 0, ?, ?, 0, 0, ?)",
         )?
         .execute(params![
             name,
@@ -160,6 +160,15 @@ pub(super) fn leave(db: &Connection, peer: &PeerId, account: AccountId) -> Outco
     Ok(())
 }
 
+fn remove(db: &Connection, peer: &PeerId) -> Outcome<()> {
+    let key = key(db, peer)?.ok_or_else(|| nobody(peer))?;
+    publish::take_out(db, key.0, None)?;
+    // What it announced and what was counted of it go with it.
+    db.prepare_cached("DELETE FROM peers WHERE id = ?")?
+        .execute([key.0])?;
+    Ok(())
+}
+
 /// Forgets the transient peers whose lease ran out; their announcements go with them.
 pub(super) fn forget_lapsed(db: &Connection, now: UnixMillis) -> Outcome<()> {
     db.prepare_cached("DELETE FROM peers WHERE transient = 1 AND lease <= ?")?
@@ -217,15 +226,26 @@ impl Peers for SqliteStore {
         self.writer.write(move |db| leave(db, &peer, account)).await
     }
 
+    async fn remove_peer(&self, peer: &PeerId, entry: &AuditEntry) -> Result<(), Problem> {
+        let (peer, entry) = (peer.clone(), entry.clone());
+        self.writer
+            .write(move |db| {
+                remove(db, &peer)?;
+                audit::record(db, &entry)
+            })
+            .await
+    }
+
     async fn peers(
         &self,
+        viewer: &Viewer,
         limit: u32,
         cursor: Option<&str>,
         now: UnixMillis,
     ) -> Result<Page<PeerSummary>, Problem> {
-        let cursor = cursor.map(str::to_owned);
+        let (viewer, cursor) = (viewer.clone(), cursor.map(str::to_owned));
         self.readers
-            .read_long(move |db| listing::peers(db, limit, cursor.as_deref(), now))
+            .read_long(move |db| listing::peers(db, &viewer, limit, cursor.as_deref(), now))
             .await
     }
 

@@ -4,18 +4,18 @@
 //! random order). Contents whose names or providers changed are collected and logged once a
 //! transaction; those that lost their last file go in the same transaction.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use convite_core::model::{FileEntry, IndexEntry, Page};
-use convite_core::{PeerId, Problem, SafePath, UnixMillis};
+use convite_core::{PeerId, Problem, SafePath, SpaceName, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::failure::Outcome;
 use super::peers::{self, Peer};
-use super::{SqliteStore, listing};
+use super::{SqliteStore, listing, spaces};
 use crate::incoming::{self, files_in_order, in_order, stored};
-use crate::{AccountId, Files, FullSync, IndexChange, PeerKey, Tally};
+use crate::{AccountId, Files, FullSync, IndexChange, PeerKey, Tally, Viewer};
 
 /// Files removed in one transaction when a whole index has come in: short enough (about 50 ms)
 /// that heartbeats get their turn.
@@ -26,10 +26,12 @@ struct Publication<'a> {
     db: &'a Connection,
     peer: i64,
     attempt: i64,
-    /// Contents that gained or lost a file.
+    /// Contents that gained or lost a file, or of which one lies in another space now.
     touched: BTreeSet<i64>,
-    /// Files that are there now and were not before, less those that went.
-    growth: i64,
+    /// Files that are there now and were not before, less those that went, by space.
+    growth: BTreeMap<i64, i64>,
+    /// Spaces that files were named to lie in, and that the peer's account belongs to.
+    spaces: BTreeMap<SpaceName, i64>,
     tally: Tally,
 }
 
@@ -40,47 +42,75 @@ impl<'a> Publication<'a> {
             peer,
             attempt,
             touched: BTreeSet::new(),
-            growth: 0,
+            growth: BTreeMap::new(),
+            spaces: BTreeMap::new(),
             tally: Tally::default(),
         }
+    }
+
+    /// The number of the space that a file is to lie in, if its peer's account may put it there.
+    fn space(&mut self, file: &FileEntry) -> Outcome<i64> {
+        let Some(name) = &file.space else {
+            return Ok(0);
+        };
+        if let Some(key) = self.spaces.get(name) {
+            return Ok(*key);
+        }
+        let account = self
+            .db
+            .prepare_cached("SELECT account FROM peers WHERE id = ?")?
+            .query_row([self.peer], |row| row.get(0))?;
+        let key = spaces::writable(self.db, name, account)?;
+        self.spaces.insert(name.clone(), key);
+        Ok(key)
+    }
+
+    fn grow(&mut self, space: i64, by: i64) {
+        *self.growth.entry(space).or_default() += by;
     }
 
     /// `files` in the order of their paths, each path once.
     fn upsert(&mut self, files: &[FileEntry]) -> Outcome<()> {
         let db = self.db;
         let mut find = db.prepare_cached(
-            "SELECT content, modified, attempt FROM files WHERE peer = ? AND path = ?",
+            "SELECT content, modified, attempt, space FROM files WHERE peer = ? AND path = ?",
         )?;
         let mut put = db.prepare_cached(
-            "INSERT INTO files (peer, path, content, modified, attempt) VALUES (?, ?, ?, ?, ?)
+            "INSERT INTO files (peer, path, content, modified, attempt, space)
+             VALUES (?, ?, ?, ?, ?, ?)
              ON CONFLICT (peer, path) DO UPDATE SET content = excluded.content,
-                 modified = excluded.modified, attempt = excluded.attempt",
+                 modified = excluded.modified, attempt = excluded.attempt, space = excluded.space",
         )?;
         let mut mark =
             db.prepare_cached("UPDATE files SET attempt = ? WHERE peer = ? AND path = ?")?;
         for file in files {
             let path = file.path.as_str();
+            let space = self.space(file)?;
             let content = content(db, file)?;
-            let before: Option<(i64, i64, i64)> = find
+            let before: Option<(i64, i64, i64, i64)> = find
                 .query_row(params![self.peer, path], |row| {
-                    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+                    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
                 })
                 .optional()?;
             match before {
-                Some((held, modified, attempt)) if (held, modified) == (content, file.modified) => {
+                Some((held, modified, attempt, lay))
+                    if (held, modified, lay) == (content, file.modified, space) =>
+                {
                     if attempt != self.attempt {
                         mark.execute(params![self.attempt, self.peer, path])?;
                     }
                     continue;
                 }
-                Some((held, _, _)) => {
-                    if held != content {
+                Some((held, _, _, lay)) => {
+                    if (held, lay) != (content, space) {
                         self.touched.extend([held, content]);
                     }
+                    self.grow(lay, -1);
+                    self.grow(space, 1);
                 }
                 None => {
                     self.touched.insert(content);
-                    self.growth += 1;
+                    self.grow(space, 1);
                 }
             }
             put.execute(params![
@@ -88,7 +118,8 @@ impl<'a> Publication<'a> {
                 path,
                 content,
                 file.modified,
-                self.attempt
+                self.attempt,
+                space
             ])?;
             self.tally.upserted += 1;
         }
@@ -96,16 +127,18 @@ impl<'a> Publication<'a> {
     }
 
     fn remove<P: AsRef<str>>(&mut self, paths: impl IntoIterator<Item = P>) -> Outcome<()> {
-        let mut remove = self
-            .db
-            .prepare_cached("DELETE FROM files WHERE peer = ? AND path = ? RETURNING content")?;
+        let mut remove = self.db.prepare_cached(
+            "DELETE FROM files WHERE peer = ? AND path = ? RETURNING content, space",
+        )?;
         for path in paths {
-            let content: Option<i64> = remove
-                .query_row(params![self.peer, path.as_ref()], |row| row.get(0))
+            let removed: Option<(i64, i64)> = remove
+                .query_row(params![self.peer, path.as_ref()], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })
                 .optional()?;
-            if let Some(content) = content {
+            if let Some((content, space)) = removed {
                 self.touched.insert(content);
-                self.growth -= 1;
+                self.grow(space, -1);
                 self.tally.removed += 1;
             }
         }
@@ -125,10 +158,12 @@ impl<'a> Publication<'a> {
             sweep.execute([content])?;
             log.execute([content])?;
         }
-        if self.growth != 0 {
-            self.db
-                .prepare_cached("UPDATE peers SET files = files + ? WHERE id = ?")?
-                .execute(params![self.growth, self.peer])?;
+        let mut count = self.db.prepare_cached(
+            "INSERT INTO peer_files (peer, space, files) VALUES (?, ?, ?)
+             ON CONFLICT (peer, space) DO UPDATE SET files = files + excluded.files",
+        )?;
+        for (space, by) in self.growth.iter().filter(|(_, by)| **by != 0) {
+            count.execute(params![self.peer, space, by])?;
         }
         Ok(self.tally)
     }
@@ -245,6 +280,28 @@ pub(super) fn finish_full(
     Ok((tally, stale.into_iter().next_back()))
 }
 
+/// Takes the files of a peer out of a space, or out of all.
+pub(super) fn take_out(db: &Connection, peer: i64, space: Option<i64>) -> Outcome<()> {
+    let paths = {
+        let mut statement = db.prepare_cached(
+            "SELECT path FROM files WHERE peer = ?1 AND (?2 IS NULL OR space = ?2) ORDER BY path",
+        )?;
+        let rows = statement.query_map(params![peer, space], |row| row.get::<_, String>(0))?;
+        rows.collect::<Result<Vec<_>, _>>()?
+    };
+    let mut publication = Publication::new(db, peer, 0);
+    publication.remove(&paths)?;
+    publication.finish()?;
+    Ok(())
+}
+
+/// Has a peer send its whole index anew, and voids the one that it is sending.
+pub(super) fn start_anew(db: &Connection, peer: i64) -> Outcome<()> {
+    db.prepare_cached("UPDATE peers SET generation = 0, attempt = attempt + 1 WHERE id = ?")?
+        .execute([peer])?;
+    Ok(())
+}
+
 #[async_trait]
 impl Files for SqliteStore {
     async fn publish_change(
@@ -306,14 +363,17 @@ impl Files for SqliteStore {
 
     async fn index(
         &self,
+        viewer: &Viewer,
         peer: Option<&PeerId>,
         limit: u32,
         cursor: Option<&str>,
         now: UnixMillis,
     ) -> Result<Page<IndexEntry>, Problem> {
-        let (peer, cursor) = (peer.cloned(), cursor.map(str::to_owned));
+        let (viewer, peer, cursor) = (viewer.clone(), peer.cloned(), cursor.map(str::to_owned));
         self.readers
-            .read_long(move |db| listing::index(db, peer.as_ref(), limit, cursor.as_deref(), now))
+            .read_long(move |db| {
+                listing::index(db, &viewer, peer.as_ref(), limit, cursor.as_deref(), now)
+            })
             .await
     }
 }

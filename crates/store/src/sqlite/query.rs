@@ -2,7 +2,10 @@
 //!
 //! Some contents are everywhere (the empty file is shared under thousands of names), so nothing
 //! here scans all rows of one: holders are found by skipping from peer to peer in the index, and
-//! names are taken from a bounded sample of each holder's paths.
+//! names are taken from a bounded sample of each holder's paths. The index has the space before the
+//! peer, so that no row is looked at that the viewer may not see.
+
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use convite_core::model::LocatedFile;
@@ -13,11 +16,13 @@ use super::failure::{Outcome, damaged};
 use super::peers::{addresses_from, unsigned};
 use super::{SqliteStore, changes, partials};
 use crate::located::{Names, PATHS_OF_PEER_MAX, PEERS_MAX, Sharer, located};
-use crate::{Changes, ContentDocument, ContentKey, ContentSummary, Contents};
+use crate::{Changes, ContentDocument, ContentKey, ContentSummary, Contents, Viewer};
 
 /// A peer online that holds a content.
 struct Holder {
     key: i64,
+    /// Those of the spaces seen in which it does.
+    spaces: Vec<i64>,
     id: PeerId,
     addresses: String,
 }
@@ -32,41 +37,60 @@ impl Holder {
 ///
 /// Steps from peer to peer: one look into the index each, however many files each has of the
 /// content. (A recursive query does the same at ten times the cost, for its temporary table.)
-fn holders(db: &Connection, content: i64, now: UnixMillis) -> Outcome<Vec<Holder>> {
+fn holders(
+    db: &Connection,
+    viewer: &Viewer,
+    content: i64,
+    now: UnixMillis,
+) -> Outcome<Vec<Holder>> {
     let mut step = db.prepare_cached(
         "SELECT p.id, p.departed = 0 AND p.lease > ?3, p.name, p.addresses
          FROM files f INDEXED BY files_by_content CROSS JOIN peers p ON p.id = f.peer
-         WHERE f.content = ?1 AND f.peer > ?2 ORDER BY f.peer LIMIT 1",
+         WHERE f.content = ?1 AND f.space = ?4 AND f.peer > ?2 ORDER BY f.peer LIMIT 1",
     )?;
-    let mut holders = Vec::new();
-    let mut after = 0;
-    loop {
-        let mut rows = step.query(params![content, after, now.0])?;
-        let Some(row) = rows.next()? else {
-            return Ok(holders);
-        };
-        after = row.get(0)?;
-        if row.get(1)? {
+    let mut holders = BTreeMap::<i64, Holder>::new();
+    for space in viewer.spaces() {
+        let mut after = 0;
+        loop {
+            let mut rows = step.query(params![content, after, now.0, space.0])?;
+            let Some(row) = rows.next()? else {
+                break;
+            };
+            after = row.get(0)?;
+            if !row.get::<_, bool>(1)? {
+                continue;
+            }
+            if let Some(holder) = holders.get_mut(&after) {
+                holder.spaces.push(space.0);
+                continue;
+            }
             let id: String = row.get(2)?;
-            holders.push(Holder {
+            let holder = Holder {
                 key: after,
+                spaces: vec![space.0],
                 id: id.parse().map_err(|_| damaged("a peer id"))?,
                 addresses: row.get(3)?,
-            });
+            };
+            holders.insert(after, holder);
         }
     }
+    Ok(holders.into_values().collect())
 }
 
 /// Counts the names of what these holders share of a content.
 fn look(names: &mut Names, db: &Connection, content: i64, holders: &[Holder]) -> Outcome<()> {
     let mut statement = db.prepare_cached(
-        "SELECT path FROM files WHERE content = ? AND peer = ? ORDER BY path LIMIT ?",
+        "SELECT path FROM files INDEXED BY files_by_content
+         WHERE content = ? AND space = ? AND peer = ? ORDER BY path LIMIT ?",
     )?;
-    for holder in holders {
+    let each = holders
+        .iter()
+        .flat_map(|holder| holder.spaces.iter().map(|space| (holder.key, *space)));
+    for (peer, space) in each {
         if names.are_enough() {
             break;
         }
-        let mut rows = statement.query(params![content, holder.key, PATHS_OF_PEER_MAX])?;
+        let mut rows = statement.query(params![content, space, peer, PATHS_OF_PEER_MAX])?;
         while let Some(row) = rows.next()? {
             names.count(row.get_ref(0)?.as_str().map_err(|_| damaged("a path"))?);
         }
@@ -76,6 +100,7 @@ fn look(names: &mut Names, db: &Connection, content: i64, holders: &[Holder]) ->
 
 pub(super) fn locate(
     db: &Connection,
+    viewer: &Viewer,
     hash: &ContentHash,
     now: UnixMillis,
 ) -> Outcome<Option<LocatedFile>> {
@@ -88,7 +113,7 @@ pub(super) fn locate(
     let mut names = Names::default();
     let mut claimed = Vec::new();
     for (content, size) in claims {
-        let holders = holders(db, content, now)?;
+        let holders = holders(db, viewer, content, now)?;
         look(&mut names, db, content, &holders)?;
         let sharers = holders.into_iter().map(|holder| {
             Ok(Sharer {
@@ -98,12 +123,16 @@ pub(super) fn locate(
         });
         claimed.push((unsigned(size)?, sharers.collect::<Outcome<_>>()?));
     }
-    let partial = partials::providers(db, hash, now)?;
+    let partial = match partials::sees(db, viewer, hash)? {
+        true => partials::providers(db, hash, now)?,
+        false => Vec::new(),
+    };
     Ok(located(hash, names, claimed, partial))
 }
 
 pub(super) fn summaries(
     db: &Connection,
+    viewer: &Viewer,
     keys: &[ContentKey],
     now: UnixMillis,
 ) -> Outcome<Vec<ContentSummary>> {
@@ -116,7 +145,7 @@ pub(super) fn summaries(
         let Some((hash, size)) = found else {
             continue;
         };
-        let holders = holders(db, key.0, now)?;
+        let holders = holders(db, viewer, key.0, now)?;
         if holders.is_empty() {
             continue;
         }
@@ -141,18 +170,24 @@ pub(super) fn summaries(
 impl Contents for SqliteStore {
     async fn locate(
         &self,
+        viewer: &Viewer,
         hash: &ContentHash,
         now: UnixMillis,
     ) -> Result<Option<LocatedFile>, Problem> {
-        self.readers.read(|db| locate(db, hash, now))
+        self.readers.read(|db| locate(db, viewer, hash, now))
+    }
+
+    async fn sees(&self, viewer: &Viewer, hash: &ContentHash) -> Result<bool, Problem> {
+        self.readers.read(|db| partials::sees(db, viewer, hash))
     }
 
     async fn summaries(
         &self,
+        viewer: &Viewer,
         keys: &[ContentKey],
         now: UnixMillis,
     ) -> Result<Vec<ContentSummary>, Problem> {
-        self.readers.read(|db| summaries(db, keys, now))
+        self.readers.read(|db| summaries(db, viewer, keys, now))
     }
 
     async fn changes(&self, position: i64, limit: u32) -> Result<Changes, Problem> {

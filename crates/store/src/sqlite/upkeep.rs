@@ -6,9 +6,9 @@ use rusqlite::Connection;
 
 use super::failure::Outcome;
 use super::peers::{self, unsigned};
-use super::{SqliteStore, changes, partials};
+use super::{SqliteStore, audit, changes, partials};
 use crate::upkeep::REMEMBERED;
-use crate::{Totals, Upkeep};
+use crate::{AUDIT_KEPT, AUDIT_MAX, Totals, Upkeep};
 
 pub(super) fn sweep(db: &Connection, keep_changes: u64, now: UnixMillis) -> Outcome<()> {
     let forgotten = now.0.saturating_sub(REMEMBERED);
@@ -16,6 +16,7 @@ pub(super) fn sweep(db: &Connection, keep_changes: u64, now: UnixMillis) -> Outc
         .execute([forgotten])?;
     db.prepare_cached("DELETE FROM invites WHERE expires <= ?")?
         .execute([forgotten])?;
+    audit::sweep(db, AUDIT_MAX, now.0.saturating_sub(AUDIT_KEPT))?;
     partials::sweep(db, forgotten)?;
     peers::forget_lapsed(db, now)?;
     let keep = i64::try_from(keep_changes).unwrap_or(i64::MAX);
@@ -37,7 +38,7 @@ pub(super) fn totals(db: &Connection, now: UnixMillis) -> Outcome<Totals> {
             "SELECT count(*) FROM peers WHERE transient = 0 AND departed = 0 AND lease > ?",
             &[now.0],
         )?,
-        files: count("SELECT coalesce(sum(files), 0) FROM peers", &[])?,
+        files: count("SELECT coalesce(sum(files), 0) FROM peer_files", &[])?,
     })
 }
 

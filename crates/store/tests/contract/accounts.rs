@@ -14,6 +14,7 @@ fn invite(uses: Option<u32>, founds: bool) -> InviteRecord {
     InviteRecord {
         code: secret("code"),
         role: Role::Member,
+        space: None,
         uses,
         expires: at(1000),
         founds,
@@ -53,7 +54,7 @@ pub async fn an_account_is_found_by_its_name_and_its_name_is_taken(store: Arc<dy
 pub async fn an_invite_lets_in_as_many_as_it_says(store: Arc<dyn Store>) {
     assert_eq!(come_in(&store, "a", 0).await, Err(ErrorCode::InviteInvalid));
     store
-        .create_invite(&invite(Some(2), false), NOW)
+        .create_invite(&invite(Some(2), false), None, NOW)
         .await
         .unwrap();
     let kept = store.invite(&secret("code"), NOW).await.unwrap();
@@ -69,7 +70,7 @@ pub async fn an_invite_lets_in_as_many_as_it_says(store: Arc<dyn Store>) {
 
 pub async fn the_last_use_of_an_invite_goes_to_one_of_two(store: Arc<dyn Store>) {
     store
-        .create_invite(&invite(Some(1), false), NOW)
+        .create_invite(&invite(Some(1), false), None, NOW)
         .await
         .unwrap();
     let many = (0..8).map(|n| {
@@ -90,7 +91,7 @@ pub async fn the_last_use_of_an_invite_goes_to_one_of_two(store: Arc<dyn Store>)
 pub async fn a_taken_name_spends_no_invite(store: Arc<dyn Store>) {
     account(&store, "ana").await;
     store
-        .create_invite(&invite(Some(1), false), NOW)
+        .create_invite(&invite(Some(1), false), None, NOW)
         .await
         .unwrap();
     assert_eq!(come_in(&store, "ana", 0).await, Err(ErrorCode::UserTaken));
@@ -99,7 +100,7 @@ pub async fn a_taken_name_spends_no_invite(store: Arc<dyn Store>) {
 
 pub async fn an_invite_that_is_over_lets_nobody_in(store: Arc<dyn Store>) {
     store
-        .create_invite(&invite(Some(5), false), NOW)
+        .create_invite(&invite(Some(5), false), None, NOW)
         .await
         .unwrap();
     assert_eq!(come_in(&store, "a", 999).await, Ok(Role::Member));
@@ -116,7 +117,10 @@ pub async fn an_invite_that_is_over_lets_nobody_in(store: Arc<dyn Store>) {
 pub async fn a_founding_invite_makes_an_administrator_only_while_there_is_none(
     store: Arc<dyn Store>,
 ) {
-    store.create_invite(&invite(None, true), NOW).await.unwrap();
+    store
+        .create_invite(&invite(None, true), None, NOW)
+        .await
+        .unwrap();
     account(&store, "early").await;
     assert_eq!(come_in(&store, "first", 0).await, Ok(Role::Admin));
     assert_eq!(come_in(&store, "second", 0).await, Ok(Role::Member));
@@ -130,7 +134,7 @@ pub async fn a_founding_invite_makes_an_administrator_only_while_there_is_none(
 
 pub async fn an_invite_without_limit_stays(store: Arc<dyn Store>) {
     store
-        .create_invite(&invite(None, false), NOW)
+        .create_invite(&invite(None, false), None, NOW)
         .await
         .unwrap();
     for user in ["a", "b", "c"] {
@@ -145,7 +149,7 @@ pub async fn a_session_is_returned_after_its_end_until_it_is_swept(store: Arc<dy
     assert_eq!(store.session(&token).await.unwrap(), None);
     let ana = account(&store, "ana").await;
     store
-        .create_session(&token, ana, at(10), NOW)
+        .create_session(&token, ana, None, at(10), NOW)
         .await
         .unwrap();
     let session = store.session(&token).await.unwrap().unwrap();
@@ -170,7 +174,7 @@ pub async fn ending_a_session_takes_its_peers_off_the_list(store: Arc<dyn Store>
     let ana = sharing(&store, "one", &[file("s/a", "a")]).await;
     register(&store, "two", ana, NOW).await;
     store
-        .create_session(&secret("one"), ana, at(99), NOW)
+        .create_session(&secret("one"), ana, None, at(99), NOW)
         .await
         .unwrap();
     let session = store.session(&secret("one")).await.unwrap().unwrap();

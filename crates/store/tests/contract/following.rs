@@ -12,8 +12,12 @@ async fn news(store: &Arc<dyn Store>, position: i64) -> (i64, Vec<(u64, Vec<Stri
     let changes = store.changes(position, 1000).await.unwrap();
     assert!(!changes.lost);
     assert_eq!(changes.position, store.last_change().await.unwrap());
-    let gone = changes.contents.iter().filter(|(_, d)| d.is_none()).count();
-    let documents = changes.contents.into_iter().filter_map(|(_, d)| d);
+    let gone = changes
+        .contents
+        .iter()
+        .filter(|(_, d)| d.is_empty())
+        .count();
+    let documents = changes.contents.into_iter().flat_map(|(_, d)| d);
     let mut there: Vec<_> = documents.map(|d| (d.size, d.paths)).collect();
     there.sort();
     (changes.position, there, gone)
@@ -34,7 +38,7 @@ pub async fn the_log_tells_of_every_change_and_nothing_else(store: Arc<dyn Store
     // Another provider, another name.
     let bea = sharing(&store, "bea", &[file("t/c", "22")]).await;
     let changes = store.changes(at1, 1000).await.unwrap();
-    let document = changes.contents[0].1.clone().unwrap();
+    let document = changes.contents[0].1[0].clone();
     assert_eq!(document.paths, ["s/b", "t/c"]);
     assert_eq!(document.peers.len(), 2);
     let (at2, ..) = news(&store, at1).await;

@@ -13,6 +13,7 @@ mod partials;
 mod peers;
 mod publishing;
 mod queries;
+mod spaces;
 mod world;
 
 /// Runs every scenario on the storage that the future `$open` makes: it gives the store and
@@ -90,6 +91,17 @@ macro_rules! contract {
                 whole_providers_come_first_and_are_listed_once,
                 a_transient_peer_is_not_listed_and_forgotten_when_it_goes,
                 a_transient_peer_shares_nothing_and_replaces_none_that_stays,
+            }
+            spaces::{
+                each_sees_what_lies_in_the_own_spaces_and_nothing_else,
+                a_document_holds_the_names_of_one_space,
+                a_file_that_moves_to_another_space_is_published_anew,
+                only_members_publish_into_a_space,
+                leaving_a_space_takes_the_files_out_of_it,
+                a_space_that_is_removed_takes_its_files_with_it,
+                what_nobody_lets_see_cannot_be_announced_or_located,
+                an_invite_lets_into_its_space,
+                spaces_and_members_come_in_pages,
             }
             model::{
                 the_index_agrees_with_a_plain_map,

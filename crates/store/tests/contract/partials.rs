@@ -23,9 +23,20 @@ fn hash(contents: &str) -> ContentHash {
     ContentHash::of(contents.as_bytes())
 }
 
+/// Somebody who shares these contents, and is away: they may be announced.
+async fn known(store: &Arc<dyn Store>, contents: &[&str]) {
+    let files: Vec<_> = contents
+        .iter()
+        .enumerate()
+        .map(|(n, contents)| file(&format!("s/{n}"), contents))
+        .collect();
+    let account = sharing(store, "known", &files).await;
+    store.leave(&peer("known"), account, NOW).await.unwrap();
+}
+
 /// The providers of a content at `now`; partial ones with a `~`.
 async fn located(store: &Arc<dyn Store>, contents: &str, now: UnixMillis) -> Vec<String> {
-    let located = store.locate(&hash(contents), now).await.unwrap();
+    let located = store.locate(&anyone(), &hash(contents), now).await.unwrap();
     let providers = located.map_or(Vec::new(), |located| located.providers);
     let shown = providers.iter().map(|provider| match provider.partial {
         true => format!("~{}", provider.peer),
@@ -35,57 +46,80 @@ async fn located(store: &Arc<dyn Store>, contents: &str, now: UnixMillis) -> Vec
 }
 
 pub async fn an_announcement_lists_a_partial_provider_until_it_is_withdrawn(store: Arc<dyn Store>) {
+    known(&store, &["abc"]).await;
+    let changes = store.last_change().await.unwrap();
     let ana = sharing(&store, "ana", &[]).await;
     let announce = async |size| {
         store
-            .announce(&peer("ana"), ana, &hash("abc"), size, NOW)
+            .announce(&peer("ana"), ana, &anyone(), &hash("abc"), size, NOW)
             .await
     };
     assert!(announce(3).await.unwrap());
     assert!(!announce(3).await.unwrap());
-    let found = store.locate(&hash("abc"), NOW).await.unwrap().unwrap();
+    let found = store
+        .locate(&anyone(), &hash("abc"), NOW)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!((found.size, found.names.len()), (3, 0));
     assert_eq!(located(&store, "abc", NOW).await, ["~ana"]);
     assert_eq!(store.announced(&peer("ana")).await.unwrap(), [hash("abc")]);
     assert!(announce(4).await.unwrap());
-    let found = store.locate(&hash("abc"), NOW).await.unwrap().unwrap();
+    let found = store
+        .locate(&anyone(), &hash("abc"), NOW)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!((found.size, found.providers[0].size), (4, 4));
     // Searching does not know of it.
-    assert_eq!(store.last_change().await.unwrap(), 0);
+    assert_eq!(store.last_change().await.unwrap(), changes);
     for _ in 0..2 {
         let withdrawn = store.withdraw(&peer("ana"), ana, &hash("abc"), NOW).await;
         withdrawn.unwrap();
-        assert_eq!(store.locate(&hash("abc"), NOW).await.unwrap(), None);
+        assert_eq!(
+            store.locate(&anyone(), &hash("abc"), NOW).await.unwrap(),
+            None
+        );
     }
     let too_large = announce(u64::MAX).await.unwrap_err();
     assert_eq!(too_large.code, ErrorCode::InvalidArgument);
 }
 
 pub async fn only_its_account_announces_a_peer(store: Arc<dyn Store>) {
+    known(&store, &["a", "b"]).await;
     let ana = sharing(&store, "ana", &[]).await;
     let eve = account(&store, "eve").await;
     store
-        .announce(&peer("ana"), ana, &hash("a"), 1, NOW)
+        .announce(&peer("ana"), ana, &anyone(), &hash("a"), 1, NOW)
         .await
         .unwrap();
     for (id, account) in [("ana", eve), ("none", ana)] {
         let id = peer(id);
-        let announced = store.announce(&id, account, &hash("b"), 1, NOW).await;
+        let announced = store
+            .announce(&id, account, &anyone(), &hash("b"), 1, NOW)
+            .await;
         assert_eq!(announced.unwrap_err().code, ErrorCode::NotFound);
         let withdrawn = store.withdraw(&id, account, &hash("a"), NOW).await;
         assert_eq!(withdrawn.unwrap_err().code, ErrorCode::NotFound);
     }
     assert_eq!(located(&store, "a", NOW).await, ["~ana"]);
     store.leave(&peer("ana"), ana, NOW).await.unwrap();
-    let left = store.announce(&peer("ana"), ana, &hash("b"), 1, NOW).await;
+    let left = store
+        .announce(&peer("ana"), ana, &anyone(), &hash("b"), 1, NOW)
+        .await;
     assert_eq!(left.unwrap_err().code, ErrorCode::NotFound);
 }
 
 pub async fn a_peer_announces_a_bounded_number_of_contents(store: Arc<dyn Store>) {
+    let numbers: Vec<_> = (0..=ANNOUNCEMENTS_MAX).map(|n| n.to_string()).collect();
+    let numbers: Vec<_> = numbers.iter().map(String::as_str).collect();
+    known(&store, &numbers).await;
     let ana = sharing(&store, "ana", &[]).await;
     let announce = async |n: u64| {
-        let hash = ContentHash::of(&n.to_le_bytes());
-        store.announce(&peer("ana"), ana, &hash, 1, NOW).await
+        let hash = hash(&n.to_string());
+        store
+            .announce(&peer("ana"), ana, &anyone(), &hash, 1, NOW)
+            .await
     };
     for n in 0..ANNOUNCEMENTS_MAX {
         assert!(announce(n).await.unwrap());
@@ -94,7 +128,7 @@ pub async fn a_peer_announces_a_bounded_number_of_contents(store: Arc<dyn Store>
     assert_eq!(refused.code, ErrorCode::TooManyRequests);
     // What is announced already may be again.
     assert!(!announce(0).await.unwrap());
-    let first = ContentHash::of(&0_u64.to_le_bytes());
+    let first = hash("0");
     store
         .withdraw(&peer("ana"), ana, &first, NOW)
         .await
@@ -103,9 +137,10 @@ pub async fn a_peer_announces_a_bounded_number_of_contents(store: Arc<dyn Store>
 }
 
 pub async fn a_lapsed_lease_hides_a_partial_provider(store: Arc<dyn Store>) {
+    known(&store, &["a"]).await;
     let ana = sharing(&store, "ana", &[]).await;
     store
-        .announce(&peer("ana"), ana, &hash("a"), 1, NOW)
+        .announce(&peer("ana"), ana, &anyone(), &hash("a"), 1, NOW)
         .await
         .unwrap();
     assert_eq!(located(&store, "a", at(LEASE - 1)).await, ["~ana"]);
@@ -123,7 +158,7 @@ pub async fn a_lapsed_lease_hides_a_partial_provider(store: Arc<dyn Store>) {
     register(&store, "ana", ana, at(4 * LEASE)).await;
     assert_eq!(located(&store, "a", at(4 * LEASE)).await, [""; 0]);
     let announce = store
-        .announce(&peer("ana"), ana, &hash("a"), 1, at(4 * LEASE))
+        .announce(&peer("ana"), ana, &anyone(), &hash("a"), 1, at(4 * LEASE))
         .await;
     assert!(announce.unwrap());
     store
@@ -139,28 +174,46 @@ pub async fn whole_providers_come_first_and_are_listed_once(store: Arc<dyn Store
     let ana = sharing(&store, "ana", &[]).await;
     for (id, account, size) in [("eve", eve, 3), ("ana", ana, 99)] {
         let (id, hash) = (peer(id), hash("abc"));
-        let announced = store.announce(&id, account, &hash, size, NOW);
-        announced.await.unwrap();
+        let announced = store
+            .announce(&id, account, &anyone(), &hash, size, NOW)
+            .await;
+        announced.unwrap();
     }
     assert_eq!(located(&store, "abc", NOW).await, ["eve", "~ana"]);
-    let found = store.locate(&hash("abc"), NOW).await.unwrap().unwrap();
+    let found = store
+        .locate(&anyone(), &hash("abc"), NOW)
+        .await
+        .unwrap()
+        .unwrap();
     // Who fetches it does not say how large it is, while somebody has it.
     assert_eq!((found.size, found.names), (3, vec!["a".to_owned()]));
-    // The sharer stops sharing: what it announced is still true.
+    // Another size of it, at somebody who is away: what is announced is still true.
+    let mut lie = file("s/lie", "abc");
+    lie.size = 5;
+    let away = sharing(&store, "lie", &[lie]).await;
+    store.leave(&peer("lie"), away, NOW).await.unwrap();
     publish(&store, "eve", eve, 1, remove(&["s/a"])).await;
     assert_eq!(located(&store, "abc", NOW).await, ["~ana", "~eve"]);
-    let found = store.locate(&hash("abc"), NOW).await.unwrap().unwrap();
+    let found = store
+        .locate(&anyone(), &hash("abc"), NOW)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(found.size, 3);
+    // Once nobody shares it any more, there is nothing through which to see it.
+    publish(&store, "lie", away, 1, remove(&["s/lie"])).await;
+    assert_eq!(located(&store, "abc", NOW).await, [""; 0]);
 }
 
 pub async fn a_transient_peer_is_not_listed_and_forgotten_when_it_goes(store: Arc<dyn Store>) {
+    known(&store, &["a", "b"]).await;
     let (ana, eve) = (account(&store, "ana").await, account(&store, "eve").await);
     let known = async || store.peer_key(&peer("get")).await.unwrap().is_some();
     let begin = async |account| {
         register_transient(&store, "get", account, NOW).await;
         let (id, hash) = (peer("get"), hash("a"));
-        let announced = store.announce(&id, account, &hash, 1, NOW);
-        assert!(announced.await.unwrap());
+        let announced = store.announce(&id, account, &anyone(), &hash, 1, NOW).await;
+        assert!(announced.unwrap());
         assert_eq!(located(&store, "a", NOW).await, ["~get"]);
     };
     let gone = async || {
@@ -169,7 +222,10 @@ pub async fn a_transient_peer_is_not_listed_and_forgotten_when_it_goes(store: Ar
         assert_eq!(store.announced(&peer("get")).await.unwrap(), []);
     };
     begin(ana).await;
-    assert_eq!(store.peers(10, None, NOW).await.unwrap().items, []);
+    assert_eq!(
+        store.peers(&anyone(), 10, None, NOW).await.unwrap().items,
+        []
+    );
     assert_eq!(store.totals(NOW).await.unwrap().peers, 0);
     store
         .renew_lease(&peer("get"), ana, at(LEASE), NOW)
@@ -193,7 +249,7 @@ pub async fn a_transient_peer_is_not_listed_and_forgotten_when_it_goes(store: Ar
         .await;
     assert_eq!(late.unwrap_err().code, ErrorCode::NotFound);
     let late = store
-        .announce(&peer("get"), ana, &hash("b"), 1, at(LEASE))
+        .announce(&peer("get"), ana, &anyone(), &hash("b"), 1, at(LEASE))
         .await;
     assert_eq!(late.unwrap_err().code, ErrorCode::NotFound);
     register_transient(&store, "get", eve, at(LEASE)).await;

@@ -20,7 +20,7 @@ pub async fn the_id_of_anothers_peer_is_refused(store: Arc<dyn Store>) {
     };
     let refused = store.register_peer(&claim, NOW).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::PeerTaken);
-    let listed = store.peers(10, None, NOW).await.unwrap().items;
+    let listed = store.peers(&anyone(), 10, None, NOW).await.unwrap().items;
     assert_eq!(listed[0].user.as_str(), "laptop");
     assert_eq!(listed[0].addresses[0].to_string(), "192.0.2.7:5001");
     for refused in [
@@ -51,15 +51,24 @@ pub async fn a_lapsed_lease_hides_a_peer_until_it_is_renewed(store: Arc<dyn Stor
         .unwrap()[0]
         .key;
     let visible = async |now| {
-        let peers = store.peers(10, None, now).await.unwrap().items.len();
+        let peers = store
+            .peers(&anyone(), 10, None, now)
+            .await
+            .unwrap()
+            .items
+            .len();
         let online = store.online_peers(now).await.unwrap().len();
         let index = whole_index(&store, 10, now).await.len();
         let of_one = store
-            .index(Some(&peer("ana")), 10, None, now)
+            .index(&anyone(), Some(&peer("ana")), 10, None, now)
             .await
             .unwrap();
-        let located = store.locate(&shared.hash, now).await.unwrap().is_some();
-        let summaries = store.summaries(&[key], now).await.unwrap().len();
+        let located = store
+            .locate(&anyone(), &shared.hash, now)
+            .await
+            .unwrap()
+            .is_some();
+        let summaries = store.summaries(&anyone(), &[key], now).await.unwrap().len();
         let all = [
             peers,
             online,
@@ -98,7 +107,11 @@ pub async fn a_peer_that_left_must_register(store: Arc<dyn Store>) {
 pub async fn since_begins_anew_after_a_break(store: Arc<dyn Store>) {
     let ana = sharing(&store, "ana", &[]).await;
     let since = async |millis| {
-        let listed = store.peers(10, None, at(millis)).await.unwrap().items;
+        let listed = store
+            .peers(&anyone(), 10, None, at(millis))
+            .await
+            .unwrap()
+            .items;
         listed[0].since * 1000 - NOW.0
     };
     let renew = async |millis| {
@@ -135,7 +148,10 @@ pub async fn peers_come_in_pages_without_gaps_or_repeats(store: Arc<dyn Store>) 
         let mut seen = Vec::new();
         let mut cursor: Option<String> = None;
         loop {
-            let page = store.peers(limit, cursor.as_deref(), NOW).await.unwrap();
+            let page = store
+                .peers(&anyone(), limit, cursor.as_deref(), NOW)
+                .await
+                .unwrap();
             seen.extend(page.items.iter().map(|p| p.id.to_string()));
             cursor = page.next_cursor;
             if cursor.is_none() {
@@ -145,7 +161,10 @@ pub async fn peers_come_in_pages_without_gaps_or_repeats(store: Arc<dyn Store>) 
         assert_eq!(seen, expected, "pages of {limit}");
     }
     for cursor in ["", "x", "cGVlcnM", "////", "aW5kZXgAYQBi"] {
-        let refused = store.peers(1, Some(cursor), NOW).await.unwrap_err();
+        let refused = store
+            .peers(&anyone(), 1, Some(cursor), NOW)
+            .await
+            .unwrap_err();
         assert_eq!(refused.code, ErrorCode::InvalidArgument, "{cursor}");
     }
 }

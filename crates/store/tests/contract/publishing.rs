@@ -131,7 +131,10 @@ pub async fn a_whole_index_replaces_what_was_there(store: Arc<dyn Store>) {
         ["ana:s/b", "ana:s/c", "ana:s/d", "bea:s/a"]
     );
     assert_eq!(generation(&store, "ana", ana).await, 9);
-    assert_eq!(store.peers(1, None, NOW).await.unwrap().items[0].files, 3);
+    assert_eq!(
+        store.peers(&anyone(), 1, None, NOW).await.unwrap().items[0].files,
+        3
+    );
 }
 
 pub async fn an_interrupted_index_leaves_nothing_after_the_next(store: Arc<dyn Store>) {

@@ -36,17 +36,20 @@ pub async fn the_index_comes_in_pages_without_gaps_or_repeats(store: Arc<dyn Sto
             .collect();
         assert_eq!(seen, expected, "pages of {limit}");
     }
-    let first = store.index(Some(&peer("a")), 5, None, NOW).await.unwrap();
+    let first = store
+        .index(&anyone(), Some(&peer("a")), 5, None, NOW)
+        .await
+        .unwrap();
     let cursor = first.next_cursor.unwrap();
     let second = store
-        .index(Some(&peer("a")), 5, Some(&cursor), NOW)
+        .index(&anyone(), Some(&peer("a")), 5, Some(&cursor), NOW)
         .await
         .unwrap();
     assert_eq!((first.items.len(), second.items.len()), (5, 2));
     assert_eq!(second.next_cursor, None);
     assert!(second.items.iter().all(|e| e.peer == peer("a")));
     let none = store
-        .index(Some(&peer("none")), 5, None, NOW)
+        .index(&anyone(), Some(&peer("none")), 5, None, NOW)
         .await
         .unwrap();
     assert!(none.items.is_empty());
@@ -56,21 +59,27 @@ pub async fn a_cursor_of_another_list_is_refused(store: Arc<dyn Store>) {
     sharing(&store, "a", &[file("s/1", "1")]).await;
     sharing(&store, "b", &[file("s/1", "1")]).await;
     let peers = store
-        .peers(1, None, NOW)
+        .peers(&anyone(), 1, None, NOW)
         .await
         .unwrap()
         .next_cursor
         .unwrap();
     let index = store
-        .index(None, 1, None, NOW)
+        .index(&anyone(), None, 1, None, NOW)
         .await
         .unwrap()
         .next_cursor
         .unwrap();
-    let refused = store.peers(1, Some(&index), NOW).await.unwrap_err();
+    let refused = store
+        .peers(&anyone(), 1, Some(&index), NOW)
+        .await
+        .unwrap_err();
     assert_eq!(refused.code, ErrorCode::InvalidArgument);
     for cursor in [&*peers, "", "?", "%00", &"A".repeat(10_000)] {
-        let refused = store.index(None, 1, Some(cursor), NOW).await.unwrap_err();
+        let refused = store
+            .index(&anyone(), None, 1, Some(cursor), NOW)
+            .await
+            .unwrap_err();
         assert_eq!(refused.code, ErrorCode::InvalidArgument, "{cursor}");
     }
 }
@@ -82,13 +91,21 @@ pub async fn a_lying_size_does_not_spoil_the_honest_one(store: Arc<dyn Store>) {
     lie.path = "s/lie.mkv".parse().unwrap();
     // The liar comes first, is first by name, and speaks with two tongues.
     sharing(&store, "a-liar", std::slice::from_ref(&lie)).await;
-    let located = store.locate(&honest.hash, NOW).await.unwrap().unwrap();
+    let located = store
+        .locate(&anyone(), &honest.hash, NOW)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!((located.size, located.providers.len()), (1 << 40, 1));
     sharing(&store, "b", std::slice::from_ref(&honest)).await;
     let both = [honest.clone(), lie.clone()];
     sharing(&store, "c", &both).await;
     sharing(&store, "d", std::slice::from_ref(&honest)).await;
-    let located = store.locate(&honest.hash, NOW).await.unwrap().unwrap();
+    let located = store
+        .locate(&anyone(), &honest.hash, NOW)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(located.size, 8);
     assert_eq!(located.hash, honest.hash);
     let providers: Vec<_> = located
@@ -104,11 +121,11 @@ pub async fn a_lying_size_does_not_spoil_the_honest_one(store: Arc<dyn Store>) {
     assert_eq!(located.providers[0].addresses.len(), 1);
     assert_eq!(located.names, ["film.mkv", "lie.mkv"]);
     let keys = [key_of(&store, &lie).await, key_of(&store, &honest).await];
-    let summaries = store.summaries(&keys, NOW).await.unwrap();
+    let summaries = store.summaries(&anyone(), &keys, NOW).await.unwrap();
     let seen: Vec<_> = summaries.iter().map(|s| (s.size, s.providers)).collect();
     assert_eq!(seen, [(1 << 40, 2), (8, 3)]);
     let nobody = convite_core::ContentHash::of(b"nobody has this");
-    assert_eq!(store.locate(&nobody, NOW).await.unwrap(), None);
+    assert_eq!(store.locate(&anyone(), &nobody, NOW).await.unwrap(), None);
 }
 
 pub async fn sizes_that_tie_go_to_the_smaller(store: Arc<dyn Store>) {
@@ -117,7 +134,11 @@ pub async fn sizes_that_tie_go_to_the_smaller(store: Arc<dyn Store>) {
     large.size = 99;
     sharing(&store, "a", &[large]).await;
     sharing(&store, "b", std::slice::from_ref(&small)).await;
-    let located = store.locate(&small.hash, NOW).await.unwrap().unwrap();
+    let located = store
+        .locate(&anyone(), &small.hash, NOW)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(located.size, 1);
 }
 
@@ -136,10 +157,10 @@ pub async fn names_come_most_common_first(store: Arc<dyn Store>) {
     let hidden = sharing(&store, "d", &names(&["hidden", "rare"])).await;
     store.leave(&peer("d"), hidden, NOW).await.unwrap();
     let hash = file("s/x", "x").hash;
-    let located = store.locate(&hash, NOW).await.unwrap().unwrap();
+    let located = store.locate(&anyone(), &hash, NOW).await.unwrap().unwrap();
     assert_eq!(located.names, ["common", "usual", "rare"]);
     sharing(&store, "e", &names(&many)).await;
-    let located = store.locate(&hash, NOW).await.unwrap().unwrap();
+    let located = store.locate(&anyone(), &hash, NOW).await.unwrap().unwrap();
     assert_eq!(located.names.len(), 10);
     assert_eq!(located.names[..2], ["common", "usual"]);
 }
@@ -157,7 +178,7 @@ pub async fn summaries_keep_the_order_and_skip_the_hidden(store: Arc<dyn Store>)
     keys.push(ContentKey(999));
     keys.reverse();
     let sizes = async || {
-        let summaries = store.summaries(&keys, NOW).await.unwrap();
+        let summaries = store.summaries(&anyone(), &keys, NOW).await.unwrap();
         let sizes: Vec<_> = summaries.iter().map(|s| (s.size, s.providers)).collect();
         sizes
     };
@@ -168,7 +189,7 @@ pub async fn summaries_keep_the_order_and_skip_the_hidden(store: Arc<dyn Store>)
         sharing(&store, &format!("p{n}"), &files[..1]).await;
     }
     let summary = &store
-        .summaries(&[key_of(&store, &files[0]).await], NOW)
+        .summaries(&anyone(), &[key_of(&store, &files[0]).await], NOW)
         .await
         .unwrap()[0];
     assert_eq!((summary.providers, summary.peers.len()), (12, 10));
@@ -182,7 +203,11 @@ pub async fn a_content_under_very_many_names_is_answered(store: Arc<dyn Store>) 
         .collect();
     sharing(&store, "a", &files).await;
     sharing(&store, "b", &files[..2]).await;
-    let located = store.locate(&files[0].hash, NOW).await.unwrap().unwrap();
+    let located = store
+        .locate(&anyone(), &files[0].hash, NOW)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(located.names, ["__init__.py"]);
     assert_eq!(located.providers.len(), 2);
 }

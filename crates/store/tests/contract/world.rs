@@ -6,7 +6,9 @@ use crate::cluster::Cluster;
 use convite_core::model::{FileEntry, IndexEntry, Role};
 use convite_core::{ContentHash, PeerId, UnixMillis};
 use convite_store::sqlite::SqliteStore;
-use convite_store::{AccountId, Admission, IndexChange, Registration, SecretHash, Store, Tally};
+use convite_store::{
+    AccountId, Admission, IndexChange, Registration, SecretHash, Store, Tally, Viewer,
+};
 
 /// The time at which the scenarios begin.
 pub const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
@@ -38,6 +40,11 @@ pub fn peer(id: &str) -> PeerId {
     id.parse().unwrap()
 }
 
+/// The eyes of one who belongs to no space.
+pub fn anyone() -> Viewer {
+    Viewer::everyone()
+}
+
 /// A file whose contents are its `contents`.
 pub fn file(path: &str, contents: &str) -> FileEntry {
     FileEntry {
@@ -45,6 +52,7 @@ pub fn file(path: &str, contents: &str) -> FileEntry {
         size: contents.len() as u64,
         hash: ContentHash::of(contents.as_bytes()),
         modified: 7,
+        space: None,
     }
 }
 
@@ -119,7 +127,7 @@ pub async fn whole_index(store: &Arc<dyn Store>, limit: u32, now: UnixMillis) ->
     let mut cursor: Option<String> = None;
     loop {
         let page = store
-            .index(None, limit, cursor.as_deref(), now)
+            .index(&anyone(), None, limit, cursor.as_deref(), now)
             .await
             .unwrap();
         assert!(page.items.len() <= limit as usize);

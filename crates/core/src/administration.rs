@@ -1,0 +1,178 @@
+//! What administrators see and do: accounts, spaces, sessions, invites, and the audit log of it.
+
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::error::Problem;
+use crate::model::Role;
+use crate::names::{PeerId, SpaceName, UserName};
+
+/// An account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AccountSummary {
+    /// Its name.
+    pub user: UserName,
+    /// What it may do.
+    pub role: Role,
+    /// It cannot log in.
+    pub disabled: bool,
+    /// When it was made, in seconds since 1970.
+    pub created: i64,
+    /// The spaces it belongs to, by name.
+    pub spaces: Vec<SpaceName>,
+}
+
+/// A space.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SpaceSummary {
+    /// Its name.
+    pub name: SpaceName,
+    /// How many accounts belong to it.
+    pub members: u64,
+    /// When it was made, in seconds since 1970.
+    pub created: i64,
+}
+
+/// A session that is alive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SessionSummary {
+    /// What to name it by; no secret, and of no use as a token.
+    pub id: String,
+    /// Whose.
+    pub user: UserName,
+    /// When it began, in seconds since 1970.
+    pub created: i64,
+    /// When it ends unless it is used, in seconds since 1970.
+    pub expires_at: i64,
+    /// Where it was begun from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub address: Option<IpAddr>,
+    /// The peer that was registered in it, if one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<PeerId>,
+}
+
+/// An invite that can still be used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct InviteSummary {
+    /// What to name it by; no secret, and of no use as a code.
+    pub id: String,
+    /// The role of accounts made with it.
+    pub role: Role,
+    /// The space that accounts made with it come to belong to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub space: Option<SpaceName>,
+    /// How often it can still be used; none for without limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uses: Option<u32>,
+    /// When it was made, in seconds since 1970.
+    pub created: i64,
+    /// When it ends, in seconds since 1970.
+    pub expires_at: i64,
+}
+
+macro_rules! named {
+    ($(#[$doc:meta])* $type:ident, $what:literal, $($(#[$variant_doc:meta])* $variant:ident = $name:literal;)*) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+        pub enum $type { $($(#[$variant_doc])* #[serde(rename = $name)] $variant,)* }
+
+        impl $type {
+            /// The name as it is stored and sent.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = Problem;
+
+            fn from_str(text: &str) -> Result<Self, Problem> {
+                match text {
+                    $($name => Ok(Self::$variant),)*
+                    _ => {
+                        let shown = crate::display::escape(text);
+                        Err(Problem::invalid(format!("'{shown}' is not {}", $what)))
+                    }
+                }
+            }
+        }
+    };
+}
+
+named! {
+    /// What was done, or tried.
+    Act, "an act",
+    /// A session was begun with a password.
+    Login = "login";
+    /// An account was made with an invite; the subject is its name.
+    Join = "join";
+    /// An operation was asked for by one who may not; the subject is the operation.
+    Denied = "denied";
+    /// An account was made; the subject is its name.
+    UserAdd = "user_add";
+    /// An account was given a role; the subject is its name and the role.
+    UserRole = "user_role";
+    /// An account was disabled; the subject is its name.
+    UserDisable = "user_disable";
+    /// An account was enabled; the subject is its name.
+    UserEnable = "user_enable";
+    /// A password was changed; the subject is the account's name.
+    UserPassword = "user_password";
+    /// A space was made; the subject is its name.
+    SpaceAdd = "space_add";
+    /// A space was removed; the subject is its name.
+    SpaceRemove = "space_remove";
+    /// An account was let into a space; the subject is both names.
+    MemberAdd = "member_add";
+    /// An account was taken out of a space; the subject is both names.
+    MemberRemove = "member_remove";
+    /// An invite was made; the subject is its id, role and space.
+    InviteAdd = "invite_add";
+    /// An invite was revoked; the subject is its id.
+    InviteRevoke = "invite_revoke";
+    /// A session was ended by another one; the subject is its id.
+    SessionRevoke = "session_revoke";
+    /// A peer was removed by an administrator; the subject is its id.
+    PeerRemove = "peer_remove";
+}
+
+named! {
+    /// How it ended.
+    Outcome, "an outcome",
+    /// It was done.
+    Done = "done";
+    /// It was tried, and failed.
+    Failed = "failed";
+    /// It was refused.
+    Refused = "refused";
+}
+
+/// One line of the audit log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AuditRecord {
+    /// When, in seconds since 1970; the first time, if it happened several times.
+    pub at: i64,
+    /// The last time, in seconds since 1970.
+    pub last: i64,
+    /// How often.
+    pub times: u64,
+    /// Who; none if that is not known (a login that failed) or for the directory itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserName>,
+    /// What.
+    pub act: Act,
+    /// On whom or what; never a secret.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub subject: String,
+    /// From where; none for the directory itself, or for what was added up over many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub address: Option<IpAddr>,
+    /// How it ended.
+    pub outcome: Outcome,
+}
