@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::Failure;
 use crate::workspace::{self, cargo};
-use crate::{deny, deploy, generated, layers, sizes};
+use crate::{deny, deploy, examples, generated, layers, schemathesis, sizes};
 
 /// One check.
 struct Step {
@@ -14,7 +14,7 @@ struct Step {
 }
 
 /// Cheap ones first, so that the usual mistakes are told within seconds.
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 11] = [
     Step {
         name: "fmt",
         about: "the code is formatted",
@@ -54,6 +54,16 @@ const STEPS: [Step; 9] = [
         name: "generated",
         about: "generated files are what the code says",
         run: generated::check,
+    },
+    Step {
+        name: "schemathesis",
+        about: "the REST interface does what its description says",
+        run: schemathesis::check,
+    },
+    Step {
+        name: "examples",
+        about: "the examples of docs/api.md work as they stand",
+        run: examples::check,
     },
     Step {
         name: "tests",

@@ -83,7 +83,8 @@ fn openapi() -> Result<String, Failure> {
     workspace::output(cargo().args(run.split(' ')))
 }
 
-fn binary() -> PathBuf {
+/// The `convite` that cargo builds for debugging.
+pub fn binary() -> PathBuf {
     workspace::target()
         .join("debug")
         .join(format!("convite{}", std::env::consts::EXE_SUFFIX))

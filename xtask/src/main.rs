@@ -7,9 +7,12 @@
 mod bench;
 mod deny;
 mod deploy;
+mod examples;
 mod gate;
 mod generated;
 mod layers;
+mod schemathesis;
+mod served;
 mod sizes;
 mod workspace;
 
@@ -20,6 +23,8 @@ usage: cargo xtask COMMAND
 
   ci [--skip STEP]… [--only STEP]…   the gate: every check that a change must pass
   generate                           write the files that are generated from code
+  schemathesis                       try a directory's REST interface out from its description
+  examples                           run the examples of docs/api.md
   bench transfer [--size 2GiB] [--providers 1,2,4] [--rounds 3] [--install] [--alone] [--json]
                                      one file to one peer, next to plain copies and other systems
   bench swarm [--downloaders 8] [--size 64MiB] [--rate 80mbit | --rates 20mbit,100mbit]
@@ -41,6 +46,8 @@ fn main() -> ExitCode {
     let result = match words.as_slice() {
         ["ci", options @ ..] => gate::run(options),
         ["generate"] => generated::write(),
+        ["schemathesis"] => schemathesis::check(),
+        ["examples"] => examples::check(),
         ["bench", options @ ..] => bench::run(options),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

@@ -1,6 +1,6 @@
 //! How the words look from outside, as JSON Schema for the interface's description: next to the
 //! rules, so that both change together. A schema may let through a little of what a parser
-//! refuses (it counts characters where the rule counts bytes), never refuse what it accepts.
+//! refuses: it counts characters where the rule counts bytes.
 
 use std::borrow::Cow;
 
@@ -16,8 +16,35 @@ use crate::path::{PATH_MAX, SafePath};
 const NAME: &str = "^[A-Za-z0-9][A-Za-z0-9._-]*$";
 const HASH: &str = "^[0-9A-Fa-f]{64}$";
 const PATH: &str = r"^(?!\.{1,2}(/|$))[^/\x00]{1,255}(/(?!\.{1,2}(/|$))[^/\x00]{1,255})*$";
+
+/// A group of an IPv6 address, and a byte of an IPv4 address.
+macro_rules! hex {
+    () => {
+        "[0-9A-Fa-f]{1,4}"
+    };
+}
+macro_rules! byte {
+    () => {
+        "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+    };
+}
+
+/// IPv6 (RFC 4291, section 2.2), up to seven groups on either side of `::`; of those that end as
+/// IPv4 only the mapped ones.
+#[rustfmt::skip]
 const ADDRESS: &str = concat!(
-    r"^([A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*|\[[0-9A-Fa-f:.]{2,45}\])",
+    r"^([A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*|\[(",
+    "(", hex!(), ":){7}", hex!(),
+    "|(", hex!(), ":){1,7}:",
+    "|(", hex!(), ":){1,6}:", hex!(),
+    "|(", hex!(), ":){1,5}(:", hex!(), "){1,2}",
+    "|(", hex!(), ":){1,4}(:", hex!(), "){1,3}",
+    "|(", hex!(), ":){1,3}(:", hex!(), "){1,4}",
+    "|(", hex!(), ":){1,2}(:", hex!(), "){1,5}",
+    "|", hex!(), ":(:", hex!(), "){1,6}",
+    "|:((:", hex!(), "){1,7}|:)",
+    "|::[Ff]{4}:", byte!(), r"(\.", byte!(), "){3}",
+    r")\])",
     ":([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])$"
 );
 

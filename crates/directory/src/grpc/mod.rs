@@ -50,18 +50,23 @@ impl Health {
 pub(crate) async fn router(service: Arc<Service>) -> Result<(Router, Health), Problem> {
     let (reporter, health) = tonic_health::server::health_reporter();
     reporter.set_serving::<DirectoryServer<Door>>().await;
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(convite_wire::DESCRIPTORS)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        // The peer's services are in the same files, and not here.
-        .with_service_name("convite.v1.Directory")
-        .with_service_name("grpc.health.v1.Health")
-        .build_v1()
-        .map_err(|e| Problem::new(ErrorCode::Internal, format!("reflection: {e}")))?;
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(convite_wire::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            // The peer's services are in the same files, and not here.
+            .with_service_name("convite.v1.Directory")
+            .with_service_name("grpc.health.v1.Health")
+    };
+    let broken = |e: tonic_reflection::server::Error| {
+        Problem::new(ErrorCode::Internal, format!("reflection: {e}"))
+    };
     let router = Routes::from(Router::new())
         .add_service(DirectoryServer::new(Door { service }))
         .add_service(health)
-        .add_service(reflection)
+        .add_service(reflection().build_v1().map_err(broken)?)
+        // What tools of before 2023 ask.
+        .add_service(reflection().build_v1alpha().map_err(broken)?)
         .into_axum_router();
     Ok((router, Health(reporter)))
 }

@@ -59,6 +59,13 @@ impl<T: DeserializeOwned, const MAX: usize> FromRequest<Arc<Service>> for Json<T
             }
             body => body,
         };
+        // serde would take a list for an object, its items for the fields in their order.
+        if body.trim_ascii_start().first() != Some(&b'{') {
+            let problem = Problem::invalid("the body is not a JSON object");
+            return Err(problem
+                .hint("send JSON with the fields that this path takes")
+                .into());
+        }
         serde_json::from_slice(body).map(Self).map_err(|error| {
             Refusal(
                 Problem::invalid(format!("the body is not valid: {error}"))

@@ -2,6 +2,7 @@
 //! the router included.
 
 mod accounts;
+mod docs;
 mod extract;
 mod files;
 mod health;
@@ -77,6 +78,9 @@ fn described() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(openapi::describe))
+        .routes(routes!(docs::page))
+        .routes(routes!(docs::script))
+        .routes(routes!(docs::style))
         .routes(routes!(sessions::login))
         .routes(routes!(sessions::logout))
         .routes(routes!(accounts::create))

@@ -27,10 +27,18 @@ pub(super) struct Parameters {
     #[param(nullable = false)]
     extension: Option<String>,
     /// In bytes.
-    #[param(nullable = false)]
+    #[param(
+        nullable = false,
+        format = "uint64",
+        maximum = 18_446_744_073_709_551_615u64
+    )]
     min_size: Option<u64>,
     /// In bytes.
-    #[param(nullable = false)]
+    #[param(
+        nullable = false,
+        format = "uint64",
+        maximum = 18_446_744_073_709_551_615u64
+    )]
     max_size: Option<u64>,
     /// Only what this peer shares.
     #[param(nullable = false)]

@@ -71,6 +71,9 @@ async fn what_wants_a_session_is_described_so_and_refuses_without() {
     // Whatever strangers may ask for is named here: another is a decision.
     let strangers = [
         "GET /",
+        "GET /docs",
+        "GET /docs/reference.css",
+        "GET /docs/reference.js",
         "GET /healthz",
         "GET /openapi.json",
         "GET /readyz",
@@ -123,4 +126,45 @@ async fn a_body_of_another_kind_is_refused() {
         let (parts, _) = http_with(&door, "POST", "/login", None, &fields, body.clone()).await;
         assert_eq!(parts.status.as_u16(), status, "{kind}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_of_the_description_takes_nothing_from_elsewhere() {
+    let running = Running::start(|_| {}).await;
+    let door = rest(running.get());
+    for (path, kind) in [
+        ("/docs", "text/html"),
+        ("/docs/reference.js", "text/javascript"),
+        ("/docs/reference.css", "text/css"),
+    ] {
+        let (parts, body) = http(&door, "GET", path, None, Vec::new()).await;
+        assert_eq!(parts.status.as_u16(), 200, "{path}");
+        assert!(
+            parts.headers["content-type"]
+                .to_str()
+                .unwrap()
+                .starts_with(kind)
+        );
+        let policy = parts.headers["content-security-policy"].to_str().unwrap();
+        assert!(policy.starts_with("default-src 'none'"), "{policy}");
+        assert!(!policy.contains("unsafe"), "{policy}");
+        let text = String::from_utf8(body).unwrap();
+        for outside in [
+            "http://",
+            "https://",
+            "//cdn",
+            "@import",
+            "url(",
+            "innerHTML",
+        ] {
+            assert!(!text.contains(outside), "{path} has {outside}");
+        }
+        // What the policy would keep from working.
+        assert!(
+            !text.contains("style=") && !text.contains("onclick="),
+            "{path}"
+        );
+    }
+    let (parts, _) = http(&door, "GET", "/docs/x", None, Vec::new()).await;
+    assert_eq!(parts.status.as_u16(), 404);
 }

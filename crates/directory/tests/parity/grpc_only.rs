@@ -210,6 +210,38 @@ async fn health_and_reflection_tell_what_is_here() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn tools_that_know_only_the_older_reflection_see_every_method() {
+    use tonic_reflection::pb::v1alpha;
+    use v1alpha::server_reflection_client::ServerReflectionClient;
+    use v1alpha::server_reflection_request::MessageRequest;
+    use v1alpha::server_reflection_response::MessageResponse;
+    let running = Running::start(|_| {}).await;
+    let connection = http2(running.get()).await;
+    let mut reflection = ServerReflectionClient::with_origin(connection, Uri::from_static(ORIGIN));
+    let symbol = "convite.v1.Directory".to_owned();
+    let asked = v1alpha::ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(MessageRequest::FileContainingSymbol(symbol)),
+    };
+    let answers = reflection.server_reflection_info(tokio_stream::iter([asked]));
+    let answer = answers.await.unwrap().into_inner().message().await;
+    let Some(MessageResponse::FileDescriptorResponse(files)) =
+        answer.unwrap().unwrap().message_response
+    else {
+        panic!("no file")
+    };
+    // Names are kept as they are in a compiled description.
+    let described: String = files
+        .file_descriptor_proto
+        .iter()
+        .map(|file| String::from_utf8_lossy(file).into_owned())
+        .collect();
+    for method in ["Login", "Index", "SearchFile", "Locate", "Watch"] {
+        assert!(described.contains(method), "{method}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_is_not_here_is_answered_in_grpc() {
     use convite_wire::v1::peer_client::PeerClient;
     let running = Running::start(|_| {}).await;

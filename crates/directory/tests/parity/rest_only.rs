@@ -21,6 +21,8 @@ async fn every_failure_is_a_problem_document() {
         ("DELETE", "/login", b"", 405, "method_not_allowed"),
         ("POST", "/login", b"{", 400, "invalid_argument"),
         ("POST", "/login", b"", 400, "invalid_argument"),
+        ("POST", "/login", b" [\"a\",\"b\"]", 400, "invalid_argument"),
+        ("POST", "/invites", b"[1]", 400, "invalid_argument"),
         (
             "POST",
             "/login",

@@ -1,0 +1,59 @@
+//! `/docs`: the description for people, by a page of this project's own that lies in the program.
+//! It loads nothing from elsewhere, and its policy forbids it.
+
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::response::IntoResponse;
+
+const PAGE: &str = include_str!("docs/index.html");
+const SCRIPT: &str = include_str!("docs/reference.js");
+const STYLE: &str = include_str!("docs/reference.css");
+
+/// Content Security Policy: its own script, style and description, and nothing else.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+     base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+);
+
+fn asset(kind: &'static str, text: &'static str) -> impl IntoResponse {
+    let fields: [(HeaderName, HeaderValue); 5] = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ),
+        (
+            header::REFERRER_POLICY,
+            HeaderValue::from_static("no-referrer"),
+        ),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+    ];
+    (fields, text)
+}
+
+/// This interface as a page.
+#[utoipa::path(
+    get, path = "/docs", operation_id = "showDocs", tag = "about",
+    responses((status = 200, description = "HTML", body = String, content_type = "text/html")),
+)]
+pub(super) async fn page() -> impl IntoResponse {
+    asset("text/html; charset=utf-8", PAGE)
+}
+
+/// The script of that page.
+#[utoipa::path(
+    get, path = "/docs/reference.js", operation_id = "docsScript", tag = "about",
+    responses((status = 200, description = "JavaScript", body = String, content_type = "text/javascript")),
+)]
+pub(super) async fn script() -> impl IntoResponse {
+    asset("text/javascript; charset=utf-8", SCRIPT)
+}
+
+/// The style of that page.
+#[utoipa::path(
+    get, path = "/docs/reference.css", operation_id = "docsStyle", tag = "about",
+    responses((status = 200, description = "CSS", body = String, content_type = "text/css")),
+)]
+pub(super) async fn style() -> impl IntoResponse {
+    asset("text/css; charset=utf-8", STYLE)
+}
