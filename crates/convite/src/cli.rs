@@ -161,6 +161,15 @@ pub struct DirectoryArgs {
     /// How long a peer's certificate is valid; it is renewed before
     #[arg(long, value_parser = units::duration, default_value = "1d", value_name = "DUR")]
     pub peer_certificate_lifetime: Duration,
+    /// No files through the directory, for browsers and curl: only from peer to peer
+    #[arg(long)]
+    pub no_relay: bool,
+    /// The most of files to send through the directory, a second; 0 for no limit [default: no limit]
+    #[arg(long, value_parser = units::size, value_name = "SIZE")]
+    pub relay_limit: Option<u64>,
+    /// How many files go through the directory at once; an account may have a quarter of them
+    #[arg(long, default_value_t = 32, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub relays: u32,
 }
 
 #[derive(Args)]

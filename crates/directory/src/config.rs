@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use convite_core::PeerAddress;
 
+use crate::relay::RelayConfig;
 use crate::throttle::Paces;
 
 /// How a directory runs. Has no `Debug`: it may hold passwords.
@@ -40,6 +41,8 @@ pub struct DirectoryConfig {
     pub paces: Paces,
     /// Makes the account `admin` with this password, if there is none of that name.
     pub admin_password: Option<String>,
+    /// How much of files is read through the directory.
+    pub relay: RelayConfig,
 }
 
 impl DirectoryConfig {
@@ -60,6 +63,7 @@ impl DirectoryConfig {
             peer_certificate_lifetime: Duration::from_secs(24 * 3600),
             paces: Paces::default(),
             admin_password: None,
+            relay: RelayConfig::default(),
         }
     }
 

@@ -13,6 +13,7 @@ mod follower;
 mod grpc;
 mod observe;
 pub mod passwords;
+pub mod relay;
 mod rest;
 mod run;
 pub mod service;
@@ -22,6 +23,7 @@ mod tls;
 use convite_core::{ErrorCode, Problem};
 
 pub use config::DirectoryConfig;
+pub use relay::RelayConfig;
 pub use rest::openapi_json;
 pub use run::{RunningDirectory, start};
 pub use service::Service;

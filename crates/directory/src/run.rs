@@ -121,6 +121,7 @@ pub async fn start(
         ticket_lifetime: config.ticket_lifetime,
         peer_certificate_lifetime: config.peer_certificate_lifetime,
         paces: config.paces,
+        relay: config.relay.clone(),
         shutdown: stop.clone(),
     }));
     if let Some(password) = &config.admin_password {

@@ -16,6 +16,7 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -25,6 +26,8 @@ use crate::{CONNECTION_WINDOW, FRAME, STREAM_WINDOW};
 
 /// A connection that has not been made by then is given up.
 const CONNECT: Duration = Duration::from_secs(5);
+/// An address that has not answered by then no longer keeps the next from being tried.
+const STAGGER: Duration = Duration::from_millis(250);
 /// How often a silent server is asked for a sign of life, and how long it may take.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
@@ -321,6 +324,39 @@ where
     } else {
         Ok(Spoken::Http1)
     }
+}
+
+/// Dials the addresses of one server in order, each a little after the one before (as RFC 8305 does
+/// for the addresses of a name); returns the first that answers as who is expected.
+///
+/// # Errors
+/// As [`connect`], of the attempt that failed last; `unavailable` without an address.
+pub async fn first_to_answer<B>(
+    addresses: &[PeerAddress],
+    expected: Option<&Expected>,
+) -> Result<(PeerAddress, Spoken<B>), Problem>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let mut attempts = JoinSet::new();
+    for (place, address) in (0u32..).zip(addresses) {
+        let (address, expected) = (address.clone(), expected.cloned());
+        attempts.spawn(async move {
+            tokio::time::sleep(STAGGER * place).await;
+            let spoken = dial_either(&address, expected.as_ref()).await?;
+            Ok((address, spoken))
+        });
+    }
+    let mut problem = Problem::new(ErrorCode::Unavailable, "the provider has no address");
+    while let Some(attempt) = attempts.join_next().await {
+        match attempt {
+            Ok(Ok(answered)) => return Ok(answered),
+            Ok(Err(failed)) => problem = failed,
+            Err(_) => {}
+        }
+    }
+    Err(problem)
 }
 
 /// Sends one request over an HTTP/1.1 connection of its own.

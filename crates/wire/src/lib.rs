@@ -1,9 +1,11 @@
 //! What goes over the network: the protocol's messages, the REST bodies, tickets, invite links,
 //! and the checked conversions between them and the words of [`convite_core`].
 
+pub mod attachment;
 pub mod chunk;
 pub mod convert;
 pub mod invite;
+pub mod range;
 pub mod rest;
 pub mod status;
 pub mod ticket;

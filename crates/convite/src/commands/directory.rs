@@ -1,7 +1,9 @@
 //! `convite directory`.
 
+use std::num::NonZeroU64;
+
 use convite_client::Home;
-use convite_directory::{DirectoryConfig, RunningDirectory};
+use convite_directory::{DirectoryConfig, RelayConfig, RunningDirectory};
 use serde_json::json;
 
 use crate::cli::DirectoryArgs;
@@ -37,6 +39,13 @@ pub fn settings(home: &Home, args: DirectoryArgs) -> DirectoryConfig {
         session_lifetime: args.session_lifetime,
         ticket_lifetime: args.ticket_lifetime,
         peer_certificate_lifetime: args.peer_certificate_lifetime,
+        relay: RelayConfig {
+            enabled: !args.no_relay,
+            limit: args.relay_limit.and_then(NonZeroU64::new),
+            relays_max: args.relays as usize,
+            relays_per_account_max: args.relays.div_ceil(4) as usize,
+            ..RelayConfig::default()
+        },
         admin_password: std::env::var(ADMIN_PASSWORD).ok().filter(|p| !p.is_empty()),
         ..DirectoryConfig::new(home.root())
     }

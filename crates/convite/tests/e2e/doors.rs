@@ -15,15 +15,15 @@ use serde_json::Value;
 use crate::harness::{Directory, Home, Pair, Process, contents, text, until};
 
 /// Somewhere to knock.
-struct Door {
+pub struct Door {
     address: PeerAddress,
     expected: Expected,
 }
 
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Bytes,
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
 }
 
 fn authority(home: &Home) -> [u8; 32] {
@@ -40,7 +40,7 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
 }
 
 impl Door {
-    fn of_directory(directory: &Directory, home: &Home) -> Self {
+    pub fn of_directory(directory: &Directory, home: &Home) -> Self {
         let config = client_config_http1(authority(home));
         Self {
             address: PeerAddress::new("127.0.0.1", directory.port).unwrap(),
@@ -59,7 +59,7 @@ impl Door {
         }
     }
 
-    fn get(&self, path: &str, bearer: Option<&str>, range: Option<&str>) -> Answer {
+    pub fn get(&self, path: &str, bearer: Option<&str>, range: Option<&str>) -> Answer {
         let mut request = Request::get(path).header("host", "convite");
         if let Some(bearer) = bearer {
             request = request.header(AUTHORIZATION, format!("Bearer {bearer}"));

@@ -13,6 +13,7 @@
 
 mod access;
 mod cli;
+mod contents;
 mod deploy;
 mod directory;
 mod disk;

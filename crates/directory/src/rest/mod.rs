@@ -2,6 +2,7 @@
 //! the router included.
 
 mod accounts;
+mod contents;
 mod docs;
 mod extract;
 mod files;
@@ -91,6 +92,7 @@ fn described() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(index::list, index::publish))
         .routes(routes!(search::search))
         .routes(routes!(files::locate))
+        .routes(routes!(contents::read))
 }
 
 /// This door; whatever has no path here falls to the last handler.

@@ -25,7 +25,8 @@ use utoipa::openapi::{
 const SESSION: &str = "session";
 const REQUEST_ID: &str = "RequestId";
 const ABOUT: &str = "Accounts, peers, index, search and locate of a Convite directory. Contents \
-    are not here: they come from the peers, with the tickets that `GET /files/{hash}` gives out.\n\n\
+    come from the peers, with the tickets that `GET /files/{hash}` gives out; or from there through \
+    the directory, for those who cannot ask peers, with `GET /files/{hash}/content`.\n\n\
     A failure is an RFC 9457 problem document; its `code` is stable. A list comes in pages: hand \
     `next_cursor` back as `cursor` until there is none; cursors are opaque. Each answer has an \
     `x-request-id`: the caller's own, if it is 1 to 64 letters, digits, `.`, `_`, `:` or `-`.";

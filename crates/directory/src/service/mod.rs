@@ -5,6 +5,7 @@
 
 mod accounts;
 mod attempts;
+mod contents;
 mod index;
 mod invites;
 mod locate;
@@ -26,6 +27,7 @@ use convite_wire::ticket::TicketSigner;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+pub use contents::Contents;
 pub use index::{BATCH_MAX, CHANGE_MAX, WholeIndex};
 pub(crate) use index::{check_change, whole_removes_nothing};
 pub use invites::{InviteIssued, NewInvite};
@@ -35,6 +37,7 @@ pub use sessions::{Caller, Session};
 
 use crate::authority::Authority;
 use crate::passwords::Passwords;
+use crate::relay::{Relay, RelayConfig};
 use crate::throttle::Paces;
 
 /// How long a publisher waits for what it published to be found.
@@ -55,6 +58,7 @@ pub(crate) struct Parts {
     pub ticket_lifetime: Duration,
     pub peer_certificate_lifetime: Duration,
     pub paces: Paces,
+    pub relay: RelayConfig,
     /// Ends what waits for news.
     pub shutdown: CancellationToken,
 }
@@ -72,6 +76,7 @@ pub struct Service {
     followed: watch::Sender<i64>,
     online: Mutex<Online>,
     watched: swarm::Watched,
+    relay: Arc<Relay>,
 }
 
 /// The peers online as they were a moment ago.
@@ -84,9 +89,19 @@ struct Online {
 
 impl Service {
     pub(crate) fn new(parts: Parts) -> Self {
+        let relay = Relay::new(
+            parts.relay.clone(),
+            parts
+                .authority
+                .as_ref()
+                .map(|authority| authority.fingerprint()),
+            parts.ticket_lifetime,
+            parts.shutdown.clone(),
+        );
         Self {
             attempts: attempts::Attempts::new(parts.paces),
             parts,
+            relay,
             passwords: Passwords::default(),
             published: Notify::new(),
             caught_up: AtomicBool::new(false),

@@ -8,24 +8,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use convite_core::model::Provider;
-use convite_core::{
-    ContentHash, ErrorCode, PeerAddress, PieceGeometry, PieceHash, PieceHashes, Problem,
-};
+use convite_core::{ContentHash, ErrorCode, PieceGeometry, PieceHash, PieceHashes, Problem};
 use convite_net::dial::{self, Expected, Http2, Spoken};
 use convite_swarm::Failure;
 use convite_wire::convert::hash_bytes;
 use convite_wire::status::from_status;
 use convite_wire::v1::GetPiecesRequest;
 use convite_wire::v1::peer_client::PeerClient;
-use tokio::task::JoinSet;
 use tonic::Request;
 use tonic::body::Body;
 use tonic::metadata::{Ascii, MetadataValue};
 
 use super::ranges::Ranges;
 
-/// An address that has not answered by then no longer keeps the next from being tried.
-const STAGGER: Duration = Duration::from_millis(250);
 /// A provider that has not sent its piece hashes by then is given up.
 const HASHES: Duration = Duration::from_secs(20);
 
@@ -62,7 +57,7 @@ pub(crate) async fn dial(
         .parse()
         .map_err(|_| Problem::invalid("the ticket is damaged"))?;
     bearer.set_sensitive(true);
-    let (address, spoken) = first_to_answer(&provider.addresses, expected.as_ref()).await?;
+    let (address, spoken) = dial::first_to_answer(&provider.addresses, expected.as_ref()).await?;
     Ok(match spoken {
         Spoken::Http2(http2) => Connection::Grpc(Grpc {
             http2,
@@ -75,32 +70,6 @@ pub(crate) async fn dial(
             Connection::Http1(Arc::new(ranges))
         }
     })
-}
-
-/// Tries the addresses in order, each a little after the one before (as RFC 8305 does for the
-/// addresses of a name).
-async fn first_to_answer(
-    addresses: &[PeerAddress],
-    expected: Option<&Expected>,
-) -> Result<(PeerAddress, Spoken<Body>), Problem> {
-    let mut attempts = JoinSet::new();
-    for (place, address) in (0u32..).zip(addresses) {
-        let (address, expected) = (address.clone(), expected.cloned());
-        attempts.spawn(async move {
-            tokio::time::sleep(STAGGER * place).await;
-            let spoken = dial::dial_either(&address, expected.as_ref()).await?;
-            Ok((address, spoken))
-        });
-    }
-    let mut problem = Problem::new(ErrorCode::Unavailable, "the provider has no address");
-    while let Some(attempt) = attempts.join_next().await {
-        match attempt {
-            Ok(Ok(answered)) => return Ok(answered),
-            Ok(Err(failed)) => problem = failed,
-            Err(_) => {}
-        }
-    }
-    Err(problem)
 }
 
 /// Asks for the piece hashes and checks them against the content hash.

@@ -12,6 +12,8 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use convite_core::{ContentHash, ErrorCode, Problem, SafePath};
 use convite_net::{Connection, request_id};
+use convite_wire::attachment::{CONTENT_POLICY, content_type, disposition, matches_any};
+use convite_wire::range::{Asked, asked};
 use convite_wire::status::ProblemDocument;
 use data_encoding::HEXLOWER;
 use http::header::{
@@ -23,7 +25,6 @@ use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, U
 use serde::Serialize;
 
 use super::body::{Dress, FileBody};
-use super::range::{Asked, asked};
 use super::{Serving, files};
 
 /// Answers `/files/HASH`, `/files/HASH/pieces` and `/files/PATH`.
@@ -102,9 +103,8 @@ async fn answer(
     response = response
         .header(CONTENT_LENGTH, len)
         .header(CONTENT_TYPE, content_type(&name))
-        .header(CONTENT_DISPOSITION, disposition(&name))
-        // A page that someone shares is no page of ours: it runs nothing in our name.
-        .header(CONTENT_SECURITY_POLICY, "sandbox; default-src 'none'");
+        .header(CONTENT_DISPOSITION, disposition(&name, false))
+        .header(CONTENT_SECURITY_POLICY, CONTENT_POLICY);
     if method == Method::HEAD {
         source.open(serving).await?;
         return finish(response, Body::empty());
@@ -172,76 +172,4 @@ fn problem_response(problem: &Problem, size: Option<u64>) -> Response {
         headers.insert(CONTENT_RANGE, value);
     }
     response
-}
-
-/// Whether `etag` is in an `If-None-Match` field, compared weakly (RFC 9110, section 13.1.2).
-fn matches_any(tags: &str, etag: &str) -> bool {
-    tags.split(',')
-        .map(str::trim)
-        .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
-}
-
-/// The kinds that browsers and players treat specially; all else is just bytes.
-fn content_type(name: &str) -> &'static str {
-    let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
-    match extension.to_ascii_lowercase().as_str() {
-        "txt" | "log" | "md" | "csv" | "tsv" => "text/plain; charset=utf-8",
-        "html" | "htm" => "text/html; charset=utf-8",
-        "json" => "application/json",
-        "xml" => "application/xml",
-        "pdf" => "application/pdf",
-        "zip" => "application/zip",
-        "gz" | "tgz" => "application/gzip",
-        "tar" => "application/x-tar",
-        "png" => "image/png",
-        "jpg" | "jpeg" => "image/jpeg",
-        "gif" => "image/gif",
-        "webp" => "image/webp",
-        "svg" => "image/svg+xml",
-        "mp3" => "audio/mpeg",
-        "flac" => "audio/flac",
-        "ogg" | "opus" => "audio/ogg",
-        "wav" => "audio/wav",
-        "mp4" | "m4v" => "video/mp4",
-        "mkv" => "video/x-matroska",
-        "webm" => "video/webm",
-        _ => "application/octet-stream",
-    }
-}
-
-/// `Content-Disposition` with the file's name for old readers and new (RFC 6266, section 4.3;
-/// RFC 8187 for what is not ASCII).
-fn disposition(name: &str) -> String {
-    use std::fmt::Write;
-    let plain: String = name
-        .chars()
-        .map(|c| match c {
-            '"' | '\\' | '%' => '_',
-            c if c == ' ' || c.is_ascii_graphic() => c,
-            _ => '_',
-        })
-        .collect();
-    let mut encoded = String::new();
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            // Writing to a string cannot fail.
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_safe_in_a_header() {
-        assert_eq!(
-            disposition("a \"b\"\r\nñ.txt"),
-            "attachment; filename=\"a _b____.txt\"; filename*=UTF-8''a%20%22b%22%0D%0A%C3%B1.txt"
-        );
-    }
 }

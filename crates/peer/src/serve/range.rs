@@ -1,48 +1,6 @@
-//! Which bytes an HTTP request asks for (RFC 9110, section 14).
+//! Runs of bytes, put together.
 
 use std::ops::Range;
-
-use convite_core::{ErrorCode, Problem};
-
-/// What a `Range` field asks of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Asked {
-    /// No range, or one in a unit or form that we do not know, which section 14.2 has us ignore.
-    Whole,
-    /// These bytes; never empty.
-    Part(Range<u64>),
-}
-
-/// Reads a `Range` field for a file of `size` bytes.
-///
-/// # Errors
-/// `range_not_satisfiable` if no byte of the file is in the range, or if there are several.
-pub fn asked(field: Option<&str>, size: u64) -> Result<Asked, Problem> {
-    let Some(spec) = field.and_then(|field| {
-        let (unit, spec) = field.split_once('=')?;
-        unit.trim().eq_ignore_ascii_case("bytes").then_some(spec)
-    }) else {
-        return Ok(Asked::Whole);
-    };
-    if spec.contains(',') {
-        return Err(refuse("several ranges at once are not served")
-            .hint("ask for one range in each request"));
-    }
-    let Some((first, last)) = spec.trim().split_once('-') else {
-        return Ok(Asked::Whole);
-    };
-    let range = match (number(first), number(last)) {
-        (None, Some(suffix)) if first.is_empty() => size.saturating_sub(suffix)..size,
-        (Some(first), None) if last.is_empty() => first..size,
-        (Some(first), Some(last)) if first <= last => first..last.saturating_add(1).min(size),
-        _ => return Ok(Asked::Whole),
-    };
-    if range.is_empty() {
-        return Err(refuse("the range lies outside the file")
-            .hint(format!("the file has {size} bytes, numbered from 0")));
-    }
-    Ok(Asked::Part(range))
-}
 
 /// The bytes of `ranges` as ranges that neither overlap nor touch, in order; without empty ones.
 pub fn merged(ranges: &[Range<u64>]) -> Vec<Range<u64>> {
@@ -58,16 +16,6 @@ pub fn merged(ranges: &[Range<u64>]) -> Vec<Range<u64>> {
     merged
 }
 
-fn number(text: &str) -> Option<u64> {
-    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    // What is too large for us is beyond the end of every file.
-    digits.then(|| text.parse().unwrap_or(u64::MAX))
-}
-
-fn refuse(message: &str) -> Problem {
-    Problem::new(ErrorCode::RangeNotSatisfiable, message)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,40 +24,5 @@ mod tests {
     fn ranges_that_overlap_or_touch_are_one() {
         let ranges = [9..12, 4..4, 0..3, 3..4, 10..11, 20..21];
         assert_eq!(merged(&ranges), [0..4, 9..12, 20..21]);
-    }
-
-    #[test]
-    fn ranges_are_read_as_the_rfc_says() {
-        let part = |range| Ok(Asked::Part(range));
-        for (field, size, want) in [
-            ("bytes=0-0", 10, part(0..1)),
-            ("bytes=2-4", 10, part(2..5)),
-            ("BYTES=2-", 10, part(2..10)),
-            ("bytes=-3", 10, part(7..10)),
-            ("bytes=-30", 10, part(0..10)),
-            ("bytes=5-99999999999999999999999", 10, part(5..10)),
-            ("bytes=5-4", 10, Ok(Asked::Whole)),
-            ("bytes=x-4", 10, Ok(Asked::Whole)),
-            ("bytes=--4", 10, Ok(Asked::Whole)),
-            ("bytes=+1-4", 10, Ok(Asked::Whole)),
-            ("bytes=-", 10, Ok(Asked::Whole)),
-            ("bytes", 10, Ok(Asked::Whole)),
-            ("pieces=0-1", 10, Ok(Asked::Whole)),
-        ] {
-            assert_eq!(asked(Some(field), size), want, "{field}");
-        }
-        for (field, size) in [
-            ("bytes=10-", 10),
-            ("bytes=10-12", 10),
-            ("bytes=-0", 10),
-            ("bytes=0-", 0),
-            ("bytes=-1", 0),
-            ("bytes=0-1,3-4", 10),
-            ("bytes=99999999999999999999999-", 10),
-        ] {
-            let refused = asked(Some(field), size).unwrap_err();
-            assert_eq!(refused.code, ErrorCode::RangeNotSatisfiable, "{field}");
-        }
-        assert_eq!(asked(None, 0), Ok(Asked::Whole));
     }
 }

@@ -1,0 +1,77 @@
+//! Contents, for readers that are no peers: who may read a file, and what is told of it.
+
+use std::sync::Arc;
+
+use convite_core::model::LocatedFile;
+use convite_core::{ContentHash, Problem};
+use convite_store::AccountId;
+
+use super::{Caller, Service};
+use crate::relay::{Locate, Located, Opened};
+
+/// A file that somebody may read, found but not asked for yet.
+pub struct Contents {
+    service: Arc<Service>,
+    account: AccountId,
+    file: LocatedFile,
+    locate: Locate,
+}
+
+impl Contents {
+    /// The size that most providers claim, in bytes.
+    pub fn size(&self) -> u64 {
+        self.file.size
+    }
+
+    /// The name under which most share it; the hash, if it has none.
+    pub fn name(&self) -> String {
+        let name = self.file.names.first();
+        name.map_or_else(|| self.file.hash.to_string(), Clone::clone)
+    }
+
+    /// Asks the providers.
+    ///
+    /// # Errors
+    /// `overloaded` if too much is relayed just now; `unavailable` if no provider answers; `corrupt_contents`
+    /// if all that answer lie.
+    pub async fn open(self) -> Result<Opened, Problem> {
+        let Self {
+            service,
+            account,
+            file,
+            locate,
+        } = self;
+        service.relay.open(account, file, locate).await
+    }
+}
+
+impl Service {
+    /// A file that the caller may read, through the directory. The right is looked at again while
+    /// he reads.
+    ///
+    /// # Errors
+    /// `not_found` if nobody online shares it, or the caller may not know of it;
+    /// `permission_denied` if this directory relays nothing.
+    pub async fn contents(
+        self: &Arc<Self>,
+        caller: &Caller,
+        hash: &ContentHash,
+    ) -> Result<Contents, Problem> {
+        self.relay.must_be_enabled()?;
+        let file = self.locate(caller, hash).await?;
+        let (service, session, from, hash) = (Arc::clone(self), caller.session, caller.from, *hash);
+        let locate: Locate = Arc::new(move || -> Located {
+            let service = Arc::clone(&service);
+            Box::pin(async move {
+                let caller = service.of_session(session, from).await?;
+                service.locate(&caller, &hash).await
+            })
+        });
+        Ok(Contents {
+            service: Arc::clone(self),
+            account: caller.account,
+            file,
+            locate,
+        })
+    }
+}

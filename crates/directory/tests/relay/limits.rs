@@ -1,0 +1,118 @@
+//! What bounds a relay: slots, rate, memory, and whether there is one at all.
+
+use std::num::NonZeroU64;
+use std::time::{Duration, Instant};
+
+use convite_directory::RelayConfig;
+use http_body_util::BodyExt;
+
+use crate::asking::{World, path};
+use crate::peers::{Manner, contents};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_reader_holds_little() {
+    const SIZE: usize = 96 << 20;
+    /// Three runs of 2 MiB, HTTP/2's windows, and the buffers of sockets.
+    const AHEAD: u64 = 32 << 20;
+    let world = World::new().await;
+    let bytes = contents(SIZE);
+    let peer = world.peer("p-1", "a/file", &bytes, Manner::Honest).await;
+    let answer = world.begin("GET", &path(&bytes), &[], "").await;
+    let mut body = answer.into_body();
+    let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
+    // The relay fetches ahead of its reader, and then no more.
+    let mut before = 0;
+    let mut still = Instant::now();
+    while still.elapsed() < Duration::from_millis(500) {
+        if peer.sent() != before {
+            (before, still) = (peer.sent(), Instant::now());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(before < AHEAD, "{before} bytes for a reader of none");
+    let rest = body.collect().await.unwrap().to_bytes();
+    assert!([first, rest].concat() == bytes);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn beyond_its_slots_a_reader_is_told_to_come_again() {
+    let world = World::relaying(RelayConfig {
+        relays_max: 3,
+        relays_per_account_max: 2,
+        ..RelayConfig::default()
+    })
+    .await;
+    let bytes = contents(32 << 20);
+    let _peer = world.peer("p-1", "a/file", &bytes, Manner::Honest).await;
+    let bearer = format!("Bearer {}", world.session("ben").await);
+    let ben = [("authorization", &*bearer)];
+    // Nobody reads: each holds its slot.
+    let path = path(&bytes);
+    let mut held = vec![world.begin("GET", &path, &[], "").await];
+    held.push(world.begin("GET", &path, &[], "").await);
+    let third = world.get(&path, &[]).await;
+    assert_eq!((third.status.as_u16(), &*third.code()), (503, "overloaded"));
+    assert!(third.headers.contains_key("retry-after"));
+    held.push(world.begin("GET", &path, &ben, "").await);
+    assert!(held.iter().all(|answer| answer.status() == 200));
+    assert_eq!(world.get(&path, &ben).await.status, 503);
+    // Asking about a file takes no slot.
+    assert_eq!(world.ask("HEAD", &path, &ben, "").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rate_holds_for_all_readers_together() {
+    const RATE: u64 = 1 << 20;
+    let world = World::relaying(RelayConfig {
+        limit: NonZeroU64::new(RATE),
+        ..RelayConfig::default()
+    })
+    .await;
+    let bytes = contents(600 << 10);
+    let _peer = world.peer("p-1", "a/file", &bytes, Manner::Honest).await;
+    let began = Instant::now();
+    let path = path(&bytes);
+    let (one, two) = tokio::join!(world.get(&path, &[]), world.get(&path, &[]));
+    assert!(one.body == bytes && two.body == bytes);
+    // 1,200 KiB, of which the first 64 KiB go at once.
+    assert!(began.elapsed() > Duration::from_millis(1000));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_takes_nothing_for_long_is_given_up() {
+    let world = World::relaying(RelayConfig {
+        patience: Duration::from_millis(200),
+        relays_max: 1,
+        ..RelayConfig::default()
+    })
+    .await;
+    let bytes = contents(64 << 20);
+    let _peer = world.peer("p-1", "a/file", &bytes, Manner::Honest).await;
+    let path = path(&bytes);
+    let held = world.begin("GET", &path, &[], "").await;
+    assert_eq!(held.status(), 200);
+    let began = Instant::now();
+    while world.get(&path, &[("range", "bytes=0-0")]).await.status != 206 {
+        assert!(
+            began.elapsed() < Duration::from_secs(20),
+            "it keeps its slot"
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(held.into_body().collect().await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_may_hand_on_nothing() {
+    let world = World::relaying(RelayConfig {
+        enabled: false,
+        ..RelayConfig::default()
+    })
+    .await;
+    let bytes = contents(1000);
+    let peer = world.peer("p-1", "a/file", &bytes, Manner::Honest).await;
+    let answer = world.get(&path(&bytes), &[]).await;
+    assert_eq!(answer.status, 403);
+    assert_eq!(answer.code(), "permission_denied");
+    assert_eq!(peer.sent(), 0);
+}
