@@ -9,7 +9,7 @@
 //! `company` (the providers of one file, whose turn it is), `opening` (what must be known before
 //! the first byte), `body` (pieces in order, as they are asked for).
 //!
-//! Memory of one relay: [`RUNS`] runs of [`RUN`] bytes or one piece (4 MiB at most), whatever the
+//! Memory of one relay: three runs of 2 MiB, or of one piece (4 MiB at most), whatever the
 //! size of the file and however slow the reader; and 16 MiB of piece hashes for all of them.
 
 mod body;
