@@ -102,6 +102,55 @@ impl Authority {
         })
     }
 
+    /// A new authority as PEM, its private key and its certificate: a secret.
+    ///
+    /// # Errors
+    /// `internal` if it cannot be made.
+    pub fn make_pem(now: UnixMillis) -> Result<String, Problem> {
+        let (_, key, certificate) = Self::make(now)?;
+        Ok(format!("{key}{certificate}"))
+    }
+
+    /// The authority that [`Self::make_pem`] made.
+    ///
+    /// # Errors
+    /// `internal` if it is damaged.
+    pub fn from_pem(pem: &[u8]) -> Result<Self, Problem> {
+        let read = || {
+            let key = KeyPair::from_pem(std::str::from_utf8(pem).ok()?).ok()?;
+            let certificate = CertificateDer::from_pem_slice(pem).ok()?;
+            let issuer = Issuer::from_ca_cert_der(&certificate, key).ok()?;
+            Some(Self {
+                issuer,
+                certificate,
+            })
+        };
+        read().ok_or_else(|| {
+            Problem::new(
+                ErrorCode::Internal,
+                "the certificate authority in the database is damaged",
+            )
+            .hint("restore it from a copy; without it every peer must join again")
+        })
+    }
+
+    /// Writes the certificate, which is no secret, to `ca.pem` in `folder`, for browsers and curl.
+    ///
+    /// # Errors
+    /// `internal` if it cannot be written.
+    pub(crate) fn write_certificate(&self, folder: &Path) -> Result<(), Problem> {
+        let base64 = data_encoding::BASE64.encode(&self.certificate);
+        let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
+        for (at, letter) in base64.chars().enumerate() {
+            if at > 0 && at % 64 == 0 {
+                pem.push('\n');
+            }
+            pem.push(letter);
+        }
+        pem.push_str("\n-----END CERTIFICATE-----\n");
+        files::write_private(&folder.join("ca.pem"), pem.as_bytes())
+    }
+
     fn make(now: UnixMillis) -> Result<(Self, String, String), Problem> {
         let key = KeyPair::generate().map_err(broken)?;
         let mut params = validity(now, AUTHORITY_LIFETIME);

@@ -11,6 +11,7 @@ mod credentials;
 mod files;
 mod follower;
 mod grpc;
+mod news;
 mod observe;
 pub mod passwords;
 pub mod relay;
@@ -19,6 +20,7 @@ mod run;
 pub mod service;
 pub mod throttle;
 mod tls;
+mod vault;
 
 use convite_core::{ErrorCode, Problem};
 

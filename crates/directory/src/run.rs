@@ -12,7 +12,6 @@ use std::time::{Duration, SystemTime};
 use axum::Router;
 use convite_core::{ErrorCode, Problem, UnixMillis};
 use convite_search::SearchIndex;
-use convite_wire::ticket::TicketSigner;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -21,8 +20,10 @@ use tokio_util::sync::CancellationToken;
 use crate::authority::{Authority, LEAF_LIFETIME};
 use crate::config::DirectoryConfig;
 use crate::follower::{blocking, run_follower};
+use crate::news::run_news;
 use crate::service::{Parts, Service};
 use crate::tls::{Certificates, leaf_hosts, link_addresses, read_real};
+use crate::vault::Vault;
 use crate::{files, grpc, observe, rest};
 
 /// How often what has run out is forgotten.
@@ -96,11 +97,19 @@ pub async fn start(
 
     let folder = config.folder();
     let now = UnixMillis::from(SystemTime::now());
+    let made = folder.clone();
+    blocking(move || files::make_folder(&made)).await?;
+    let store = convite_store::open(&config.database_url(&folder)).await?;
+    let vault = Vault::new(&folder, &store);
+    let authority = match config.plaintext {
+        true => None,
+        false => Some(vault.authority(now).await?),
+    };
+    let signer = vault.ticket_signer().await?;
     let kept = {
         let (folder, config) = (folder.clone(), config.clone());
-        blocking(move || Kept::open(&folder, &config, address, now)).await?
+        blocking(move || Kept::open(&folder, &config, authority, address, now)).await?
     };
-    let store = convite_store::open(&config.database_url(&folder)).await?;
     let addresses = link_addresses(&config.public_addresses, address);
     let scheme = if config.plaintext { "http" } else { "https" };
     let host = addresses
@@ -113,7 +122,7 @@ pub async fn start(
         store,
         search: kept.search,
         authority: authority.clone(),
-        signer: kept.signer,
+        signer,
         addresses,
         open_registration: config.open_registration,
         lease: config.lease,
@@ -127,7 +136,7 @@ pub async fn start(
     if let Some(password) = &config.admin_password {
         service.ensure_admin(password).await?;
     }
-    let invite = service.standing_invite(&folder.join("invite")).await?;
+    let invite = service.standing_invite(&vault).await?;
 
     let (doors, health) = doors(Arc::clone(&service)).await?;
     let tls = certificates.clone().map(|certificates| {
@@ -141,6 +150,7 @@ pub async fn start(
     }
     let serving = tokio::spawn(convite_net::serve(listener, tls, doors, stop.clone()));
     let follower = tokio::spawn(run_follower(Arc::clone(&service), stop.clone()));
+    let news = tokio::spawn(run_news(Arc::clone(&service), stop.clone()));
     let sweeper = tokio::spawn(run_sweeper(
         Arc::clone(&service),
         authority.clone().zip(certificates),
@@ -159,14 +169,13 @@ pub async fn start(
         service,
         stop,
         serving,
-        background: vec![follower, sweeper, closer],
+        background: vec![follower, news, sweeper, closer],
     })
 }
 
-/// What is kept in the directory's folder besides the database.
+/// What lies in the directory's folder besides the database and the secrets.
 struct Kept {
     tls: Option<(Arc<Authority>, Arc<Certificates>)>,
-    signer: TicketSigner,
     search: Arc<SearchIndex>,
 }
 
@@ -174,19 +183,18 @@ impl Kept {
     fn open(
         folder: &Path,
         config: &DirectoryConfig,
+        authority: Option<Authority>,
         address: SocketAddr,
         now: UnixMillis,
     ) -> Result<Self, Problem> {
-        files::make_folder(folder)?;
-        let tls = match config.plaintext {
-            true if config.tls_cert.is_some() || config.tls_key.is_some() => {
+        let tls = match authority {
+            None if config.tls_cert.is_some() || config.tls_key.is_some() => {
                 return Err(Problem::invalid("plaintext needs no certificate")
                     .hint("leave out --plaintext, or --tls-cert and --tls-key"));
             }
-            true => None,
-            false => {
+            None => None,
+            Some(authority) => {
                 let real = read_real(config.tls_cert.as_deref(), config.tls_key.as_deref())?;
-                let authority = Authority::open(folder, now)?;
                 let hosts = leaf_hosts(&config.public_addresses, address);
                 let certificates = Certificates::new(&authority, hosts, real, now)?;
                 Some((Arc::new(authority), Arc::new(certificates)))
@@ -194,19 +202,9 @@ impl Kept {
         };
         Ok(Self {
             tls,
-            signer: ticket_key(&folder.join("ticket.key"))?,
             search: Arc::new(SearchIndex::open(&folder.join("search"))?),
         })
     }
-}
-
-fn ticket_key(path: &Path) -> Result<TicketSigner, Problem> {
-    if let Some(bytes) = files::read(path)? {
-        return TicketSigner::from_bytes(&bytes);
-    }
-    let signer = TicketSigner::generate()?;
-    files::write_private(path, signer.secret_bytes())?;
-    Ok(signer)
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, Problem> {

@@ -34,6 +34,7 @@ mod located;
 mod peers;
 pub mod postgres;
 mod sessions;
+mod shared;
 mod spaces;
 pub mod sqlite;
 mod swarm;
@@ -48,6 +49,7 @@ pub use files::{Files, FullSync, IndexChange, Tally};
 pub use invites::{InviteRecord, Invites};
 pub use peers::{PeerKey, Peers, Registration};
 pub use sessions::{SessionRecord, Sessions};
+pub use shared::{News, Shared, Sharing};
 pub use spaces::{SpaceKey, Spaces, Viewer};
 pub use swarm::{ANNOUNCEMENTS_MAX, Swarm};
 pub use upkeep::{AUDIT_KEPT, AUDIT_MAX, Totals, Upkeep};
@@ -70,12 +72,12 @@ pub(crate) fn id_bytes(id: &str) -> Option<Vec<u8>> {
 /// All tables of a directory. The methods are those of the traits for each noun, and can be called
 /// on a `dyn Store` without naming these.
 pub trait Store:
-    Accounts + Spaces + Invites + Sessions + Peers + Files + Swarm + Contents + Audit + Upkeep
+    Accounts + Spaces + Invites + Sessions + Peers + Files + Swarm + Contents + Audit + Upkeep + Sharing
 {
 }
 
 impl<T> Store for T where
-    T: Accounts + Spaces + Invites + Sessions + Peers + Files + Swarm + Contents + Audit + Upkeep
+    T: Accounts + Spaces + Invites + Sessions + Peers + Files + Swarm + Contents + Audit + Upkeep + Sharing
 {
 }
 

@@ -41,8 +41,8 @@ impl WholeIndex<'_> {
                 .await?;
             self.tally.upserted += tally.upserted;
             self.tally.removed += tally.removed;
-            service.published.notify_one();
-            service.watched.touch(&hashes);
+            service.has_published();
+            service.touch(hashes);
             files = rest;
         }
         Ok(())
@@ -111,7 +111,7 @@ impl Service {
             .store()
             .publish_change(peer, caller.account, base, generation, change, now)
             .await?;
-        self.watched.touch(&hashes);
+        self.touch(hashes);
         self.until_found().await;
         Ok(tally)
     }

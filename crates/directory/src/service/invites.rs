@@ -1,6 +1,5 @@
 //! Invites: the right to make an account, as a link that says where the directory is too.
 
-use std::path::Path;
 use std::time::Duration;
 
 use convite_core::model::Role;
@@ -9,7 +8,7 @@ use convite_store::{InviteRecord, SecretHash};
 use convite_wire::invite::InviteLink;
 
 use super::{Caller, Service};
-use crate::files;
+use crate::vault::Vault;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const EXPIRES_DEFAULT: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -98,12 +97,12 @@ impl Service {
     }
 
     /// The invite of the ready line: usable without limit for 30 days, and founding, so that the
-    /// first user of a new directory becomes its administrator. Kept in `file`, and used again at
-    /// the next start while it has more than a day left.
-    pub(crate) async fn standing_invite(&self, file: &Path) -> Result<InviteLink, Problem> {
+    /// first user of a new directory becomes its administrator. Kept in `vault`, and used again at
+    /// the next start, and by other replicas, while it has more than a day left.
+    pub(crate) async fn standing_invite(&self, vault: &Vault) -> Result<InviteLink, Problem> {
         let now = self.now();
-        let kept = files::read(file)?.and_then(|bytes| String::from_utf8(bytes).ok());
-        if let Some(code) = kept.map(|text| text.trim().to_owned()) {
+        let kept = vault.invite().await?;
+        if let Some(code) = kept.as_deref().map(|text| text.trim().to_owned()) {
             let record = self.store().invite(&hash_code(&code), now).await?;
             if record.is_some_and(|record| record.expires > now.after(DAY)) {
                 return Ok(self.link(code));
@@ -118,10 +117,12 @@ impl Service {
             expires: now.after(STANDING),
             founds: true,
         };
-        // The file first: a code that the database does not know is made anew.
-        files::write_private(file, format!("{code}\n").as_bytes())?;
+        // Good for something before anybody sees it. Another replica may have been quicker.
         self.store().create_invite(&record, None, now).await?;
-        Ok(self.link(code))
+        let kept = vault
+            .keep_invite(kept.as_deref(), &format!("{code}\n"))
+            .await?;
+        Ok(self.link(kept.trim().to_owned()))
     }
 
     fn link(&self, code: String) -> InviteLink {

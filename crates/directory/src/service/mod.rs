@@ -21,7 +21,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use convite_core::{PeerAddress, Problem, UnixMillis};
 use convite_search::SearchIndex;
-use convite_store::Store;
+use convite_store::{News, Store};
 use convite_wire::invite::Fingerprint;
 use convite_wire::ticket::TicketSigner;
 use tokio::sync::{Notify, watch};
@@ -174,7 +174,7 @@ impl Service {
     /// Wakes the follower and waits, [`FOUND_MAX`] at most, until searches find what is published
     /// by now: whoever hears that a peer is ready finds its files.
     async fn until_found(&self) {
-        self.published.notify_one();
+        self.has_published();
         let Ok(position) = self.store().last_change().await else {
             return;
         };
@@ -184,11 +184,43 @@ impl Service {
         let _ = tokio::time::timeout(FOUND_MAX, found).await;
     }
 
+    /// The change log has grown.
+    fn has_published(&self) {
+        self.published.notify_one();
+        self.tell(News::Published);
+    }
+
+    /// Tells other replicas, if there may be any.
+    fn tell(&self, news: News) {
+        if let Some(shared) = self.store().shared() {
+            shared.tell(news);
+        }
+    }
+
+    /// Another replica has told this.
+    pub(crate) fn hear(&self, news: &News) {
+        match news {
+            News::Published => self.published.notify_one(),
+            News::Providers(hashes) => self.watched.touch(hashes),
+            News::Peers => self.forget_online(),
+            News::Anything => {
+                self.published.notify_one();
+                self.forget_online();
+                self.watched.touch_all();
+            }
+        }
+    }
+
     fn online_cache(&self) -> MutexGuard<'_, Online> {
         self.online.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A peer came or went.
+    fn peers_changed(&self) {
+        self.forget_online();
+        self.tell(News::Peers);
+    }
+
     fn forget_online(&self) {
         let mut online = self.online_cache();
         online.epoch += 1;

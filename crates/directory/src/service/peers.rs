@@ -94,7 +94,7 @@ impl Service {
             _ => None,
         };
         let generation = self.store().register_peer(&registration, now).await?;
-        self.forget_online();
+        self.peers_changed();
         self.peer_appeared(&endpoint.id, generation).await;
         Ok(PeerRegistered {
             lease: self.parts.lease,
@@ -130,7 +130,7 @@ impl Service {
     /// `not_found` if the caller has no such peer.
     pub async fn leave(&self, caller: &Caller, peer: &PeerId) -> Result<(), Problem> {
         self.store().leave(peer, caller.account, self.now()).await?;
-        self.forget_online();
+        self.peers_changed();
         Ok(())
     }
 

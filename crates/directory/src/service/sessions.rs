@@ -255,7 +255,7 @@ impl Service {
         self.store()
             .end_session(&caller.session, self.now())
             .await?;
-        self.forget_online();
+        self.peers_changed();
         Ok(())
     }
 }

@@ -4,7 +4,8 @@
 //! topic up, and of the watchers that this wakes one asks the database, for all. Nothing is queued:
 //! a watcher compares the state of now with what it has told, whenever its reader is ready, so a
 //! slow reader skips what is old. Each is one task; it ends with its reader, its session or the
-//! directory. Other replicas are heard of by looking every [`LOOK`].
+//! directory. What other replicas tell counts topics up too, and what got lost is found by looking
+//! every [`LOOK`].
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use convite_core::model::Provider;
 use convite_core::{ContentHash, ErrorCode, PeerAddress, PeerId, Problem, UnixMillis};
-use convite_store::{SecretHash, Viewer};
+use convite_store::{News, SecretHash, Viewer};
 use tokio::sync::{mpsc, watch};
 
 use super::locate::{PROVIDERS_MAX, choose};
@@ -77,7 +78,7 @@ impl Watched {
     }
 
     /// Those of any content may have.
-    fn touch_all(&self) {
+    pub(super) fn touch_all(&self) {
         for (topic, _) in self.rooms().topics.values() {
             topic.changes.send_modify(|count| *count += 1);
         }
@@ -294,7 +295,7 @@ impl Service {
             .announce(peer, caller.account, &caller.viewer, hash, size, now)
             .await?
         {
-            self.watched.touch([hash]);
+            self.touch(vec![*hash]);
         }
         Ok(())
     }
@@ -312,7 +313,7 @@ impl Service {
         let (store, now) = (self.store(), self.now());
         store.withdraw(peer, caller.account, hash, now).await?;
         // Nobody is told of it, but the next who looks shall see it.
-        self.watched.touch([hash]);
+        self.touch(vec![*hash]);
         Ok(())
     }
 
@@ -338,15 +339,24 @@ impl Service {
         Ok(told)
     }
 
+    /// The providers of these contents may have changed.
+    pub(super) fn touch(&self, hashes: Vec<ContentHash>) {
+        self.watched.touch(&hashes);
+        if !hashes.is_empty() {
+            self.tell(News::Providers(hashes));
+        }
+    }
+
     /// A peer is on the list, anew or at other addresses; `generation` of its index is held.
     pub(super) async fn peer_appeared(&self, peer: &PeerId, generation: u64) {
         if generation > 0 {
             self.watched.touch_all();
+            self.tell(News::Anything);
             return;
         }
         // It shares nothing: only what it has announced is concerned.
         match self.store().announced(peer).await {
-            Ok(hashes) => self.watched.touch(&hashes),
+            Ok(hashes) => self.touch(hashes),
             Err(problem) => {
                 tracing::warn!(error = %problem, "watchers hear of a peer only when they look");
             }

@@ -15,6 +15,7 @@ mod connections;
 mod failure;
 mod invites;
 mod listing;
+mod messenger;
 mod migrations;
 mod partials;
 mod paths;
@@ -22,6 +23,7 @@ mod peers;
 mod publish;
 mod query;
 mod sessions;
+mod shared;
 mod spaces;
 mod tls;
 mod upkeep;
@@ -32,6 +34,7 @@ use convite_core::Problem;
 
 use address::Address;
 use connections::Connections;
+use messenger::Messenger;
 
 /// The variable with the database's password, as for every program that speaks to PostgreSQL.
 const PASSWORD: &str = "PGPASSWORD";
@@ -70,6 +73,7 @@ use transaction;
 /// The tables of a directory on a server that other directories may share.
 pub struct PostgresStore {
     connections: Connections,
+    messenger: Messenger,
 }
 
 impl PostgresStore {
@@ -87,6 +91,7 @@ impl PostgresStore {
         migrations::run(&address).await?;
         Ok(Self {
             connections: Connections::new(&address)?,
+            messenger: Messenger::start(address),
         })
     }
 }

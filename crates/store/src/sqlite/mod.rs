@@ -24,6 +24,7 @@ use std::path::Path;
 
 use convite_core::Problem;
 
+use crate::{Shared, Sharing};
 use connections::Readers;
 use writer::Writer;
 
@@ -44,5 +45,12 @@ impl SqliteStore {
             writer: Writer::start(connections::open_writer(path)?)?,
             readers: Readers::new(path),
         })
+    }
+}
+
+impl Sharing for SqliteStore {
+    fn shared(&self) -> Option<&dyn Shared> {
+        // A file has one directory: its keys are files beside it.
+        None
     }
 }

@@ -1,0 +1,297 @@
+//! News between replicas: one connection that listens and tells.
+//!
+//! News is told after the commit that it is of, never within it: a transaction with a `NOTIFY`
+//! makes all others that have one wait until it has committed. What is told at about the same time
+//! goes in one message. News may get lost, when a replica dies between a commit and its message or
+//! while the connection is down; so everybody also looks from time to time, and whoever has
+//! connected anew takes anything to have happened.
+//!
+//! The task ends with the store.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use convite_core::ContentHash;
+use tokio::sync::{broadcast, mpsc};
+use tokio_postgres::{AsyncMessage, Client};
+
+use super::address::Address;
+use crate::News;
+
+/// The channel's name, among all that use the same database.
+const LISTEN: &str = "LISTEN convite_news";
+const NOTIFY: &str = "SELECT pg_notify('convite_news', $1)";
+/// News waiting to be told, and to be heard.
+const QUEUE: usize = 1024;
+/// What is told within this time goes in one message.
+const GATHER: Duration = Duration::from_millis(10);
+/// The most contents that one message names; of more it says that anything may have happened.
+/// (A message has at most 8,000 bytes.)
+const CONTENTS_MAX: usize = 100;
+/// The wait before connecting anew.
+const PAUSE: Duration = Duration::from_millis(250);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// The way to the task.
+pub(super) struct Messenger {
+    told: mpsc::Sender<News>,
+    /// More was told than fits the queue.
+    overflown: Arc<AtomicBool>,
+    heard: broadcast::Sender<News>,
+}
+
+impl Messenger {
+    pub(super) fn start(address: Address) -> Self {
+        let (told, queue) = mpsc::channel(QUEUE);
+        let (heard, _) = broadcast::channel(QUEUE);
+        let overflown = Arc::new(AtomicBool::new(false));
+        let task = Task {
+            address,
+            queue,
+            overflown: Arc::clone(&overflown),
+            heard: heard.clone(),
+        };
+        tokio::spawn(task.run_messenger());
+        Self {
+            told,
+            overflown,
+            heard,
+        }
+    }
+
+    pub(super) fn tell(&self, news: News) {
+        if self.told.try_send(news).is_err() {
+            self.overflown.store(true, Ordering::Release);
+        }
+    }
+
+    pub(super) fn listen(&self) -> broadcast::Receiver<News> {
+        self.heard.subscribe()
+    }
+}
+
+/// Why a connection was given up.
+enum Ended {
+    /// The store is gone.
+    Store,
+    Connection(Option<tokio_postgres::Error>),
+}
+
+struct Task {
+    address: Address,
+    queue: mpsc::Receiver<News>,
+    overflown: Arc<AtomicBool>,
+    heard: broadcast::Sender<News>,
+}
+
+impl Task {
+    async fn run_messenger(mut self) {
+        let mut pause = PAUSE;
+        loop {
+            let mut was_connected = false;
+            match self.run_connection(&mut was_connected).await {
+                Ended::Store => return,
+                Ended::Connection(error) => {
+                    let error = error.map(|error| error.to_string());
+                    tracing::warn!(error, "no news from other replicas, connecting anew");
+                }
+            }
+            if was_connected {
+                pause = PAUSE;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+
+    /// Listens and tells until something ends.
+    async fn run_connection(&mut self, was_connected: &mut bool) -> Ended {
+        let connecting = self.address.config.connect(self.address.tls.clone());
+        let (client, mut connection) = match connecting.await {
+            Ok(connected) => connected,
+            Err(error) => return Ended::Connection(Some(error)),
+        };
+        let heard = self.heard.clone();
+        let (own, mut own_id) = tokio::sync::oneshot::channel::<i32>();
+        let mut driver = tokio::spawn(async move {
+            let mut own = None;
+            loop {
+                let message = std::future::poll_fn(|cx| connection.poll_message(cx)).await;
+                own = own.or_else(|| own_id.try_recv().ok());
+                match message {
+                    Some(Ok(AsyncMessage::Notification(told))) => {
+                        if Some(told.process_id()) != own {
+                            // Nobody may be listening.
+                            let _ = heard.send(read(told.payload()));
+                        }
+                    }
+                    Some(Ok(_)) => {}
+                    Some(Err(error)) => return Some(error),
+                    None => return None,
+                }
+            }
+        });
+        let ended = tokio::select! {
+            ended = self.run_client(&client, own, was_connected) => ended,
+            error = &mut driver => return Ended::Connection(error.ok().flatten()),
+        };
+        driver.abort();
+        ended
+    }
+
+    async fn run_client(
+        &mut self,
+        client: &Client,
+        own: tokio::sync::oneshot::Sender<i32>,
+        was_connected: &mut bool,
+    ) -> Ended {
+        let begin = async {
+            let row = client.query_one("SELECT pg_backend_pid()", &[]).await?;
+            let _ = own.send(row.try_get(0)?);
+            client.batch_execute(LISTEN).await?;
+            client.prepare(NOTIFY).await
+        };
+        let notify = match begin.await {
+            Ok(notify) => notify,
+            Err(error) => return Ended::Connection(Some(error)),
+        };
+        *was_connected = true;
+        // What was told before is not known here, and what was to be told may not have been.
+        let _ = self.heard.send(News::Anything);
+        while let Some(first) = self.queue.recv().await {
+            let mut gathered = Gathered::default();
+            gathered.add(first);
+            tokio::time::sleep(GATHER).await;
+            while let Ok(next) = self.queue.try_recv() {
+                gathered.add(next);
+            }
+            if self.overflown.swap(false, Ordering::AcqRel) {
+                gathered.add(News::Anything);
+            }
+            for message in gathered.messages() {
+                if let Err(error) = client.execute(&notify, &[&message]).await {
+                    // Told when there is a connection again.
+                    self.overflown.store(true, Ordering::Release);
+                    return Ended::Connection(Some(error));
+                }
+            }
+        }
+        Ended::Store
+    }
+}
+
+/// News of about the same time.
+#[derive(Default)]
+struct Gathered {
+    anything: bool,
+    published: bool,
+    peers: bool,
+    contents: BTreeSet<[u8; 32]>,
+}
+
+impl Gathered {
+    fn add(&mut self, news: News) {
+        match news {
+            News::Published => self.published = true,
+            News::Peers => self.peers = true,
+            News::Anything => self.anything = true,
+            News::Providers(hashes) => {
+                for hash in hashes {
+                    if self.anything {
+                        return;
+                    }
+                    self.contents.insert(*hash.as_bytes());
+                    self.anything = self.contents.len() > CONTENTS_MAX;
+                }
+            }
+        }
+    }
+
+    fn messages(self) -> Vec<String> {
+        if self.anything {
+            return vec!["anything".into()];
+        }
+        let mut messages = Vec::new();
+        if self.published {
+            messages.push("published".into());
+        }
+        if self.peers {
+            messages.push("peers".into());
+        }
+        if !self.contents.is_empty() {
+            let hashes = self.contents.into_iter().map(ContentHash::from_bytes);
+            let hashes: Vec<_> = hashes.map(|hash| hash.to_string()).collect();
+            messages.push(format!("providers {}", hashes.join(" ")));
+        }
+        messages
+    }
+}
+
+/// What a message says; of one that cannot be read (a newer version's) that anything may have
+/// happened.
+fn read(message: &str) -> News {
+    let mut words = message.split(' ');
+    match words.next() {
+        Some("published") => News::Published,
+        Some("peers") => News::Peers,
+        Some("providers") => match words.map(str::parse).collect() {
+            Ok(hashes) => News::Providers(hashes),
+            Err(_) => News::Anything,
+        },
+        _ => News::Anything,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round_trip(told: Vec<News>) -> Vec<News> {
+        let mut gathered = Gathered::default();
+        told.into_iter().for_each(|news| gathered.add(news));
+        let messages = gathered.messages();
+        assert!(messages.iter().all(|message| message.len() < 8_000));
+        messages.iter().map(|message| read(message)).collect()
+    }
+
+    fn hashes(numbers: std::ops::Range<usize>) -> Vec<ContentHash> {
+        let hash = |n: usize| ContentHash::of(&n.to_le_bytes());
+        let mut hashes: Vec<_> = numbers.map(hash).collect();
+        hashes.sort();
+        hashes
+    }
+
+    #[test]
+    fn what_is_told_at_once_is_heard_once() {
+        let told = vec![
+            News::Published,
+            News::Providers(hashes(0..1)),
+            News::Published,
+            News::Providers(hashes(0..100)),
+            News::Peers,
+        ];
+        let heard = [
+            News::Published,
+            News::Peers,
+            News::Providers(hashes(0..100)),
+        ];
+        assert_eq!(round_trip(told), heard);
+    }
+
+    #[test]
+    fn too_much_for_a_message_means_anything() {
+        for told in [
+            vec![News::Providers(hashes(0..101))],
+            vec![
+                News::Providers(hashes(0..60)),
+                News::Providers(hashes(50..110)),
+            ],
+        ] {
+            assert_eq!(round_trip(told), [News::Anything]);
+        }
+        assert_eq!(read("of a newer version"), News::Anything);
+        assert_eq!(read("providers what"), News::Anything);
+    }
+}

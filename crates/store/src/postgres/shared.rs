@@ -1,0 +1,67 @@
+//! What replicas share besides the tables: secrets in a table of their own, news by `NOTIFY`.
+
+use async_trait::async_trait;
+use convite_core::Problem;
+use tokio::sync::broadcast;
+
+use super::PostgresStore;
+use super::connections::Connection;
+use super::failure::{Failure, Outcome};
+use crate::{News, Shared, Sharing};
+
+impl Sharing for PostgresStore {
+    fn shared(&self) -> Option<&dyn Shared> {
+        Some(self)
+    }
+}
+
+async fn secret(db: &Connection, name: &str) -> Outcome<Option<Vec<u8>>> {
+    let row = db
+        .row("SELECT value FROM secrets WHERE name = $1", &[&name])
+        .await?;
+    Ok(row.map(|row| row.try_get(0)).transpose()?)
+}
+
+#[async_trait]
+impl Shared for PostgresStore {
+    async fn secret(&self, name: &str) -> Result<Option<Vec<u8>>, Problem> {
+        Ok(secret(&self.connections.get().await?, name).await?)
+    }
+
+    async fn keep_secret(
+        &self,
+        name: &str,
+        old: Option<&[u8]>,
+        new: &[u8],
+    ) -> Result<Vec<u8>, Problem> {
+        let db = self.connections.get().await?;
+        // Each is one statement: of several replicas one changes the row, and all read the same.
+        match old {
+            None => {
+                db.execute(
+                    "INSERT INTO secrets (name, value) VALUES ($1, $2)
+                     ON CONFLICT (name) DO NOTHING",
+                    &[&name, &new],
+                )
+                .await?;
+            }
+            Some(old) => {
+                db.execute(
+                    "UPDATE secrets SET value = $3 WHERE name = $1 AND value = $2",
+                    &[&name, &old, &new],
+                )
+                .await?;
+            }
+        }
+        let kept = secret(&db, name).await?;
+        Ok(kept.ok_or(Failure::Overtaken)?)
+    }
+
+    fn tell(&self, news: News) {
+        self.messenger.tell(news);
+    }
+
+    fn listen(&self) -> broadcast::Receiver<News> {
+        self.messenger.listen()
+    }
+}
