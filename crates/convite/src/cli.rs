@@ -135,7 +135,11 @@ pub struct DirectoryArgs {
     )]
     pub database: Option<String>,
     /// Where others dial this directory; for the invite links [default: this machine's addresses]
-    #[arg(long = "public-address", value_name = "HOST:PORT")]
+    #[arg(
+        long = "public-address",
+        visible_alias = "advertise",
+        value_name = "HOST:PORT"
+    )]
     pub public_addresses: Vec<PeerAddress>,
     /// Certificate (PEM) that browsers see, with --tls-key
     #[arg(long, value_name = "PATH", requires = "tls_key")]

@@ -15,6 +15,7 @@ mod news;
 mod observe;
 pub mod passwords;
 pub mod relay;
+mod replicas;
 mod rest;
 mod run;
 pub mod service;

@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 use axum::Router;
 use convite_core::{ErrorCode, Problem, UnixMillis};
 use convite_search::SearchIndex;
+use convite_store::ReplicaId;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -21,10 +22,11 @@ use crate::authority::{Authority, LEAF_LIFETIME};
 use crate::config::DirectoryConfig;
 use crate::follower::{blocking, run_follower};
 use crate::news::run_news;
+use crate::replicas::run_replicas;
 use crate::service::{Parts, Service};
 use crate::tls::{Certificates, leaf_hosts, link_addresses, read_real};
 use crate::vault::Vault;
-use crate::{files, grpc, observe, rest};
+use crate::{files, grpc, observe, random_bytes, rest};
 
 /// How often what has run out is forgotten.
 const SWEEP: Duration = Duration::from_secs(60);
@@ -118,7 +120,8 @@ pub async fn start(
     let url = format!("{scheme}://{host}");
     let (authority, certificates) = kept.tls.unzip();
     let stop = shutdown.child_token();
-    let service = Arc::new(Service::new(Parts {
+    let id = ReplicaId(random_bytes()?);
+    let parts = Parts {
         store,
         search: kept.search,
         authority: authority.clone(),
@@ -132,10 +135,13 @@ pub async fn start(
         paces: config.paces,
         relay: config.relay.clone(),
         shutdown: stop.clone(),
-    }));
+    };
+    let service = Arc::new(Service::new(parts, id));
     if let Some(password) = &config.admin_password {
         service.ensure_admin(password).await?;
     }
+    // Before the invite, which carries the others' addresses too.
+    service.add_replica().await?;
     let invite = service.standing_invite(&vault).await?;
 
     let (doors, health) = doors(Arc::clone(&service)).await?;
@@ -151,6 +157,7 @@ pub async fn start(
     let serving = tokio::spawn(convite_net::serve(listener, tls, doors, stop.clone()));
     let follower = tokio::spawn(run_follower(Arc::clone(&service), stop.clone()));
     let news = tokio::spawn(run_news(Arc::clone(&service), stop.clone()));
+    let replicas = tokio::spawn(run_replicas(Arc::clone(&service), stop.clone()));
     let sweeper = tokio::spawn(run_sweeper(
         Arc::clone(&service),
         authority.clone().zip(certificates),
@@ -169,7 +176,7 @@ pub async fn start(
         service,
         stop,
         serving,
-        background: vec![follower, news, sweeper, closer],
+        background: vec![follower, news, replicas, sweeper, closer],
     })
 }
 

@@ -49,7 +49,7 @@ pub use files::{Files, FullSync, IndexChange, Tally};
 pub use invites::{InviteRecord, Invites};
 pub use peers::{PeerKey, Peers, Registration};
 pub use sessions::{SessionRecord, Sessions};
-pub use shared::{News, Shared, Sharing};
+pub use shared::{News, ReplicaId, Shared, Sharing};
 pub use spaces::{SpaceKey, Spaces, Viewer};
 pub use swarm::{ANNOUNCEMENTS_MAX, Swarm};
 pub use upkeep::{AUDIT_KEPT, AUDIT_MAX, Totals, Upkeep};
@@ -77,7 +77,17 @@ pub trait Store:
 }
 
 impl<T> Store for T where
-    T: Accounts + Spaces + Invites + Sessions + Peers + Files + Swarm + Contents + Audit + Upkeep + Sharing
+    T: Accounts
+        + Spaces
+        + Invites
+        + Sessions
+        + Peers
+        + Files
+        + Swarm
+        + Contents
+        + Audit
+        + Upkeep
+        + Sharing
 {
 }
 

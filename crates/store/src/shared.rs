@@ -2,7 +2,7 @@
 //! of them have alike, and news that they tell each other at once.
 
 use async_trait::async_trait;
-use convite_core::{ContentHash, Problem};
+use convite_core::{ContentHash, PeerAddress, Problem, UnixMillis};
 use tokio::sync::broadcast;
 
 /// What one replica tells the others, so that they need not wait until they look. It may get lost;
@@ -15,9 +15,15 @@ pub enum News {
     Providers(Vec<ContentHash>),
     /// A peer came or went.
     Peers,
+    /// A replica came or went.
+    Replicas,
     /// Anything may have happened: news got lost.
     Anything,
 }
+
+/// A replica for as long as its process runs: a random number that no other has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReplicaId(pub [u8; 16]);
 
 /// Whether other directories may share the database.
 pub trait Sharing: Send + Sync + 'static {
@@ -39,6 +45,20 @@ pub trait Shared: Send + Sync {
         old: Option<&[u8]>,
         new: &[u8],
     ) -> Result<Vec<u8>, Problem>;
+
+    /// Notes that a replica can be dialled at `addresses` until `lease`, unless that is renewed.
+    /// Returns where each of the others that are up can be dialled, the longest up first; those
+    /// whose lease has run out are forgotten.
+    async fn renew_replica(
+        &self,
+        id: ReplicaId,
+        addresses: &[PeerAddress],
+        lease: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<Vec<Vec<PeerAddress>>, Problem>;
+
+    /// Forgets a replica that stops; nothing happens if it is not known.
+    async fn remove_replica(&self, id: ReplicaId) -> Result<(), Problem>;
 
     /// Tells the other replicas, soon; does not wait.
     fn tell(&self, news: News);

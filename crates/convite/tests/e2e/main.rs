@@ -13,6 +13,8 @@
 
 mod access;
 mod cli;
+#[path = "../../../store/tests/cluster/mod.rs"]
+mod cluster;
 mod contents;
 mod deploy;
 mod directory;
@@ -22,6 +24,7 @@ mod harness;
 mod process;
 mod providers;
 mod relay;
+mod replicas;
 mod resuming;
 mod sharing;
 mod swarm;

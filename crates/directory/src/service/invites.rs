@@ -127,7 +127,7 @@ impl Service {
 
     fn link(&self, code: String) -> InviteLink {
         InviteLink {
-            addresses: self.parts.addresses.clone(),
+            addresses: self.link_addresses(),
             code,
             authority: self.fingerprint(),
         }

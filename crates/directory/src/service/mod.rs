@@ -10,6 +10,7 @@ mod index;
 mod invites;
 mod locate;
 mod peers;
+mod replicas;
 mod search;
 mod sessions;
 mod swarm;
@@ -21,7 +22,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use convite_core::{PeerAddress, Problem, UnixMillis};
 use convite_search::SearchIndex;
-use convite_store::{News, Store};
+use convite_store::{News, ReplicaId, Store};
 use convite_wire::invite::Fingerprint;
 use convite_wire::ticket::TicketSigner;
 use tokio::sync::{Notify, watch};
@@ -32,6 +33,7 @@ pub use index::{BATCH_MAX, CHANGE_MAX, WholeIndex};
 pub(crate) use index::{check_change, whole_removes_nothing};
 pub use invites::{InviteIssued, NewInvite};
 pub use peers::{Endpoint, PeerRegistered, Seen};
+pub(crate) use replicas::RENEWAL;
 pub use search::SearchQuery;
 pub use sessions::{Caller, Session};
 
@@ -77,6 +79,7 @@ pub struct Service {
     online: Mutex<Online>,
     watched: swarm::Watched,
     relay: Arc<Relay>,
+    siblings: replicas::Siblings,
 }
 
 /// The peers online as they were a moment ago.
@@ -88,7 +91,7 @@ struct Online {
 }
 
 impl Service {
-    pub(crate) fn new(parts: Parts) -> Self {
+    pub(crate) fn new(parts: Parts, id: ReplicaId) -> Self {
         let relay = Relay::new(
             parts.relay.clone(),
             parts
@@ -108,6 +111,7 @@ impl Service {
             followed: watch::Sender::new(i64::MIN),
             online: Mutex::default(),
             watched: swarm::Watched::default(),
+            siblings: replicas::Siblings::new(id),
         }
     }
 
@@ -137,11 +141,6 @@ impl Service {
     /// The public key that tickets are signed with: Ed25519, 32 bytes.
     pub fn ticket_key(&self) -> [u8; 32] {
         self.parts.signer.public_key()
-    }
-
-    /// Where the directory's replicas that are up can be dialled, this one first.
-    pub fn directories(&self) -> Vec<PeerAddress> {
-        self.parts.addresses.clone()
     }
 
     pub(crate) fn store(&self) -> &dyn Store {
@@ -203,10 +202,12 @@ impl Service {
             News::Published => self.published.notify_one(),
             News::Providers(hashes) => self.watched.touch(hashes),
             News::Peers => self.forget_online(),
+            News::Replicas => self.siblings.stir(),
             News::Anything => {
                 self.published.notify_one();
                 self.forget_online();
                 self.watched.touch_all();
+                self.siblings.stir();
             }
         }
     }

@@ -188,6 +188,7 @@ struct Gathered {
     anything: bool,
     published: bool,
     peers: bool,
+    replicas: bool,
     contents: BTreeSet<[u8; 32]>,
 }
 
@@ -196,6 +197,7 @@ impl Gathered {
         match news {
             News::Published => self.published = true,
             News::Peers => self.peers = true,
+            News::Replicas => self.replicas = true,
             News::Anything => self.anything = true,
             News::Providers(hashes) => {
                 for hash in hashes {
@@ -220,6 +222,9 @@ impl Gathered {
         if self.peers {
             messages.push("peers".into());
         }
+        if self.replicas {
+            messages.push("replicas".into());
+        }
         if !self.contents.is_empty() {
             let hashes = self.contents.into_iter().map(ContentHash::from_bytes);
             let hashes: Vec<_> = hashes.map(|hash| hash.to_string()).collect();
@@ -236,6 +241,7 @@ fn read(message: &str) -> News {
     match words.next() {
         Some("published") => News::Published,
         Some("peers") => News::Peers,
+        Some("replicas") => News::Replicas,
         Some("providers") => match words.map(str::parse).collect() {
             Ok(hashes) => News::Providers(hashes),
             Err(_) => News::Anything,
@@ -271,10 +277,12 @@ mod tests {
             News::Published,
             News::Providers(hashes(0..100)),
             News::Peers,
+            News::Replicas,
         ];
         let heard = [
             News::Published,
             News::Peers,
+            News::Replicas,
             News::Providers(hashes(0..100)),
         ];
         assert_eq!(round_trip(told), heard);

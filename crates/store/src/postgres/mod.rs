@@ -22,6 +22,7 @@ mod paths;
 mod peers;
 mod publish;
 mod query;
+mod replicas;
 mod sessions;
 mod shared;
 mod spaces;

@@ -1,13 +1,13 @@
 //! What replicas share besides the tables: secrets in a table of their own, news by `NOTIFY`.
 
 use async_trait::async_trait;
-use convite_core::Problem;
+use convite_core::{PeerAddress, Problem, UnixMillis};
 use tokio::sync::broadcast;
 
-use super::PostgresStore;
 use super::connections::Connection;
 use super::failure::{Failure, Outcome};
-use crate::{News, Shared, Sharing};
+use super::{PostgresStore, replicas, transaction};
+use crate::{News, ReplicaId, Shared, Sharing};
 
 impl Sharing for PostgresStore {
     fn shared(&self) -> Option<&dyn Shared> {
@@ -55,6 +55,20 @@ impl Shared for PostgresStore {
         }
         let kept = secret(&db, name).await?;
         Ok(kept.ok_or(Failure::Overtaken)?)
+    }
+
+    async fn renew_replica(
+        &self,
+        id: ReplicaId,
+        addresses: &[PeerAddress],
+        lease: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<Vec<Vec<PeerAddress>>, Problem> {
+        transaction!(self, db => replicas::renew(db, id, addresses, lease, now))
+    }
+
+    async fn remove_replica(&self, id: ReplicaId) -> Result<(), Problem> {
+        Ok(replicas::remove(&self.connections.get().await?, id).await?)
     }
 
     fn tell(&self, news: News) {
