@@ -1,7 +1,7 @@
 //! Who may try a password now: growing delays for those who fail, decided before anything costly
 //! (argon2, the database) is done.
 //!
-//! Three books, each of failures that fade with time ([`Book`]):
+//! Three books, each of failures that fade with time (`Book`):
 //! - an account *from a network*: somebody guesses, or mistypes;
 //! - a network, whatever the account: one password is tried on many accounts;
 //! - an account from *unfamiliar* networks: many hosts guess at one account. Its delays stay short,
