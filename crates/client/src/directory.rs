@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use convite_core::model::{FileEntry, IndexEntry, LocatedFile, Page, PeerSummary, Role, SearchHit};
 use convite_core::{
-    ContentHash, ErrorCode, PeerAddress, PeerId, Problem, SafePath, UnixMillis, UserName,
+    ContentHash, ErrorCode, PeerAddress, PeerId, Problem, SafePath, SpaceName, UnixMillis, UserName,
 };
 use convite_wire::convert;
 use convite_wire::v1::directory_client::DirectoryClient as Stub;
@@ -116,11 +116,13 @@ impl DirectoryClient {
         uses: u32,
         expires_in: Duration,
         role: Role,
+        space: Option<&SpaceName>,
     ) -> Result<Invite, Problem> {
         let message = v1::CreateInviteRequest {
             uses,
             expires_in: expires_in.as_secs(),
             role: role.name().to_owned(),
+            space: space.map_or_else(String::new, ToString::to_string),
         };
         let call = |mut stub: Stub<_>, request| async move { stub.create_invite(request).await };
         // A second one, of which nobody has the link, harms nobody.

@@ -2,6 +2,7 @@
 //! a client that dials, pins, logs in, retries, and turns from a replica that is gone to another.
 
 mod addresses;
+mod administration;
 mod answers;
 mod calls;
 mod channel;

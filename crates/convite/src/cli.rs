@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use convite_core::model::Role;
-use convite_core::{PeerAddress, PeerId, Problem, UserName};
+use convite_core::{PeerAddress, PeerId, Problem, SpaceName, UserName};
 
 use crate::units;
+
+pub mod administration;
 
 /// Private file sharing for a group.
 ///
@@ -90,6 +92,12 @@ pub enum Command {
     Get(GetArgs),
     /// List the peers online
     Peers,
+    /// Administer accounts; change a password
+    User(administration::UserArgs),
+    /// Administer spaces; list yours
+    Space(administration::SpaceArgs),
+    /// Show what was done and what was refused
+    Audit(administration::AuditArgs),
     /// Show what this home's peer is doing
     Status,
     /// Stop the running peer and take it off the list
@@ -243,9 +251,12 @@ pub struct InviteArgs {
     /// For how long it can be used
     #[arg(long, value_parser = units::duration, default_value = "7d", value_name = "DUR")]
     pub expires: Duration,
-    /// What those who use it may do: member or admin
+    /// What those who use it may do: member, guest or admin
     #[arg(long, value_parser = role, default_value = "member", value_name = "ROLE")]
     pub role: Role,
+    /// The space that they come to belong to
+    #[arg(long, value_name = "SPACE")]
+    pub space: Option<SpaceName>,
 }
 
 #[derive(Args)]

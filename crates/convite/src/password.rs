@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, Read};
 
-use convite_core::Problem;
+use convite_core::{Problem, UserName};
 
 use crate::cli::PasswordArgs;
 use crate::exit::Failed;
@@ -39,9 +39,13 @@ pub fn given(args: &PasswordArgs) -> Result<Option<String>, Failed> {
 /// # Errors
 /// Wrong usage if there is nobody to ask.
 pub fn obtain(args: &PasswordArgs, prompt: &str, confirm: bool) -> Result<String, Failed> {
-    if let Some(password) = given(args)? {
-        return Ok(password);
+    match given(args)? {
+        Some(password) => Ok(password),
+        None => ask(prompt, confirm),
     }
+}
+
+fn ask(prompt: &str, confirm: bool) -> Result<String, Failed> {
     if !std::io::stdin().is_terminal() {
         return Err(Failed::Usage(
             Problem::invalid("a password is wanted, and there is no terminal to ask on")
@@ -60,4 +64,19 @@ pub fn obtain(args: &PasswordArgs, prompt: &str, confirm: bool) -> Result<String
         return Err(Failed::Usage(Problem::invalid("the two passwords differ")));
     }
     Ok(password)
+}
+
+/// A new password for `user`, asked for twice if it is in no file.
+///
+/// # Errors
+/// Wrong usage if there is nobody to ask, or the file cannot be read.
+pub fn obtain_new(file: Option<std::path::PathBuf>, user: &UserName) -> Result<String, Failed> {
+    if file.is_none() {
+        // The variable holds the old one.
+        return ask(&format!("New password for {user}"), true);
+    }
+    let args = PasswordArgs {
+        password_file: file,
+    };
+    Ok(given(&args)?.unwrap_or_default())
 }

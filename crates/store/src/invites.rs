@@ -77,6 +77,5 @@ pub(crate) fn invalid() -> Problem {
 
 /// What an id that no invite has is refused with.
 pub(crate) fn unknown() -> Problem {
-    Problem::not_found("there is no invite of that id")
-        .hint("see the ids with `convite invite list`")
+    Problem::not_found("there is no invite of that id").hint("the list of invites has the ids")
 }

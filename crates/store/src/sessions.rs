@@ -76,6 +76,5 @@ pub trait Sessions: Send + Sync + 'static {
 
 /// What an id that no session has is refused with.
 pub(crate) fn unknown() -> Problem {
-    Problem::not_found("there is no session of that id")
-        .hint("see the ids with `convite user sessions`")
+    Problem::not_found("there is no session of that id").hint("the list of sessions has the ids")
 }

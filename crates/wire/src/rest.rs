@@ -4,7 +4,7 @@
 //! document rather than a parser's message; the use cases take the checked types.
 
 use convite_core::model::{FileEntry, IndexEntry, PeerSummary, Role, SearchHit};
-use convite_core::{PeerAddress, PeerId, SafePath, UserName};
+use convite_core::{PeerAddress, PeerId, SafePath, SpaceName, UserName};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -87,6 +87,8 @@ pub struct InviteBody {
     pub expires_in: Option<u64>,
     /// `member` if not given.
     pub role: Option<Role>,
+    /// The space that accounts made with it come to belong to.
+    pub space: Option<SpaceName>,
 }
 
 /// What making an invite gives.

@@ -11,7 +11,7 @@ use crate::output::Output;
 pub async fn run(context: &Context, args: InviteArgs, output: &Output) -> Result<(), Failed> {
     let client = context.client()?;
     let invite = client
-        .create_invite(args.uses, args.expires, args.role)
+        .create_invite(args.uses, args.expires, args.role, args.space.as_ref())
         .await?;
     output.result(&invite.link, || {
         json!({

@@ -1,5 +1,6 @@
 //! What each command does, a file each.
 
+mod administration;
 mod directory;
 mod get;
 mod invite;
@@ -42,6 +43,9 @@ pub async fn run(cli: Cli, output: &Output) -> Result<(), Failed> {
         Command::Index(args) => lists::index(&context, args, output).await,
         Command::Search(args) => search::run(&context, args, output).await,
         Command::Get(args) => get::run(&context, args, output).await,
+        Command::User(args) => administration::user(&context, args.action, output).await,
+        Command::Space(args) => administration::space(&context, args.action, output).await,
+        Command::Audit(args) => administration::audit(&context, args, output).await,
         Command::Peers => lists::peers(&context, output).await,
         Command::Status => status::run(&context, output).await,
         Command::Leave => share::leave(&context, output).await,

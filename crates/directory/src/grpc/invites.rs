@@ -19,6 +19,9 @@ pub(super) async fn create_invite(
     let new = NewInvite {
         uses: some_number(message.uses),
         expires_in: some_number(message.expires_in).map(Duration::from_secs),
+        space: convert::some_text(message.space)
+            .map(|space| space.parse())
+            .transpose()?,
         role: role.map(|role| role.parse()).transpose()?,
     };
     let issued = door.service.create_invite(&caller, new).await?;

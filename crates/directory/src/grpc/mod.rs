@@ -2,6 +2,7 @@
 //! and load balancers work with no files at hand.
 
 mod accounts;
+mod administration;
 mod index;
 mod invites;
 mod locate;
@@ -156,6 +157,15 @@ methods! {
     logout: sessions, v1::LogoutRequest => LogoutReply;
     create_account: accounts, v1::CreateAccountRequest => CreateAccountReply;
     create_invite: invites, v1::CreateInviteRequest => CreateInviteReply;
+    add_user: administration, v1::AddUserRequest => AddUserReply;
+    list_users: administration, v1::ListUsersRequest => ListUsersReply;
+    change_user: administration, v1::ChangeUserRequest => ChangeUserReply;
+    change_password: administration, v1::ChangePasswordRequest => ChangePasswordReply;
+    change_space: administration, v1::ChangeSpaceRequest => ChangeSpaceReply;
+    list_spaces: administration, v1::ListSpacesRequest => ListSpacesReply;
+    change_member: administration, v1::ChangeMemberRequest => ChangeMemberReply;
+    list_members: administration, v1::ListMembersRequest => ListMembersReply;
+    list_audit: administration, v1::ListAuditRequest => ListAuditReply;
     register_peer: peers, v1::RegisterPeerRequest => RegisterPeerReply;
     leave_peer: peers, v1::LeavePeerRequest => LeavePeerReply;
     heartbeat: peers, v1::HeartbeatRequest => HeartbeatReply;

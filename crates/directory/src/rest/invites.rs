@@ -39,6 +39,7 @@ pub(super) async fn create(
         uses: body.uses,
         expires_in: body.expires_in.map(Duration::from_secs),
         role: body.role,
+        space: body.space,
     };
     let issued = service.create_invite(&caller, new).await?;
     let made = InviteMade {

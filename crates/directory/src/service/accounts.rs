@@ -1,5 +1,6 @@
 //! Accounts: who is in the group.
 
+use convite_core::administration::Act;
 use convite_core::model::Role;
 use convite_core::{ErrorCode, Problem, UserName};
 use convite_store::{AccountRecord, Admission};
@@ -24,8 +25,10 @@ impl Service {
         password: &str,
         seen: Seen,
     ) -> Result<AccountRecord, Problem> {
-        self.attempt_joining(seen, self.admit_invited(invite, user, password))
-            .await
+        let attempt = self.attempt_joining(seen, self.admit_invited(invite, user, password));
+        let account = attempt.await;
+        self.note_attempt(Act::Join, user, seen, &account).await;
+        account
     }
 
     async fn admit_invited(

@@ -76,6 +76,7 @@ impl Service {
         peer: &PeerId,
         generation: u64,
     ) -> Result<WholeIndex<'_>, Problem> {
+        caller.must_share()?;
         check_generation(generation)?;
         let sync = self
             .store()
@@ -103,6 +104,7 @@ impl Service {
         generation: u64,
         change: IndexChange,
     ) -> Result<Tally, Problem> {
+        caller.must_share()?;
         check_generation(generation)?;
         check_change(&change)?;
         let now = self.now();

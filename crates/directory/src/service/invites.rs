@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use convite_core::administration::Act;
 use convite_core::model::Role;
-use convite_core::{Problem, UnixMillis};
-use convite_store::{InviteRecord, SecretHash};
+use convite_core::{Problem, SpaceName, UnixMillis};
+use convite_store::{InviteRecord, SecretHash, public_id};
 use convite_wire::invite::InviteLink;
 
 use super::{Caller, Service};
@@ -19,7 +20,7 @@ const USES_MAX: u32 = 100_000;
 const STANDING: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// What an invite is to be like; what is not given is as it is by default.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct NewInvite {
     /// How often it can be used, 1 to 100,000; 1 by default.
     pub uses: Option<u32>,
@@ -27,6 +28,8 @@ pub struct NewInvite {
     pub expires_in: Option<Duration>,
     /// The role of accounts made with it; member by default.
     pub role: Option<Role>,
+    /// The space that they come to belong to.
+    pub space: Option<SpaceName>,
 }
 
 /// An invite that has just been made.
@@ -57,13 +60,14 @@ impl Service {
     /// Makes an invite.
     ///
     /// # Errors
-    /// `permission_denied` unless the caller administers; `invalid_argument` out of bounds.
+    /// `permission_denied` unless the caller administers; `invalid_argument` out of bounds;
+    /// `not_found` for the space.
     pub async fn create_invite(
         &self,
         caller: &Caller,
         new: NewInvite,
     ) -> Result<InviteIssued, Problem> {
-        caller.must_administer()?;
+        self.must_administer(caller, Act::InviteAdd).await?;
         let uses = new.uses.unwrap_or(1);
         if !(1..=USES_MAX).contains(&uses) {
             return Err(Problem::invalid(format!(
@@ -83,12 +87,15 @@ impl Service {
         let record = InviteRecord {
             code: hash_code(&code),
             role: new.role.unwrap_or(Role::Member),
-            space: None,
+            space: new.space,
             uses: Some(uses),
             expires: now.after(lifetime),
             founds: false,
         };
-        self.store().create_invite(&record, None, now).await?;
+        let entry = self.done(caller, Act::InviteAdd, public_id(&record.code));
+        self.store()
+            .create_invite(&record, Some(&entry), now)
+            .await?;
         Ok(InviteIssued {
             link: self.link(code),
             expires: record.expires,

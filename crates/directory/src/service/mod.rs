@@ -5,6 +5,7 @@
 
 mod accounts;
 mod attempts;
+mod audit;
 mod contents;
 mod index;
 mod invites;
@@ -13,7 +14,9 @@ mod peers;
 mod replicas;
 mod search;
 mod sessions;
+mod spaces;
 mod swarm;
+mod users;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};

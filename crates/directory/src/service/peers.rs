@@ -72,6 +72,7 @@ impl Service {
         endpoint: Endpoint,
         seen: Seen,
     ) -> Result<PeerRegistered, Problem> {
+        caller.must_share()?;
         let remote = seen.remote.ip().to_canonical();
         let addresses = reachable(endpoint.addresses, remote, endpoint.port)?;
         let now = self.now();

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use convite_core::administration::Act;
 use convite_core::model::Role;
 use convite_core::{ErrorCode, Problem, UnixMillis, UserName};
 use convite_store::{AccountId, AccountRecord, SecretHash, Viewer};
@@ -83,8 +84,10 @@ impl Service {
         password: &str,
         seen: Seen,
     ) -> Result<Session, Problem> {
-        let account = self.attempt_password(user, seen, self.log_in(user, password, seen));
-        self.begin(account.await?, Some(seen)).await
+        let attempt = self.attempt_password(user, seen, self.log_in(user, password, seen));
+        let account = attempt.await;
+        self.note_attempt(Act::Login, user, seen, &account).await;
+        self.begin(account?, Some(seen)).await
     }
 
     /// The account that user and password belong to.
@@ -142,6 +145,19 @@ impl Service {
             }
         }
         Ok(session)
+    }
+
+    /// Whether user and password belong together.
+    ///
+    /// # Errors
+    /// `wrong_credentials`.
+    pub(super) async fn check_password(
+        &self,
+        user: &UserName,
+        password: &str,
+    ) -> Result<(), Problem> {
+        let account = self.store().account(user).await?;
+        self.check(password, account.as_ref()).await
     }
 
     async fn check(&self, password: &str, account: Option<&AccountRecord>) -> Result<(), Problem> {

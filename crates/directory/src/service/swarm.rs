@@ -290,6 +290,7 @@ impl Service {
         hash: &ContentHash,
         size: u64,
     ) -> Result<(), Problem> {
+        caller.must_share()?;
         let (store, now) = (self.store(), self.now());
         if store
             .announce(peer, caller.account, &caller.viewer, hash, size, now)

@@ -273,6 +273,7 @@ async fn knock_grpc(
                 uses: call.number("uses") as u32,
                 expires_in: call.number("expires_in"),
                 role: call.text("role"),
+                space: call.text("space"),
             };
             let reply = ask!(create_invite, message);
             json!({"invite": reply.invite, "uses": reply.uses})

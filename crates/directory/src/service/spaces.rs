@@ -1,0 +1,111 @@
+//! Spaces: named sets of accounts. Who is in one sees what is shared there, and nobody else does.
+
+use convite_core::administration::{Act, SpaceSummary};
+use convite_core::model::Page;
+use convite_core::{Problem, SpaceName, UserName};
+
+use super::audit::{PAGE_DEFAULT, PAGE_MAX};
+use super::peers::page_limit;
+use super::{Caller, Service};
+
+impl Service {
+    /// Makes a space without members, as an administrator.
+    ///
+    /// # Errors
+    /// `permission_denied` unless the caller administers; `space_taken`.
+    pub async fn add_space(&self, caller: &Caller, space: &SpaceName) -> Result<(), Problem> {
+        self.must_administer(caller, Act::SpaceAdd).await?;
+        let entry = self.done(caller, Act::SpaceAdd, space);
+        self.store().create_space(space, &entry, self.now()).await
+    }
+
+    /// Removes a space and takes the files out that are shared there, as an administrator.
+    ///
+    /// # Errors
+    /// `permission_denied` unless the caller administers; `not_found`.
+    pub async fn remove_space(&self, caller: &Caller, space: &SpaceName) -> Result<(), Problem> {
+        self.must_administer(caller, Act::SpaceRemove).await?;
+        let entry = self.done(caller, Act::SpaceRemove, space);
+        self.store().remove_space(space, &entry).await?;
+        self.visibility_changed().await;
+        Ok(())
+    }
+
+    /// The spaces by name: all for administrators, their own for others; `limit` 1 to 1,000, 100 by
+    /// default.
+    ///
+    /// # Errors
+    /// `invalid_argument` for a limit or cursor that is not valid.
+    pub async fn list_spaces(
+        &self,
+        caller: &Caller,
+        limit: Option<u32>,
+        cursor: Option<&str>,
+    ) -> Result<Page<SpaceSummary>, Problem> {
+        let limit = page_limit(limit, PAGE_DEFAULT, PAGE_MAX)?;
+        let of = match caller.must_administer() {
+            Ok(()) => None,
+            Err(_) => Some(caller.account),
+        };
+        self.store().spaces(of, limit, cursor).await
+    }
+
+    /// The members of a space by name, for administrators; `limit` 1 to 1,000, 100 by default.
+    ///
+    /// # Errors
+    /// `permission_denied` unless the caller administers; `not_found`; `invalid_argument` for a
+    /// limit or cursor that is not valid.
+    pub async fn list_members(
+        &self,
+        caller: &Caller,
+        space: &SpaceName,
+        limit: Option<u32>,
+        cursor: Option<&str>,
+    ) -> Result<Page<UserName>, Problem> {
+        caller.must_administer()?;
+        let limit = page_limit(limit, PAGE_DEFAULT, PAGE_MAX)?;
+        self.store().members(space, limit, cursor).await
+    }
+
+    /// Lets an account into a space, as an administrator.
+    ///
+    /// # Errors
+    /// `permission_denied` unless the caller administers; `not_found` for either.
+    pub async fn add_member(
+        &self,
+        caller: &Caller,
+        space: &SpaceName,
+        user: &UserName,
+    ) -> Result<(), Problem> {
+        self.must_administer(caller, Act::MemberAdd).await?;
+        let entry = self.done(caller, Act::MemberAdd, format!("{space} {user}"));
+        let now = self.now();
+        self.store().add_member(space, user, &entry, now).await?;
+        self.visibility_changed().await;
+        Ok(())
+    }
+
+    /// Takes an account and its files out of a space, as an administrator.
+    ///
+    /// # Errors
+    /// `permission_denied` unless the caller administers; `not_found` for either, or if it is no
+    /// member.
+    pub async fn remove_member(
+        &self,
+        caller: &Caller,
+        space: &SpaceName,
+        user: &UserName,
+    ) -> Result<(), Problem> {
+        self.must_administer(caller, Act::MemberRemove).await?;
+        let entry = self.done(caller, Act::MemberRemove, format!("{space} {user}"));
+        self.store().remove_member(space, user, &entry).await?;
+        self.visibility_changed().await;
+        Ok(())
+    }
+
+    /// Some see what they did not, or no more what they did.
+    async fn visibility_changed(&self) {
+        self.watched.touch_all();
+        self.until_found().await;
+    }
+}
