@@ -79,6 +79,14 @@ fn is_away(problem: &Problem) -> bool {
     problem.code == ErrorCode::Unavailable
 }
 
+/// How long a directory that has too much to do, of this caller or in all, wants to be left alone.
+fn wait_asked_for(problem: &Problem) -> Option<Duration> {
+    match problem.code {
+        ErrorCode::Overloaded | ErrorCode::TooManyRequests => problem.retry_after,
+        _ => None,
+    }
+}
+
 /// Does it until it is answered, or patience is at its end.
 pub(crate) async fn again<R, F>(mut once: impl FnMut() -> F) -> Result<R, Problem>
 where
@@ -87,10 +95,15 @@ where
     let mut retry = Retry::within_patience(Instant::now());
     loop {
         let problem = match once().await {
-            Err(problem) if is_away(&problem) => problem,
-            other => return other,
+            Err(problem) => problem,
+            answered => return answered,
         };
-        match retry.pause(Instant::now(), chance()) {
+        let pause = match wait_asked_for(&problem) {
+            Some(wait) => retry.pause_as_told(Instant::now(), wait, chance()),
+            None if is_away(&problem) => retry.pause(Instant::now(), chance()),
+            None => return Err(problem),
+        };
+        match pause {
             Some(pause) => tokio::time::sleep(pause).await,
             None => return Err(problem),
         }

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 /// For how long a directory of which nothing answers is tried before the user is told.
 const TRYING: Duration = Duration::from_secs(3);
+/// The same for one that answers, and says that it is to be asked later.
+const WAITING: Duration = Duration::from_secs(15);
 /// The first pause, at its longest.
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
 /// The longest pause.
@@ -15,6 +17,7 @@ pub(crate) const PAUSE_MAX: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub(crate) struct Retry {
     give_up: Option<Instant>,
+    stop_waiting: Option<Instant>,
     failures: u32,
 }
 
@@ -23,6 +26,7 @@ impl Retry {
     pub(crate) fn within_patience(now: Instant) -> Self {
         Self {
             give_up: Some(now + TRYING),
+            stop_waiting: Some(now + WAITING),
             failures: 0,
         }
     }
@@ -31,6 +35,7 @@ impl Retry {
     pub(crate) fn for_ever() -> Self {
         Self {
             give_up: None,
+            stop_waiting: None,
             failures: 0,
         }
     }
@@ -46,6 +51,21 @@ impl Retry {
         let pause = longest / 2 + (longest / 2).mul_f64(f64::from(chance) / f64::from(u32::MAX));
         match self.give_up {
             Some(give_up) if now + pause > give_up => None,
+            _ => Some(pause),
+        }
+    }
+
+    /// How long to wait when told to wait for `told`: no less, and up to a quarter more, so that
+    /// those who were told at once do not come back at once; none to give up.
+    pub(crate) fn pause_as_told(
+        &self,
+        now: Instant,
+        told: Duration,
+        chance: u32,
+    ) -> Option<Duration> {
+        let pause = told + (told / 4).mul_f64(f64::from(chance) / f64::from(u32::MAX));
+        match self.stop_waiting {
+            Some(stop) if now + pause > stop => None,
             _ => Some(pause),
         }
     }
@@ -81,6 +101,19 @@ mod tests {
         let late = begun + Duration::from_secs(30);
         assert_eq!(retry.pause(late, 0), Some(Duration::ZERO));
         assert_eq!(retry.pause(late, 0), None);
+    }
+
+    #[test]
+    fn who_is_told_to_wait_waits_unless_it_is_too_long() {
+        let begun = Instant::now();
+        let retry = Retry::within_patience(begun);
+        let second = Duration::from_secs(1);
+        assert_eq!(retry.pause_as_told(begun, second, 0), Some(second));
+        let longest = retry.pause_as_told(begun, second, u32::MAX);
+        assert_eq!(longest, Some(Duration::from_millis(1_250)));
+        assert_eq!(retry.pause_as_told(begun, second * 60, 0), None);
+        let late = begun + Duration::from_millis(14_500);
+        assert_eq!(retry.pause_as_told(late, second, 0), None);
     }
 
     #[test]

@@ -149,6 +149,9 @@ pub struct DirectoryArgs {
         value_name = "HOST:PORT"
     )]
     pub public_addresses: Vec<PeerAddress>,
+    /// Further name that browsers and scripts may call this directory by
+    #[arg(long = "host", value_parser = host_name, value_name = "NAME")]
+    pub hosts: Vec<String>,
     /// Certificate (PEM) that browsers see, with --tls-key
     #[arg(long, value_name = "PATH", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
@@ -362,6 +365,12 @@ fn role(text: &str) -> Result<Role, String> {
     text.parse().map_err(|problem: Problem| problem.message)
 }
 
+fn host_name(text: &str) -> Result<String, String> {
+    PeerAddress::new(text, 1)
+        .map(|address| address.host().to_owned())
+        .map_err(|_| format!("'{text}' is not a host name: write it without a port"))
+}
+
 fn port_range(text: &str) -> Result<RangeInclusive<u16>, String> {
     let parse = |part: &str| part.trim().parse::<u16>().ok().filter(|port| *port > 0);
     text.split_once('-')
@@ -394,6 +403,14 @@ mod tests {
             "convite", "peer", "--id", "x", "--port", "0", "--share", "a",
         ]);
         assert_eq!((by_flags.port, by_flags.shares.len()), (Some(0), 1));
+    }
+
+    #[test]
+    fn host_names() {
+        assert_eq!(host_name("files.example"), Ok("files.example".to_owned()));
+        for bad in ["", "a b", "files.example:443", "https://files.example"] {
+            assert!(host_name(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

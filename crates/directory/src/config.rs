@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use convite_core::PeerAddress;
+use convite_net::Limits;
 
+use crate::gate::admission::Capacity;
 use crate::relay::RelayConfig;
 use crate::throttle::Paces;
 
@@ -37,6 +39,12 @@ pub struct DirectoryConfig {
     pub ticket_lifetime: Duration,
     /// For how long a peer's certificate is valid.
     pub peer_certificate_lifetime: Duration,
+    /// Names that clients may call it by, besides those that it knows of itself.
+    pub hosts: Vec<String>,
+    /// What it puts up with from those who connect.
+    pub limits: Limits,
+    /// How much it takes on at once.
+    pub capacity: Capacity,
     /// How fast passwords and invites that are wrong may follow on each other.
     pub paces: Paces,
     /// Makes the account `admin` with this password, if there is none of that name.
@@ -61,6 +69,9 @@ impl DirectoryConfig {
             session_lifetime: Duration::from_secs(30 * 24 * 3600),
             ticket_lifetime: Duration::from_secs(10 * 60),
             peer_certificate_lifetime: Duration::from_secs(24 * 3600),
+            hosts: Vec::new(),
+            limits: Limits::of_a_directory(),
+            capacity: Capacity::default(),
             paces: Paces::default(),
             admin_password: None,
             relay: RelayConfig::default(),

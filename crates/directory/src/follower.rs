@@ -14,6 +14,7 @@ use convite_store::{ContentDocument, ContentKey, SpaceKey};
 use tokio_util::sync::CancellationToken;
 
 use crate::Service;
+use crate::gate::admission::Work;
 
 /// The most contents applied at once.
 const BATCH: u32 = 10_000;
@@ -135,6 +136,11 @@ async fn apply(
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
+    let turn = Work::current();
+    let work = move || {
+        let _turn = turn;
+        work()
+    };
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|error| Problem::new(ErrorCode::Internal, format!("search index: {error}")))?

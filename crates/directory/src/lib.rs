@@ -10,6 +10,7 @@ pub mod config;
 mod credentials;
 mod files;
 mod follower;
+pub mod gate;
 mod grpc;
 mod news;
 mod observe;

@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use convite_core::{ErrorCode, Problem, UnixMillis};
+use convite_net::origin::Hosts;
 use convite_search::SearchIndex;
 use convite_store::ReplicaId;
 use tokio::net::TcpListener;
@@ -21,12 +22,13 @@ use tokio_util::sync::CancellationToken;
 use crate::authority::{Authority, LEAF_LIFETIME};
 use crate::config::DirectoryConfig;
 use crate::follower::{blocking, run_follower};
+use crate::gate::admission::Capacity;
 use crate::news::run_news;
 use crate::replicas::run_replicas;
 use crate::service::{Parts, Service};
-use crate::tls::{Certificates, leaf_hosts, link_addresses, read_real};
+use crate::tls::{Certificates, known_hosts, leaf_hosts, link_addresses, read_real};
 use crate::vault::Vault;
-use crate::{files, grpc, observe, random_bytes, rest};
+use crate::{files, gate, grpc, observe, random_bytes, rest};
 
 /// How often what has run out is forgotten.
 const SWEEP: Duration = Duration::from_secs(60);
@@ -144,7 +146,8 @@ pub async fn start(
     service.add_replica().await?;
     let invite = service.standing_invite(&vault).await?;
 
-    let (doors, health) = doors(Arc::clone(&service)).await?;
+    let hosts = known_hosts(&config, certificates.clone());
+    let (doors, health) = doors(Arc::clone(&service), hosts, config.capacity).await?;
     let tls = certificates.clone().map(|certificates| {
         let resolver: Arc<dyn rustls::server::ResolvesServerCert> = certificates;
         convite_net::tls::server_config(resolver)
@@ -154,7 +157,13 @@ pub async fn start(
             "speaking plaintext: whoever is on the network reads and changes everything"
         );
     }
-    let serving = tokio::spawn(convite_net::serve(listener, tls, doors, stop.clone()));
+    let serving = tokio::spawn(convite_net::serve_within(
+        config.limits,
+        listener,
+        tls,
+        doors,
+        stop.clone(),
+    ));
     let follower = tokio::spawn(run_follower(Arc::clone(&service), stop.clone()));
     let news = tokio::spawn(run_news(Arc::clone(&service), stop.clone()));
     let replicas = tokio::spawn(run_replicas(Arc::clone(&service), stop.clone()));
@@ -202,7 +211,8 @@ impl Kept {
             None => None,
             Some(authority) => {
                 let real = read_real(config.tls_cert.as_deref(), config.tls_key.as_deref())?;
-                let hosts = leaf_hosts(&config.public_addresses, address);
+                let mut hosts = leaf_hosts(&config.public_addresses, address);
+                hosts.extend(config.hosts.iter().cloned());
                 let certificates = Certificates::new(&authority, hosts, real, now)?;
                 Some((Arc::new(authority), Arc::new(certificates)))
             }
@@ -232,9 +242,13 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Problem> {
 }
 
 /// Both doors on one port, with what is around every request.
-async fn doors(service: Arc<Service>) -> Result<(Router, grpc::Health), Problem> {
+async fn doors(
+    service: Arc<Service>,
+    hosts: Hosts,
+    capacity: Capacity,
+) -> Result<(Router, grpc::Health), Problem> {
     let (grpc, health) = grpc::router(Arc::clone(&service)).await?;
-    let router = rest::router(service).merge(grpc);
+    let router = gate::before(rest::router(service).merge(grpc), hosts, capacity);
     Ok((observe::around(router), health))
 }
 

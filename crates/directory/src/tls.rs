@@ -9,14 +9,17 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use convite_core::{ErrorCode, PeerAddress, Problem, UnixMillis};
+use convite_net::origin::Hosts;
 use convite_net::tls::DIRECTORY_NAME;
+use rustls::client::verify_server_name;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
 use crate::authority::Authority;
+use crate::config::DirectoryConfig;
 
 /// Chooses a certificate by the name that the client asks for.
 pub(crate) struct Certificates {
@@ -44,6 +47,20 @@ impl Certificates {
             real: real.map(Arc::new),
             hosts,
         })
+    }
+
+    /// Whether the real certificate is for `host`.
+    fn real_names(&self, host: &str) -> bool {
+        let Some(leaf) = self.real.as_ref().and_then(|real| real.cert.first()) else {
+            return false;
+        };
+        let (Ok(leaf), Ok(name)) = (
+            ParsedCertificate::try_from(leaf),
+            ServerName::try_from(host),
+        ) else {
+            return false;
+        };
+        verify_server_name(&leaf, &name).is_ok()
     }
 
     /// Replaces the directory's own leaf by a new one.
@@ -137,6 +154,21 @@ pub(crate) fn leaf_hosts(public: &[PeerAddress], listen: SocketAddr) -> Vec<Stri
         hosts.push(listen.ip().to_canonical().to_string());
     }
     hosts
+}
+
+/// What the directory is called: by those who pin it, by its public addresses, as it is configured,
+/// and in its real certificate.
+pub(crate) fn known_hosts(
+    config: &DirectoryConfig,
+    certificates: Option<Arc<Certificates>>,
+) -> Hosts {
+    let public = config.public_addresses.iter().map(|a| a.host().to_owned());
+    let names = public.chain(config.hosts.iter().cloned());
+    let hosts = Hosts::new(names.chain([DIRECTORY_NAME.to_owned()]));
+    match certificates {
+        None => hosts,
+        Some(certificates) => hosts.or(move |name| certificates.real_names(name)),
+    }
 }
 
 /// The machine's addresses; none if it does not tell.

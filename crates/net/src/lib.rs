@@ -5,7 +5,10 @@
 
 pub mod dial;
 mod heard;
+mod limits;
 mod network;
+pub mod origin;
+mod pulse;
 pub mod request_id;
 mod serve;
 pub mod tls;
@@ -13,8 +16,9 @@ pub mod tls;
 use std::net::SocketAddr;
 
 pub use heard::Heard;
+pub use limits::Limits;
 pub use network::Network;
-pub use serve::{DRAIN, serve};
+pub use serve::{DRAIN, serve, serve_within};
 
 /// What is known of the connection that a request came over; in the extensions of every request.
 #[derive(Debug, Clone, Copy)]

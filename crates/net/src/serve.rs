@@ -1,50 +1,54 @@
-//! The accept loop: one port, TLS with ALPN or plaintext, HTTP/1.1 and HTTP/2.
+//! The accept loop: one port, TLS with ALPN or plaintext, HTTP/1.1 and HTTP/2, within [`Limits`].
 //!
 //! Each connection is a task. On shutdown nobody new is let in, requests under way may finish
 //! within [`DRAIN`], and what is left is cut.
 
 use std::error::Error;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use convite_core::Problem;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
-use crate::{CONNECTION_WINDOW, Connection, FRAME, STREAM_WINDOW};
+use crate::limits::{Guests, Limits};
+use crate::pulse::{Paced, Pulse, Verdict};
+use crate::{Connection, FRAME};
 
 /// How long requests under way may take to finish after a shutdown began.
 pub const DRAIN: Duration = Duration::from_secs(8);
-/// A connection that has not shaken hands by then is dropped.
-const HANDSHAKE: Duration = Duration::from_secs(10);
-/// A request whose headers have not come by then is dropped.
-const HEADERS: Duration = Duration::from_secs(20);
-/// Connections at once; further ones wait in the kernel's queue.
-const CONNECTIONS_MAX: usize = 8192;
-/// Requests at once on one HTTP/2 connection.
-const STREAMS_MAX: u32 = 256;
-/// The most bytes of headers of one request.
-const HEADER_BYTES_MAX: u32 = 32 << 10;
 /// How much of a response may wait to be sent, per stream, in bytes.
 const SEND_BUFFER: usize = 512 << 10;
 /// How often an idle HTTP/2 connection is asked for a sign of life, and how long it may take.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// Streams that a client may open and reset before they are looked at (CVE-2023-44487), and those
+/// that we reset for its errors, before the connection is cut.
+const RESETS_MAX: usize = 64;
 
-/// Serves until `shutdown`, then drains for at most [`DRAIN`]. Every request carries a
-/// [`Connection`] in its extensions.
+/// What ends connections: softly, and at once.
+#[derive(Clone, Default)]
+struct Ending {
+    soon: CancellationToken,
+    now: CancellationToken,
+}
+
+/// [`serve_within`] the limits of a peer.
 ///
 /// # Errors
 /// None once it listens: failures of single connections are logged.
@@ -58,12 +62,37 @@ where
     S: tower::Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
     S::Future: Send,
     S::Error: Into<Box<dyn Error + Send + Sync>> + Send + Sync,
-    B: Body + Send + 'static,
-    B::Data: Send,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let graceful = GracefulShutdown::new();
-    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    serve_within(Limits::default(), listener, tls, service, shutdown).await
+}
+
+/// Serves until `shutdown`, then drains for at most [`DRAIN`]. Every request carries a
+/// [`Connection`] in its extensions.
+///
+/// # Errors
+/// None once it listens: failures of single connections are logged.
+pub async fn serve_within<S, B>(
+    limits: Limits,
+    listener: TcpListener,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    service: S,
+    shutdown: CancellationToken,
+) -> Result<(), Problem>
+where
+    S: tower::Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<Box<dyn Error + Send + Sync>> + Send + Sync,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let tasks = TaskTracker::new();
+    let ending = Ending::default();
+    // Also when this future is dropped: its connections go with it.
+    let _cut = ending.now.clone().drop_guard();
+    let slots = Arc::new(Semaphore::new(limits.connections));
+    let guests = Guests::default();
     loop {
         let accepted = tokio::select! {
             () = shutdown.cancelled() => break,
@@ -77,18 +106,25 @@ where
             local: canonical(stream.local_addr().unwrap_or(remote)),
             tls: tls.is_some(),
         };
+        let max = limits.connections_per_network;
+        let Some(guest) = guests.admit(connection.remote.ip(), max) else {
+            debug!(remote = %connection.remote, "too many connections from there");
+            continue;
+        };
         let acceptor = tls.clone().map(TlsAcceptor::from);
-        let (service, watcher) = (service.clone(), graceful.watcher());
-        tokio::spawn(async move {
-            let served = serve_connection(stream, acceptor, connection, service, watcher).await;
-            if let Err(error) = served {
+        let (service, ending) = (service.clone(), ending.clone());
+        tasks.spawn(async move {
+            let served = serve_connection(stream, acceptor, connection, service, limits, ending);
+            if let Err(error) = served.await {
                 debug!(remote = %connection.remote, error, "connection ended");
             }
-            drop(slot);
+            drop((slot, guest));
         });
     }
     drop(listener);
-    if timeout(DRAIN, graceful.shutdown()).await.is_err() {
+    tasks.close();
+    ending.soon.cancel();
+    if timeout(DRAIN, tasks.wait()).await.is_err() {
         warn!("cut connections that did not finish in time");
     }
     Ok(())
@@ -121,32 +157,33 @@ async fn serve_connection<S, B>(
     tls: Option<TlsAcceptor>,
     connection: Connection,
     service: S,
-    watcher: Watcher,
+    limits: Limits,
+    ending: Ending,
 ) -> Result<(), String>
 where
     S: tower::Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
     S::Future: Send,
     S::Error: Into<Box<dyn Error + Send + Sync>> + Send + Sync,
-    B: Body + Send + 'static,
-    B::Data: Send,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     stream.set_nodelay(true).map_err(|e| e.to_string())?;
+    let builder = builder(&limits);
     match tls {
-        None => serve_http(builder(), stream, connection, service, watcher).await,
+        None => serve_http(builder, stream, connection, service, limits, ending).await,
         Some(tls) => {
-            let stream = timeout(HANDSHAKE, tls.accept(stream))
+            let stream = timeout(limits.handshake, tls.accept(stream))
                 .await
                 .map_err(|_| "the TLS handshake took too long".to_owned())?
                 .map_err(|error| format!("the TLS handshake failed: {error}"))?;
             // The protocol is what was negotiated, not what the first bytes look like.
-            let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+            let is_h2 = stream.get_ref().1.alpn_protocol() == Some(crate::tls::HTTP2);
             let builder = if is_h2 {
-                builder().http2_only()
+                builder.http2_only()
             } else {
-                builder().http1_only()
+                builder.http1_only()
             };
-            serve_http(builder, stream, connection, service, watcher).await
+            serve_http(builder, stream, connection, service, limits, ending).await
         }
     }
 }
@@ -156,43 +193,88 @@ async fn serve_http<I, S, B>(
     stream: I,
     connection: Connection,
     service: S,
-    watcher: Watcher,
+    limits: Limits,
+    ending: Ending,
 ) -> Result<(), String>
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: tower::Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
     S::Future: Send,
     S::Error: Into<Box<dyn Error + Send + Sync>> + Send + Sync,
-    B: Body + Send + 'static,
-    B::Data: Send,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
+    let pulse = Pulse::new();
+    let watched = Arc::clone(&pulse);
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(connection);
-        service.clone().oneshot(request)
+        let answer = pulse.request();
+        let answered = service.clone().oneshot(request);
+        async move {
+            answer.begin();
+            let response = answered.await?;
+            Ok::<_, S::Error>(response.map(|body| Paced::new(body, limits.chunk, answer)))
+        }
     });
     let serving = builder.serve_connection(TokioIo::new(stream), service);
-    watcher
-        .watch(serving.into_owned())
-        .await
-        .map_err(|e| e.to_string())
+    run_connection(serving.into_owned(), &watched, &limits, &ending).await
 }
 
-fn builder() -> auto::Builder<TokioExecutor> {
+/// Drives a connection to its end, and sees to it that it has one.
+async fn run_connection<C>(
+    connection: C,
+    pulse: &Pulse,
+    limits: &Limits,
+    ending: &Ending,
+) -> Result<(), String>
+where
+    C: GracefulConnection,
+    C::Error: std::fmt::Display,
+{
+    let mut connection = pin!(connection);
+    let mut closing: Option<Instant> = None;
+    let mut tick = tokio::time::interval(limits.tick());
+    loop {
+        let verdict = tokio::select! {
+            ended = connection.as_mut() => return ended.map_err(|e| e.to_string()),
+            () = ending.now.cancelled() => return Err("cut at the end".to_owned()),
+            () = ending.soon.cancelled(), if closing.is_none() => Verdict::Idle,
+            _ = tick.tick() => pulse.verdict(limits),
+        };
+        match (verdict, closing) {
+            (Verdict::Fine, _) => {}
+            (Verdict::Silent, _) => return Err("no request came".to_owned()),
+            (Verdict::Stalled, _) => return Err("answers are not taken".to_owned()),
+            (Verdict::Idle, None) => {
+                closing = Some(Instant::now());
+                connection.as_mut().graceful_shutdown();
+            }
+            (Verdict::Idle, Some(since)) if since.elapsed() > limits.headers => {
+                return Err("it was idle and did not close".to_owned());
+            }
+            (Verdict::Idle, Some(_)) => {}
+        }
+    }
+}
+
+fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADERS)
-        .max_buf_size(HEADER_BYTES_MAX as usize * 2);
+        .header_read_timeout(limits.headers)
+        .max_headers(limits.headers_count)
+        .max_buf_size(limits.header_bytes as usize * 2);
     builder
         .http2()
         .timer(TokioTimer::new())
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
+        .initial_stream_window_size(limits.stream_window)
+        .initial_connection_window_size(limits.connection_window)
         .max_frame_size(FRAME)
-        .max_concurrent_streams(STREAMS_MAX)
-        .max_header_list_size(HEADER_BYTES_MAX)
+        .max_concurrent_streams(limits.streams)
+        .max_header_list_size(limits.header_bytes)
+        .max_pending_accept_reset_streams(RESETS_MAX)
+        .max_local_error_reset_streams(RESETS_MAX)
         .max_send_buf_size(SEND_BUFFER)
         .keep_alive_interval(KEEP_ALIVE)
         .keep_alive_timeout(KEEP_ALIVE);

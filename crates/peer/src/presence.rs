@@ -265,7 +265,10 @@ impl Presence {
 fn is_passing(problem: &Problem) -> bool {
     matches!(
         problem.code,
-        ErrorCode::Unavailable | ErrorCode::TooManyRequests | ErrorCode::Internal
+        ErrorCode::Unavailable
+            | ErrorCode::Overloaded
+            | ErrorCode::TooManyRequests
+            | ErrorCode::Internal
     )
 }
 

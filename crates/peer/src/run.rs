@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime};
 
 use convite_client::DirectoryClient;
 use convite_core::{ErrorCode, PeerAddress, PeerId, Problem, UnixMillis};
+use convite_net::origin::Hosts;
 use convite_net::tls::{SwappableCertificate, server_config};
 use serde::Serialize;
 use tokio::net::TcpListener;
@@ -172,6 +173,7 @@ pub async fn start_with(
     let addresses = advertised(&config.addresses, address);
     let scheme = if with_tls { "https" } else { "http" };
     let loopback = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), address.port());
+    let names: Vec<_> = addresses.iter().map(|a| a.host().to_owned()).collect();
     let shown = addresses.first().cloned();
     let url = format!("{scheme}://{}", shown.unwrap_or_else(|| loopback.into()));
 
@@ -201,7 +203,8 @@ pub async fn start_with(
         addresses,
         transient: home.is_none(),
     };
-    let serving = Serving::new(&state, cache.clone(), gate);
+    let mut serving = Serving::new(&state, cache.clone(), gate);
+    serving.hosts = Hosts::new(names.into_iter().chain([config.id.certificate_name()]));
     let token = ControlToken::random()?;
     let control = home
         .is_some()

@@ -31,6 +31,7 @@ pub fn settings(home: &Home, args: DirectoryArgs) -> DirectoryConfig {
         listen: args.listen,
         database: args.database,
         public_addresses: args.public_addresses,
+        hosts: args.hosts,
         tls_cert: args.tls_cert,
         tls_key: args.tls_key,
         plaintext: args.plaintext,

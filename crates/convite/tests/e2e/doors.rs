@@ -60,7 +60,7 @@ impl Door {
     }
 
     pub fn get(&self, path: &str, bearer: Option<&str>, range: Option<&str>) -> Answer {
-        let mut request = Request::get(path).header("host", "convite");
+        let mut request = Request::get(path).header("host", "localhost");
         if let Some(bearer) = bearer {
             request = request.header(AUTHORIZATION, format!("Bearer {bearer}"));
         }

@@ -25,7 +25,13 @@ async fn next(stream: &mut Streaming<v1::IndexRequest>) -> Result<Option<Batch>,
     let message = tokio::time::timeout(SILENCE_MAX, stream.message())
         .await
         .map_err(|_| Problem::new(ErrorCode::Unavailable, "the stream fell silent"))?
-        .map_err(|failed| status::from_status(&failed))?;
+        .map_err(|failed| match status::from_status(&failed) {
+            // What cannot be decoded, the framework calls its own failure.
+            problem if problem.code == ErrorCode::Internal => {
+                Problem::invalid("a message is not valid")
+            }
+            problem => problem,
+        })?;
     let Some(message) = message else {
         return Ok(None);
     };

@@ -98,6 +98,11 @@ fn status_response(status: Status) -> Response {
     Response::from_parts(parts, axum::body::Body::empty())
 }
 
+/// The answer to a call that got no further than the gate.
+pub(crate) fn refusal(problem: Problem) -> Response {
+    status_response(refuse(problem))
+}
+
 /// A problem on its way out through this door.
 fn refuse(problem: Problem) -> Status {
     to_status(&observe::outward(problem))

@@ -4,6 +4,7 @@
 use std::error::Error;
 use std::sync::Arc;
 
+use axum::body::HttpBody;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, header};
@@ -33,6 +34,17 @@ impl<T: DeserializeOwned, const MAX: usize> FromRequest<Arc<Service>> for Json<T
             .headers()
             .get(header::CONTENT_TYPE)
             .is_none_or(says_json);
+        let too_large = || {
+            Problem::new(
+                ErrorCode::TooLarge,
+                format!("the body is larger than {MAX} bytes"),
+            )
+            .hint("send less at once; a large index goes through gRPC in batches")
+        };
+        // What says that it will be too large is not waited for.
+        if request.body().size_hint().lower() > MAX as u64 {
+            return Err(too_large().into());
+        }
         let body = axum::body::to_bytes(request.into_body(), MAX)
             .await
             .map_err(|error| {
@@ -40,11 +52,7 @@ impl<T: DeserializeOwned, const MAX: usize> FromRequest<Arc<Service>> for Json<T
                     .source()
                     .is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
                 match is_long {
-                    true => Problem::new(
-                        ErrorCode::TooLarge,
-                        format!("the body is larger than {MAX} bytes"),
-                    )
-                    .hint("send less at once; a large index goes through gRPC in batches"),
+                    true => too_large(),
                     false => Problem::invalid("the body did not arrive whole"),
                 }
             })?;

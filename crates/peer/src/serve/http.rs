@@ -149,7 +149,7 @@ fn finish(response: http::response::Builder, body: Body) -> Result<Response, Pro
 }
 
 /// A problem document; with the file's size for a range that it cannot satisfy.
-fn problem_response(problem: &Problem, size: Option<u64>) -> Response {
+pub(super) fn problem_response(problem: &Problem, size: Option<u64>) -> Response {
     let status = StatusCode::from_u16(problem.code.http_status())
         .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let document = ProblemDocument {

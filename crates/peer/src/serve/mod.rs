@@ -7,9 +7,10 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use convite_core::{ErrorCode, Problem};
+use convite_net::origin::Hosts;
 use convite_wire::DESCRIPTORS;
 use convite_wire::v1::control_server::ControlServer;
 use tokio::sync::Notify;
@@ -30,6 +31,7 @@ mod grpc;
 mod http;
 mod limits;
 mod observe;
+mod origin;
 pub mod promises;
 mod range;
 pub mod uploads;
@@ -51,6 +53,8 @@ pub struct Serving {
     pub promises: Arc<promises::Promises>,
     /// Told when a file turns out to have changed: time for a scan.
     pub rescan: Arc<Notify>,
+    /// What the peer is called.
+    pub hosts: Hosts,
     /// Ends what would not end by itself.
     pub stop: CancellationToken,
 }
@@ -66,6 +70,7 @@ impl Serving {
             uploads: state.uploads.clone(),
             promises: Arc::default(),
             rescan: state.rescan.clone(),
+            hosts: Hosts::new([state.id.certificate_name()]),
             stop: state.stop.clone(),
         }
     }
@@ -97,6 +102,7 @@ pub async fn router(
     if let Some(control) = control {
         services = services.add_service(ControlServer::new(control));
     }
+    let hosts = serving.hosts.clone();
     let own = Router::new()
         .route("/files/{*what}", get(http::get_file))
         .route("/healthz", get(|| async { "ok\n" }))
@@ -105,5 +111,7 @@ pub async fn router(
         .route("/convite.v1.Peer/Availability", post(grpc::availability))
         .with_state(serving);
     let routes = services.prepare().into_axum_router().merge(own);
-    Ok(routes.layer(from_fn(observe::observe)))
+    Ok(routes
+        .layer(from_fn_with_state(hosts, origin::check_origin))
+        .layer(from_fn(observe::observe)))
 }

@@ -20,10 +20,10 @@ pub(crate) async fn send(
     ticket: Option<&str>,
     headers: &[(&str, &str)],
 ) -> Response<Incoming> {
-    let mut request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header("host", "peer");
+    let mut request = Request::builder().method(method).uri(path);
+    if headers.iter().all(|(name, _)| *name != "host") {
+        request = request.header("host", "peer");
+    }
     if let Some(ticket) = ticket {
         request = request.header("authorization", format!("Bearer {ticket}"));
     }

@@ -5,6 +5,7 @@
 mod grpc;
 mod http;
 mod limits;
+mod origins;
 mod partial;
 mod peer;
 mod python;
