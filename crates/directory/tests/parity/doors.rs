@@ -40,16 +40,16 @@ pub struct Running {
     pub home: tempfile::TempDir,
     pub directory: Option<RunningDirectory>,
     shutdown: CancellationToken,
-    change: fn(&mut DirectoryConfig),
+    change: Box<dyn Fn(&mut DirectoryConfig) + Send + Sync>,
 }
 
 impl Running {
-    pub async fn start(change: fn(&mut DirectoryConfig)) -> Self {
+    pub async fn start(change: impl Fn(&mut DirectoryConfig) + Send + Sync + 'static) -> Self {
         let mut running = Self {
             home: tempfile::tempdir().unwrap(),
             directory: None,
             shutdown: CancellationToken::new(),
-            change,
+            change: Box::new(change),
         };
         running.again().await;
         running

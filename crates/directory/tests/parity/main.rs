@@ -3,10 +3,13 @@
 #![allow(clippy::unwrap_used)]
 
 mod certificates;
+#[path = "../../../store/tests/cluster/mod.rs"]
+mod cluster;
 mod described;
 mod doors;
 mod grpc_only;
 mod life;
+mod replicas;
 mod rest_only;
 mod scenarios;
 mod swarm;

@@ -18,13 +18,13 @@ use crate::doors::{Call, Door, Running, call, grpc, rest};
 use crate::scenarios::file;
 
 /// A member with a session at the gRPC door.
-struct Member {
-    door: Door,
-    token: String,
+pub struct Member {
+    pub door: Door,
+    pub token: String,
 }
 
 impl Member {
-    async fn join(running: &Running, user: &str) -> Self {
+    pub async fn join(running: &Running, user: &str) -> Self {
         let user: UserName = user.parse().unwrap();
         let session = running.get().service.local_session(&user, None).await;
         Self {
@@ -33,17 +33,17 @@ impl Member {
         }
     }
 
-    async fn ask(&self, operation: &'static str, fields: Value) -> Result<Value, String> {
+    pub async fn ask(&self, operation: &'static str, fields: Value) -> Result<Value, String> {
         let asked: Call = call(operation, fields);
         self.door.knock(Some(&self.token), &asked).await
     }
 
-    async fn register(&self, id: &str, transient: bool) {
+    pub async fn register(&self, id: &str, transient: bool) {
         let fields = json!({"id": id, "port": 5001, "transient": transient});
         self.ask("register", fields).await.unwrap();
     }
 
-    async fn announce(&self, id: &str, contents: &str) -> Result<Value, String> {
+    pub async fn announce(&self, id: &str, contents: &str) -> Result<Value, String> {
         let hash = ContentHash::of(contents.as_bytes()).to_string();
         self.ask("announce", json!({"peer": id, "hash": hash, "size": 7}))
             .await
@@ -54,7 +54,7 @@ impl Member {
         self.ask("locate", json!({ "hash": hash })).await
     }
 
-    async fn watch(&self, contents: &str) -> Result<Watch, Problem> {
+    pub async fn watch(&self, contents: &str) -> Result<Watch, Problem> {
         let Door::Grpc(client) = &self.door else {
             unreachable!()
         };
@@ -76,14 +76,14 @@ impl Member {
 }
 
 /// What a watcher hears.
-struct Watch {
+pub struct Watch {
     replies: Streaming<v1::WatchReply>,
     /// The providers at the beginning.
-    first: Vec<Provider>,
+    pub first: Vec<Provider>,
 }
 
 impl Watch {
-    async fn next(&mut self, limit: Duration) -> Vec<Provider> {
+    pub async fn next(&mut self, limit: Duration) -> Vec<Provider> {
         let reply = tokio::time::timeout(limit, self.replies.message()).await;
         let reply = reply.expect("in time").unwrap().expect("no end");
         let providers = reply.providers.into_iter().map(TryInto::try_into);
@@ -107,7 +107,7 @@ impl Watch {
     }
 }
 
-fn ids(providers: &[Provider]) -> Vec<(&str, bool)> {
+pub fn ids(providers: &[Provider]) -> Vec<(&str, bool)> {
     let ids = providers.iter().map(|p| (p.peer.as_str(), p.partial));
     ids.collect()
 }

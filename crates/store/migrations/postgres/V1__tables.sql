@@ -61,6 +61,12 @@ CREATE TABLE files (
 );
 CREATE INDEX files_by_content ON files (content, peer, path);
 
+-- Contents that lost a file while somebody else was at them, and may have no file any more: looked
+-- at when sweeping. Without a key, so that nobody waits for anybody.
+CREATE TABLE orphans (
+    content BIGINT NOT NULL
+);
+
 -- No reference to contents: the log outlives what it speaks of.
 CREATE TABLE changes (
     seq     BIGINT NOT NULL PRIMARY KEY,

@@ -124,7 +124,7 @@ pub(super) async fn contents(
 }
 
 /// Contents as they are now in each of the spaces in which they are, by key; those that are gone
-/// are left out.
+/// are left out, also if they are still to be swept.
 async fn documents(db: &Connection, keys: &[i64]) -> Outcome<BTreeMap<i64, Vec<ContentDocument>>> {
     let sql = format!(
         "SELECT c.id, c.hash, c.size, f.space, f.peer, {PATH}

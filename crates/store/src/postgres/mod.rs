@@ -17,6 +17,7 @@ mod invites;
 mod listing;
 mod messenger;
 mod migrations;
+mod orphans;
 mod partials;
 mod paths;
 mod peers;

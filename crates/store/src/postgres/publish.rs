@@ -4,7 +4,7 @@
 //! makes rows of them. Two publications of one peer take turns (its row is locked); those of others
 //! meet only in contents that they share, and there the database's own checks of references hold
 //! them apart: a content whose last file goes while another peer begins to share it stays, or is
-//! made anew by the second try of the one that was late.
+//! made anew by the second try of the one that was late. None waits for another that waits for it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ use tokio_postgres::Row;
 use super::connections::{Connection, Transaction};
 use super::failure::{Failure, Outcome};
 use super::peers::{self, Peer};
-use super::{PostgresStore, changes, listing, paths, spaces, transaction};
+use super::{PostgresStore, changes, listing, orphans, paths, spaces, transaction};
 use crate::incoming::{self, files_in_order, in_order, stored};
 use crate::{AccountId, Files, FullSync, IndexChange, PeerKey, Tally, Viewer};
 
@@ -191,23 +191,9 @@ impl<'a> Publication<'a> {
 
     /// Drops contents that nobody shares any more; returns all that changed, to be logged.
     async fn finish(self) -> Outcome<(Tally, Vec<i64>)> {
-        let orphans: Vec<i64> = self.lost.difference(&self.gained).copied().collect();
-        if !orphans.is_empty() {
-            // Locked first: the next statement sees what was committed by then, and until this
-            // transaction ends nobody begins to share them.
-            self.db
-                .execute(
-                    "SELECT id FROM contents WHERE id = ANY ($1) ORDER BY id FOR UPDATE",
-                    &[&orphans],
-                )
-                .await?;
-            self.db
-                .execute(
-                    "DELETE FROM contents c WHERE c.id = ANY ($1)
-                     AND NOT EXISTS (SELECT 1 FROM files f WHERE f.content = c.id)",
-                    &[&orphans],
-                )
-                .await?;
+        let lost: Vec<i64> = self.lost.difference(&self.gained).copied().collect();
+        if !lost.is_empty() {
+            orphans::drop_orphans(self.db, &lost).await?;
         }
         let growth = self.growth.into_iter().filter(|(_, by)| *by != 0);
         let (spaces, by): (Vec<i64>, Vec<i64>) = growth.unzip();
