@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use convite_core::model::Role;
+use convite_core::model::{Role, SearchHit};
 use convite_core::{PeerAddress, PeerId, UnixMillis, UserName};
 
 /// A session, as a login gives it. No `Debug`: the token is a secret.
@@ -71,18 +71,33 @@ pub struct Invite {
 /// What to look for.
 #[derive(Debug, Clone, Default)]
 pub struct Query {
-    /// Words.
+    /// Words, `"phrases"` and `-words` that must not be there.
     pub words: String,
-    /// Only files with this extension.
-    pub extension: Option<String>,
+    /// Only files of this kind, or with this extension.
+    pub file_type: Option<String>,
     /// Only files of at least this many bytes.
     pub min_size: Option<u64>,
     /// Only files of at most this many bytes.
     pub max_size: Option<u64>,
     /// Only files of this peer.
     pub peer: Option<PeerId>,
+    /// What to sort by: `relevance`, `providers`, `size` or `date`.
+    pub sort: Option<String>,
+    /// `desc` or `asc`.
+    pub order: Option<String>,
     /// How many results; 0 for the directory's own choice.
     pub limit: u32,
     /// What the page before returned.
     pub cursor: Option<String>,
+}
+
+/// A page of what was found.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// In the order asked for.
+    pub items: Vec<SearchHit>,
+    /// For the next page; none on the last.
+    pub next_cursor: Option<String>,
+    /// The directory's search index is being built: something may be missing.
+    pub indexing: bool,
 }

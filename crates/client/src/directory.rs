@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use convite_core::model::{FileEntry, IndexEntry, LocatedFile, Page, PeerSummary, Role, SearchHit};
+use convite_core::model::{FileEntry, IndexEntry, LocatedFile, Page, PeerSummary, Role};
 use convite_core::{
     ContentHash, ErrorCode, PeerAddress, PeerId, Problem, SafePath, SpaceName, UnixMillis, UserName,
 };
@@ -12,7 +12,7 @@ use convite_wire::v1::{self, IndexHeader, IndexRequest};
 use tokio_stream::{Stream, StreamExt};
 use tonic::metadata::{Ascii, MetadataValue};
 
-use crate::answers::{Invite, Lease, Published, Query, Registered};
+use crate::answers::{Found, Invite, Lease, Published, Query, Registered};
 use crate::calls::{ANSWER, again, answered};
 use crate::channel::Channel;
 use crate::convert::{all, odd_answer};
@@ -321,10 +321,12 @@ impl DirectoryClient {
     ///
     /// # Errors
     /// Those of every call.
-    pub async fn search(&self, query: Query) -> Result<Page<SearchHit>, Problem> {
+    pub async fn search(&self, query: Query) -> Result<Found, Problem> {
         let message = v1::SearchFileRequest {
             query: query.words,
-            r#type: query.extension.unwrap_or_default(),
+            r#type: query.file_type.unwrap_or_default(),
+            sort: query.sort.unwrap_or_default(),
+            order: query.order.unwrap_or_default(),
             min_size: query.min_size,
             max_size: query.max_size,
             peer: query.peer.map(|peer| peer.to_string()).unwrap_or_default(),
@@ -333,9 +335,10 @@ impl DirectoryClient {
         };
         let call = |mut stub: Stub<_>, request| async move { stub.search_file(request).await };
         let reply = self.call(message, call).await?;
-        Ok(Page {
+        Ok(Found {
             items: all(reply.results)?,
             next_cursor: convert::some_text(reply.next_cursor),
+            indexing: reply.indexing,
         })
     }
 

@@ -18,7 +18,7 @@ mod silence;
 mod swarm;
 
 pub use addresses::ADDRESSES_MAX;
-pub use answers::{Invite, Lease, Published, Query, Registered, Session};
+pub use answers::{Found, Invite, Lease, Published, Query, Registered, Session};
 pub use channel::Channel;
 pub use credentials::Credentials;
 pub use directory::DirectoryClient;

@@ -299,12 +299,12 @@ pub struct IndexArgs {
 
 #[derive(Args)]
 pub struct SearchArgs {
-    /// Words of the name, in any order
-    #[arg(required = true, value_name = "WORDS")]
+    /// Words of the name in any order; "several words" that follow one another; -word that must not be there
+    #[arg(required = true, allow_hyphen_values = true, value_name = "WORDS")]
     pub words: Vec<String>,
-    /// Only files with this extension
+    /// Only archive, audio, code, document, image or video files, or those with this extension
     #[arg(long = "type", value_name = "T")]
-    pub extension: Option<String>,
+    pub file_type: Option<String>,
     /// Only files of at least this size
     #[arg(long, value_parser = units::size, value_name = "S")]
     pub min_size: Option<u64>,
@@ -314,6 +314,12 @@ pub struct SearchArgs {
     /// Only files of this peer
     #[arg(long, value_name = "ID")]
     pub peer: Option<PeerId>,
+    /// Sort by this
+    #[arg(long, value_name = "BY", value_parser = ["relevance", "providers", "size", "date"])]
+    pub sort: Option<String>,
+    /// The largest, newest, most first, or the other way round
+    #[arg(long, value_name = "ORDER", value_parser = ["desc", "asc"], requires = "sort")]
+    pub order: Option<String>,
     /// How many results
     #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub limit: u32,

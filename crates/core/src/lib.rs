@@ -6,14 +6,17 @@
 
 pub mod address;
 pub mod administration;
+pub mod age;
 pub mod display;
 pub mod error;
 pub mod hash;
+pub mod kind;
 pub mod model;
 pub mod names;
 pub mod path;
 pub mod piece;
 mod schema;
+pub mod sort;
 pub mod time;
 pub mod verify;
 

@@ -139,8 +139,12 @@ pub struct HitPeer {
 pub struct SearchHit {
     /// Its identity.
     pub hash: ContentHash,
-    /// The name under which most share it.
+    /// The name that matches best; of several the one under which most share it.
     pub name: String,
+    /// The matching parts of `name`: from a character to before another, counted in Unicode scalar
+    /// values from 0; in order, without overlaps.
+    #[serde(default)]
+    pub matches: Vec<[u32; 2]>,
     /// The names under which it is shared, the most common first, at most ten.
     pub names: Vec<String>,
     /// In bytes.
@@ -149,7 +153,7 @@ pub struct SearchHit {
     pub providers: u64,
     /// Up to ten of them.
     pub peers: Vec<HitPeer>,
-    /// How well it matches; only the order means something.
+    /// How well it matches; only the order means something. 0 if something else is sorted by.
     pub score: f32,
 }
 

@@ -219,7 +219,7 @@ impl Kept {
         };
         Ok(Self {
             tls,
-            search: Arc::new(SearchIndex::open(&folder.join("search"))?),
+            search: Arc::new(SearchIndex::open(&folder.join("search"), "")?),
         })
     }
 }

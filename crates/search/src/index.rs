@@ -3,24 +3,24 @@
 //! One writer with a small memory; a reader that is renewed by each commit, so that what was
 //! applied is seen by whoever searches next. Old segments are merged on a thread of the writer's,
 //! and their files deleted by the next commit.
+//!
+//! Each commit carries how far the index has come, and of which database, so that whoever opens it
+//! knows whether it can go on. When a commit fails, the folder may be gone: it is opened anew, as
+//! at the start, and what was searched before is searched on until there is something to search.
 
-use std::collections::HashSet;
-use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use convite_core::{ErrorCode, Problem};
 use tantivy::directory::MmapDirectory;
 use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
 use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyError, Term};
 
-use crate::document::{Document, Fields, Filter, Hits, TOKENIZER};
-use crate::query;
-use crate::ranking::{Best, Peers};
-use crate::words::NameTokenizer;
+use crate::document::{BEGINNINGS, Document, Fields, WORDS};
+use crate::progress::{Mark, Progress};
+use crate::search::{Hits, Search, Searching};
+use crate::tokens::{NameBeginnings, NameWords};
 
-/// The folder inside the one that the caller names: a new layout gets a new number, and the file
-/// system keeps nothing of ours beside what we may delete.
-const LAYOUT: &str = "names-1";
 /// Memory for documents not yet committed, in bytes.
 const WRITER_MEMORY: usize = 32_000_000;
 /// Segments in which more than this share is deleted are written anew.
@@ -28,10 +28,18 @@ const DELETED_MAX: f32 = 0.3;
 
 /// A full-text index over the names of contents, in a folder of its own.
 pub struct SearchIndex {
+    folder: PathBuf,
+    database: String,
     fields: Fields,
+    current: RwLock<Current>,
+    /// None after a failure, until it is opened anew.
+    writer: Mutex<Option<IndexWriter>>,
+}
+
+/// What is searched.
+struct Current {
     reader: IndexReader,
-    writer: Mutex<IndexWriter>,
-    position: Mutex<Option<i64>>,
+    progress: Progress,
 }
 
 /// Why an index cannot be opened.
@@ -52,82 +60,47 @@ impl From<TantivyError> for Unusable {
 }
 
 impl SearchIndex {
-    /// Opens the index in `folder`, making a new one if there is none or it cannot be read (another
-    /// version, damage). Blocking; reads the whole index once to check it.
+    /// Opens the index of the database with this identity in `folder`. It is made anew, empty, if
+    /// there is none, it cannot be read (another version, damage), or it is of another database.
+    /// Blocking; reads the whole index once to check it.
     ///
     /// # Errors
     /// `unavailable` if another process has it open; `internal` if it cannot be made.
-    pub fn open(folder: &Path) -> Result<Self, Problem> {
-        let folder = folder.join(LAYOUT);
-        create(&folder)?;
-        match Self::open_as_it_is(&folder) {
-            Ok(index) => return Ok(index),
-            Err(Unusable::Busy) => return Err(busy()),
-            Err(Unusable::Broken(error)) => {
-                tracing::warn!(%error, "the search index cannot be read and is made anew");
-            }
-        }
-        std::fs::remove_dir_all(&folder).map_err(|error| unwritable(&error))?;
-        create(&folder)?;
-        Self::open_as_it_is(&folder).map_err(|unusable| match unusable {
-            Unusable::Busy => busy(),
-            Unusable::Broken(error) => failed(&error),
-        })
-    }
-
-    fn open_as_it_is(folder: &Path) -> Result<Self, Unusable> {
+    pub fn open(folder: &Path, database: &str) -> Result<Self, Problem> {
         let fields = Fields::new();
-        let directory = MmapDirectory::open(folder).map_err(TantivyError::from)?;
-        let index = Index::open_or_create(directory, fields.schema.clone())?;
-        index.tokenizers().register(TOKENIZER, NameTokenizer);
-        // The lock first: what another process is writing now is not damaged.
-        let options = IndexWriterOptions::builder()
-            .num_worker_threads(1)
-            .num_merge_threads(1)
-            .memory_budget_per_thread(WRITER_MEMORY)
-            .build();
-        let writer = index.writer_with_options(options)?;
-        let mut policy = LogMergePolicy::default();
-        policy.set_del_docs_ratio_before_merge(DELETED_MAX);
-        writer.set_merge_policy(Box::new(policy));
-        if let Some(path) = index.validate_checksum()?.into_iter().next() {
-            let text = format!("{} is damaged", path.display());
-            return Err(TantivyError::InternalError(text).into());
-        }
-        let reader = index
-            .reader_builder()
-            .reload_policy(ReloadPolicy::Manual)
-            .try_into()?;
-        let payload = index.load_metas()?.payload;
+        let (current, writer) = open(folder, database, &fields)?;
         Ok(Self {
+            folder: folder.to_owned(),
+            database: database.to_owned(),
             fields,
-            reader,
-            writer: Mutex::new(writer),
-            position: Mutex::new(payload.and_then(|text| text.parse().ok())),
+            current: RwLock::new(current),
+            writer: Mutex::new(Some(writer)),
         })
     }
 
-    /// The position in the change log up to which documents were applied and committed; none for a
-    /// new index.
-    pub fn position(&self) -> Option<i64> {
-        *lock(&self.position)
+    /// How far it has come: what was applied and committed.
+    pub fn progress(&self) -> Progress {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        current.progress
     }
 
-    /// Replaces (`Some`) or drops (`None`) documents, by key, and commits them with `position`.
-    /// When it returns they are on disk and found. Of a key that occurs twice the last counts.
-    /// Blocking: some milliseconds, and about 10 µs for each document.
+    /// Puts the documents of contents in the place of those that it has of them, by key (none for
+    /// one that is gone), and commits them with `progress`. When it returns they are on disk and
+    /// found. Of a key that occurs twice the last counts. Blocking: some milliseconds, and about
+    /// 20 µs for each document.
     ///
     /// # Errors
-    /// `internal` if it cannot be written; then nothing was applied.
+    /// `internal` if it cannot be written; then nothing was applied. If the index was lost (see
+    /// [`Self::progress`]) it is empty now and to be filled anew.
     pub fn apply(
         &self,
-        changes: Vec<(i64, Option<Document>)>,
-        position: Option<i64>,
+        changes: Vec<(i64, Vec<Document>)>,
+        progress: Progress,
     ) -> Result<(), Problem> {
-        self.write(position, |writer| {
-            for (key, document) in &changes {
+        self.write(progress, |writer| {
+            for (key, documents) in &changes {
                 writer.delete_term(Term::from_field_i64(self.fields.key, *key));
-                if let Some(document) = document {
+                for document in documents {
                     writer.add_document(self.fields.document(document))?;
                 }
             }
@@ -135,80 +108,122 @@ impl SearchIndex {
         })
     }
 
-    /// Empties it, to be filled anew; the position becomes none. Blocking.
+    /// Empties it, to be filled anew. Blocking.
     ///
     /// # Errors
-    /// `internal` if it cannot be written; then it is as it was.
+    /// `internal` if it cannot be written; then it is as it was, or lost as in [`Self::apply`].
     pub fn clear(&self) -> Result<(), Problem> {
-        self.write(None, |writer| writer.delete_all_documents().map(drop))
+        self.write(Progress::New, |writer| {
+            writer.delete_all_documents().map(drop)
+        })
     }
 
     fn write(
         &self,
-        position: Option<i64>,
+        progress: Progress,
         change: impl FnOnce(&mut IndexWriter) -> tantivy::Result<()>,
     ) -> Result<(), Problem> {
         let mut writer = lock(&self.writer);
-        let outcome = change(&mut writer).and_then(|()| {
-            let mut commit = writer.prepare_commit()?;
-            if let Some(position) = position {
-                commit.set_payload(&position.to_string());
-            }
-            commit.commit()
-        });
-        if let Err(error) = outcome {
-            // Or else the next commit would hold half of this one.
-            if let Err(error) = writer.rollback() {
-                tracing::error!(%error, "the search index cannot be taken back to its last state");
-            }
-            return Err(failed(&error));
+        if writer.is_none() {
+            self.open_anew(&mut writer)?;
+            // What to apply follows from how far it has come, which may be another now.
+            return Err(opened_anew());
         }
-        *lock(&self.position) = position;
-        self.reader.reload().map_err(|error| failed(&error))
+        let outcome = match writer.as_mut() {
+            Some(writer) => change(writer).and_then(|()| {
+                let mut commit = writer.prepare_commit()?;
+                commit.set_payload(&Mark::new(&self.database, progress).to_string());
+                commit.commit()
+            }),
+            None => return Err(opened_anew()),
+        };
+        if let Err(error) = outcome {
+            tracing::error!(%error, "the search index cannot be written and is opened anew");
+            // A writer that failed is of no use any more, and holds the lock of the folder.
+            *writer = None;
+            self.open_anew(&mut writer)?;
+            return Err(opened_anew());
+        }
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        current.progress = progress;
+        current.reader.reload().map_err(|error| failed(&error))
     }
 
-    /// Ranked matches that at least one peer in `online` holds: those with all words of `query`
-    /// (the first 16), best first; all there are, newest first, if it has none. Pure CPU, a few ms
-    /// at most; `online` holds peer keys.
+    fn open_anew(&self, writer: &mut Option<IndexWriter>) -> Result<(), Problem> {
+        let (current, new) = open(&self.folder, &self.database, &self.fields)?;
+        *writer = Some(new);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = current;
+        Ok(())
+    }
+
+    /// A page of matches. Pure CPU: a few milliseconds, more where it is sorted by something else
+    /// than relevance and very many match (about 20 ns for each).
     ///
     /// # Errors
-    /// `internal` if the index cannot be read. No query is an error.
-    pub fn search(
-        &self,
-        query: &str,
-        filter: &Filter,
-        online: &HashSet<i64>,
-        offset: u64,
-        limit: u32,
-    ) -> Result<Hits, Problem> {
-        let peers = match filter.peer {
-            None => Peers::new(online.iter().copied()),
-            Some(peer) => Peers::new(online.get(&peer).copied().into_iter()),
+    /// `internal` if the index cannot be read.
+    pub fn search(&self, search: &Search<'_>) -> Result<Hits, Problem> {
+        let searcher = {
+            let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+            current.reader.searcher()
         };
-        let limit = limit.max(1) as usize;
-        let skip = usize::try_from(offset).unwrap_or(usize::MAX);
-        let words = query::words(query);
-        let best = Best {
-            // One more, to know whether there are more.
-            count: skip.saturating_add(limit).saturating_add(1),
-            online: Arc::new(peers),
-            min_size: filter.min_size.unwrap_or(0),
-            max_size: filter.max_size.unwrap_or(u64::MAX),
-            by_words: !words.is_empty(),
-        };
-        let query = query::build(&self.fields, &words, filter.extension.as_deref());
-        let searcher = self.reader.searcher();
-        let mut hits = searcher
-            .search(&*query, &best)
-            .map_err(|error| failed(&error))?;
-        hits.drain(..skip.min(hits.len()));
-        let more = hits.len() > limit;
-        hits.truncate(limit);
-        Ok(Hits {
-            next_offset: more.then(|| offset.saturating_add(limit as u64)),
-            hits,
-        })
+        Searching::new(search, &self.fields, &searcher)
+            .page()
+            .map_err(|error| failed(&error))
     }
+}
+
+fn open(folder: &Path, database: &str, fields: &Fields) -> Result<(Current, IndexWriter), Problem> {
+    create(folder)?;
+    match open_as_it_is(folder, database, fields) {
+        Ok(opened) => return Ok(opened),
+        Err(Unusable::Busy) => return Err(busy()),
+        Err(Unusable::Broken(error)) => {
+            tracing::warn!(%error, "the search index cannot be used and is made anew");
+        }
+    }
+    std::fs::remove_dir_all(folder).map_err(|error| unwritable(&error))?;
+    create(folder)?;
+    open_as_it_is(folder, database, fields).map_err(|unusable| match unusable {
+        Unusable::Busy => busy(),
+        Unusable::Broken(error) => failed(&error),
+    })
+}
+
+fn open_as_it_is(
+    folder: &Path,
+    database: &str,
+    fields: &Fields,
+) -> Result<(Current, IndexWriter), Unusable> {
+    let directory = MmapDirectory::open(folder).map_err(TantivyError::from)?;
+    let index = Index::open_or_create(directory, fields.schema.clone())?;
+    index.tokenizers().register(WORDS, NameWords);
+    index.tokenizers().register(BEGINNINGS, NameBeginnings);
+    // The lock first: what another process is writing now is not damaged.
+    let options = IndexWriterOptions::builder()
+        .num_worker_threads(1)
+        .num_merge_threads(1)
+        .memory_budget_per_thread(WRITER_MEMORY)
+        .build();
+    let writer = index.writer_with_options(options)?;
+    let mut policy = LogMergePolicy::default();
+    policy.set_del_docs_ratio_before_merge(DELETED_MAX);
+    writer.set_merge_policy(Box::new(policy));
+    let unusable = |text: String| Unusable::Broken(TantivyError::InternalError(text));
+    if let Some(path) = index.validate_checksum()?.into_iter().next() {
+        return Err(unusable(format!("{} is damaged", path.display())));
+    }
+    let metas = index.load_metas()?;
+    let progress = match metas.payload {
+        // Nothing was committed yet.
+        None if metas.segments.is_empty() => Progress::New,
+        None => return Err(unusable("it does not say how far it has come".to_owned())),
+        Some(text) => Mark::progress_of(&text, database).map_err(|why| unusable(why.to_owned()))?,
+    };
+    let reader = index
+        .reader_builder()
+        .reload_policy(ReloadPolicy::Manual)
+        .try_into()?;
+    Ok((Current { reader, progress }, writer))
 }
 
 /// For the owner alone: it holds names of files.
@@ -229,6 +244,13 @@ fn failed(error: &TantivyError) -> Problem {
     tracing::error!(%error, "the search index failed");
     Problem::new(ErrorCode::Internal, "the search index failed")
         .hint("the log of the directory has the cause; the index can be deleted at any time")
+}
+
+fn opened_anew() -> Problem {
+    Problem::new(
+        ErrorCode::Internal,
+        "the search index could not be written and was opened anew",
+    )
 }
 
 fn unwritable(error: &std::io::Error) -> Problem {

@@ -7,22 +7,48 @@
 //! Case and accents do not count: NFKD (UAX #15), combining marks left out, lower case. Names and
 //! queries pass through the same function, so that whatever it does to a word it does to both.
 
-use tantivy::tokenizer::{Token, TokenStream, Tokenizer};
-use unicode_normalization::UnicodeNormalization;
-use unicode_normalization::char::canonical_combining_class;
+use unicode_normalization::char::{canonical_combining_class, decompose_compatible};
 
 /// The longest word, in characters; the rest of a run is passed over.
 pub(crate) const WORD_MAX: usize = 64;
 /// Parts of a run that count: enough for any name that people gave, few for a hexadecimal number.
 pub(crate) const PARTS_MAX: usize = 16;
 
+/// A word, and where in the text it stands.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Word {
+    /// Folded. Never empty in what [`runs`] returns.
+    pub(crate) text: String,
+    /// Of each character of `text` the number of the character in the original that it is from.
+    pub(crate) at: Vec<u32>,
+}
+
+impl Word {
+    /// The characters of the original that the first `length` bytes of the word are from: the
+    /// first of them, and the one after the last.
+    pub(crate) fn range(&self, length: usize) -> (u32, u32) {
+        let count = self
+            .text
+            .get(..length)
+            .map_or(0, |text| text.chars().count());
+        let first = self.at.first().copied().unwrap_or(0);
+        let last = count.checked_sub(1).and_then(|last| self.at.get(last));
+        (first, last.map_or(first, |last| last + 1))
+    }
+
+    fn push(&mut self, text: &str, at: u32) {
+        self.text.push_str(text);
+        self.at.extend(text.chars().map(|_| at));
+    }
+}
+
 /// Letters and digits without anything between.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Run {
-    /// All of it. Never empty.
-    pub(crate) whole: String,
+    /// All of it.
+    pub(crate) whole: Word,
     /// What it is made of; empty if it is one piece.
-    pub(crate) parts: Vec<String>,
+    pub(crate) parts: Vec<Word>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -70,26 +96,42 @@ fn fold(c: char, out: &mut String) {
     }
 }
 
+/// The characters of a text as NFKD has them without combining marks, each with the number of the
+/// one that it is from.
+fn decomposed(text: &str) -> Vec<(u32, char)> {
+    let mut out = Vec::with_capacity(text.len());
+    for (at, c) in (0..).zip(text.chars()) {
+        if c.is_ascii() {
+            out.push((at, c));
+            continue;
+        }
+        decompose_compatible(c, |c| {
+            if canonical_combining_class(c) == 0 {
+                out.push((at, c));
+            }
+        });
+    }
+    out
+}
+
 /// The runs of a text, in order.
 pub(crate) fn runs(text: &str) -> impl Iterator<Item = Run> {
-    let mut characters = text
-        .nfkd()
-        .filter(|c| canonical_combining_class(*c) == 0)
-        .map(|c| (c, kind(c)));
+    let mut characters = decomposed(text).into_iter().map(|(at, c)| (at, c, kind(c)));
     std::iter::from_fn(move || {
         loop {
-            let (first, kind) = characters.by_ref().find_map(|(c, k)| Some((c, k?)))?;
+            let begin = |(at, c, kind): (u32, char, Option<Kind>)| Some((at, c, kind?));
+            let (at, first, kind) = characters.by_ref().find_map(begin)?;
             let mut run = Reader::default();
-            run.take(first, kind);
-            for (c, kind) in characters.by_ref() {
+            run.take(at, first, kind);
+            for (at, c, kind) in characters.by_ref() {
                 let Some(kind) = kind else {
                     break;
                 };
-                run.take(c, kind);
+                run.take(at, c, kind);
             }
             let run = run.finish();
             // A few letters fold to nothing.
-            if !run.whole.is_empty() {
+            if !run.whole.text.is_empty() {
                 return Some(run);
             }
         }
@@ -100,32 +142,37 @@ pub(crate) fn runs(text: &str) -> impl Iterator<Item = Run> {
 #[derive(Default)]
 struct Reader {
     run: Run,
-    length: usize,
-    /// The part being read, where its last character begins, and the two kinds before.
-    part: String,
-    last_at: usize,
+    /// What the character being read folds to.
+    folded: String,
+    /// The part being read, where its last character begins (in bytes and in characters), and the
+    /// two kinds before.
+    part: Word,
+    last_at: (usize, usize),
     last: Option<Kind>,
     before: Option<Kind>,
+    full: bool,
 }
 
 impl Reader {
-    fn take(&mut self, c: char, kind: Kind) {
-        let from = self.run.whole.len();
-        fold(c, &mut self.run.whole);
-        let folded = self.run.whole[from..].chars().count();
-        if self.length + folded > WORD_MAX {
-            self.run.whole.truncate(from);
-            // Nothing fits any more.
-            self.length = WORD_MAX;
+    fn take(&mut self, at: u32, c: char, kind: Kind) {
+        self.folded.clear();
+        fold(c, &mut self.folded);
+        let length = self.run.whole.at.len() + self.folded.chars().count();
+        // Once something did not fit, nothing does: a word has no holes.
+        if self.full || length > WORD_MAX {
+            self.full = true;
             return;
         }
-        self.length += folded;
+        self.run.whole.push(&self.folded, at);
         match (self.last, kind) {
             (None, _) | (Some(Kind::Upper), Kind::Upper) => {}
             (Some(Kind::Upper), Kind::Lower) => {
                 // The last of several capitals begins the next word: `HTTPServer`.
                 if self.before == Some(Kind::Upper) {
-                    let begun = self.part.split_off(self.last_at);
+                    let begun = Word {
+                        text: self.part.text.split_off(self.last_at.0),
+                        at: self.part.at.split_off(self.last_at.1),
+                    };
                     self.end_part();
                     self.part = begun;
                 }
@@ -133,14 +180,14 @@ impl Reader {
             (Some(last), _) if last == kind && kind != Kind::Ideograph => {}
             _ => self.end_part(),
         }
-        self.last_at = self.part.len();
-        self.part.push_str(&self.run.whole[from..]);
+        self.last_at = (self.part.text.len(), self.part.at.len());
+        self.part.push(&self.folded, at);
         self.before = self.last.replace(kind);
     }
 
     fn end_part(&mut self) {
         let part = std::mem::take(&mut self.part);
-        if !part.is_empty() && self.run.parts.len() < PARTS_MAX {
+        if !part.text.is_empty() && self.run.parts.len() < PARTS_MAX {
             self.run.parts.push(part);
         }
     }
@@ -154,51 +201,6 @@ impl Reader {
     }
 }
 
-/// Hands the words of a name to the index.
-#[derive(Clone, Default)]
-pub(crate) struct NameTokenizer;
-
-impl Tokenizer for NameTokenizer {
-    type TokenStream<'a> = Words;
-
-    fn token_stream<'a>(&'a mut self, text: &'a str) -> Words {
-        let mut words: Vec<String> = Vec::new();
-        for run in runs(text) {
-            words.push(run.whole);
-            words.extend(run.parts);
-        }
-        Words {
-            words: words.into_iter(),
-            token: Token::default(),
-        }
-    }
-}
-
-/// The words of one name.
-pub(crate) struct Words {
-    words: std::vec::IntoIter<String>,
-    token: Token,
-}
-
-impl TokenStream for Words {
-    fn advance(&mut self) -> bool {
-        let Some(word) = self.words.next() else {
-            return false;
-        };
-        self.token.position = self.token.position.wrapping_add(1);
-        self.token.text = word;
-        true
-    }
-
-    fn token(&self) -> &Token {
-        &self.token
-    }
-
-    fn token_mut(&mut self) -> &mut Token {
-        &mut self.token
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -207,8 +209,8 @@ mod tests {
     fn words(text: &str) -> Vec<String> {
         let mut all = Vec::new();
         for run in runs(text) {
-            all.push(run.whole);
-            all.extend(run.parts);
+            all.push(run.whole.text);
+            all.extend(run.parts.into_iter().map(|part| part.text));
         }
         all
     }
@@ -241,25 +243,47 @@ mod tests {
         assert_eq!(all[0].chars().count(), WORD_MAX);
     }
 
+    #[test]
+    fn a_word_knows_where_it_stands() {
+        for (text, word, expected) in [
+            ("a fooBar.txt", "bar", (5, 8)),
+            ("Straße x", "strasse", (0, 6)),
+            ("te\u{301}le\u{301} x", "tele", (0, 5)),
+            ("ﬁle", "file", (0, 3)),
+            ("报告2", "告", (1, 2)),
+        ] {
+            let all = runs(text).flat_map(|run| std::iter::once(run.whole).chain(run.parts));
+            let found = all.into_iter().find(|w| w.text == word).unwrap();
+            assert_eq!(found.range(word.len()), expected, "{text}");
+        }
+    }
+
     proptest! {
         #[test]
         fn any_text_gives_words_within_bounds(text in any::<String>()) {
-            for word in words(&text) {
-                prop_assert!(!word.is_empty() && word.chars().count() <= WORD_MAX);
+            let length = text.chars().count() as u32;
+            for run in runs(&text) {
+                for word in std::iter::once(run.whole).chain(run.parts) {
+                    prop_assert!(!word.text.is_empty() && word.at.len() <= WORD_MAX);
+                    prop_assert_eq!(word.text.chars().count(), word.at.len());
+                    prop_assert!(word.at.is_sorted());
+                    let (first, end) = word.range(word.text.len());
+                    prop_assert!(first < end && end <= length);
+                }
             }
         }
 
         #[test]
         fn a_word_read_again_is_itself(text in "\\PC{0,60}|[a-zA-Z0-9._/ -]{0,80}") {
             for word in words(&text) {
-                let again: Vec<_> = runs(&word).map(|run| run.whole).collect();
+                let again: Vec<_> = runs(&word).map(|run| run.whole.text).collect();
                 prop_assert_eq!(again, vec![word]);
             }
         }
 
         #[test]
         fn case_does_not_count(text in "[a-z0-9 ._-]{0,40}") {
-            let whole = |text: &str| runs(text).map(|run| run.whole).collect::<Vec<_>>();
+            let whole = |text: &str| runs(text).map(|run| run.whole.text).collect::<Vec<_>>();
             prop_assert_eq!(whole(&text), whole(&text.to_uppercase()));
         }
     }

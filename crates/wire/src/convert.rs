@@ -186,6 +186,14 @@ impl From<&SearchHit> for v1::SearchHit {
             providers: hit.providers,
             peers: hit.peers.iter().map(peer).collect(),
             score: hit.score,
+            matches: hit
+                .matches
+                .iter()
+                .map(|[begin, end]| v1::Match {
+                    begin: *begin,
+                    end: *end,
+                })
+                .collect(),
         }
     }
 }
@@ -208,6 +216,7 @@ impl TryFrom<v1::SearchHit> for SearchHit {
             providers: hit.providers,
             peers: hit.peers.into_iter().map(peer).collect::<Result<_, _>>()?,
             score: hit.score,
+            matches: hit.matches.iter().map(|m| [m.begin, m.end]).collect(),
         })
     }
 }

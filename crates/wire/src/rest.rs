@@ -205,8 +205,11 @@ pub struct IndexPage {
 /// `GET /search`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SearchPage {
-    /// Best first.
+    /// In the order asked for, best first unless said otherwise.
     pub results: Vec<SearchHit>,
+    /// The search index is being built: something may be missing. Absent if not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub indexing: bool,
     /// For the next page; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<String>,

@@ -23,6 +23,9 @@ use crate::{identity, stop, units};
 
 /// How many matches of a name are looked at.
 const MATCHES: u32 = 100;
+/// The most words of a query, and its length in bytes.
+const WORDS: usize = 32;
+const QUERY_BYTES: usize = 1_000;
 
 /// Fetches what was named, one after the other.
 pub async fn run(context: &Context, args: GetArgs, output: &Output) -> Result<(), Failed> {
@@ -228,7 +231,7 @@ async fn find(
         return Ok(client.locate(&hash).await?);
     }
     let query = Query {
-        words: name.to_owned(),
+        words: plain_words(name),
         limit: MATCHES,
         ..Query::default()
     };
@@ -275,6 +278,25 @@ async fn find(
     }
 }
 
+/// The words of a name, in which dashes and quotes mean nothing else, as many as a query may have.
+fn plain_words(name: &str) -> String {
+    let separates = |c: char| match c.is_ascii() {
+        true => !c.is_ascii_alphanumeric(),
+        false => c.is_whitespace() || matches!(c, '\u{201c}' | '\u{201d}' | '\u{201e}'),
+    };
+    let words = name.split(separates);
+    let words = words.filter(|word| !word.is_empty()).take(WORDS);
+    let (mut plain, mut length) = (String::new(), 0);
+    for word in words {
+        length += word.len() + 1;
+        if length > QUERY_BYTES {
+            break;
+        }
+        plain.extend([word, " "]);
+    }
+    plain.trim_end().to_owned()
+}
+
 /// Of the matches those that bear the very name; if none does, all of them.
 fn meant<'a>(hits: &'a [SearchHit], name: &str) -> Vec<&'a SearchHit> {
     let wanted = last_part(name);
@@ -306,7 +328,22 @@ mod tests {
             providers: 1,
             peers: Vec::new(),
             score: 1.0,
+            matches: Vec::new(),
         }
+    }
+
+    #[test]
+    fn a_name_is_looked_for_by_its_words() {
+        for (name, words) in [
+            ("a.txt", "a txt"),
+            ("Song -live \"x\".mp3", "Song live x mp3"),
+            ("te\u{301}le.txt", "te\u{301}le txt"),
+            ("-", ""),
+        ] {
+            assert_eq!(plain_words(name), words, "{name}");
+        }
+        assert_eq!(plain_words(&"x ".repeat(40)).split(' ').count(), WORDS);
+        assert!(plain_words(&"wort ".repeat(400)).len() <= QUERY_BYTES);
     }
 
     #[test]

@@ -17,20 +17,23 @@ const PAGE: u32 = 100;
 /// Prints ranked matches, one line per content.
 pub async fn run(context: &Context, args: SearchArgs, output: &Output) -> Result<(), Failed> {
     let client = context.client()?;
-    let words = args.words.join(" ");
+    let words = typed(&args.words);
     let mut table = Table::new(&["name", ">size", ">providers", "hash"]);
-    let (mut cursor, mut left) = (None, args.limit);
+    let (mut cursor, mut left, mut indexing) = (None, args.limit, false);
     while left > 0 {
         let query = Query {
             words: words.clone(),
-            extension: args.extension.clone(),
+            file_type: args.file_type.clone(),
             min_size: args.min_size,
             max_size: args.max_size,
             peer: args.peer.clone(),
+            sort: args.sort.clone(),
+            order: args.order.clone(),
             limit: left.min(PAGE),
             cursor,
         };
         let page = client.search(query).await?;
+        indexing |= page.indexing;
         for hit in page.items.iter().take(left as usize) {
             row(hit, &mut table, output);
         }
@@ -41,6 +44,9 @@ pub async fn run(context: &Context, args: SearchArgs, output: &Output) -> Result
         }
     }
     table.print(output);
+    if indexing {
+        output.note("the directory is still building its search index: something may be missing");
+    }
     if left == args.limit {
         output.note("nothing found among the files of those who are online");
         return Err(Failed::Said(crate::exit::of(
@@ -53,21 +59,58 @@ pub async fn run(context: &Context, args: SearchArgs, output: &Output) -> Result
     Ok(())
 }
 
+/// The query that was meant: an argument with blanks was in quotes on the command line.
+fn typed(words: &[String]) -> String {
+    let typed = words.iter().map(|word| {
+        let (dash, rest) = match word.strip_prefix('-') {
+            Some(rest) => ("-", rest),
+            None => ("", word.as_str()),
+        };
+        if words.len() > 1 && rest.contains(char::is_whitespace) && !rest.contains('"') {
+            format!("{dash}\"{rest}\"")
+        } else {
+            word.clone()
+        }
+    });
+    typed.collect::<Vec<_>>().join(" ")
+}
+
 fn row(hit: &SearchHit, table: &mut Table, output: &Output) {
     output.event(&json!({
         "hash": hit.hash,
         "name": hit.name,
+        "matches": hit.matches,
         "names": hit.names,
         "size": hit.size,
         "providers": hit.providers,
         "score": hit.score,
     }));
     if !output.is_json() {
-        table.row([
-            hit.name.clone(),
+        let rest = [
             display::bytes(hit.size),
             providers(hit.providers as usize),
             hit.hash.to_string(),
-        ]);
+        ];
+        table.marked_row(&hit.name, &hit.matches, rest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_shell_took_the_quotes_from_is_a_phrase() {
+        for (words, expected) in [
+            (&["annual", "report"][..], "annual report"),
+            (&["annual report"], "annual report"),
+            (&["annual report", "pdf"], "\"annual report\" pdf"),
+            (&["pdf", "-annual report"], "pdf -\"annual report\""),
+            (&["\"annual report\""], "\"annual report\""),
+            (&["x", "say \"a b\""], "x say \"a b\""),
+        ] {
+            let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+            assert_eq!(typed(&words), expected);
+        }
     }
 }

@@ -6,7 +6,57 @@ use convite_core::display;
 /// Rows that are printed in columns as wide as they need be.
 pub struct Table {
     head: Vec<&'static str>,
-    rows: Vec<Vec<String>>,
+    rows: Vec<Vec<Cell>>,
+}
+
+/// What a cell shows, escaped.
+#[derive(Default)]
+struct Cell {
+    /// Alternately plain and marked text, plain first.
+    pieces: Vec<String>,
+}
+
+impl Cell {
+    fn plain(text: &str) -> Self {
+        Self {
+            pieces: vec![display::escape(text).into_owned()],
+        }
+    }
+
+    /// `marks` are in characters: from one to before another, in order, without overlaps. They are
+    /// another computer's: what they do not fit is not marked.
+    fn marked(text: &str, marks: &[[u32; 2]]) -> Self {
+        let mut pieces = vec![String::new()];
+        let mut marks = marks.iter();
+        let mut mark = marks.next();
+        for (at, c) in (0..).zip(text.chars()) {
+            while mark.is_some_and(|[_, end]| *end <= at) {
+                mark = marks.next();
+            }
+            let is_marked = mark.is_some_and(|[begin, _]| *begin <= at);
+            if is_marked != (pieces.len() % 2 == 0) {
+                pieces.push(String::new());
+            }
+            if let Some(piece) = pieces.last_mut() {
+                piece.push_str(&display::escape(c.encode_utf8(&mut [0; 4])));
+            }
+        }
+        Self { pieces }
+    }
+
+    fn width(&self) -> usize {
+        self.pieces.iter().map(|piece| piece.chars().count()).sum()
+    }
+
+    /// As it is shown: marks in bold (ECMA-48, SGR) where that can be.
+    fn shown(&self, bold: bool) -> String {
+        let pieces = self.pieces.iter().enumerate();
+        let shown = pieces.map(|(n, piece)| match bold && n % 2 == 1 {
+            true => format!("\u{1b}[1m{piece}\u{1b}[22m"),
+            false => piece.clone(),
+        });
+        shown.collect()
+    }
 }
 
 impl Table {
@@ -20,33 +70,46 @@ impl Table {
 
     /// Adds a row; every cell is escaped.
     pub fn row<const N: usize>(&mut self, cells: [String; N]) {
-        let cells = cells.iter().map(|cell| display::escape(cell).into_owned());
+        let cells = cells.iter().map(|cell| Cell::plain(cell));
         self.rows.push(cells.collect());
     }
 
-    /// Prints it: the head only for a person, so that scripts get rows alone.
+    /// Adds a row in whose first cell parts are marked (in characters: from one to before
+    /// another); every cell is escaped.
+    pub fn marked_row<const N: usize>(
+        &mut self,
+        first: &str,
+        marks: &[[u32; 2]],
+        rest: [String; N],
+    ) {
+        let rest = rest.iter().map(|cell| Cell::plain(cell));
+        let first = Cell::marked(first, marks);
+        self.rows.push(std::iter::once(first).chain(rest).collect());
+    }
+
+    /// Prints it: the head and marks only for a person, so that scripts get rows alone.
     pub fn print(&self, output: &Output) {
         for line in self.lines(output.is_for_a_person()) {
             output.line(&line);
         }
     }
 
-    fn lines(&self, with_head: bool) -> Vec<String> {
-        let head: Vec<String> = self
+    fn lines(&self, for_a_person: bool) -> Vec<String> {
+        let head: Vec<Cell> = self
             .head
             .iter()
-            .map(|name| name.trim_start_matches('>').to_owned())
+            .map(|name| Cell::plain(name.trim_start_matches('>')))
             .collect();
-        let shown = || with_head.then_some(&head).into_iter().chain(&self.rows);
+        let shown = || for_a_person.then_some(&head).into_iter().chain(&self.rows);
         let width = |column: usize| {
             let cells = shown().filter_map(|row| row.get(column));
-            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+            cells.map(Cell::width).max().unwrap_or(0)
         };
         let widths: Vec<usize> = (0..self.head.len()).map(width).collect();
-        let line = |row: &Vec<String>| {
+        let line = |row: &Vec<Cell>| {
             let mut line = String::new();
             for (column, cell) in row.iter().enumerate() {
-                let pad = " ".repeat(widths[column].saturating_sub(cell.chars().count()));
+                let pad = " ".repeat(widths[column].saturating_sub(cell.width()));
                 let last = column + 1 == row.len();
                 let (before, after) = match self.head[column].starts_with('>') {
                     true => (&*pad, ""),
@@ -54,7 +117,7 @@ impl Table {
                     false => ("", &*pad),
                 };
                 let gap = if column == 0 { "" } else { "  " };
-                line.extend([gap, before, cell, after]);
+                line.extend([gap, before, &cell.shown(for_a_person), after]);
             }
             line
         };
@@ -80,5 +143,32 @@ mod tests {
             ]
         );
         assert_eq!(table.lines(false).len(), 2);
+    }
+
+    #[test]
+    fn marks_are_bold_for_a_person_and_take_no_room() {
+        let mut table = Table::new(&["name", "x"]);
+        table.marked_row("ñandú\u{1b}.txt", &[[0, 2], [6, 9]], ["1".into()]);
+        table.marked_row("plain", &[], ["2".into()]);
+        assert_eq!(
+            table.lines(true)[1..],
+            [
+                "\u{1b}[1mña\u{1b}[22mndú\\u{1b}\u{1b}[1m.tx\u{1b}[22mt  1",
+                "plain           2",
+            ]
+        );
+        assert_eq!(table.lines(false)[0], "ñandú\\u{1b}.txt  1");
+        // Marks that make no sense.
+        for marks in [
+            &[[3, 1]][..],
+            &[[4, 99]],
+            &[[2, 4], [0, 1]],
+            &[[9, 9]],
+            &[[0, 0]],
+        ] {
+            let mut table = Table::new(&["name"]);
+            table.marked_row("name", marks, []);
+            assert_eq!(table.lines(false), ["name"]);
+        }
     }
 }

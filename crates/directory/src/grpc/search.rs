@@ -1,5 +1,7 @@
 //! `SearchFile`.
 
+use std::str::FromStr;
+
 use convite_core::Problem;
 use convite_wire::{convert, v1};
 use tonic::Request;
@@ -13,19 +15,28 @@ pub(super) async fn search_file(
 ) -> Result<v1::SearchFileReply, Problem> {
     let caller = door.caller(&request).await?;
     let message = request.into_inner();
-    let peer = convert::some_text(message.peer);
     let query = SearchQuery {
         text: message.query,
-        extension: convert::some_text(message.r#type),
+        file_type: given(message.r#type)?,
         min_size: message.min_size,
         max_size: message.max_size,
-        peer: peer.map(|peer| peer.parse()).transpose()?,
+        peer: given(message.peer)?,
+        sort: given(message.sort)?.unwrap_or_default(),
+        order: given(message.order)?.unwrap_or_default(),
         limit: some_number(message.limit),
         cursor: convert::some_text(message.cursor),
     };
-    let page = door.service.search(&caller, query).await?;
+    let found = door.service.search(&caller, query).await?;
     Ok(v1::SearchFileReply {
-        results: page.items.iter().map(Into::into).collect(),
-        next_cursor: page.next_cursor.unwrap_or_default(),
+        results: found.hits.iter().map(Into::into).collect(),
+        indexing: found.indexing,
+        next_cursor: found.next_cursor.unwrap_or_default(),
     })
+}
+
+/// A field is empty that was not given.
+fn given<T: FromStr<Err = Problem>>(text: String) -> Result<Option<T>, Problem> {
+    convert::some_text(text)
+        .map(|text| text.parse())
+        .transpose()
 }

@@ -37,7 +37,7 @@ pub(crate) use index::{check_change, whole_removes_nothing};
 pub use invites::{InviteIssued, NewInvite};
 pub use peers::{Endpoint, PeerRegistered, Seen};
 pub(crate) use replicas::RENEWAL;
-pub use search::SearchQuery;
+pub use search::{SearchFound, SearchQuery};
 pub use sessions::{Caller, Session};
 
 use crate::authority::Authority;
@@ -75,8 +75,8 @@ pub struct Service {
     attempts: attempts::Attempts,
     /// Wakes the follower of the change log.
     published: Notify,
-    /// Whether the search index has once reached the end of the change log.
-    caught_up: AtomicBool,
+    /// Whether the search index is being built, or has not reached the end of the change log yet.
+    indexing: AtomicBool,
     /// The position in the change log that searches know of.
     followed: watch::Sender<i64>,
     online: Mutex<Online>,
@@ -110,7 +110,7 @@ impl Service {
             relay,
             passwords: Passwords::default(),
             published: Notify::new(),
-            caught_up: AtomicBool::new(false),
+            indexing: AtomicBool::new(true),
             followed: watch::Sender::new(i64::MIN),
             online: Mutex::default(),
             watched: swarm::Watched::default(),
@@ -118,21 +118,13 @@ impl Service {
         }
     }
 
-    /// Whether the directory can answer: its database does, and its search index holds what was
-    /// there when it started.
+    /// Whether the directory can answer: its database does. While the search index is being built,
+    /// searches answer from what is there, and say so.
     ///
     /// # Errors
-    /// `unavailable` while it cannot; `internal` if the database fails.
+    /// `internal` if the database fails.
     pub async fn ready(&self) -> Result<(), Problem> {
-        self.store().last_change().await?;
-        if self.caught_up.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        Err(Problem::new(
-            convite_core::ErrorCode::Unavailable,
-            "the search index is still being built",
-        )
-        .hint("try again in a few seconds"))
+        self.store().last_change().await.map(drop)
     }
 
     /// The SHA-256 fingerprint of the directory's authority; none without TLS.
@@ -164,8 +156,13 @@ impl Service {
         self.published.notified().await;
     }
 
-    pub(crate) fn set_caught_up(&self) {
-        self.caught_up.store(true, Ordering::Release);
+    /// Whether searches may miss something because the index is being built.
+    fn is_indexing(&self) -> bool {
+        self.indexing.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_indexing(&self, indexing: bool) {
+        self.indexing.store(indexing, Ordering::Release);
     }
 
     /// The search index has followed the change log so far.

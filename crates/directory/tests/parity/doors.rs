@@ -321,11 +321,18 @@ async fn knock_grpc(
                 min_size: call.fields["min_size"].as_u64(),
                 max_size: call.fields["max_size"].as_u64(),
                 peer,
+                sort: call.text("sort"),
+                order: call.text("order"),
                 limit,
                 cursor,
             };
             let reply = ask!(search_file, message);
-            page::<_, SearchHit>("results", reply.results, reply.next_cursor)
+            let indexing = reply.indexing;
+            let mut page = page::<_, SearchHit>("results", reply.results, reply.next_cursor);
+            if indexing {
+                page["indexing"] = true.into();
+            }
+            page
         }
         // REST has no such operation.
         "announce" => {

@@ -437,6 +437,16 @@ async fn searching(play: &mut Play<'_>, bob: &str) {
         ("max size", json!({"q": "holiday", "max_size": 200}), 1),
         ("peer", json!({"q": "holiday", "peer": "ana-2"}), 1),
         ("unknown peer", json!({"q": "holiday", "peer": "none"}), 0),
+        ("typo", json!({"q": "holdiay"}), 2),
+        ("phrase", json!({"q": "\"holiday plans\""}), 1),
+        (
+            "phrase in another order",
+            json!({"q": "\"plans holiday\""}),
+            0,
+        ),
+        ("without", json!({"q": "holiday -plans"}), 1),
+        ("kind", json!({"q": "holiday", "type": "document"}), 1),
+        ("no such kind", json!({"q": "holiday", "type": "video"}), 0),
     ] {
         let page = play.ok(step, bob, call("search", fields)).await;
         assert_eq!(

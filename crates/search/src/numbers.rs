@@ -1,0 +1,69 @@
+//! Sets of small numbers, quick to ask: of peers and of spaces.
+
+use std::collections::HashSet;
+
+/// Peers and spaces are numbered from zero up, so a bit each is smaller and faster than a hash set.
+const BITS_MAX: i64 = 1 << 24;
+
+/// A set of numbers.
+pub(crate) struct Numbers {
+    bits: Vec<u64>,
+    /// Those that have no bit.
+    far: HashSet<i64>,
+}
+
+impl Numbers {
+    pub(crate) fn new(numbers: impl Iterator<Item = i64>) -> Self {
+        let (near, far): (Vec<i64>, HashSet<i64>) = {
+            let (near, far): (Vec<i64>, Vec<i64>) =
+                numbers.partition(|number| (0..BITS_MAX).contains(number));
+            (near, far.into_iter().collect())
+        };
+        let highest = near.iter().max().map_or(0, |number| *number as usize + 1);
+        let mut bits = vec![0; highest.div_ceil(64)];
+        for number in near {
+            bits[number as usize / 64] |= 1 << (number % 64);
+        }
+        Self { bits, far }
+    }
+
+    pub(crate) fn contains(&self, number: i64) -> bool {
+        let word = usize::try_from(number / 64)
+            .ok()
+            .and_then(|n| self.bits.get(n));
+        match word {
+            Some(word) if number >= 0 => word & (1 << (number % 64)) != 0,
+            _ => self.far.contains(&number),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_holds_what_it_was_given() {
+        let given = [
+            0,
+            1,
+            63,
+            64,
+            1000,
+            BITS_MAX - 1,
+            BITS_MAX,
+            i64::MAX,
+            -1,
+            i64::MIN,
+        ];
+        let numbers = Numbers::new(given.into_iter());
+        for peer in given {
+            assert!(numbers.contains(peer), "{peer}");
+            let empty = Numbers::new(std::iter::empty());
+            assert!(!empty.contains(peer), "{peer}");
+        }
+        for peer in [2, 62, 65, 999, BITS_MAX + 1, i64::MAX - 1, -2, -64] {
+            assert!(!numbers.contains(peer), "{peer}");
+        }
+    }
+}
