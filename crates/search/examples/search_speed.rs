@@ -75,7 +75,7 @@ fn document(key: i64) -> Document {
     );
     Document {
         key,
-        space: (r % 10 == 0).into(),
+        space: r.is_multiple_of(10).into(),
         size: r >> 30,
         modified: (r >> 33) as i64,
         paths: vec![path],

@@ -43,23 +43,30 @@ impl Query {
 }
 
 fn phrase_in(runs: &[Run], phrase: &[Run]) -> (u32, Vec<Range>) {
-    let at_place = |run: &Run, wanted: &Run| {
-        let words = std::iter::once(&run.whole).chain(&run.parts);
-        let mut same = words.filter(|word| word.text == wanted.whole.text);
-        same.next().map(|word| word.range(word.text.len()))
-    };
-    let mut found = Vec::new();
-    for place in runs.windows(phrase.len().max(1)) {
-        let pairs = place.iter().zip(phrase);
-        let ranges: Option<Vec<Range>> = pairs.map(|(run, wanted)| at_place(run, wanted)).collect();
-        if let Some(((first, _), (_, end))) =
-            ranges.and_then(|ranges| Some((*ranges.first()?, *ranges.last()?)))
-        {
-            found.push((first, end));
-        }
+    let in_pieces: Vec<&Word> = runs.iter().flat_map(Run::pieces).collect();
+    let wanted: Vec<&Word> = phrase.iter().flat_map(Run::pieces).collect();
+    let mut found = sequences(&in_pieces, &wanted);
+    if found.is_empty() {
+        let whole: Vec<&Word> = runs.iter().map(|run| &run.whole).collect();
+        let wanted: Vec<&Word> = phrase.iter().map(|run| &run.whole).collect();
+        found = sequences(&whole, &wanted);
     }
     let quality = if found.is_empty() { 0 } else { WHOLE };
     (quality, found)
+}
+
+/// Where the wanted words follow one another.
+fn sequences(words: &[&Word], wanted: &[&Word]) -> Vec<Range> {
+    let places = words.windows(wanted.len().max(1));
+    let same = |place: &&[&Word]| place.iter().zip(wanted).all(|(a, b)| a.text == b.text);
+    let ranges = places.filter(same).filter_map(|place| {
+        let (first, last) = (place.first()?, place.last()?);
+        Some((
+            first.range(first.text.len()).0,
+            last.range(last.text.len()).1,
+        ))
+    });
+    ranges.collect()
 }
 
 fn run_in(runs: &[Run], wanted: &Run, last: bool) -> (u32, Vec<Range>) {
@@ -181,6 +188,9 @@ mod tests {
             ("report20", "[report] [20]24"),
             ("\"a b\"", "x [a-b] a c b"),
             ("\"b\"", "[b] bc"),
+            ("\"foo bar\"", "[fooBar]Baz.rs"),
+            ("\"baz rs\"", "fooBar[Baz.rs]"),
+            ("\"foobarbaz rs\"", "[fooBarBaz.rs]"),
             ("strasse", "[Straße]"),
             ("stras", "[Straß]e"),
             ("tele", "[te\u{301}le\u{301}]!"),

@@ -20,7 +20,7 @@ use crate::query::Query;
 use crate::steps::{Dictionary, Step, any_of, with_term};
 
 /// Up to so many documents are looked at all at once; of more the newest eras first.
-const AT_ONCE: u64 = 100_000;
+const AT_ONCE: u64 = 20_000;
 /// How many eras are looked at first, and then.
 const ERAS: [u64; 2] = [1, 8];
 /// The most results of a page.

@@ -152,10 +152,13 @@ impl Dictionary<'_> {
 
     fn phrase(&self, phrase: &[Run], ways: &mut Ways) -> tantivy::Result<()> {
         if let [run] = phrase {
-            return self.word(self.fields.name, &run.whole, ways);
+            self.word(self.fields.name, &run.whole, ways)?;
+            if run.parts.is_empty() {
+                return Ok(());
+            }
         }
-        let term = |run: &Run| Term::from_field_text(self.fields.name, &run.whole.text);
-        let terms: Vec<Term> = phrase.iter().map(term).collect();
+        let term = |word: &Word| Term::from_field_text(self.fields.name, &word.text);
+        let terms: Vec<Term> = phrase.iter().flat_map(Run::pieces).map(term).collect();
         let mut found = u64::MAX;
         for term in &terms {
             found = found.min(self.count(term)?);

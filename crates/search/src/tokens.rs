@@ -8,8 +8,8 @@ use crate::words::runs;
 /// are looked up among the words: there are few that begin so.
 pub(crate) const BEGINNING_MAX: usize = 4;
 
-/// All words of a name. The parts of a run stand at the place of the run, so that a phrase is a
-/// sequence of runs or of single parts of them.
+/// All words of a name. The parts of a run stand one after the other; the run itself stands where
+/// its first part does and where its last does, so that it follows and is followed as they are.
 #[derive(Clone, Default)]
 pub(crate) struct NameWords;
 
@@ -18,9 +18,15 @@ impl Tokenizer for NameWords {
 
     fn token_stream<'a>(&'a mut self, text: &'a str) -> Tokens {
         let mut words = Vec::new();
-        for (place, run) in runs(text).enumerate() {
-            words.push((place, run.whole.text));
-            words.extend(run.parts.into_iter().map(|part| (place, part.text)));
+        let mut place = 0;
+        for run in runs(text) {
+            let last = place + run.parts.len().saturating_sub(1);
+            words.push((place, run.whole.text.clone()));
+            words.extend((place..).zip(run.parts.into_iter().map(|part| part.text)));
+            if last > place {
+                words.push((last, run.whole.text));
+            }
+            place = last + 1;
         }
         Tokens::new(words)
     }

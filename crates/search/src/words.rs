@@ -51,6 +51,17 @@ pub(crate) struct Run {
     pub(crate) parts: Vec<Word>,
 }
 
+impl Run {
+    /// Its parts, or all of it if it is one piece.
+    pub(crate) fn pieces(&self) -> &[Word] {
+        if self.parts.is_empty() {
+            std::slice::from_ref(&self.whole)
+        } else {
+            &self.parts
+        }
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Upper,
