@@ -81,6 +81,10 @@ pub struct Query {
     pub max_size: Option<u64>,
     /// Only files of this peer.
     pub peer: Option<PeerId>,
+    /// Last changed within that time (`7d`) or since that day (`2026-01-31`).
+    pub newer: Option<String>,
+    /// Last changed before that.
+    pub older: Option<String>,
     /// What to sort by: `relevance`, `providers`, `size` or `date`.
     pub sort: Option<String>,
     /// `desc` or `asc`.

@@ -325,6 +325,8 @@ impl DirectoryClient {
         let message = v1::SearchFileRequest {
             query: query.words,
             r#type: query.file_type.unwrap_or_default(),
+            newer: query.newer.unwrap_or_default(),
+            older: query.older.unwrap_or_default(),
             sort: query.sort.unwrap_or_default(),
             order: query.order.unwrap_or_default(),
             min_size: query.min_size,

@@ -314,6 +314,12 @@ pub struct SearchArgs {
     /// Only files of this peer
     #[arg(long, value_name = "ID")]
     pub peer: Option<PeerId>,
+    /// Only files changed within this time (12h, 7d, 1y) or since this day (2026-01-31)
+    #[arg(long, value_name = "AGE")]
+    pub newer: Option<String>,
+    /// Only files not changed since
+    #[arg(long, value_name = "AGE")]
+    pub older: Option<String>,
     /// Sort by this
     #[arg(long, value_name = "BY", value_parser = ["relevance", "providers", "size", "date"])]
     pub sort: Option<String>,

@@ -83,7 +83,7 @@ async fn catch_up(service: &Service, shutdown: &CancellationToken) -> Result<(),
         let batch = changes
             .contents
             .into_iter()
-            .map(|(key, content)| (key.0, content.into_iter().map(document).collect()))
+            .map(|(key, documents)| (key.0, documents.into_iter().map(document).collect()))
             .collect();
         apply(index, batch, Progress::At(changes.position)).await?;
         service.set_followed(changes.position);
@@ -129,9 +129,9 @@ async fn walk(
 fn document(content: ContentDocument) -> Document {
     Document {
         key: content.key.0,
-        space: 0,
+        space: content.space.0,
         size: content.size,
-        modified: 0,
+        modified: content.modified,
         paths: content.paths,
         peers: content.peers.into_iter().map(|key| key.0).collect(),
     }

@@ -112,7 +112,8 @@ pub async fn start(
     let signer = vault.ticket_signer().await?;
     let kept = {
         let (folder, config) = (folder.clone(), config.clone());
-        blocking(move || Kept::open(&folder, &config, authority, address, now)).await?
+        let identity = data_encoding::HEXLOWER.encode(&signer.public_key());
+        blocking(move || Kept::open(&folder, &identity, &config, authority, address, now)).await?
     };
     let addresses = link_addresses(&config.public_addresses, address);
     let scheme = if config.plaintext { "http" } else { "https" };
@@ -198,6 +199,7 @@ struct Kept {
 impl Kept {
     fn open(
         folder: &Path,
+        identity: &str,
         config: &DirectoryConfig,
         authority: Option<Authority>,
         address: SocketAddr,
@@ -219,7 +221,8 @@ impl Kept {
         };
         Ok(Self {
             tls,
-            search: Arc::new(SearchIndex::open(&folder.join("search"), "")?),
+            // The index of another directory in this folder is not taken for its own.
+            search: Arc::new(SearchIndex::open(&folder.join("search"), identity)?),
         })
     }
 }

@@ -21,6 +21,9 @@ pub struct ContentDocument {
     pub space: SpaceKey,
     /// In bytes, as claimed.
     pub size: u64,
+    /// When the newest of these files was last changed, in seconds since 1970, as it was when its
+    /// names, providers or size changed last.
+    pub modified: i64,
     /// The distinct paths under which it is shared there, at most [`DOCUMENT_PATHS_MAX`].
     pub paths: Vec<String>,
     /// The peers that share it there, online or not.

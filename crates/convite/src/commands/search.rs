@@ -27,6 +27,8 @@ pub async fn run(context: &Context, args: SearchArgs, output: &Output) -> Result
             min_size: args.min_size,
             max_size: args.max_size,
             peer: args.peer.clone(),
+            newer: args.newer.clone(),
+            older: args.older.clone(),
             sort: args.sort.clone(),
             order: args.order.clone(),
             limit: left.min(PAGE),

@@ -20,6 +20,8 @@ pub(super) async fn search_file(
         file_type: given(message.r#type)?,
         min_size: message.min_size,
         max_size: message.max_size,
+        newer: given(message.newer)?,
+        older: given(message.older)?,
         peer: given(message.peer)?,
         sort: given(message.sort)?.unwrap_or_default(),
         order: given(message.order)?.unwrap_or_default(),

@@ -42,6 +42,13 @@ pub(super) struct Parameters {
         maximum = 18_446_744_073_709_551_615u64
     )]
     max_size: Option<u64>,
+    /// Last changed within that time (`12h`, `7d`, `2w`, `1y`) or on that day or later
+    /// (`2026-01-31`, UTC).
+    #[serde(default)]
+    newer: String,
+    /// Last changed before that.
+    #[serde(default)]
+    older: String,
     /// Only what this peer shares.
     #[param(nullable = false)]
     peer: Option<PeerId>,
@@ -84,6 +91,8 @@ pub(super) async fn search(
         file_type: given(&query.file_type)?,
         min_size: query.min_size,
         max_size: query.max_size,
+        newer: given(&query.newer)?,
+        older: given(&query.older)?,
         peer: query.peer,
         sort: given(&query.sort)?.unwrap_or_default(),
         order: given(&query.order)?.unwrap_or_default(),

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
+use convite_core::age::Age;
 use convite_core::kind::FileType;
 use convite_core::model::{HitPeer, SearchHit};
 use convite_core::sort::{Order, Sort};
@@ -36,6 +37,10 @@ pub struct SearchQuery {
     pub min_size: Option<u64>,
     /// In bytes.
     pub max_size: Option<u64>,
+    /// Last changed then or later.
+    pub newer: Option<Age>,
+    /// Last changed before that.
+    pub older: Option<Age>,
     /// Only what this peer shares.
     pub peer: Option<PeerId>,
     /// What to sort by.
@@ -60,14 +65,15 @@ pub struct SearchFound {
 }
 
 impl Service {
-    /// Matches among the files of the peers online, one for each content.
+    /// Matches among the files of the peers online that the caller may see, one for each content.
+    /// What lies in other spaces takes no part: it is neither matched nor counted.
     ///
     /// # Errors
     /// `invalid_argument` for a query that is too long, an order that relevance does not have, or
     /// a limit or cursor that is not valid.
     pub async fn search(
         &self,
-        _caller: &Caller,
+        caller: &Caller,
         query: SearchQuery,
     ) -> Result<SearchFound, Problem> {
         let limit = page_limit(query.limit, PAGE_DEFAULT, PAGE_MAX)?;
@@ -95,21 +101,24 @@ impl Service {
             file_type: query.file_type,
             min_size: query.min_size,
             max_size: query.max_size,
+            modified_from: query.newer.map(|age| age.at(self.now())),
+            modified_before: query.older.map(|age| age.at(self.now())),
             peer,
-            ..Filter::default()
         };
         let online = self.online().await?;
+        let spaces = caller.viewer.spaces().iter().map(|space| space.0);
+        let spaces: Arc<[i64]> = spaces.collect();
         for _ in 0..ROUNDS_MAX {
             let wanted = limit - found.hits.len() as u32;
             let page = {
                 let index = Arc::clone(self.search_index());
-                let (words, filter, online) =
-                    (Arc::clone(&words), filter.clone(), Arc::clone(&online));
+                let (words, filter) = (Arc::clone(&words), filter.clone());
+                let (online, spaces) = (Arc::clone(&online), Arc::clone(&spaces));
                 blocking(move || {
                     index.search(&Search {
                         query: &words,
                         filter: &filter,
-                        spaces: &[0],
+                        spaces: &spaces,
                         online: &online,
                         sort: query.sort,
                         order: query.order,
@@ -122,7 +131,10 @@ impl Service {
             let scores: HashMap<i64, f32> =
                 page.hits.iter().map(|hit| (hit.key, hit.score)).collect();
             let keys: Vec<ContentKey> = page.hits.iter().map(|hit| ContentKey(hit.key)).collect();
-            let summaries = self.store().summaries(&keys, self.now()).await?;
+            let summaries = self
+                .store()
+                .summaries(&caller.viewer, &keys, self.now())
+                .await?;
             found.hits.extend(
                 summaries
                     .into_iter()
@@ -146,9 +158,9 @@ impl SearchQuery {
     /// Tells searches apart, so that the cursor of one is not taken for that of another.
     fn digest(&self) -> u32 {
         let mut hasher = DefaultHasher::new();
-        let sizes = (self.min_size, self.max_size);
+        let bounds = (self.min_size, self.max_size, self.newer, self.older);
         let rest = (&self.file_type, &self.peer, self.sort, self.order);
-        (&self.text, sizes, rest).hash(&mut hasher);
+        (&self.text, bounds, rest).hash(&mut hasher);
         hasher.finish() as u32
     }
 }
@@ -231,6 +243,10 @@ mod tests {
             },
             SearchQuery {
                 max_size: Some(1),
+                ..plain.clone()
+            },
+            SearchQuery {
+                newer: Some(Age::Ago(1)),
                 ..plain.clone()
             },
         ] {

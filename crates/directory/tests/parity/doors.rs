@@ -321,6 +321,8 @@ async fn knock_grpc(
                 min_size: call.fields["min_size"].as_u64(),
                 max_size: call.fields["max_size"].as_u64(),
                 peer,
+                newer: call.text("newer"),
+                older: call.text("older"),
                 sort: call.text("sort"),
                 order: call.text("order"),
                 limit,

@@ -445,7 +445,19 @@ async fn searching(play: &mut Play<'_>, bob: &str) {
             0,
         ),
         ("without", json!({"q": "holiday -plans"}), 1),
-        ("kind", json!({"q": "holiday", "type": "document"}), 1),
+        ("kind", json!({"q": "holiday", "type": "document"}), 2),
+        ("older", json!({"q": "holiday", "older": "7d"}), 2),
+        ("newer", json!({"q": "holiday", "newer": "7d"}), 0),
+        (
+            "newer than a day",
+            json!({"q": "holiday", "newer": "1970-01-01"}),
+            2,
+        ),
+        (
+            "older than a day",
+            json!({"q": "holiday", "older": "1970-01-01"}),
+            0,
+        ),
         ("no such kind", json!({"q": "holiday", "type": "video"}), 0),
     ] {
         let page = play.ok(step, bob, call("search", fields)).await;
@@ -463,6 +475,10 @@ async fn searching(play: &mut Play<'_>, bob: &str) {
     assert_eq!(next["results"].as_array().unwrap().len(), 1);
     for (step, fields) in [
         ("search cursor", json!({"q": "holiday", "cursor": "x"})),
+        ("search age", json!({"q": "holiday", "newer": "soon"})),
+        ("search sort", json!({"q": "holiday", "sort": "name"})),
+        ("search order", json!({"q": "holiday", "order": "asc"})),
+        ("too many words", json!({"q": "x ".repeat(33)})),
         ("search limit", json!({"q": "holiday", "limit": 101})),
         ("search peer", json!({"q": "holiday", "peer": "a b"})),
         ("long query", json!({"q": "x".repeat(1001)})),

@@ -127,10 +127,10 @@ pub(super) async fn contents(
 /// are left out, also if they are still to be swept.
 async fn documents(db: &Connection, keys: &[i64]) -> Outcome<BTreeMap<i64, Vec<ContentDocument>>> {
     let sql = format!(
-        "SELECT c.id, c.hash, c.size, f.space, f.peer, {PATH}
+        "SELECT c.id, c.hash, c.size, f.space, f.peer, {PATH}, f.modified
          FROM unnest($1::BIGINT[]) AS k (id) JOIN contents c ON c.id = k.id
          JOIN LATERAL (
-             SELECT space, peer, path, whole FROM files
+             SELECT space, peer, path, whole, modified FROM files
              WHERE content = c.id ORDER BY space, peer, path LIMIT $2
          ) f ON TRUE
          ORDER BY c.id, f.space, f.peer, f.path"
@@ -149,6 +149,7 @@ async fn documents(db: &Connection, keys: &[i64]) -> Outcome<BTreeMap<i64, Vec<C
                 hash,
                 space,
                 size: unsigned(row.try_get(2)?)?,
+                modified: row.try_get(6)?,
                 paths: Vec::new(),
                 peers: Vec::new(),
             });
@@ -162,6 +163,7 @@ async fn documents(db: &Connection, keys: &[i64]) -> Outcome<BTreeMap<i64, Vec<C
             document.peers.push(peer);
         }
         note(&mut document.paths, row.try_get(5)?);
+        document.modified = document.modified.max(row.try_get(6)?);
     }
     for (key, _) in counts.into_iter().filter(|(_, n)| *n == FILES_AT_ONCE) {
         if let Some(of_content) = documents.get_mut(&key) {
@@ -194,6 +196,7 @@ async fn complete_all(db: &Connection, documents: &mut Vec<ContentDocument>) -> 
         if documents.iter().all(|document| document.space != space) {
             documents.push(ContentDocument {
                 space,
+                modified: i64::MIN,
                 paths: Vec::new(),
                 peers: Vec::new(),
                 ..first.clone()
@@ -233,7 +236,7 @@ async fn complete(db: &Connection, document: &mut ContentDocument) -> Outcome<()
     let peers = rows.iter().map(|row| row.try_get(0).map(PeerKey));
     document.peers = peers.collect::<Result<_, _>>()?;
     let sql = format!(
-        "SELECT f.peer, f.path, {PATH} FROM files f
+        "SELECT f.peer, f.path, {PATH}, f.modified FROM files f
          WHERE f.content = $1 AND f.space = $5 AND (f.peer, f.path) > ($2, $3) ORDER BY f.peer, f.path LIMIT $4"
     );
     let (mut peer, mut path) = (0_i64, String::new());
@@ -244,6 +247,7 @@ async fn complete(db: &Connection, document: &mut ContentDocument) -> Outcome<()
         for row in &rows {
             (peer, path) = (row.try_get(0)?, row.try_get(1)?);
             note(&mut document.paths, row.try_get(2)?);
+            document.modified = document.modified.max(row.try_get(3)?);
         }
         if rows.is_empty() {
             break;

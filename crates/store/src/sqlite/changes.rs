@@ -90,12 +90,14 @@ fn documents(db: &Connection, key: ContentKey) -> Outcome<Vec<ContentDocument>> 
         .query_row(params![key.0, after], |row| row.get(0))
         .optional()?
     {
+        let (paths, modified) = paths(db, key, space)?;
         documents.push(ContentDocument {
             key,
             hash: ContentHash::from_bytes(hash),
             space: SpaceKey(space),
             size: unsigned(size)?,
-            paths: paths(db, key, space)?,
+            modified,
+            paths,
             peers: holders(db, key, space)?,
         });
         after = space;
@@ -121,15 +123,17 @@ fn holders(db: &Connection, key: ContentKey, space: i64) -> Outcome<Vec<PeerKey>
     Ok(peers)
 }
 
-/// The distinct paths of a content in a space.
-fn paths(db: &Connection, key: ContentKey, space: i64) -> Outcome<Vec<String>> {
+/// The distinct paths of a content in a space, and when the newest of these files was changed.
+fn paths(db: &Connection, key: ContentKey, space: i64) -> Outcome<(Vec<String>, i64)> {
     // In the order of the index, and no more rows than it takes.
     let mut statement = db.prepare_cached(
-        "SELECT path FROM files INDEXED BY files_by_content WHERE content = ? AND space = ?
+        "SELECT path, modified FROM files INDEXED BY files_by_content
+         WHERE content = ? AND space = ?
          ORDER BY peer, path",
     )?;
     let mut rows = statement.query([key.0, space])?;
     let mut paths: Vec<String> = Vec::new();
+    let mut newest = None;
     while paths.len() < DOCUMENT_PATHS_MAX {
         let Some(row) = rows.next()? else {
             break;
@@ -138,6 +142,7 @@ fn paths(db: &Connection, key: ContentKey, space: i64) -> Outcome<Vec<String>> {
         if !paths.iter().any(|known| known == path) {
             paths.push(path.to_owned());
         }
+        newest = newest.max(Some(row.get(1)?));
     }
-    Ok(paths)
+    Ok((paths, newest.unwrap_or_default()))
 }

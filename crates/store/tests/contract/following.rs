@@ -38,6 +38,10 @@ pub async fn the_log_tells_of_every_change_and_nothing_else(store: Arc<dyn Store
     // Another provider, another name.
     let bea = sharing(&store, "bea", &[file("t/c", "22")]).await;
     let changes = store.changes(at1, 1000).await.unwrap();
+    assert_eq!(
+        changes.contents[0].1[0].modified,
+        file("t/c", "22").modified
+    );
     let document = changes.contents[0].1[0].clone();
     assert_eq!(document.paths, ["s/b", "t/c"]);
     assert_eq!(document.peers.len(), 2);
