@@ -32,7 +32,7 @@ usage: cargo xtask COMMAND
                                      one file to many peers at once, next to what links allow
   bench hash [--size 2GiB] [--rounds 3] [--json]
                                      the first and the second start of a peer's shared folder
-  bench directory [--files 100000] [--queries 2000] [--json]
+  bench directory [--files 1000000] [--seconds 20] [--database URL] [--install] [--alone] [--json]
                                      publishing, searching and locating in one directory
   bench … --binary PATH              the same of another build of convite
 ";

@@ -1,20 +1,24 @@
-//! One directory under load: several peers publish many files at once, then one client searches and
-//! locates, one call after the other on one connection, and each call's time is kept.
+//! One directory under load: several peers publish many files at once; then a fixed mix of searches,
+//! locates, heartbeats, logins and changes, in an open loop; then how much it gets done for its
+//! processor time; then a restart.
 //!
-//! The client runs on the same cores as the directory; its own work is part of the times.
+//! What drives it is this process, which runs on the same cores: its own work is part of the times.
 
-use std::path::PathBuf;
+mod mix;
+mod names;
+mod work;
+
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use convite_client::Query;
 use convite_client::{Credentials, DirectoryClient, Home};
-use convite_core::model::FileEntry;
-use convite_core::{ContentHash, PeerId, Problem};
+use convite_core::{PeerId, Problem};
 use serde_json::{Value, json};
 
+use self::mix::{Caller, query};
 use super::Options;
 use super::payload::Scratch;
-use super::report::{self, mib, quantile};
+use super::report::{self, mib};
 use super::system::{Running, System};
 use super::usage;
 use crate::Failure;
@@ -22,72 +26,26 @@ use crate::Failure;
 const PEERS: usize = 4;
 /// Files in one message.
 const BATCH: usize = 5_000;
-/// One file in so many has the rare word.
-const RARE_EVERY: usize = 20_000;
-const RARE: &str = "zeppelin";
-/// A word of the last file of each peer: once all have been found, the index has caught up.
-const LAST: &str = "terminus";
-const VISIBLE_WITHIN: Duration = Duration::from_secs(60);
+const VISIBLE_WITHIN: Duration = Duration::from_secs(300);
 
-const WORDS: [&str; 40] = [
-    "report",
-    "data",
-    "final",
-    "draft",
-    "photo",
-    "scan",
-    "lecture",
-    "notes",
-    "video",
-    "sample",
-    "invoice",
-    "model",
-    "figure",
-    "slides",
-    "budget",
-    "meeting",
-    "survey",
-    "results",
-    "backup",
-    "summer",
-    "winter",
-    "concert",
-    "thesis",
-    "chapter",
-    "genome",
-    "reads",
-    "holiday",
-    "garden",
-    "mountain",
-    "river",
-    "interview",
-    "podcast",
-    "mixdown",
-    "render",
-    "texture",
-    "manual",
-    "contract",
-    "offer",
-    "station",
-    "harbour",
-];
-const KINDS: [&str; 10] = [
-    "pdf", "jpg", "mp4", "csv", "txt", "docx", "png", "fastq.gz", "wav", "zip",
-];
-
-/// Runs the benchmark and prints its table.
+/// Runs the benchmark and prints its tables.
 ///
 /// # Errors
-/// If anything on the way fails.
+/// If anything on Convite's way fails.
 pub fn run(options: &Options, _: &[&str]) -> Result<(), Failure> {
-    if options.files < RARE_EVERY {
+    if options.files < names::RARE_EVERY {
         return Err(format!(
-            "--files wants at least {RARE_EVERY}, for the rare word to occur"
+            "--files wants at least {}, for the rare word to occur",
+            names::RARE_EVERY
         ));
+    }
+    if options.install {
+        super::others::install();
     }
     let scratch = Scratch::new("directory")?;
     let system = System::new(scratch.path(), options.binary.as_deref())?;
-    let (directory, invite) = system.directory()?;
+    let database = options.database.as_deref();
+    let (directory, invite) = system.directory_on(database)?;
     let mut homes = Vec::new();
     for number in 0..PEERS {
         let home = format!("loader{number}");
@@ -98,7 +56,15 @@ pub fn run(options: &Options, _: &[&str]) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| format!("no runtime: {error}"))?;
-    let figures = runtime.block_on(measure(options, &directory, homes))?;
+    let folder = scratch.folder("tracker")?;
+    let mut figures = runtime.block_on(measure(options, &directory, homes, &folder))?;
+    let home = scratch.path().join("directory");
+    figures["disk_mib"] = json!(mib(bytes_in(&home)));
+    // What drove it goes first: its connections would only be drained.
+    drop(runtime);
+    directory.stop()?;
+    let (again, _) = system.directory_on(database)?;
+    figures["restart_seconds"] = json!(again.took);
     print(options, &figures);
     Ok(())
 }
@@ -107,41 +73,37 @@ async fn measure(
     options: &Options,
     directory: &Running,
     homes: Vec<PathBuf>,
+    folder: &Path,
 ) -> Result<Value, Failure> {
     let process = directory.id();
     let empty = usage::memory_now(process).unwrap_or(0);
     let start = Instant::now();
     let cpu = usage::cpu(process)?;
-    let mut publishing = Vec::new();
-    let mut clients = Vec::new();
+    let mut callers = Vec::new();
     for (number, home) in homes.into_iter().enumerate() {
-        let client = client(home)?;
-        clients.push(client.clone());
-        publishing.push(tokio::spawn(publish(client, number, options.files)));
+        callers.push(caller(home, number)?);
+    }
+    let mut publishing = Vec::new();
+    for (number, caller) in callers.iter().enumerate() {
+        publishing.push(tokio::spawn(publish(caller.clone(), number, options.files)));
     }
     for task in publishing {
         let done = task.await.map_err(|error| format!("publishing: {error}"))?;
         done.map_err(|problem| told(&problem))?;
     }
     let published = start.elapsed().as_secs_f64();
-    let client = &clients[0];
-    wait_until_visible(client).await?;
+    eprintln!("published after {published:.1} s");
+    wait_until_visible(&callers[0].client).await?;
     let visible = start.elapsed().as_secs_f64();
     let published_cpu = usage::cpu(process)? - cpu;
+    let full = usage::memory_now(process).unwrap_or(0);
 
-    let mut calls = Vec::new();
-    for (name, words) in [
-        ("search, rare word", RARE),
-        ("search, common word", WORDS[0]),
-        ("search, prefix", "zepp"),
-        ("search, two words", "report final"),
-        ("search, no match", "qwxyzzy"),
-    ] {
-        eprintln!("{name}");
-        calls.push(search(client, name, words, options.queries).await?);
-    }
-    eprintln!("locate");
-    calls.push(locate(client, options).await?);
+    eprintln!("the mix, {} s", options.seconds);
+    // The first second or two warm the caches of both ends, and do not count.
+    mix::drive(&callers, options.files, 2).await;
+    let calls = mix::drive(&callers, options.files, options.seconds).await;
+    eprintln!("as much as it can");
+    let work = work::rows(process, &callers, options.files, options.alone, folder).await?;
     Ok(json!({
         "files": options.files,
         "peers": PEERS,
@@ -150,17 +112,24 @@ async fn measure(
         "publish_cpu": published_cpu,
         "files_per_second": options.files as f64 / published,
         "memory_empty_mib": mib(empty),
-        "memory_mib": mib(usage::memory_now(process).unwrap_or(0)),
+        "memory_mib": mib(full),
         "memory_peak_mib": mib(usage::peak_memory(process).unwrap_or(0)),
         "calls": calls,
+        "work": work,
     }))
 }
 
-fn client(home: PathBuf) -> Result<DirectoryClient, Failure> {
+fn caller(home: PathBuf, number: usize) -> Result<Caller, Failure> {
     let home = Home::open(home).map_err(|problem| told(&problem))?;
     let credentials = Credentials::load(&home).map_err(|problem| told(&problem))?;
     let credentials = credentials.ok_or("`convite join` kept no credentials")?;
-    DirectoryClient::new(&credentials).map_err(|problem| told(&problem))
+    let client = DirectoryClient::new(&credentials).map_err(|problem| told(&problem))?;
+    let peer = format!("loader-{number}").parse::<PeerId>();
+    Ok(Caller {
+        client,
+        credentials,
+        peer: peer.map_err(|problem| told(&problem))?,
+    })
 }
 
 fn told(problem: &Problem) -> Failure {
@@ -168,8 +137,8 @@ fn told(problem: &Problem) -> Failure {
 }
 
 /// Publishes the files whose number is `number` modulo [`PEERS`], and keeps the lease.
-async fn publish(client: DirectoryClient, number: usize, files: usize) -> Result<(), Problem> {
-    let peer: PeerId = format!("loader-{number}").parse()?;
+async fn publish(caller: Caller, number: usize, files: usize) -> Result<(), Problem> {
+    let Caller { client, peer, .. } = caller;
     let port = 6_000 + number as u16;
     let registered = client.register_peer(&peer, port, &[], None, false).await?;
     let beating = (client.clone(), peer.clone());
@@ -185,7 +154,7 @@ async fn publish(client: DirectoryClient, number: usize, files: usize) -> Result
     let mine = files.saturating_sub(number).div_ceil(PEERS);
     let batches = (0..mine.div_ceil(BATCH)).map(move |batch| {
         let own = batch * BATCH..mine.min((batch + 1) * BATCH);
-        own.filter_map(|index| entry(index * PEERS + number, files))
+        own.filter_map(|index| names::entry(index * PEERS + number, files, PEERS))
             .collect()
     });
     let generation = registered.generation + 1;
@@ -195,49 +164,11 @@ async fn publish(client: DirectoryClient, number: usize, files: usize) -> Result
     Ok(())
 }
 
-/// File `number` of `files`, the same in every run: a few words that occur as unevenly as words do.
-fn entry(number: usize, files: usize) -> Option<FileEntry> {
-    let digest = *blake3::hash(&(number as u64).to_le_bytes()).as_bytes();
-    let word = |at: usize| {
-        // The product of two even draws favours the front of the list, as Zipf's law would.
-        let draw = usize::from(digest[at]) * usize::from(digest[at + 1]);
-        WORDS[draw * WORDS.len() / (256 * 256)]
-    };
-    let kind = KINDS[usize::from(digest[8]) % KINDS.len()];
-    let (year, serial) = (2005 + usize::from(digest[9]) % 22, number % 10_000);
-    let mark = if number + PEERS >= files {
-        format!("{LAST}_")
-    } else if number % RARE_EVERY == RARE_EVERY / 2 {
-        format!("{RARE}_")
-    } else {
-        String::new()
-    };
-    let folder = word(6);
-    let name = format!("{}_{}_{mark}{year}_{serial:04}.{kind}", word(0), word(2));
-    Some(FileEntry {
-        path: format!("share/{year}/{folder}-{}/{number}/{name}", word(4))
-            .parse()
-            .ok()?,
-        size: 1 + (u64::from(digest[10]) << (digest[11] % 24)),
-        hash: ContentHash::from_slice(&digest).ok()?,
-        modified: 1_500_000_000 + number as i64,
-        space: None,
-    })
-}
-
-fn query(words: &str) -> Query {
-    Query {
-        words: words.to_owned(),
-        limit: 20,
-        ..Query::default()
-    }
-}
-
 /// The search index follows the database; until it has caught up, there is nothing to measure.
 async fn wait_until_visible(client: &DirectoryClient) -> Result<(), Failure> {
     let deadline = Instant::now() + VISIBLE_WITHIN;
     loop {
-        let found = client.search(query(LAST)).await;
+        let found = client.search(query(names::LAST)).await;
         let found = found.map_err(|problem| told(&problem))?.items.len();
         if found >= PEERS {
             return Ok(());
@@ -245,50 +176,19 @@ async fn wait_until_visible(client: &DirectoryClient) -> Result<(), Failure> {
         if Instant::now() > deadline {
             return Err("what was published cannot be searched for".to_owned());
         }
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
-async fn search(
-    client: &DirectoryClient,
-    name: &str,
-    words: &str,
-    calls: usize,
-) -> Result<Value, Failure> {
-    let mut times = Vec::with_capacity(calls);
-    let mut hits = 0;
-    // One in ten more, at the start, does not count.
-    for call in 0..calls + calls / 10 {
-        let start = Instant::now();
-        let page = client.search(query(words)).await;
-        let took = start.elapsed().as_secs_f64();
-        hits = page.map_err(|problem| told(&problem))?.items.len();
-        if call >= calls / 10 {
-            times.push(took);
-        }
-    }
-    Ok(summary(name, &times, hits))
-}
-
-async fn locate(client: &DirectoryClient, options: &Options) -> Result<Value, Failure> {
-    let mut times = Vec::with_capacity(options.queries);
-    let mut providers = 0;
-    for call in 0..options.queries {
-        // A step that is prime to most counts, so that neighbours are not asked for in turn.
-        let Some(file) = entry(call * 7_919 % options.files, options.files) else {
-            continue;
-        };
-        let start = Instant::now();
-        let located = client.locate(&file.hash).await;
-        times.push(start.elapsed().as_secs_f64());
-        providers = located.map_err(|problem| told(&problem))?.providers.len();
-    }
-    Ok(summary("locate", &times, providers))
-}
-
-fn summary(name: &str, times: &[f64], found: usize) -> Value {
-    let at = |share| quantile(times.iter().copied(), share) * 1_000.0;
-    json!({"call": name, "found": found, "p50_ms": at(0.5), "p99_ms": at(0.99), "calls": times.len()})
+/// Bytes of all files below `folder`; what cannot be read counts nothing.
+fn bytes_in(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let bytes = |entry: std::fs::DirEntry| match entry.metadata() {
+        Ok(there) if there.is_dir() => bytes_in(&entry.path()),
+        Ok(there) => there.len(),
+        Err(_) => 0,
+    };
+    entries.map(bytes).sum()
 }
 
 fn print(options: &Options, figures: &Value) {
@@ -299,8 +199,12 @@ fn print(options: &Options, figures: &Value) {
         return;
     }
     let number = |name: &str| figures[name].as_f64().unwrap_or(f64::NAN);
+    let database = match &options.database {
+        Some(_) => "PostgreSQL",
+        None => "SQLite",
+    };
     println!(
-        "{machine}; {} files of {PEERS} peers, batches of {BATCH}",
+        "{machine}; {database}; {} files of {PEERS} peers, batches of {BATCH}",
         options.files
     );
     println!(
@@ -311,24 +215,49 @@ fn print(options: &Options, figures: &Value) {
         number("visible_seconds")
     );
     println!(
-        "memory of the directory: {:.0} MiB empty, {:.0} MiB full, {:.0} MiB at most",
+        "memory of the directory: {:.0} MiB empty, {:.0} MiB full, {:.0} MiB at most; home {:.0} MiB on disk; restart to ready {:.2} s",
         number("memory_empty_mib"),
         number("memory_mib"),
-        number("memory_peak_mib")
+        number("memory_peak_mib"),
+        number("disk_mib"),
+        number("restart_seconds")
     );
-    let head = ["call", "found", "p50 ms", "p99 ms"];
-    let rows = figures["calls"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|call| {
-            let ms = |name: &str| format!("{:.2}", call[name].as_f64().unwrap_or(f64::NAN));
-            vec![
-                call["call"].as_str().unwrap_or_default().to_owned(),
-                call["found"].to_string(),
-                ms("p50_ms"),
-                ms("p99_ms"),
-            ]
-        });
-    report::print_table(&head, &rows.collect::<Vec<_>>());
+    println!(
+        "\nthe mix: {} searches a second, 1,000 changes a second, {} s",
+        mix::SEARCHES,
+        options.seconds
+    );
+    rows(
+        &["call", "calls", "failed", "p50 ms", "p99 ms"],
+        &["calls", "failed", "p50_ms", "p99_ms"],
+        &figures["calls"],
+    );
+    println!("\nas much as it can, over connections that are kept open");
+    rows(
+        &["call", "a second", "a CPU second", "failed"],
+        &["per_second", "per_cpu_second", "failed"],
+        &figures["work"],
+    );
+}
+
+fn rows(head: &[&str], fields: &[&str], rows: &Value) {
+    let row = |row: &Value| {
+        let name = row["call"].as_str().unwrap_or_default().to_owned();
+        if let Some(why) = row["missing"].as_str() {
+            return report::missing(name, why, head.len());
+        }
+        let cell = |field: &&str| match &row[field] {
+            whole if whole.is_u64() => whole.to_string(),
+            other => match other.as_f64() {
+                Some(number) if number >= 1_000.0 => format!("{number:.0}"),
+                Some(number) => format!("{number:.2}"),
+                None => "–".to_owned(),
+            },
+        };
+        std::iter::once(name)
+            .chain(fields.iter().map(cell))
+            .collect()
+    };
+    let rows: Vec<Vec<String>> = rows.as_array().into_iter().flatten().map(row).collect();
+    report::print_table(head, &rows);
 }

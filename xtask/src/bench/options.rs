@@ -18,9 +18,12 @@ pub struct Options {
     /// Files that the directory is filled with.
     #[cfg_attr(not(feature = "load"), allow(dead_code))]
     pub files: usize,
-    /// Calls that each latency is measured over.
+    /// How long the directory is under the mix.
     #[cfg_attr(not(feature = "load"), allow(dead_code))]
-    pub queries: usize,
+    pub seconds: u64,
+    /// The directory's database; none for its own.
+    #[cfg_attr(not(feature = "load"), allow(dead_code))]
+    pub database: Option<String>,
     /// Numbers of providers that one downloader fetches from, one row each.
     pub providers: Vec<usize>,
     /// How many fetch at once in a swarm.
@@ -59,8 +62,9 @@ pub fn parse(words: &[&str]) -> Result<Options, Failure> {
     let mut options = Options {
         size: None,
         rounds: 3,
-        files: 100_000,
-        queries: 2_000,
+        files: 1_000_000,
+        seconds: 20,
+        database: None,
         providers: vec![1, 2, 4],
         downloaders: 8,
         rates: vec![80_000_000],
@@ -91,7 +95,8 @@ pub fn parse(words: &[&str]) -> Result<Options, Failure> {
             "--size" => options.size = Some(size(value).ok_or_else(bad)?),
             "--rounds" => options.rounds = count(value).ok_or_else(bad)?,
             "--files" => options.files = count(value).ok_or_else(bad)?,
-            "--queries" => options.queries = count(value).ok_or_else(bad)?,
+            "--seconds" => options.seconds = count(value).ok_or_else(bad)? as u64,
+            "--database" => options.database = Some((*value).to_owned()),
             "--providers" => options.providers = list(value, count).ok_or_else(bad)?,
             "--downloaders" => {
                 let few = count(value).filter(|count| *count <= MOST_DOWNLOADERS);

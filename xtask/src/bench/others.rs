@@ -44,6 +44,7 @@ pub fn install() {
         ("curl", there("curl")),
         ("aria2", there("aria2c")),
         ("opentracker", there("opentracker")),
+        ("wrk", there("wrk")),
         ("netcat-openbsd", there("nc")),
         ("python3-libtorrent", libtorrent::python().is_ok()),
     ];

@@ -204,8 +204,18 @@ impl System {
     /// # Errors
     /// If it does not start.
     pub fn directory(&self) -> Result<(Running, String), Failure> {
+        self.directory_on(None)
+    }
+
+    /// The same on a database of its own or on `database`, a URL.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn directory_on(&self, database: Option<&str>) -> Result<(Running, String), Failure> {
         let listen = format!("{}:0", self.host.address);
-        let running = self.start("directory", &["directory", "--listen", &listen])?;
+        let mut args = vec!["directory", "--listen", &listen];
+        args.extend(database.into_iter().flat_map(|url| ["--database", url]));
+        let running = self.start("directory", &args)?;
         let invite = running.ready["invite"].as_str().map(str::to_owned);
         let invite = invite.ok_or("the directory's ready line has no invite")?;
         Ok((running, invite))

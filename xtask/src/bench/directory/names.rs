@@ -1,0 +1,89 @@
+//! The files that the directory is filled with: names as people give them, the same in every run.
+
+use convite_core::ContentHash;
+use convite_core::model::FileEntry;
+
+/// One file in so many has the rare word.
+pub const RARE_EVERY: usize = 20_000;
+/// A word that few names have.
+pub const RARE: &str = "zeppelin";
+/// A word of the last file of each peer: once all have been found, the index has caught up.
+pub const LAST: &str = "terminus";
+/// The word that most names have.
+pub const COMMON: &str = WORDS[0];
+
+const WORDS: [&str; 40] = [
+    "report",
+    "data",
+    "final",
+    "draft",
+    "photo",
+    "scan",
+    "lecture",
+    "notes",
+    "video",
+    "sample",
+    "invoice",
+    "model",
+    "figure",
+    "slides",
+    "budget",
+    "meeting",
+    "survey",
+    "results",
+    "backup",
+    "summer",
+    "winter",
+    "concert",
+    "thesis",
+    "chapter",
+    "genome",
+    "reads",
+    "holiday",
+    "garden",
+    "mountain",
+    "river",
+    "interview",
+    "podcast",
+    "mixdown",
+    "render",
+    "texture",
+    "manual",
+    "contract",
+    "offer",
+    "station",
+    "harbour",
+];
+const KINDS: [&str; 10] = [
+    "pdf", "jpg", "mp4", "csv", "txt", "docx", "png", "fastq.gz", "wav", "zip",
+];
+
+/// File `number` of `files`, the same in every run: a few words that occur as unevenly as words do.
+pub fn entry(number: usize, files: usize, peers: usize) -> Option<FileEntry> {
+    let digest = *blake3::hash(&(number as u64).to_le_bytes()).as_bytes();
+    let word = |at: usize| {
+        // The product of two even draws favours the front of the list, as Zipf's law would.
+        let draw = usize::from(digest[at]) * usize::from(digest[at + 1]);
+        WORDS[draw * WORDS.len() / (256 * 256)]
+    };
+    let kind = KINDS[usize::from(digest[8]) % KINDS.len()];
+    let (year, serial) = (2005 + usize::from(digest[9]) % 22, number % 10_000);
+    let mark = if number + peers >= files {
+        format!("{LAST}_")
+    } else if number % RARE_EVERY == RARE_EVERY / 2 {
+        format!("{RARE}_")
+    } else {
+        String::new()
+    };
+    let folder = word(6);
+    let name = format!("{}_{}_{mark}{year}_{serial:04}.{kind}", word(0), word(2));
+    Some(FileEntry {
+        path: format!("share/{year}/{folder}-{}/{number}/{name}", word(4))
+            .parse()
+            .ok()?,
+        size: 1 + (u64::from(digest[10]) << (digest[11] % 24)),
+        hash: ContentHash::from_slice(&digest).ok()?,
+        modified: 1_500_000_000 + number as i64,
+        space: None,
+    })
+}
