@@ -1,5 +1,6 @@
 //! Files that are made from code: docs/errors.md from the error codes, docs/convite.toml from the
-//! binary's own default configuration, docs/openapi.json from the directory's REST handlers. They are kept in the repository because people read them
+//! binary's own default configuration, docs/openapi.json from the
+//! directory's REST handlers, docs/metrics.md from the catalogue of metrics. They are kept in the repository because people read them
 //! there, so the gate compares them.
 
 use std::path::PathBuf;
@@ -15,7 +16,7 @@ struct Generated {
     make: fn() -> Result<String, Failure>,
 }
 
-const FILES: [Generated; 3] = [
+const FILES: [Generated; 4] = [
     Generated {
         path: "docs/errors.md",
         make: errors,
@@ -27,6 +28,10 @@ const FILES: [Generated; 3] = [
     Generated {
         path: "docs/openapi.json",
         make: openapi,
+    },
+    Generated {
+        path: "docs/metrics.md",
+        make: || Ok(convite_metrics::page()),
     },
 ];
 

@@ -185,6 +185,12 @@ pub struct DirectoryArgs {
     /// How many files go through the directory at once; an account may have a quarter of them
     #[arg(long, default_value_t = 32, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub relays: u32,
+    /// Where anyone reads /metrics, without encryption: for the monitoring's own network
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub metrics_listen: Option<SocketAddr>,
+    /// Asked to stop, say so at /readyz for this long before letting nobody in
+    #[arg(long, value_parser = units::duration, default_value = "0s", value_name = "DUR")]
+    pub shutdown_delay: Duration,
 }
 
 #[derive(Args)]

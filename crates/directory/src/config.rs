@@ -47,6 +47,11 @@ pub struct DirectoryConfig {
     pub capacity: Capacity,
     /// How fast passwords and invites that are wrong may follow on each other.
     pub paces: Paces,
+    /// Where to answer for the monitoring, without encryption and to everybody; none for nowhere.
+    pub metrics_listen: Option<SocketAddr>,
+    /// Between being told to stop and letting nobody in any more, so that a load balancer sees in
+    /// time that the directory is not ready.
+    pub shutdown_delay: Duration,
     /// Makes the account `admin` with this password, if there is none of that name.
     pub admin_password: Option<String>,
     /// How much of files is read through the directory.
@@ -73,6 +78,8 @@ impl DirectoryConfig {
             limits: Limits::of_a_directory(),
             capacity: Capacity::default(),
             paces: Paces::default(),
+            metrics_listen: None,
+            shutdown_delay: Duration::ZERO,
             admin_password: None,
             relay: RelayConfig::default(),
         }

@@ -70,6 +70,7 @@ async fn catch_up(service: &Service, shutdown: &CancellationToken) -> Result<(),
         if changes.lost {
             // Clearing forgets the position too.
             tracing::info!("the change log is too short for the search index, building it anew");
+            service.set_indexing(true);
             let index = Arc::clone(index);
             blocking(move || index.clear()).await?;
             continue;

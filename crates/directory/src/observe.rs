@@ -3,13 +3,15 @@
 //!
 //! Only paths are logged: queries and headers hold secrets.
 
+pub(crate) mod requests;
+
 use std::any::Any;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use convite_core::{ErrorCode, Problem};
 use convite_net::Connection;
@@ -17,6 +19,7 @@ use convite_net::request_id::{REQUEST_ID, RequestId};
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 
+use self::requests::Requests;
 use crate::grpc;
 use crate::rest::Refusal;
 
@@ -39,10 +42,10 @@ pub(crate) fn outward(problem: Problem) -> Problem {
 }
 
 /// Both doors with all of this around them.
-pub(crate) fn around(doors: Router) -> Router {
+pub(crate) fn around(doors: Router, requests: Requests) -> Router {
     doors
         .layer(CatchPanicLayer::custom(on_panic))
-        .layer(from_fn(observe))
+        .layer(from_fn_with_state(requests, observe))
 }
 
 /// What a panicking handler answers.
@@ -63,7 +66,7 @@ fn starts_grpc(content_type: Option<&HeaderValue>) -> bool {
     content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
 
-async fn observe(request: Request, next: Next) -> Response {
+async fn observe(State(requests): State<Requests>, request: Request, next: Next) -> Response {
     let id = RequestId::of(request.headers());
     let connection = request.extensions().get::<Connection>();
     let remote = connection.map(|connection| tracing::field::display(connection.remote));
@@ -71,6 +74,7 @@ async fn observe(request: Request, next: Next) -> Response {
     let span =
         tracing::info_span!("request", id = id.as_str(), method = %request.method(), path, remote);
     let via_grpc = is_grpc(&request);
+    let counted = requests.begin(&request, via_grpc);
     let is_stream = via_grpc && STREAMS.iter().any(|stream| path.starts_with(stream));
     let answered = async move {
         let began = Instant::now();
@@ -91,6 +95,7 @@ async fn observe(request: Request, next: Next) -> Response {
             response = grpc::translate(response.status());
         }
         let took = began.elapsed();
+        requests.end(&counted, &response, took);
         let status = response.status().as_u16();
         if response.status().is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE {
             tracing::error!(status, ?took, "answered");
@@ -129,7 +134,11 @@ mod tests {
             .header(header::CONTENT_TYPE, content_type)
             .body(Body::empty())
             .unwrap();
-        around(doors).oneshot(request).await.unwrap()
+        let registry = convite_metrics::Registry::new(&[convite_metrics::catalogue::DIRECTORY]);
+        around(doors, Requests::new(registry))
+            .oneshot(request)
+            .await
+            .unwrap()
     }
 
     #[tokio::test(start_paused = true)]

@@ -25,6 +25,7 @@ use crate::follower::{blocking, run_follower};
 use crate::gate::admission::Capacity;
 use crate::news::run_news;
 use crate::replicas::run_replicas;
+use crate::observe::requests::Requests;
 use crate::service::{Parts, Service};
 use crate::tls::{Certificates, known_hosts, leaf_hosts, link_addresses, read_real};
 use crate::vault::Vault;
@@ -32,6 +33,8 @@ use crate::{files, gate, grpc, observe, random_bytes, rest};
 
 /// How often what has run out is forgotten.
 const SWEEP: Duration = Duration::from_secs(60);
+/// How often gRPC's health is brought up to date.
+const HEALTH: Duration = Duration::from_millis(500);
 /// How many entries of the change log are kept for followers that are behind.
 const CHANGES_KEPT: u64 = 1_000_000;
 /// How long the tasks in the background may take to end, together, once nothing is served any
@@ -42,6 +45,8 @@ const TASKS_END: Duration = Duration::from_secs(2);
 pub struct RunningDirectory {
     /// Where it listens.
     pub address: SocketAddr,
+    /// Where it answers for the monitoring alone, if it does.
+    pub monitoring: Option<SocketAddr>,
     /// `https://HOST:PORT`, as others reach it.
     pub url: String,
     /// The standing invite, a whole link: a secret.
@@ -99,6 +104,10 @@ pub async fn start(
         .local_addr()
         .map_err(|e| Problem::new(ErrorCode::Internal, format!("cannot listen: {e}")))?;
 
+    let monitoring = match config.metrics_listen {
+        Some(address) => Some(listen(address).await?),
+        None => None,
+    };
     let folder = config.folder();
     let now = UnixMillis::from(SystemTime::now());
     let made = folder.clone();
@@ -122,7 +131,8 @@ pub async fn start(
         .map_or_else(String::new, ToString::to_string);
     let url = format!("{scheme}://{host}");
     let (authority, certificates) = kept.tls.unzip();
-    let stop = shutdown.child_token();
+    // Not a child: between being told to stop and stopping there may be a delay.
+    let stop = CancellationToken::new();
     let id = ReplicaId(random_bytes()?);
     let parts = Parts {
         store,
@@ -173,11 +183,28 @@ pub async fn start(
         authority.clone().zip(certificates),
         stop.clone(),
     ));
-    let closing = stop.clone();
-    let closer = tokio::spawn(async move {
-        closing.cancelled().await;
-        health.close().await;
-    });
+    let health = tokio::spawn(run_health(Arc::clone(&service), health, stop.clone()));
+    let stopper = tokio::spawn(run_stopper(
+        Arc::clone(&service),
+        config.shutdown_delay,
+        shutdown,
+        stop.clone(),
+    ));
+    let mut background = vec![follower, news, replicas, sweeper, health, stopper];
+    let monitoring = match monitoring {
+        None => None,
+        Some(listener) => {
+            let address = listener.local_addr().ok();
+            let answers = rest::monitoring(Arc::clone(&service));
+            let serving = convite_net::serve(listener, None, answers, stop.clone());
+            background.push(tokio::spawn(async move {
+                if let Err(problem) = serving.await {
+                    tracing::error!(error = %problem, "the monitoring is not answered any more");
+                }
+            }));
+            address
+        }
+    };
     Ok(RunningDirectory {
         address,
         url,
@@ -186,7 +213,8 @@ pub async fn start(
         service,
         stop,
         serving,
-        background: vec![follower, news, replicas, sweeper, closer],
+        monitoring,
+        background,
     })
 }
 
@@ -251,8 +279,38 @@ async fn doors(
     capacity: Capacity,
 ) -> Result<(Router, grpc::Health), Problem> {
     let (grpc, health) = grpc::router(Arc::clone(&service)).await?;
-    let router = gate::before(rest::router(service).merge(grpc), hosts, capacity);
-    Ok((observe::around(router), health))
+    let both = rest::router(Arc::clone(&service)).merge(grpc);
+    let router = gate::before(both, hosts, capacity);
+    let requests = Requests::new(Arc::clone(service.counted()));
+    Ok((observe::around(router, requests), health))
+}
+
+/// Keeps the health that gRPC tells of in step with the directory's.
+async fn run_health(service: Arc<Service>, health: grpc::Health, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        health.set(service.glance().await.is_ready()).await;
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(HEALTH) => {}
+        }
+    }
+    health.set(false).await;
+}
+
+/// Stops the directory once it is told to: first it is not ready any more, and after the delay
+/// nobody is let in.
+async fn run_stopper(
+    service: Arc<Service>,
+    delay: Duration,
+    shutdown: CancellationToken,
+    stop: CancellationToken,
+) {
+    tokio::select! {
+        () = stop.cancelled() => return,
+        () = shutdown.cancelled() => service.set_stopping(),
+    }
+    tokio::time::sleep(delay).await;
+    stop.cancel();
 }
 
 /// Forgets what has run out, and renews the directory's own certificate long before it does.

@@ -84,6 +84,17 @@ impl SearchIndex {
         current.progress
     }
 
+    /// How many documents are found.
+    pub fn len(&self) -> u64 {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        current.reader.searcher().num_docs()
+    }
+
+    /// Whether there is nothing to be found.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Puts the documents of contents in the place of those that it has of them, by key (none for
     /// one that is gone), and commits them with `progress`. When it returns they are on disk and
     /// found. Of a key that occurs twice the last counts. Blocking: some milliseconds, and about

@@ -52,7 +52,7 @@ pub use sessions::{SessionRecord, Sessions};
 pub use shared::{News, ReplicaId, Shared, Sharing};
 pub use spaces::{SpaceKey, Spaces, Viewer};
 pub use swarm::{ANNOUNCEMENTS_MAX, Swarm};
-pub use upkeep::{AUDIT_KEPT, AUDIT_MAX, Totals, Upkeep};
+pub use upkeep::{AUDIT_KEPT, AUDIT_MAX, Load, Totals, Upkeep};
 
 /// SHA-256 or BLAKE3 of a secret that is shown once and stored never.
 pub type SecretHash = [u8; 32];

@@ -1,5 +1,7 @@
 //! Upkeep: forgetting what has run out, and counting what is there.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use convite_core::{Problem, UnixMillis};
 
@@ -18,6 +20,23 @@ pub struct Totals {
     pub peers: u64,
     /// Files of peers, online or not.
     pub files: u64,
+    /// Sessions that have not ended.
+    pub sessions: u64,
+}
+
+/// How busy the database is, seen from this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Load {
+    /// Changes that wait for their turn to be written.
+    pub queued: u64,
+    /// Transactions that changed something, or tried to, since the start.
+    pub transactions: u64,
+    /// The time that they took together, commits included.
+    pub transaction_time: Duration,
+    /// Connections that are open.
+    pub connections: u64,
+    /// Those of them that are in use.
+    pub busy: u64,
 }
 
 /// The whole of the tables.
@@ -31,8 +50,18 @@ pub trait Upkeep: Send + Sync + 'static {
     /// lines of the audit log, of these also what is older than [`AUDIT_KEPT`].
     async fn sweep(&self, keep_changes: u64, now: UnixMillis) -> Result<(), Problem>;
 
-    /// Counts for status pages.
+    /// Counts for status pages, without going through all files.
     async fn totals(&self, now: UnixMillis) -> Result<Totals, Problem>;
+
+    /// Writes something of no meaning and waits until it is on disk: proves that changes can be
+    /// made just now.
+    ///
+    /// # Errors
+    /// What a change would fail with.
+    async fn check_writable(&self, now: UnixMillis) -> Result<(), Problem>;
+
+    /// How busy the database is. Asks nothing of it.
+    fn load(&self) -> Load;
 }
 
 /// For how long what has run out is remembered, in milliseconds: a day.

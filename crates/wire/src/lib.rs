@@ -7,6 +7,7 @@ pub mod chunk;
 pub mod convert;
 pub mod invite;
 pub mod range;
+pub mod methods;
 pub mod rest;
 pub mod status;
 pub mod ticket;

@@ -47,6 +47,8 @@ pub fn settings(home: &Home, args: DirectoryArgs) -> DirectoryConfig {
             relays_per_account_max: args.relays.div_ceil(4) as usize,
             ..RelayConfig::default()
         },
+        metrics_listen: args.metrics_listen,
+        shutdown_delay: args.shutdown_delay,
         admin_password: std::env::var(ADMIN_PASSWORD).ok().filter(|p| !p.is_empty()),
         ..DirectoryConfig::new(home.root())
     }

@@ -21,8 +21,10 @@ use convite_net::Connection;
 use convite_wire::status::to_status;
 use convite_wire::v1;
 use convite_wire::v1::directory_server::{Directory, DirectoryServer};
+use tonic::server::NamedService;
 use tonic::service::Routes;
 use tonic::{Request, Status, Streaming};
+use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::credentials::bearer;
@@ -38,9 +40,16 @@ pub(crate) struct Door {
 pub(crate) struct Health(HealthReporter);
 
 impl Health {
-    /// Tells watchers that the directory is going away.
-    pub(crate) async fn close(&self) {
-        self.0.set_not_serving::<DirectoryServer<Door>>().await;
+    /// Tells watchers whether the directory can do its work.
+    pub(crate) async fn set(&self, is_ready: bool) {
+        let status = match is_ready {
+            true => ServingStatus::Serving,
+            false => ServingStatus::NotServing,
+        };
+        // The empty name is that of the server as a whole.
+        for name in ["", DirectoryServer::<Door>::NAME] {
+            self.0.set_service_status(name, status).await;
+        }
     }
 }
 
@@ -50,7 +59,8 @@ impl Health {
 /// `internal` if the compiled .proto files cannot be read.
 pub(crate) async fn router(service: Arc<Service>) -> Result<(Router, Health), Problem> {
     let (reporter, health) = tonic_health::server::health_reporter();
-    reporter.set_serving::<DirectoryServer<Door>>().await;
+    let reporter = Health(reporter);
+    reporter.set(false).await;
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(convite_wire::DESCRIPTORS)
@@ -69,7 +79,7 @@ pub(crate) async fn router(service: Arc<Service>) -> Result<(Router, Health), Pr
         // What tools of before 2023 ask.
         .add_service(reflection().build_v1alpha().map_err(broken)?)
         .into_axum_router();
-    Ok((router, Health(reporter)))
+    Ok((router, reporter))
 }
 
 /// The answer to a call of a service that is not here.

@@ -9,6 +9,7 @@ mod files;
 mod health;
 mod index;
 mod invites;
+mod metrics;
 mod openapi;
 mod peers;
 mod search;
@@ -78,6 +79,7 @@ fn described() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(health::welcome))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
+        .routes(routes!(metrics::metrics))
         .routes(routes!(openapi::describe))
         .routes(routes!(docs::page))
         .routes(routes!(docs::script))
@@ -101,6 +103,15 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
     paths
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
+        .with_state(service)
+}
+
+/// The paths of the listener for the monitoring, which asks nobody who they are.
+pub(crate) fn monitoring(service: Arc<Service>) -> Router {
+    Router::new()
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(metrics::page))
         .with_state(service)
 }
 

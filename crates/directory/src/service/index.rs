@@ -2,6 +2,7 @@
 
 use convite_core::model::{FileEntry, IndexEntry, Page};
 use convite_core::{ErrorCode, PeerId, Problem};
+use convite_metrics::catalogue::PUBLISHED_ROWS;
 use convite_store::{FullSync, IndexChange, Tally};
 
 use super::peers::page_limit;
@@ -39,6 +40,7 @@ impl WholeIndex<'_> {
                 .store()
                 .add_full(self.sync, files, service.now())
                 .await?;
+            service.count_published(tally);
             self.tally.upserted += tally.upserted;
             self.tally.removed += tally.removed;
             service.has_published();
@@ -58,6 +60,7 @@ impl WholeIndex<'_> {
             .store()
             .finish_full(self.sync, self.generation, service.now())
             .await?;
+        service.count_published(tally);
         service.until_found().await;
         self.tally.upserted += tally.upserted;
         self.tally.removed += tally.removed;
@@ -113,9 +116,16 @@ impl Service {
             .store()
             .publish_change(peer, caller.account, base, generation, change, now)
             .await?;
+        self.count_published(tally);
         self.touch(hashes);
         self.until_found().await;
         Ok(tally)
+    }
+
+    fn count_published(&self, tally: Tally) {
+        for (change, rows) in [("upserted", tally.upserted), ("removed", tally.removed)] {
+            self.counted().add(&PUBLISHED_ROWS, &[change], rows as f64);
+        }
     }
 
     /// The files of the peers online, or of one of them, that the caller may see, by peer and path; `limit` 1 to 1,000, 100

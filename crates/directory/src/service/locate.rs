@@ -2,6 +2,7 @@
 
 use convite_core::model::{LocatedFile, Provider};
 use convite_core::{ContentHash, Problem, UnixMillis};
+use convite_metrics::catalogue::TICKETS;
 use convite_wire::ticket::Ticket;
 
 use super::{Caller, Service};
@@ -37,6 +38,7 @@ impl Service {
         now: UnixMillis,
     ) -> Result<(), Problem> {
         let expires = now.after(self.parts.ticket_lifetime);
+        self.counted().add(&TICKETS, &[], providers.len() as f64);
         for provider in providers {
             provider.ticket = self.parts.signer.sign(&Ticket {
                 user: caller.user.clone(),

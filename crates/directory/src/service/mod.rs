@@ -10,8 +10,10 @@ mod contents;
 mod index;
 mod invites;
 mod locate;
+mod metrics;
 mod peers;
 mod replicas;
+mod readiness;
 mod search;
 mod sessions;
 mod spaces;
@@ -19,7 +21,6 @@ mod swarm;
 mod users;
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -37,6 +38,7 @@ pub(crate) use index::{check_change, whole_removes_nothing};
 pub use invites::{InviteIssued, NewInvite};
 pub use peers::{Endpoint, PeerRegistered, Seen};
 pub(crate) use replicas::RENEWAL;
+pub use readiness::Readiness;
 pub use search::{SearchFound, SearchQuery};
 pub use sessions::{Caller, Session};
 
@@ -75,8 +77,8 @@ pub struct Service {
     attempts: attempts::Attempts,
     /// Wakes the follower of the change log.
     published: Notify,
-    /// Whether the search index is being built, or has not reached the end of the change log yet.
-    indexing: AtomicBool,
+    metrics: metrics::Metrics,
+    state: readiness::State,
     /// The position in the change log that searches know of.
     followed: watch::Sender<i64>,
     online: Mutex<Online>,
@@ -110,21 +112,13 @@ impl Service {
             relay,
             passwords: Passwords::default(),
             published: Notify::new(),
-            indexing: AtomicBool::new(true),
+            metrics: metrics::Metrics::default(),
+            state: readiness::State::default(),
             followed: watch::Sender::new(i64::MIN),
             online: Mutex::default(),
             watched: swarm::Watched::default(),
             siblings: replicas::Siblings::new(id),
         }
-    }
-
-    /// Whether the directory can answer: its database does. While the search index is being built,
-    /// searches answer from what is there, and say so.
-    ///
-    /// # Errors
-    /// `internal` if the database fails.
-    pub async fn ready(&self) -> Result<(), Problem> {
-        self.store().last_change().await.map(drop)
     }
 
     /// The SHA-256 fingerprint of the directory's authority; none without TLS.
@@ -154,15 +148,6 @@ impl Service {
     /// Resolves once something was published since the last time.
     pub(crate) async fn published(&self) {
         self.published.notified().await;
-    }
-
-    /// Whether searches may miss something because the index is being built.
-    fn is_indexing(&self) -> bool {
-        self.indexing.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn set_indexing(&self, indexing: bool) {
-        self.indexing.store(indexing, Ordering::Release);
     }
 
     /// The search index has followed the change log so far.

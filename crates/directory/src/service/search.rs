@@ -8,12 +8,14 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+use std::time::Instant;
 
 use convite_core::age::Age;
 use convite_core::kind::FileType;
 use convite_core::model::{HitPeer, SearchHit};
 use convite_core::sort::{Order, Sort};
 use convite_core::{PeerId, Problem};
+use convite_metrics::catalogue::SEARCH_SECONDS;
 use convite_search::{Filter, Place, Query, Search};
 use convite_store::{ContentKey, ContentSummary};
 
@@ -76,6 +78,14 @@ impl Service {
         caller: &Caller,
         query: SearchQuery,
     ) -> Result<SearchFound, Problem> {
+        let began = Instant::now();
+        let found = self.find(caller, query).await?;
+        let took = began.elapsed().as_secs_f64();
+        self.counted().measure(&SEARCH_SECONDS, &[], took);
+        Ok(found)
+    }
+
+    async fn find(&self, caller: &Caller, query: SearchQuery) -> Result<SearchFound, Problem> {
         let limit = page_limit(query.limit, PAGE_DEFAULT, PAGE_MAX)?;
         if (query.sort, query.order) == (Sort::Relevance, Order::Ascending) {
             return Err(Problem::invalid("the worst matches first is no order")

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use convite_core::administration::Act;
 use convite_core::model::Role;
 use convite_core::{ErrorCode, Problem, UnixMillis, UserName};
+use convite_metrics::catalogue::LOGINS;
 use convite_store::{AccountId, AccountRecord, SecretHash, Viewer};
 
 use super::{Endpoint, Seen, Service};
@@ -87,7 +88,8 @@ impl Service {
         let attempt = self.attempt_password(user, seen, self.log_in(user, password, seen));
         let account = attempt.await;
         self.note_attempt(Act::Login, user, seen, &account).await;
-        self.begin(account?, Some(seen)).await
+        let account = self.count_outcome(&LOGINS, account)?;
+        self.begin(account, Some(seen)).await
     }
 
     /// The account that user and password belong to.

@@ -75,8 +75,12 @@ impl Running {
         self.again().await;
     }
 
-    async fn stop(&mut self) {
+    pub fn tell_to_stop(&self) {
         self.shutdown.cancel();
+    }
+
+    pub async fn stop(&mut self) {
+        self.tell_to_stop();
         let directory = self.directory.take().unwrap();
         let finished = tokio::time::timeout(Duration::from_secs(10), directory.finished());
         finished.await.expect("stops in time").unwrap();

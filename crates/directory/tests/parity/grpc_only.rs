@@ -179,8 +179,9 @@ async fn health_and_reflection_tell_what_is_here() {
     let check = tonic_health::pb::HealthCheckRequest {
         service: "convite.v1.Directory".to_owned(),
     };
-    let answer = health.check(check).await.unwrap().into_inner();
-    assert_eq!(answer.status(), ServingStatus::Serving);
+    // It serves once its search index has caught up.
+    let mut watching = health.watch(check).await.unwrap().into_inner();
+    while watching.message().await.unwrap().unwrap().status() != ServingStatus::Serving {}
 
     let mut reflection = ServerReflectionClient::with_origin(connection, Uri::from_static(ORIGIN));
     let asked = ServerReflectionRequest {

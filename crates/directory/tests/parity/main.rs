@@ -9,6 +9,7 @@ mod described;
 mod doors;
 mod grpc_only;
 mod life;
+mod monitoring;
 mod replicas;
 mod rest_only;
 mod scenarios;

@@ -4,7 +4,9 @@
 //! into the pool half done. What a replica that stalls or vanishes holds locked is let go by the
 //! server, which ends transactions that wait for their client ([`IDLE_IN_TRANSACTION`]).
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use convite_core::{ErrorCode, Problem};
 use deadpool_postgres::{Hook, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
@@ -13,6 +15,7 @@ use tokio_postgres::types::ToSql;
 
 use super::address::Address;
 use super::failure::{Failure, Outcome};
+use crate::Load;
 
 /// Connections of one replica; whoever needs one more waits. PostgreSQL allows 100 in all unless told
 /// otherwise.
@@ -37,6 +40,14 @@ const SETTINGS: [&str; 6] = [
 #[derive(Clone)]
 pub(super) struct Connections {
     pool: Pool,
+    work: Arc<Work>,
+}
+
+/// The transactions that have ended.
+#[derive(Default)]
+struct Work {
+    transactions: AtomicU64,
+    nanoseconds: AtomicU64,
 }
 
 impl Connections {
@@ -68,7 +79,22 @@ impl Connections {
                     format!("no pool of connections: {error}"),
                 )
             })?;
-        Ok(Self { pool })
+        Ok(Self {
+            pool,
+            work: Arc::default(),
+        })
+    }
+
+    /// How busy they are.
+    pub(super) fn load(&self) -> Load {
+        let pool = self.pool.status();
+        Load {
+            queued: pool.waiting as u64,
+            transactions: self.work.transactions.load(Ordering::Relaxed),
+            transaction_time: Duration::from_nanos(self.work.nanoseconds.load(Ordering::Relaxed)),
+            connections: pool.size as u64,
+            busy: pool.size.saturating_sub(pool.available) as u64,
+        }
     }
 
     /// A connection on which each statement is a transaction of its own.
@@ -83,6 +109,8 @@ impl Connections {
     pub(super) async fn begin(&self) -> Outcome<Transaction> {
         let transaction = Transaction {
             connection: Some(self.get().await?),
+            began: Instant::now(),
+            work: Arc::clone(&self.work),
         };
         let client = &transaction.db()?.client;
         client
@@ -129,6 +157,8 @@ impl Connection {
 pub(super) struct Transaction {
     /// None once it has ended.
     connection: Option<Connection>,
+    began: Instant,
+    work: Arc<Work>,
 }
 
 impl Transaction {
@@ -175,6 +205,9 @@ impl Transaction {
 
 impl Drop for Transaction {
     fn drop(&mut self) {
+        let took = u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.work.nanoseconds.fetch_add(took, Ordering::Relaxed);
+        self.work.transactions.fetch_add(1, Ordering::Relaxed);
         if let Some(connection) = self.connection.take() {
             // Out of the pool: closing it undoes the transaction.
             drop(Object::take(connection.client));

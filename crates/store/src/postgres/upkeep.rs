@@ -9,7 +9,7 @@ use super::failure::Outcome;
 use super::peers::unsigned;
 use super::{PostgresStore, orphans, transaction};
 use crate::upkeep::REMEMBERED;
-use crate::{AUDIT_KEPT, AUDIT_MAX, Totals, Upkeep};
+use crate::{AUDIT_KEPT, AUDIT_MAX, Load, Totals, Upkeep};
 
 async fn sweep(db: &Connection, keep_changes: u64, now: UnixMillis) -> Outcome<()> {
     let forgotten = now.0.saturating_sub(REMEMBERED);
@@ -46,7 +46,8 @@ async fn totals(db: &Connection, now: UnixMillis) -> Outcome<Totals> {
             "SELECT (SELECT count(*) FROM accounts WHERE NOT disabled),
                  (SELECT count(*) FROM peers
                   WHERE NOT transient AND NOT departed AND lease > $1),
-                 (SELECT coalesce(sum(files), 0)::BIGINT FROM peer_files)",
+                 (SELECT coalesce(sum(files), 0)::BIGINT FROM peer_files),
+                 (SELECT count(*) FROM sessions WHERE expires > $1)",
             &[&now.0],
         )
         .await?;
@@ -54,7 +55,18 @@ async fn totals(db: &Connection, now: UnixMillis) -> Outcome<Totals> {
         accounts: unsigned(row.try_get(0)?)?,
         peers: unsigned(row.try_get(1)?)?,
         files: unsigned(row.try_get(2)?)?,
+        sessions: unsigned(row.try_get(3)?)?,
     })
+}
+
+/// A server that only reads, such as a standby, refuses this whether or not there is such a row.
+async fn check_writable(db: &Connection) -> Outcome<()> {
+    db.execute(
+        "UPDATE accounts SET disabled = disabled WHERE id = (SELECT min(id) FROM accounts)",
+        &[],
+    )
+    .await?;
+    Ok(())
 }
 
 #[async_trait]
@@ -65,5 +77,13 @@ impl Upkeep for PostgresStore {
 
     async fn totals(&self, now: UnixMillis) -> Result<Totals, Problem> {
         Ok(totals(&self.connections.get().await?, now).await?)
+    }
+
+    async fn check_writable(&self, _now: UnixMillis) -> Result<(), Problem> {
+        transaction!(self, db => check_writable(db))
+    }
+
+    fn load(&self) -> Load {
+        self.connections.load()
     }
 }

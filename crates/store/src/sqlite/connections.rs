@@ -5,6 +5,7 @@
 //! thread, few at a time.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -94,6 +95,7 @@ pub(super) struct Readers {
 struct Inner {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
+    busy: AtomicU64,
     long: Arc<Semaphore>,
 }
 
@@ -103,9 +105,16 @@ impl Readers {
             inner: Arc::new(Inner {
                 path: path.to_path_buf(),
                 idle: Mutex::new(Vec::new()),
+                busy: AtomicU64::new(0),
                 long: Arc::new(Semaphore::new(LONG_MAX)),
             }),
         }
+    }
+
+    /// How many connections are open, and how many of them are in use.
+    pub(super) fn in_use(&self) -> (u64, u64) {
+        let busy = self.inner.busy.load(Ordering::Relaxed);
+        (self.inner.idle().len() as u64 + busy, busy)
     }
 
     /// Runs a short read here and now, on one snapshot.
@@ -144,10 +153,12 @@ impl Inner {
             None => prepare(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY)
                 .map_err(|error| database(&error))?,
         };
+        self.busy.fetch_add(1, Ordering::Relaxed);
         let outcome = (|| {
             let snapshot = connection.unchecked_transaction()?;
             query(&snapshot)
         })();
+        self.busy.fetch_sub(1, Ordering::Relaxed);
         let mut idle = self.idle();
         if idle.len() < IDLE_MAX {
             idle.push(connection);

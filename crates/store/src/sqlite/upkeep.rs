@@ -8,7 +8,7 @@ use super::failure::Outcome;
 use super::peers::{self, unsigned};
 use super::{SqliteStore, audit, changes, partials};
 use crate::upkeep::REMEMBERED;
-use crate::{AUDIT_KEPT, AUDIT_MAX, Totals, Upkeep};
+use crate::{AUDIT_KEPT, AUDIT_MAX, Load, Totals, Upkeep};
 
 pub(super) fn sweep(db: &Connection, keep_changes: u64, now: UnixMillis) -> Outcome<()> {
     let forgotten = now.0.saturating_sub(REMEMBERED);
@@ -39,7 +39,16 @@ pub(super) fn totals(db: &Connection, now: UnixMillis) -> Outcome<Totals> {
             &[now.0],
         )?,
         files: count("SELECT coalesce(sum(files), 0) FROM peer_files", &[])?,
+        sessions: count("SELECT count(*) FROM sessions WHERE expires > ?", &[now.0])?,
     })
+}
+
+/// Notes the time in the file's header, in a field that SQLite leaves to programs and this one has
+/// no other use for. (An update that leaves a row as it is would write nothing.)
+fn check_writable(db: &Connection, now: UnixMillis) -> Outcome<()> {
+    let version = now.0 / 1000 % i64::from(i32::MAX);
+    db.pragma_update(None, "user_version", version)?;
+    Ok(())
 }
 
 #[async_trait]
@@ -52,5 +61,22 @@ impl Upkeep for SqliteStore {
 
     async fn totals(&self, now: UnixMillis) -> Result<Totals, Problem> {
         self.readers.read(|db| totals(db, now))
+    }
+
+    async fn check_writable(&self, now: UnixMillis) -> Result<(), Problem> {
+        self.writer.write(move |db| check_writable(db, now)).await
+    }
+
+    fn load(&self) -> Load {
+        let (open, busy) = self.readers.in_use();
+        let written = self.writer.written();
+        Load {
+            // The one that writes is always open.
+            connections: open + 1,
+            busy: busy + u64::from(written.is_writing),
+            queued: written.queued,
+            transactions: written.transactions,
+            transaction_time: written.time,
+        }
     }
 }

@@ -7,6 +7,8 @@
 //! The thread ends when the last [`Writer`] is dropped and everything sent before is done.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -28,8 +30,28 @@ type Answer = Box<dyn FnOnce(Result<(), Problem>)>;
 /// Runs a change and keeps its answer back; the answer must not leave the thread.
 type Job = Box<dyn FnOnce(&mut Connection) -> Answer + Send>;
 
+/// What the thread is doing, for whoever looks on.
+#[derive(Default)]
+struct Work {
+    queued: AtomicU64,
+    is_writing: AtomicBool,
+    transactions: AtomicU64,
+    nanoseconds: AtomicU64,
+}
+
+/// What the thread has done so far.
+pub(super) struct Written {
+    /// Changes sent that it has not begun with.
+    pub queued: u64,
+    pub is_writing: bool,
+    pub transactions: u64,
+    /// What the transactions took.
+    pub time: Duration,
+}
+
 /// A way to the thread.
 pub(super) struct Writer {
+    work: Arc<Work>,
     /// Only [`Drop`] takes these.
     jobs: Option<mpsc::Sender<Job>>,
     thread: Option<JoinHandle<()>>,
@@ -38,9 +60,11 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn start(connection: Connection) -> Result<Self, Problem> {
         let (jobs, queue) = mpsc::channel(QUEUE);
+        let work = Arc::new(Work::default());
+        let noted = Arc::clone(&work);
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
-            .spawn(move || run_writer(connection, queue))
+            .spawn(move || run_writer(connection, queue, &noted))
             .map_err(|error| {
                 Problem::new(
                     ErrorCode::Internal,
@@ -48,9 +72,20 @@ impl Writer {
                 )
             })?;
         Ok(Self {
+            work,
             jobs: Some(jobs),
             thread: Some(thread),
         })
+    }
+
+    /// What the thread has done so far.
+    pub(super) fn written(&self) -> Written {
+        Written {
+            queued: self.work.queued.load(Ordering::Relaxed),
+            is_writing: self.work.is_writing.load(Ordering::Relaxed),
+            transactions: self.work.transactions.load(Ordering::Relaxed),
+            time: Duration::from_nanos(self.work.nanoseconds.load(Ordering::Relaxed)),
+        }
     }
 
     /// Runs `change` as one transaction; returns when it is on disk. A failure undoes all of it.
@@ -61,7 +96,9 @@ impl Writer {
     ) -> Result<T, Problem> {
         let stopped = || Problem::new(ErrorCode::Internal, "the database has stopped");
         let (reply, answer) = oneshot::channel();
+        let waiting = Waiting::new(&self.work);
         let job: Job = Box::new(move |connection| {
+            drop(waiting);
             let outcome = in_savepoint(connection, change).map_err(Problem::from);
             Box::new(move |committed| {
                 // Whoever asked may have gone.
@@ -71,6 +108,22 @@ impl Writer {
         let jobs = self.jobs.as_ref().ok_or_else(stopped)?;
         jobs.send(job).await.map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
+    }
+}
+
+/// A change that waits for its turn, or is given up before.
+struct Waiting(Arc<Work>);
+
+impl Waiting {
+    fn new(work: &Arc<Work>) -> Self {
+        work.queued.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(work))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.queued.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -95,35 +148,46 @@ fn in_savepoint<T>(
     Ok(value)
 }
 
-fn run_writer(mut connection: Connection, mut queue: mpsc::Receiver<Job>) {
+fn run_writer(mut connection: Connection, mut queue: mpsc::Receiver<Job>, work: &Work) {
     while let Some(first) = queue.blocking_recv() {
-        if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
-            // The caller is answered by its channel closing.
-            drop(first);
-            let _ = database(&error);
-            continue;
-        }
         let began = Instant::now();
-        let mut answers = Vec::new();
-        let mut next = Some(first);
-        while let Some(job) = next {
-            answers.extend(catch_unwind(AssertUnwindSafe(|| job(&mut connection))));
-            // A full disk and the like make SQLite give up the whole transaction.
-            let open = !connection.is_autocommit();
-            let room = answers.len() < GROUP_MAX && began.elapsed() < GROUP_TIME;
-            next = if open && room {
-                queue.try_recv().ok()
-            } else {
-                None
-            };
-        }
-        let committed = commit(&connection);
-        for answer in answers {
-            answer(committed.clone());
-        }
+        work.is_writing.store(true, Ordering::Relaxed);
+        write_group(&mut connection, &mut queue, first);
+        work.is_writing.store(false, Ordering::Relaxed);
+        work.transactions.fetch_add(1, Ordering::Relaxed);
+        let took = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        work.nanoseconds.fetch_add(took, Ordering::Relaxed);
     }
     // Keeps the statistics that the query planner reads fresh; harmless if it fails.
     let _ = connection.execute_batch("PRAGMA optimize");
+}
+
+/// Runs one transaction.
+fn write_group(connection: &mut Connection, queue: &mut mpsc::Receiver<Job>, first: Job) {
+    if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
+        // The caller is answered by its channel closing.
+        drop(first);
+        let _ = database(&error);
+        return;
+    }
+    let began = Instant::now();
+    let mut answers = Vec::new();
+    let mut next = Some(first);
+    while let Some(job) = next {
+        answers.extend(catch_unwind(AssertUnwindSafe(|| job(connection))));
+        // A full disk and the like make SQLite give up the whole transaction.
+        let open = !connection.is_autocommit();
+        let room = answers.len() < GROUP_MAX && began.elapsed() < GROUP_TIME;
+        next = if open && room {
+            queue.try_recv().ok()
+        } else {
+            None
+        };
+    }
+    let committed = commit(connection);
+    for answer in answers {
+        answer(committed.clone());
+    }
 }
 
 fn commit(connection: &Connection) -> Result<(), Problem> {

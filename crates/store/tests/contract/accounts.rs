@@ -196,11 +196,30 @@ pub async fn totals_count_what_is_there(store: Arc<dyn Store>) {
     sharing(&store, "bea", &[file("s/a", "a")]).await;
     store.leave(&peer("bea"), ana, NOW).await.unwrap_err();
     publish(&store, "ana", ana, 1, remove(&["s/a"])).await;
-    let totals = |accounts, peers, files| Totals {
+    let session = async |name, expires| {
+        let token = secret(name);
+        let made = store.create_session(&token, ana, expires, NOW);
+        made.await.unwrap();
+    };
+    session("long", at(2 * LEASE)).await;
+    session("short", at(LEASE)).await;
+    let totals = |accounts, peers, files, sessions| Totals {
         accounts,
         peers,
         files,
+        sessions,
     };
-    assert_eq!(store.totals(NOW).await.unwrap(), totals(2, 2, 2));
-    assert_eq!(store.totals(at(LEASE)).await.unwrap(), totals(2, 0, 2));
+    assert_eq!(store.totals(NOW).await.unwrap(), totals(2, 2, 2, 2));
+    assert_eq!(store.totals(at(LEASE)).await.unwrap(), totals(2, 0, 2, 1));
+}
+
+pub async fn a_write_of_no_meaning_is_counted_and_changes_nothing(store: Arc<dyn Store>) {
+    let before = (store.load(), store.totals(NOW).await.unwrap());
+    store.check_writable(at(5000)).await.unwrap();
+    let after = store.load();
+    assert_eq!(after.transactions, before.0.transactions + 1);
+    assert!(after.transaction_time > before.0.transaction_time);
+    assert_eq!((after.queued, after.busy), (0, 0));
+    assert!(after.connections > 0);
+    assert_eq!(store.totals(NOW).await.unwrap(), before.1);
 }

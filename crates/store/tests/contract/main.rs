@@ -47,6 +47,7 @@ macro_rules! contract {
                 a_session_is_returned_after_its_end_until_it_is_swept,
                 ending_a_session_takes_its_peers_off_the_list,
                 totals_count_what_is_there,
+                a_write_of_no_meaning_is_counted_and_changes_nothing,
             }
             peers::{
                 the_id_of_anothers_peer_is_refused,

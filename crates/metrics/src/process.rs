@@ -1,0 +1,93 @@
+//! What the system says of this process: Linux' /proc, read when it is asked for. Elsewhere the
+//! numbers stay 0.
+
+use std::fs;
+
+use crate::Registry;
+use crate::catalogue::{
+    BUILD_INFO, CPU_SECONDS, MAX_FDS, OPEN_FDS, RESIDENT_BYTES, START_TIME, THREADS,
+};
+
+/// Notes the version of the program and what the process uses. Blocks for a few reads of /proc,
+/// which is memory.
+pub fn observe_process(registry: &Registry) {
+    registry.set(&BUILD_INFO, &[env!("CARGO_PKG_VERSION")], 1.0);
+    if let Some(used) = fs::read_to_string("/proc/self/stat")
+        .ok()
+        .and_then(|stat| of_stat(&stat))
+    {
+        let ticks = rustix::param::clock_ticks_per_second() as f64;
+        registry.set(&CPU_SECONDS, &[], used.cpu_ticks / ticks);
+        registry.set(&THREADS, &[], used.threads);
+        let resident = used.resident_pages * rustix::param::page_size() as f64;
+        registry.set(&RESIDENT_BYTES, &[], resident);
+        if let Some(boot) = boot_time() {
+            registry.set(&START_TIME, &[], boot + used.start_ticks / ticks);
+        }
+    }
+    if let Ok(open) = fs::read_dir("/proc/self/fd") {
+        // The one that lists them is open too.
+        registry.set(&OPEN_FDS, &[], open.count().saturating_sub(1) as f64);
+    }
+    if let Ok(limits) = fs::read_to_string("/proc/self/limits")
+        && let Some(max) = max_files(&limits)
+    {
+        registry.set(&MAX_FDS, &[], max);
+    }
+}
+
+#[derive(Debug, PartialEq)]
+struct Used {
+    cpu_ticks: f64,
+    threads: f64,
+    start_ticks: f64,
+    resident_pages: f64,
+}
+
+/// proc_pid_stat(5). The name of the program may hold anything, so counting begins after its last
+/// parenthesis, with field 3.
+fn of_stat(stat: &str) -> Option<Used> {
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let field = |number: usize| fields.get(number - 3)?.parse::<f64>().ok();
+    Some(Used {
+        cpu_ticks: field(14)? + field(15)?,
+        threads: field(20)?,
+        start_ticks: field(22)?,
+        resident_pages: field(24)?,
+    })
+}
+
+fn boot_time() -> Option<f64> {
+    let stat = fs::read_to_string("/proc/stat").ok()?;
+    stat.lines()
+        .find_map(|line| line.strip_prefix("btime "))?
+        .trim()
+        .parse()
+        .ok()
+}
+
+fn max_files(limits: &str) -> Option<f64> {
+    let line = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_with_a_strange_name_is_read_all_the_same() {
+        let stat = "7 (a) b (c) S 1 7 7 0 -1 4194560 1 2 3 4 150 50 0 0 20 0 9 0 777 1000 25 18446";
+        let used = Used {
+            cpu_ticks: 200.0,
+            threads: 9.0,
+            start_ticks: 777.0,
+            resident_pages: 25.0,
+        };
+        assert_eq!(of_stat(stat), Some(used));
+        assert_eq!(of_stat("7 (a) S 1"), None);
+        assert_eq!(of_stat(""), None);
+    }
+}
