@@ -69,7 +69,7 @@ pub enum Command {
     /// Start a directory and share a folder, all in one
     Up(UpArgs),
     /// Run a directory: accounts, who is online, who shares what
-    Directory(DirectoryArgs),
+    Directory(DirectoryCommand),
     /// Print a link that lets others join
     Invite(InviteArgs),
     /// Join a directory with an invite link
@@ -189,8 +189,44 @@ pub struct DirectoryArgs {
     #[arg(long, value_name = "ADDR:PORT")]
     pub metrics_listen: Option<SocketAddr>,
     /// Asked to stop, say so at /readyz for this long before letting nobody in
-    #[arg(long, value_parser = units::duration, default_value = "0s", value_name = "DUR")]
+    #[arg(long, value_parser = units::delay, default_value = "0s", value_name = "DUR")]
     pub shutdown_delay: Duration,
+}
+
+#[derive(Args)]
+pub struct DirectoryCommand {
+    #[command(flatten)]
+    pub args: DirectoryArgs,
+    #[command(subcommand)]
+    pub action: Option<DirectoryAction>,
+}
+
+#[derive(Subcommand)]
+pub enum DirectoryAction {
+    /// Copy this home's directory to a new folder, also while it runs
+    Backup(BackupArgs),
+    /// Make a directory of a backup, in a home that has none
+    Restore(RestoreArgs),
+}
+
+#[derive(Args)]
+pub struct BackupArgs {
+    /// Folder to make; it will hold secrets
+    #[arg(value_name = "PATH")]
+    pub path: PathBuf,
+}
+
+#[derive(Args)]
+pub struct RestoreArgs {
+    /// Folder that `backup` made
+    #[arg(value_name = "PATH")]
+    pub path: PathBuf,
+    /// Put aside the directory that this home has
+    #[arg(long)]
+    pub force: bool,
+    /// Make everybody log in again: those who logged out after the backup are logged in otherwise
+    #[arg(long)]
+    pub end_sessions: bool,
 }
 
 #[derive(Args)]
@@ -238,6 +274,13 @@ pub struct PeerArgs {
     /// Where others can dial this peer, besides the addresses it finds itself
     #[arg(long = "address", value_name = "HOST:PORT")]
     pub addresses: Vec<PeerAddress>,
+    /// Where anyone reads /metrics, without encryption: for the monitoring's own network
+    #[arg(
+        id = "peer_metrics_listen",
+        long = "metrics-listen",
+        value_name = "ADDR:PORT"
+    )]
+    pub metrics_listen: Option<SocketAddr>,
     #[command(flatten)]
     pub ports: PortArgs,
     /// Log lines also in a terminal

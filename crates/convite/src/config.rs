@@ -242,6 +242,7 @@ mod tests {
         let Typed::Directory(directory) = typed(text, &["convite", "directory"]) else {
             panic!("not a directory");
         };
+        let directory = directory.args;
         assert_eq!(directory.listen.to_string(), "127.0.0.1:1");
         assert!(directory.plaintext);
         assert_eq!(directory.public_addresses.len(), 2);

@@ -45,6 +45,17 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A duration that may be none at all: `0s`.
+///
+/// # Errors
+/// A message for people.
+pub fn delay(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(Duration::ZERO) => Ok(Duration::ZERO),
+        _ => duration(text),
+    }
+}
+
 /// How long something takes, for a person: `0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`.
 pub fn took(duration: Duration) -> String {
     let seconds = duration.as_secs();

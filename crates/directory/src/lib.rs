@@ -6,6 +6,7 @@
 //! tasks in the background.
 
 pub mod authority;
+pub mod backup;
 pub mod config;
 mod credentials;
 mod files;

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant, SystemTime};
 
 use convite_core::{ErrorCode, PieceHashes, Problem, SafePath};
+use convite_metrics::catalogue::HASHED_BYTES;
 use tracing::{debug, warn};
 
 use crate::beneath::Identity;
@@ -295,6 +296,8 @@ impl Indexing {
             self.state
                 .hashed
                 .fetch_add(good.len() as u64, Ordering::Relaxed);
+            let bytes: u64 = good.iter().map(|(identity, ..)| identity.size).sum();
+            self.state.counted.add(&HASHED_BYTES, &[], bytes as f64);
             // The piece hashes first: whoever sees a file served may ask for them.
             self.cache.remember(&good)?;
             for (found, hash) in placed {

@@ -31,6 +31,7 @@ use crate::publish::Publishing;
 use crate::scans::run_scans;
 use crate::serve::auth::TicketGate;
 use crate::serve::control::{ControlService, ControlToken};
+use crate::serve::metrics::Metrics;
 use crate::serve::uploads::{UploadLimits, Uploads};
 use crate::serve::{Serving, router};
 use crate::shares::ShareList;
@@ -78,6 +79,8 @@ pub struct PeerConfig {
     pub upload_limit_per_peer: Option<u64>,
     /// Uploads at once; four times as many may wait for their turn.
     pub upload_slots: usize,
+    /// Where to answer for the monitoring, without encryption and to everybody; none for nowhere.
+    pub metrics_listen: Option<SocketAddr>,
 }
 
 impl PeerConfig {
@@ -96,6 +99,7 @@ impl PeerConfig {
             upload_limit: uploads.in_all,
             upload_limit_per_peer: uploads.per_peer,
             upload_slots: uploads.slots,
+            metrics_listen: None,
         }
     }
 
@@ -117,6 +121,8 @@ pub struct RunningPeer {
     pub url: String,
     /// Where it listens.
     pub address: SocketAddr,
+    /// Where it answers for the monitoring alone, if it does.
+    pub monitoring: Option<SocketAddr>,
     state: Arc<PeerState>,
     tasks: Vec<(&'static str, JoinHandle<()>)>,
     home: Option<Arc<PeerHome>>,
@@ -206,10 +212,16 @@ pub async fn start_with(
     let mut serving = Serving::new(&state, cache.clone(), gate);
     serving.hosts = Hosts::new(names.into_iter().chain([config.id.certificate_name()]));
     let token = ControlToken::random()?;
+    let metrics = Metrics::new(state.clone(), home.as_ref().map(|_| &token));
     let control = home
         .is_some()
         .then(|| ControlService::new(state.clone(), &token));
     let routes = router(serving, control).await?;
+    let routes = routes.merge(metrics.clone().routes());
+    let monitoring = match config.metrics_listen {
+        Some(address) => Some(metrics.serve_at(address).await?),
+        None => None,
+    };
     let listed = presence.register_first().await?;
     if let Some(home) = &home {
         note_running(home, &token, &url, address.port(), &config.id)?;
@@ -246,6 +258,7 @@ pub async fn start_with(
         id: config.id,
         url,
         address,
+        monitoring,
         state,
         tasks,
         home,

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use convite_core::{PeerId, Problem, UnixMillis, UserName};
+use convite_metrics::Registry;
+use convite_metrics::catalogue::{PEER, PROCESS};
 use convite_wire::v1::{ShareStatus, StatusReply};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -51,6 +53,8 @@ pub struct PeerState {
     pub hashed: AtomicU64,
     /// Files found and not hashed yet.
     pub to_hash: AtomicU64,
+    /// What happens here.
+    pub counted: Arc<Registry>,
     /// Time for a scan.
     pub rescan: Arc<Notify>,
     /// Ends the peer.
@@ -83,6 +87,7 @@ impl PeerState {
             scans: watch::Sender::default(),
             hashed: AtomicU64::new(0),
             to_hash: AtomicU64::new(0),
+            counted: Registry::new(&[PEER, PROCESS]),
             rescan: Arc::default(),
             stop,
             started,

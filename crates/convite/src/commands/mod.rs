@@ -1,6 +1,7 @@
 //! What each command does, a file each.
 
 mod administration;
+mod backup;
 mod directory;
 mod get;
 mod invite;
@@ -32,7 +33,10 @@ pub async fn run(cli: Cli, output: &Output) -> Result<(), Failed> {
     let context = Context::open(home)?;
     match cli.command {
         Command::Up(args) => up::run(context, args, output).await,
-        Command::Directory(args) => directory::run(&context, args, output).await,
+        Command::Directory(command) => match command.action {
+            None => directory::run(&context, command.args, output).await,
+            Some(action) => backup::run(&context, command.args, action, output).await,
+        },
         Command::Invite(args) => invite::run(&context, args, output).await,
         Command::Join(args) => join::run(&context, &args, output).await,
         Command::Login(args) => session::login(context, args, output).await,

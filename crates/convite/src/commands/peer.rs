@@ -1,6 +1,6 @@
 //! `convite peer`.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use convite_client::DirectoryClient;
@@ -28,6 +28,7 @@ pub async fn run(mut context: Context, args: PeerArgs, output: &Output) -> Resul
         port: args.port_number.or(args.port),
         ports: args.ports,
         addresses: args.addresses,
+        metrics_listen: args.metrics_listen,
         shares: args.folders.into_iter().chain(args.shares).collect(),
     };
     let peer = config.start(&context, client, stop).await?;
@@ -41,6 +42,7 @@ pub struct Start {
     pub port: Option<u16>,
     pub ports: PortArgs,
     pub addresses: Vec<PeerAddress>,
+    pub metrics_listen: Option<SocketAddr>,
     pub shares: Vec<PathBuf>,
 }
 
@@ -70,6 +72,7 @@ impl Start {
             upload_limit: self.ports.upload_limit.filter(|limit| *limit > 0),
             upload_limit_per_peer: self.ports.upload_limit_per_peer.filter(|limit| *limit > 0),
             upload_slots: self.ports.upload_slots as usize,
+            metrics_listen: self.metrics_listen,
         };
         convite_peer::start(config, client, stop).await
     }

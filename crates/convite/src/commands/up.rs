@@ -65,6 +65,7 @@ pub async fn run(mut context: Context, args: UpArgs, output: &Output) -> Result<
         port: args.port,
         ports: args.ports,
         addresses: Vec::new(),
+        metrics_listen: None,
         shares: vec![args.folder],
     };
     let client = DirectoryClient::new(&credentials)?.kept_in(&context.home, &credentials);

@@ -39,7 +39,13 @@ fn is_this_machine(remote: Option<IpAddr>, headers: &HeaderMap) -> bool {
     remote.is_some_and(|remote| remote.is_loopback()) && !is_forwarded
 }
 
-problems!(MetricsRefused, anybody, Unauthenticated, SessionExpired, PermissionDenied);
+problems!(
+    MetricsRefused,
+    anybody,
+    Unauthenticated,
+    SessionExpired,
+    PermissionDenied
+);
 
 /// Numbers for Prometheus. This machine itself needs no session, an administrator's does from
 /// elsewhere.

@@ -21,6 +21,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use convite_core::{ErrorCode, Problem};
 use convite_net::request_id;
 use convite_wire::status::ProblemDocument;

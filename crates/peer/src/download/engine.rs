@@ -105,6 +105,7 @@ pub(super) struct Engine<'a> {
     verified_bytes: u64,
     resumed: u64,
     first_verified: Option<Duration>,
+    corrupt: u64,
     /// Bytes verified that no checkpoint covers.
     unsynced: u64,
     last_checkpoint: Instant,
@@ -152,6 +153,7 @@ pub(crate) async fn run(
         verified_bytes: resumed,
         resumed,
         first_verified: None,
+        corrupt: 0,
         unsynced: 0,
         last_checkpoint: Instant::now(),
         checkpointing: false,
@@ -376,6 +378,7 @@ impl Engine<'_> {
                 match &event {
                     Event::Received(_, bytes) => self.received += bytes,
                     Event::Verified(request, piece) => self.note_verified(*request, *piece),
+                    Event::Corrupt(..) => self.corrupt += 1,
                     Event::Ended(request) => {
                         self.receiving.remove(request);
                     }
@@ -436,7 +439,15 @@ impl Engine<'_> {
         while self.tasks.join_next().await.is_some() {}
     }
 
+    fn count(&self, goes_on: bool) {
+        if let Some(member) = &self.member {
+            let verified = self.verified_bytes.saturating_sub(self.resumed);
+            member.count(verified, self.corrupt, goes_on);
+        }
+    }
+
     fn report(&self, progress: &watch::Sender<Progress>) {
+        self.count(true);
         let now = Progress {
             verified: self.verified_bytes,
             resumed: self.resumed,
@@ -451,6 +462,7 @@ impl Engine<'_> {
     }
 
     fn complete(self) -> Complete {
+        self.count(false);
         let senders = self.known.iter().filter(|known| known.sent_verified);
         Complete {
             providers: senders.map(|known| known.provider.peer.clone()).collect(),

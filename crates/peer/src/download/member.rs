@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use convite_client::DirectoryClient;
 use convite_core::{ContentHash, ErrorCode, PeerAddress, PeerId, PieceHashes, PieceIndex, Problem};
+use convite_metrics::catalogue::{DOWNLOADS_ACTIVE, RECEIVED_BYTES, VERIFICATION_FAILURES};
 use convite_swarm::PieceSet;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
@@ -63,6 +64,7 @@ impl Member {
             stop.clone(),
         )
         .await?;
+        peer.state().counted.set(&DOWNLOADS_ACTIVE, &[], 1.0);
         Ok(Self {
             id,
             peer,
@@ -105,6 +107,15 @@ impl Member {
                 debug!("cannot announce what has been fetched: {problem}");
             }
         });
+    }
+
+    /// Notes what the download has received so far, in bytes verified and in pieces that were not
+    /// what they should be, and whether it goes on.
+    pub(crate) fn count(&self, verified: u64, corrupt: u64, goes_on: bool) {
+        let counted = &self.peer.state().counted;
+        counted.set(&RECEIVED_BYTES, &[], verified as f64);
+        counted.set(&VERIFICATION_FAILURES, &[], corrupt as f64);
+        counted.set(&DOWNLOADS_ACTIVE, &[], f64::from(goes_on));
     }
 
     /// Whether it provides anything yet.

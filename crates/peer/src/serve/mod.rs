@@ -7,9 +7,10 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use convite_core::{ErrorCode, Problem};
+use convite_metrics::Registry;
 use convite_net::origin::Hosts;
 use convite_wire::DESCRIPTORS;
 use convite_wire::v1::control_server::ControlServer;
@@ -30,6 +31,7 @@ mod files;
 mod grpc;
 mod http;
 mod limits;
+pub mod metrics;
 mod observe;
 mod origin;
 pub mod promises;
@@ -55,6 +57,8 @@ pub struct Serving {
     pub rescan: Arc<Notify>,
     /// What the peer is called.
     pub hosts: Hosts,
+    /// Where requests are counted.
+    pub counted: Arc<Registry>,
     /// Ends what would not end by itself.
     pub stop: CancellationToken,
 }
@@ -71,6 +75,7 @@ impl Serving {
             promises: Arc::default(),
             rescan: state.rescan.clone(),
             hosts: Hosts::new([state.id.certificate_name()]),
+            counted: state.counted.clone(),
             stop: state.stop.clone(),
         }
     }
@@ -103,6 +108,7 @@ pub async fn router(
         services = services.add_service(ControlServer::new(control));
     }
     let hosts = serving.hosts.clone();
+    let counted = serving.counted.clone();
     let own = Router::new()
         .route("/files/{*what}", get(http::get_file))
         .route("/healthz", get(|| async { "ok\n" }))
@@ -113,5 +119,5 @@ pub async fn router(
     let routes = services.prepare().into_axum_router().merge(own);
     Ok(routes
         .layer(from_fn_with_state(hosts, origin::check_origin))
-        .layer(from_fn(observe::observe)))
+        .layer(from_fn_with_state(counted, observe::observe)))
 }

@@ -1,16 +1,26 @@
 //! An id and a span around each request. Only paths are logged: queries and headers hold tickets.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use axum::extract::Request;
+use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
+use convite_metrics::Registry;
+use convite_metrics::catalogue::PEER_REQUESTS;
 use convite_net::Connection;
 use convite_net::request_id::{REQUEST_ID, RequestId};
 use tracing::Instrument;
 
 /// Runs a request in a span of its own and notes how it was answered.
-pub(super) async fn observe(request: Request, next: Next) -> Response {
+///
+/// What is counted of it is the route's template, never what a caller wrote.
+pub(super) async fn observe(
+    State(counted): State<Arc<Registry>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let template = request.extensions().get::<MatchedPath>().cloned();
     let connection = request.extensions().get::<Connection>();
     let remote = connection.map(|connection| tracing::field::display(connection.remote));
     let path = request.uri().path();
@@ -21,6 +31,8 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
         let began = Instant::now();
         let response = next.run(request).await;
         let status = response.status().as_u16();
+        let route = template.as_ref().map_or("other", MatchedPath::as_str);
+        counted.add(&PEER_REQUESTS, &[route, response.status().as_str()], 1.0);
         tracing::debug!(status, took = ?began.elapsed(), "answered");
         response
     };

@@ -5,6 +5,7 @@
 mod grpc;
 mod http;
 mod limits;
+mod metrics;
 mod origins;
 mod partial;
 mod peer;

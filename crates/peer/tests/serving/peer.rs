@@ -12,6 +12,7 @@ use convite_peer::cache::Cache;
 use convite_peer::indexing::Indexing;
 use convite_peer::serve::auth::TicketGate;
 use convite_peer::serve::control::{ControlService, ControlToken};
+use convite_peer::serve::metrics::Metrics;
 use convite_peer::serve::uploads::{UploadLimits, Uploads};
 use convite_peer::serve::{Serving, router};
 use convite_peer::shares::ShareList;
@@ -69,6 +70,7 @@ impl Peer {
         let token = ControlToken::random().unwrap();
         let service = ControlService::new(state.clone(), &token);
         let routes = router(serving, Some(service)).await.unwrap();
+        let routes = routes.merge(Metrics::new(state.clone(), Some(&token)).routes());
         let address = listener.local_addr().unwrap().into();
         tokio::spawn(convite_net::serve(listener, None, routes, stop.clone()));
         Self {

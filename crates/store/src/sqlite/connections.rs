@@ -78,7 +78,14 @@ fn create_file(path: &Path) -> std::io::Result<()> {
     options.open(path).map(drop)
 }
 
-fn prepare(path: &Path, mode: OpenFlags) -> rusqlite::Result<Connection> {
+/// The version of the tables that this program makes.
+pub(super) fn latest_schema() -> u32 {
+    let runner = migrations::migrations::runner();
+    let versions = runner.get_migrations().iter().map(|step| step.version());
+    u32::try_from(versions.max().unwrap_or_default()).unwrap_or_default()
+}
+
+pub(super) fn prepare(path: &Path, mode: OpenFlags) -> rusqlite::Result<Connection> {
     // No SQLITE_OPEN_URI: a path is a path. Each connection has one user at a time.
     let connection = Connection::open_with_flags(path, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod audit;
+mod backup;
 mod changes;
 mod connections;
 mod failure;
@@ -25,6 +26,7 @@ use std::path::Path;
 use convite_core::Problem;
 
 use crate::{Shared, Sharing};
+pub use backup::{check, copy, end_all_sessions, is_in_use};
 use connections::Readers;
 use writer::Writer;
 
