@@ -16,10 +16,12 @@ pub fn observe_process(registry: &Registry) {
         .ok()
         .and_then(|stat| of_stat(&stat))
     {
-        let ticks = rustix::param::clock_ticks_per_second() as f64;
+        let system = fs::read("/proc/self/auxv").unwrap_or_default();
+        let ticks = of_auxv(&system, CLOCK_TICKS).unwrap_or(100.0);
         registry.set(&CPU_SECONDS, &[], used.cpu_ticks / ticks);
         registry.set(&THREADS, &[], used.threads);
-        let resident = used.resident_pages * rustix::param::page_size() as f64;
+        let page = of_auxv(&system, PAGE_SIZE).unwrap_or(4096.0);
+        let resident = used.resident_pages * page;
         registry.set(&RESIDENT_BYTES, &[], resident);
         if let Some(boot) = boot_time() {
             registry.set(&START_TIME, &[], boot + used.start_ticks / ticks);
@@ -34,6 +36,21 @@ pub fn observe_process(registry: &Registry) {
     {
         registry.set(&MAX_FDS, &[], max);
     }
+}
+
+/// getauxval(3): the size of a page in bytes, and how many clock ticks there are in a second.
+const PAGE_SIZE: usize = 6;
+const CLOCK_TICKS: usize = 17;
+
+/// What the kernel told the process when it started: pairs of words, a key and its value.
+fn of_auxv(auxv: &[u8], key: usize) -> Option<f64> {
+    const WORD: usize = size_of::<usize>();
+    let word = |bytes: &[u8]| Some(usize::from_ne_bytes(bytes.try_into().ok()?));
+    let mut pairs = auxv.chunks_exact(2 * WORD);
+    let pair = pairs.find(|pair| word(&pair[..WORD]) == Some(key))?;
+    word(&pair[WORD..])
+        .filter(|value| *value > 0)
+        .map(|value| value as f64)
 }
 
 #[derive(Debug, PartialEq)]
@@ -89,5 +106,19 @@ mod tests {
         assert_eq!(of_stat(stat), Some(used));
         assert_eq!(of_stat("7 (a) S 1"), None);
         assert_eq!(of_stat(""), None);
+    }
+
+    #[test]
+    fn the_kernel_says_how_large_a_page_is() {
+        let pair = |key: usize, value: usize| [key.to_ne_bytes(), value.to_ne_bytes()].concat();
+        let auxv = [pair(3, 7), pair(PAGE_SIZE, 16_384), pair(0, 0)].concat();
+        assert_eq!(of_auxv(&auxv, PAGE_SIZE), Some(16_384.0));
+        assert_eq!(of_auxv(&auxv, CLOCK_TICKS), None);
+        assert_eq!(of_auxv(&auxv[..5], PAGE_SIZE), None);
+        if cfg!(target_os = "linux") {
+            let own = fs::read("/proc/self/auxv").unwrap();
+            assert!(of_auxv(&own, PAGE_SIZE).unwrap() >= 4096.0);
+            assert!(of_auxv(&own, CLOCK_TICKS).unwrap() >= 100.0);
+        }
     }
 }

@@ -12,7 +12,6 @@
 )]
 
 mod access;
-mod backup;
 mod cli;
 #[path = "../../../store/tests/cluster/mod.rs"]
 mod cluster;

@@ -41,8 +41,7 @@ pub(super) struct Ready {
     checks: BTreeMap<String, String>,
 }
 
-/// The directory can do its work: the database answers and takes changes, the search index is
-/// usable, and nobody has told it to stop. If not, the problem names the checks that failed.
+/// The directory can do its work; if not, the problem names the checks that failed.
 #[utoipa::path(
     get, path = "/readyz", operation_id = "readyz", tag = "about",
     responses((status = 200, description = "What was checked", body = Ready), NotReady),

@@ -47,15 +47,13 @@ problems!(
     PermissionDenied
 );
 
-/// Numbers for Prometheus. This machine itself needs no session, an administrator's does from
-/// elsewhere.
+/// Numbers for Prometheus, to this machine itself and to administrators.
 #[utoipa::path(
     get, path = "/metrics", operation_id = "metrics", tag = "about",
     responses(
         (status = 200, description = "Text", body = String, content_type = "text/plain"),
         MetricsRefused,
     ),
-    security((), ("session" = [])),
 )]
 pub(super) async fn metrics(
     _: Reader,

@@ -75,6 +75,8 @@ async fn what_wants_a_session_is_described_so_and_refuses_without() {
         "GET /docs/reference.css",
         "GET /docs/reference.js",
         "GET /healthz",
+        // From this machine, as here; from elsewhere only administrators.
+        "GET /metrics",
         "GET /openapi.json",
         "GET /readyz",
         "POST /accounts",

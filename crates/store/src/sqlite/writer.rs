@@ -39,6 +39,16 @@ struct Work {
     nanoseconds: AtomicU64,
 }
 
+impl Work {
+    /// A transaction that began then has ended.
+    fn wrote(&self, began: Instant) {
+        let took = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.nanoseconds.fetch_add(took, Ordering::Relaxed);
+        self.transactions.fetch_add(1, Ordering::Relaxed);
+        self.is_writing.store(false, Ordering::Relaxed);
+    }
+}
+
 /// What the thread has done so far.
 pub(super) struct Written {
     /// Changes sent that it has not begun with.
@@ -150,27 +160,28 @@ fn in_savepoint<T>(
 
 fn run_writer(mut connection: Connection, mut queue: mpsc::Receiver<Job>, work: &Work) {
     while let Some(first) = queue.blocking_recv() {
-        let began = Instant::now();
-        work.is_writing.store(true, Ordering::Relaxed);
-        write_group(&mut connection, &mut queue, first);
-        work.is_writing.store(false, Ordering::Relaxed);
-        work.transactions.fetch_add(1, Ordering::Relaxed);
-        let took = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        work.nanoseconds.fetch_add(took, Ordering::Relaxed);
+        write_group(&mut connection, &mut queue, first, work);
     }
     // Keeps the statistics that the query planner reads fresh; harmless if it fails.
     let _ = connection.execute_batch("PRAGMA optimize");
 }
 
 /// Runs one transaction.
-fn write_group(connection: &mut Connection, queue: &mut mpsc::Receiver<Job>, first: Job) {
+fn write_group(
+    connection: &mut Connection,
+    queue: &mut mpsc::Receiver<Job>,
+    first: Job,
+    work: &Work,
+) {
+    let began = Instant::now();
+    work.is_writing.store(true, Ordering::Relaxed);
     if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
         // The caller is answered by its channel closing.
         drop(first);
         let _ = database(&error);
+        work.wrote(began);
         return;
     }
-    let began = Instant::now();
     let mut answers = Vec::new();
     let mut next = Some(first);
     while let Some(job) = next {
@@ -185,6 +196,8 @@ fn write_group(connection: &mut Connection, queue: &mut mpsc::Receiver<Job>, fir
         };
     }
     let committed = commit(connection);
+    // Before anyone hears of it, so that whoever looks then sees it.
+    work.wrote(began);
     for answer in answers {
         answer(committed.clone());
     }

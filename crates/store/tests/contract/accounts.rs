@@ -198,7 +198,7 @@ pub async fn totals_count_what_is_there(store: Arc<dyn Store>) {
     publish(&store, "ana", ana, 1, remove(&["s/a"])).await;
     let session = async |name, expires| {
         let token = secret(name);
-        let made = store.create_session(&token, ana, expires, NOW);
+        let made = store.create_session(&token, ana, None, expires, NOW);
         made.await.unwrap();
     };
     session("long", at(2 * LEASE)).await;
