@@ -348,8 +348,8 @@ pub struct IndexArgs {
 
 #[derive(Args)]
 pub struct SearchArgs {
-    /// Words of the name in any order; "several words" that follow one another; -word that must not be there
-    #[arg(required = true, allow_hyphen_values = true, value_name = "WORDS")]
+    /// Words of the name in any order; '"several words"' that follow one another; 'word -other' in one for what must not be there
+    #[arg(required = true, value_name = "WORDS")]
     pub words: Vec<String>,
     /// Only archive, audio, code, document, image or video files, or those with this extension
     #[arg(long = "type", value_name = "T")]

@@ -216,8 +216,7 @@ pub async fn start_with(
     let control = home
         .is_some()
         .then(|| ControlService::new(state.clone(), &token));
-    let routes = router(serving, control).await?;
-    let routes = routes.merge(metrics.clone().routes());
+    let routes = router(serving, control, &metrics).await?;
     let monitoring = match config.metrics_listen {
         Some(address) => Some(metrics.serve_at(address).await?),
         None => None,

@@ -25,10 +25,19 @@ def before_call(context, case, kwargs):
     if case.query:
         # Only a page can give one.
         case.query.pop("cursor", None)
+        if case.query.get("sort") in (None, "", "relevance"):
+            # The worst matches first is no order.
+            case.query.pop("order", None)
+        # An age or a day, as docs/api.md says; a wrong one is tried with the wrong requests.
+        for name in ("newer", "older"):
+            if case.query.get(name):
+                case.query[name] = "7d"
     body = case.body
     if not isinstance(body, dict):
         return
     body = whole(body)
+    # It has to exist, and the account to belong to it.
+    body.pop("space", None)
     # Only a key's owner can sign one.
     body.pop("signing_request", None)
     if body.get("base") is None:

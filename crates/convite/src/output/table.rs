@@ -154,7 +154,7 @@ mod tests {
             table.lines(true)[1..],
             [
                 "\u{1b}[1mña\u{1b}[22mndú\\u{1b}\u{1b}[1m.tx\u{1b}[22mt  1",
-                "plain           2",
+                "plain            2",
             ]
         );
         assert_eq!(table.lines(false)[0], "ñandú\\u{1b}.txt  1");

@@ -66,6 +66,7 @@ problems!(
     caller,
     InvalidArgument,
     NotFound,
+    PermissionDenied,
     GenerationMismatch,
     TooLarge,
     UnsupportedMediaType

@@ -18,6 +18,7 @@ problems!(
     InviteRefused,
     caller,
     InvalidArgument,
+    NotFound,
     PermissionDenied,
     TooLarge,
     UnsupportedMediaType

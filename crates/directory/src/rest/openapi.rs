@@ -32,10 +32,13 @@ const ABOUT: &str = "Accounts, peers, index, search and locate of a Convite dire
     `x-request-id`: the caller's own, if it is 1 to 64 letters, digits, `.`, `_`, `:` or `-`.";
 
 /// What any operation may answer besides its own.
-const ALWAYS: [ErrorCode; 3] = [
+const ALWAYS: [ErrorCode; 6] = [
+    ErrorCode::CrossSite,
     ErrorCode::Internal,
     ErrorCode::Overloaded,
+    ErrorCode::TooManyRequests,
     ErrorCode::Unavailable,
+    ErrorCode::WrongHost,
 ];
 /// What an operation may answer that wants a session.
 const OF_CALLERS: [ErrorCode; 2] = [ErrorCode::Unauthenticated, ErrorCode::SessionExpired];

@@ -57,6 +57,7 @@ problems!(
     caller,
     InvalidArgument,
     PeerTaken,
+    PermissionDenied,
     TooLarge,
     UnsupportedMediaType
 );

@@ -81,13 +81,14 @@ impl Serving {
     }
 }
 
-/// The routes of a peer's one port; those of [`control`] only if it is given.
+/// The routes of a peer's one port, with what `metrics` tells; those of [`control`] only if it is given.
 ///
 /// # Errors
 /// `internal` if the service descriptions are damaged.
 pub async fn router(
     serving: Serving,
     control: Option<control::ControlService>,
+    metrics: &metrics::Metrics,
 ) -> Result<Router, Problem> {
     let reflection = || {
         tonic_reflection::server::Builder::configure()
@@ -116,7 +117,9 @@ pub async fn router(
         .route("/convite.v1.Peer/GetPieces", post(grpc::get_pieces))
         .route("/convite.v1.Peer/Availability", post(grpc::availability))
         .with_state(serving);
-    let routes = services.prepare().into_axum_router().merge(own);
+    // All of them inside the layers: whatever the peer answers is held to its names.
+    let grpc = services.prepare().into_axum_router();
+    let routes = grpc.merge(own).merge(metrics.clone().routes());
     Ok(routes
         .layer(from_fn_with_state(hosts, origin::check_origin))
         .layer(from_fn_with_state(counted, observe::observe)))

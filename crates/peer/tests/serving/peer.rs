@@ -69,8 +69,8 @@ impl Peer {
         let serving = Serving::new(&state, cache.clone(), gate);
         let token = ControlToken::random().unwrap();
         let service = ControlService::new(state.clone(), &token);
-        let routes = router(serving, Some(service)).await.unwrap();
-        let routes = routes.merge(Metrics::new(state.clone(), Some(&token)).routes());
+        let metrics = Metrics::new(state.clone(), Some(&token));
+        let routes = router(serving, Some(service), &metrics).await.unwrap();
         let address = listener.local_addr().unwrap().into();
         tokio::spawn(convite_net::serve(listener, None, routes, stop.clone()));
         Self {

@@ -35,7 +35,7 @@ pub async fn rows(
     folder: &Path,
 ) -> Result<Vec<Value>, Failure> {
     let peers = callers.len();
-    let locate = |caller: Caller, number: usize| async move {
+    let locate = move |caller: Caller, number: usize| async move {
         match names::entry(number * 7_919 % files, files, peers) {
             Some(entry) => caller.client.locate(&entry.hash).await.map(|_| ()),
             None => Ok(()),
