@@ -1,8 +1,9 @@
-//! Which bytes an HTTP request asks for (RFC 9110, section 14).
+//! Which bytes an HTTP request asks for, and whether an answer is those (RFC 9110, section 14).
 
 use std::ops::Range;
 
 use convite_core::{ErrorCode, Problem};
+use http::{HeaderMap, Response, StatusCode, header};
 
 /// What a `Range` field asks of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +55,35 @@ fn refuse(message: &str) -> Problem {
     Problem::new(ErrorCode::RangeNotSatisfiable, message)
 }
 
+/// Whether a response is the range that was asked for: that part, or the whole file if the range
+/// is all of it (a server need not know ranges: RFC 9110, section 14.2).
+pub fn is_answer<B>(response: &Response<B>, range: &Range<u64>, size: u64) -> bool {
+    let headers = response.headers();
+    let is_range = match response.status() {
+        StatusCode::PARTIAL_CONTENT => {
+            let told = headers.get(header::CONTENT_RANGE);
+            told.and_then(|value| value.to_str().ok())
+                .is_some_and(|told| {
+                    let part = format!("{}-{}", range.start, range.end - 1);
+                    let told = told.strip_prefix("bytes ").and_then(|t| t.split_once('/'));
+                    told.is_some_and(|(said, of)| {
+                        said == part && (of == "*" || of == size.to_string())
+                    })
+                })
+        }
+        StatusCode::OK => *range == (0..size),
+        _ => false,
+    };
+    is_range && !is_encoded(headers)
+}
+
+/// Whether the body is other than the bytes of the file.
+pub fn is_encoded(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONTENT_ENCODING)
+        .is_some_and(|coding| coding != "identity")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,5 +121,36 @@ mod tests {
             assert_eq!(refused.code, ErrorCode::RangeNotSatisfiable, "{field}");
         }
         assert_eq!(asked(None, 0), Ok(Asked::Whole));
+    }
+
+    fn answers(status: u16, headers: &[(&str, &str)]) -> bool {
+        let mut response = Response::builder().status(status);
+        for (name, value) in headers {
+            response = response.header(*name, *value);
+        }
+        is_answer(&response.body(()).unwrap(), &(100..200), 1000)
+    }
+
+    #[test]
+    fn only_the_range_asked_for_is_an_answer() {
+        let range = ("content-range", "bytes 100-199/1000");
+        assert!(answers(206, &[range]));
+        assert!(answers(206, &[("content-range", "bytes 100-199/*")]));
+        assert!(answers(206, &[range, ("content-encoding", "identity")]));
+
+        assert!(!answers(206, &[]), "it does not say which part it is");
+        assert!(!answers(206, &[("content-range", "bytes 0-99/1000")]));
+        assert!(!answers(206, &[("content-range", "bytes 100-198/1000")]));
+        assert!(!answers(206, &[("content-range", "bytes 100-199/999")]));
+        assert!(!answers(206, &[range, ("content-encoding", "gzip")]));
+        assert!(!answers(200, &[]), "the whole file was not asked for");
+        assert!(!answers(503, &[range]));
+    }
+
+    #[test]
+    fn the_whole_file_is_an_answer_to_whom_asked_for_all_of_it() {
+        let whole = Response::new(());
+        assert!(is_answer(&whole, &(0..1000), 1000));
+        assert!(!is_answer(&whole, &(0..999), 1000));
     }
 }

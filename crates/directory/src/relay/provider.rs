@@ -9,25 +9,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use convite_core::model::Provider;
-use convite_core::{
-    ContentHash, PeerAddress, PieceGeometry, PieceHash, PieceHasher, PieceHashes, PieceIndex,
-};
+use convite_core::{ContentHash, PeerAddress, PieceGeometry, PieceHasher, PieceHashes, PieceIndex};
 use convite_net::dial::{Expected, Http2, Spoken, first_to_answer, http1_request};
-use data_encoding::HEXLOWER_PERMISSIVE;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
+use convite_wire::pieces::PiecesBody;
+use convite_wire::range::{is_answer, is_encoded};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Incoming;
-use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tower::ServiceExt;
 
 use super::Relay;
-
-/// Bytes of JSON for each piece hash, at most: its 64 digits, and room to be indented.
-const JSON_PER_HASH: usize = 128;
-/// Bytes of JSON besides the hashes, at most.
-const JSON_BESIDES: usize = 4 << 10;
 
 /// Why a provider did not give what was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,14 +60,6 @@ enum Over {
         address: PeerAddress,
         expected: Option<Expected>,
     },
-}
-
-/// What `GET /files/HASH/pieces` answers.
-#[derive(Deserialize)]
-struct PiecesBody {
-    piece_size: u64,
-    file_size: u64,
-    hashes: Vec<String>,
 }
 
 impl Line {
@@ -131,7 +116,7 @@ impl Line {
         if response.status() != StatusCode::OK || is_encoded(response.headers()) {
             return Err(refusal(response.status()));
         }
-        let bound = geometry.piece_count() as usize * JSON_PER_HASH + JSON_BESIDES;
+        let bound = PiecesBody::bound(&geometry);
         let json = timeout(
             self.stall,
             Limited::new(response.into_body(), bound).collect(),
@@ -141,16 +126,8 @@ impl Line {
         .map_err(|_| Failure::Unreachable)?
         .to_bytes();
         let body: PiecesBody = serde_json::from_slice(&json).map_err(|_| Failure::Dishonest)?;
-        if body.file_size != geometry.file_size() || body.piece_size != geometry.piece_size() {
-            return Err(Failure::Dishonest);
-        }
-        let decode = |text: &String| {
-            let bytes = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()?;
-            PieceHash::try_from(bytes).ok()
-        };
-        let hashes: Option<Vec<PieceHash>> = body.hashes.iter().map(decode).collect();
-        PieceHashes::verify(geometry, *hash, hashes.ok_or(Failure::Dishonest)?)
-            .map_err(|_| Failure::Dishonest)
+        let hashes = body.piece_hashes(&geometry).ok_or(Failure::Dishonest)?;
+        PieceHashes::verify(geometry, *hash, hashes).map_err(|_| Failure::Dishonest)
     }
 
     /// Fetches the pieces `wanted` and sends each to `out` once it is verified; `wanted` then
@@ -284,29 +261,4 @@ fn refusal(status: StatusCode) -> Failure {
         | StatusCode::RANGE_NOT_SATISFIABLE => Failure::Lacking,
         _ => Failure::Unreachable,
     }
-}
-
-/// Whether a response is the range that was asked for: that part, or the whole file if the range
-/// is all of it (a server need not know ranges: RFC 9110, section 14.2).
-fn is_answer<B>(response: &Response<B>, range: &Range<u64>, size: u64) -> bool {
-    let headers = response.headers();
-    let told = headers
-        .get(header::CONTENT_RANGE)
-        .and_then(|value| value.to_str().ok());
-    let is_range = match response.status() {
-        StatusCode::PARTIAL_CONTENT => told.is_some_and(|told| {
-            let part = format!("bytes {}-{}/", range.start, range.end - 1);
-            told.strip_prefix(&part)
-                .is_some_and(|of| of == "*" || of == size.to_string())
-        }),
-        StatusCode::OK => *range == (0..size),
-        _ => false,
-    };
-    is_range && !is_encoded(headers)
-}
-
-fn is_encoded(headers: &HeaderMap) -> bool {
-    headers
-        .get(header::CONTENT_ENCODING)
-        .is_some_and(|coding| coding != "identity")
 }

@@ -11,18 +11,13 @@ use convite_core::{ContentHash, PeerAddress, PieceGeometry, PieceHash, Problem};
 use convite_net::dial::{Expected, http1_request};
 use convite_swarm::Failure;
 use convite_wire::chunk::ChunkData;
-use data_encoding::HEXLOWER_PERMISSIVE;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
+use convite_wire::pieces::PiecesBody;
+use convite_wire::range::{is_answer, is_encoded};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Incoming;
-use serde::Deserialize;
 
 use super::receive::{End, Pieces, Receive};
-
-/// Bytes of JSON for each piece hash, at most: its 64 digits, and room to be indented.
-const JSON_PER_HASH: usize = 128;
-/// Bytes of JSON besides the hashes, at most.
-const JSON_BESIDES: usize = 4 << 10;
 
 /// Where and as whom a provider is asked for ranges.
 pub(crate) struct Ranges {
@@ -30,14 +25,6 @@ pub(crate) struct Ranges {
     expected: Option<Expected>,
     host: HeaderValue,
     bearer: HeaderValue,
-}
-
-/// What `GET /files/HASH/pieces` answers.
-#[derive(Deserialize)]
-struct PiecesBody {
-    piece_size: u64,
-    file_size: u64,
-    hashes: Vec<String>,
 }
 
 impl Ranges {
@@ -74,22 +61,14 @@ impl Ranges {
         if response.status() != StatusCode::OK || is_encoded(response.headers()) {
             return Err(Failure::Unreachable);
         }
-        let bound = geometry.piece_count() as usize * JSON_PER_HASH + JSON_BESIDES;
+        let bound = PiecesBody::bound(&geometry);
         let json = Limited::new(response.into_body(), bound)
             .collect()
             .await
             .map_err(|_| Failure::Unreachable)?
             .to_bytes();
         let body: PiecesBody = serde_json::from_slice(&json).map_err(|_| Failure::Unreachable)?;
-        if body.file_size != geometry.file_size() || body.piece_size != geometry.piece_size() {
-            return Err(Failure::Dishonest);
-        }
-        let decode = |text: &String| {
-            let bytes = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()?;
-            PieceHash::try_from(bytes).ok()
-        };
-        let hashes: Option<Vec<PieceHash>> = body.hashes.iter().map(decode).collect();
-        hashes.ok_or(Failure::Dishonest)
+        body.piece_hashes(&geometry).ok_or(Failure::Dishonest)
     }
 
     /// Receives the pieces of one request, each run of neighbours by a range of its own.
@@ -150,69 +129,5 @@ impl Ranges {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(Failure::Refused),
             _ => Ok(response),
         }
-    }
-}
-
-/// Whether a response is the range that was asked for: that part, or the whole file if the range
-/// is all of it (a server need not know ranges: RFC 9110, section 14.2).
-fn is_answer<B>(response: &Response<B>, range: &Range<u64>, size: u64) -> bool {
-    let headers = response.headers();
-    let is_range = match response.status() {
-        StatusCode::PARTIAL_CONTENT => {
-            let told = headers.get(header::CONTENT_RANGE);
-            told.and_then(|value| value.to_str().ok())
-                .is_some_and(|told| {
-                    let part = format!("{}-{}", range.start, range.end - 1);
-                    let told = told.strip_prefix("bytes ").and_then(|t| t.split_once('/'));
-                    told.is_some_and(|(said, of)| {
-                        said == part && (of == "*" || of == size.to_string())
-                    })
-                })
-        }
-        StatusCode::OK => *range == (0..size),
-        _ => false,
-    };
-    is_range && !is_encoded(headers)
-}
-
-fn is_encoded(headers: &HeaderMap) -> bool {
-    headers
-        .get(header::CONTENT_ENCODING)
-        .is_some_and(|coding| coding != "identity")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn answers(status: u16, headers: &[(&str, &str)]) -> bool {
-        let mut response = Response::builder().status(status);
-        for (name, value) in headers {
-            response = response.header(*name, *value);
-        }
-        is_answer(&response.body(()).unwrap(), &(100..200), 1000)
-    }
-
-    #[test]
-    fn only_the_range_asked_for_is_an_answer() {
-        let range = ("content-range", "bytes 100-199/1000");
-        assert!(answers(206, &[range]));
-        assert!(answers(206, &[("content-range", "bytes 100-199/*")]));
-        assert!(answers(206, &[range, ("content-encoding", "identity")]));
-
-        assert!(!answers(206, &[]), "it does not say which part it is");
-        assert!(!answers(206, &[("content-range", "bytes 0-99/1000")]));
-        assert!(!answers(206, &[("content-range", "bytes 100-198/1000")]));
-        assert!(!answers(206, &[("content-range", "bytes 100-199/999")]));
-        assert!(!answers(206, &[range, ("content-encoding", "gzip")]));
-        assert!(!answers(200, &[]), "the whole file was not asked for");
-        assert!(!answers(503, &[range]));
-    }
-
-    #[test]
-    fn the_whole_file_is_an_answer_to_whom_asked_for_all_of_it() {
-        let whole = Response::new(());
-        assert!(is_answer(&whole, &(0..1000), 1000));
-        assert!(!is_answer(&whole, &(0..999), 1000));
     }
 }

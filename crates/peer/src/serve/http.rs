@@ -13,16 +13,15 @@ use axum::response::{IntoResponse, Response};
 use convite_core::{ContentHash, ErrorCode, Problem, SafePath};
 use convite_net::{Connection, request_id};
 use convite_wire::attachment::{CONTENT_POLICY, content_type, disposition, matches_any};
+use convite_wire::pieces::PiecesBody;
 use convite_wire::range::{Asked, asked};
 use convite_wire::status::ProblemDocument;
-use data_encoding::HEXLOWER;
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE,
     CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, IF_RANGE, RANGE, RETRY_AFTER,
     WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
-use serde::Serialize;
 
 use super::body::{Dress, FileBody};
 use super::{Serving, files};
@@ -124,22 +123,9 @@ async fn answer(
     finish(response, Body::new(body))
 }
 
-#[derive(Serialize)]
-struct Pieces {
-    piece_size: u64,
-    file_size: u64,
-    hashes: Vec<String>,
-}
-
 async fn pieces(serving: &Serving, hash: ContentHash) -> Result<Response, Problem> {
     let pieces = files::pieces(serving, hash).await?;
-    let encode = |hash: &[u8; 32]| HEXLOWER.encode(hash);
-    Ok(Json(Pieces {
-        piece_size: pieces.geometry().piece_size(),
-        file_size: pieces.geometry().file_size(),
-        hashes: pieces.as_slice().iter().map(encode).collect(),
-    })
-    .into_response())
+    Ok(Json(PiecesBody::new(&pieces)).into_response())
 }
 
 fn finish(response: http::response::Builder, body: Body) -> Result<Response, Problem> {
