@@ -91,7 +91,8 @@ impl Download {
     }
 
     /// Takes an event at `now` (since the download began, never going back) and appends what is to
-    /// be done about it. Events about requests that were cancelled are passed over.
+    /// be done about it. Events about requests that were cancelled are passed over, but for pieces
+    /// that they brought before.
     pub fn handle(&mut self, now: Duration, event: Event, actions: &mut Vec<Action>) {
         if self.outcome.is_some() {
             return;
@@ -263,10 +264,9 @@ impl Download {
     }
 
     fn handle_verified(&mut self, id: RequestId, piece: PieceIndex, actions: &mut Vec<Action>) {
-        let Some(request) = self.requests.get_mut(&id) else {
-            return;
-        };
-        if let Some(provider) = self.providers.get_mut(&request.provider) {
+        // Of a request that was cancelled too: the piece is there, whoever asked for it.
+        let sender = self.requests.get(&id).map(|request| request.provider);
+        if let Some(provider) = sender.and_then(|sender| self.providers.get_mut(&sender)) {
             provider.failures = 0;
         }
         self.verified.insert(piece);

@@ -12,11 +12,11 @@ use convite_swarm::{Action, Download, Event, Failure, Limits, Outcome, ProviderI
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::availability;
 use super::connection::{self, Connection};
+use super::handle::{Control, Order};
 use super::limit::RateLimit;
 use super::member::Member;
 use super::partial::Partial;
@@ -110,6 +110,7 @@ pub(super) struct Engine<'a> {
     unsynced: u64,
     last_checkpoint: Instant,
     checkpointing: bool,
+    paused: bool,
 }
 
 /// Runs a download until it is complete, interrupted or hopeless. What was verified stays on disk.
@@ -121,7 +122,7 @@ pub(crate) async fn run(
     partial: Partial,
     started: Instant,
     progress: &watch::Sender<Progress>,
-    interrupt: &CancellationToken,
+    control: &mut Control,
 ) -> Result<Ended, Problem> {
     let (news, mut incoming) = mpsc::channel(NEWS);
     let geometry = partial.geometry();
@@ -157,7 +158,9 @@ pub(crate) async fn run(
         unsynced: 0,
         last_checkpoint: Instant::now(),
         checkpointing: false,
+        paused: false,
     };
+    engine.heed(control.is_paused());
     engine.tell(Event::Tick);
     engine.join_swarm();
     engine.report(progress);
@@ -170,7 +173,10 @@ pub(crate) async fn run(
             }
         };
         tokio::select! {
-            () = interrupt.cancelled() => engine.tell(Event::Cancel),
+            order = control.order() => match order {
+                Order::Pause(paused) => engine.heed(paused),
+                Order::Cancel => engine.tell(Event::Cancel),
+            },
             Some(news) = incoming.recv() => engine.handle_news(news)?,
             Some(told) = engine.tasks.join_next() => {
                 if let Ok(told) = told {
@@ -205,6 +211,15 @@ fn seed() -> Result<u64, Problem> {
 }
 
 impl Engine<'_> {
+    /// Pauses or goes on, if that is not so already. Connections are kept while it is paused: they
+    /// cost their providers next to nothing, and what is fetched is provided on.
+    fn heed(&mut self, paused: bool) {
+        if paused != self.paused {
+            self.paused = paused;
+            self.tell(if paused { Event::Pause } else { Event::Resume });
+        }
+    }
+
     pub(super) fn tell(&mut self, event: Event) {
         let mut actions = Vec::new();
         self.plan
@@ -398,10 +413,10 @@ impl Engine<'_> {
     }
 
     fn note_verified(&mut self, request: RequestId, piece: u32) {
-        let Some((id, _)) = self.receiving.get(&request) else {
-            return;
-        };
-        self.known[*id as usize].sent_verified = true;
+        // It is there also if its request was cancelled since.
+        if let Some((id, _)) = self.receiving.get(&request) {
+            self.known[*id as usize].sent_verified = true;
+        }
         self.first_verified
             .get_or_insert_with(|| self.started.elapsed());
         if !self.plan.verified().contains(piece) {
@@ -453,6 +468,7 @@ impl Engine<'_> {
             resumed: self.resumed,
             size: self.partial.geometry().file_size(),
             providers: self.plan.ready(),
+            paused: self.paused,
         };
         progress.send_if_modified(|last| {
             let changed = *last != now;

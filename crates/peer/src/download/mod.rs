@@ -13,6 +13,7 @@ mod company;
 mod connection;
 mod contents;
 mod engine;
+mod handle;
 mod limit;
 mod locality;
 mod member;
@@ -33,8 +34,10 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use engine::Ended;
+use handle::Control;
 use partial::Partial;
 
+pub use handle::{DownloadHandle, begin};
 pub use member::{Member, MemberConfig};
 pub use place::Target;
 
@@ -69,6 +72,8 @@ pub struct Progress {
     pub size: u64,
     /// How many providers can be asked now.
     pub providers: usize,
+    /// Whether it is paused.
+    pub paused: bool,
 }
 
 /// A download that ended well.
@@ -94,7 +99,7 @@ pub struct Fetched {
 }
 
 /// Fetches a file. When `interrupt` is cancelled, what was fetched is kept for a resume and the
-/// result is none.
+/// result is none. [`begin`] is the same for whoever may want to pause it.
 ///
 /// # Errors
 /// `file_exists`, `no_space`, `unavailable` (nobody could be reached), `corrupt_contents`
@@ -104,6 +109,14 @@ pub async fn fetch(
     fetch: Fetch,
     progress: watch::Sender<Progress>,
     interrupt: CancellationToken,
+) -> Result<Option<Fetched>, Problem> {
+    controlled(fetch, progress, Control::unpaused(interrupt)).await
+}
+
+async fn controlled(
+    fetch: Fetch,
+    progress: watch::Sender<Progress>,
+    mut control: Control,
 ) -> Result<Option<Fetched>, Problem> {
     let started = tokio::time::Instant::now();
     if let Some(there) = fetch.target.already_there(&fetch.file.hash).await? {
@@ -125,7 +138,7 @@ pub async fn fetch(
             Problem::invalid(format!("{size} bytes are more than a file can have"))
         })?;
         let partial = Partial::open(&fetch.home, fetch.file.hash, geometry, &fetch.target).await?;
-        let ended = engine::run(&fetch, partial, started, &progress, &interrupt).await?;
+        let ended = engine::run(&fetch, partial, started, &progress, &mut control).await?;
         match ended {
             Ended::Interrupted => return Ok(None),
             Ended::Complete(complete) => {

@@ -1,8 +1,12 @@
-//! Fetching from providers that speak only HTTP/1.1, over real connections.
+//! Fetching over real connections: from providers that speak only HTTP/1.1, and paused in between.
 //!
 //! The directory is away: what it said when the file was located is all that a download needs.
 
 #![allow(clippy::unwrap_used)]
+
+mod pausing;
+#[path = "../serving/peer.rs"]
+mod peer;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
