@@ -1,6 +1,9 @@
-//! What administrators do: users, spaces, members, the audit log; and everybody's own password.
+//! What administrators do: users, spaces, members, invites, the audit log; and everybody's own
+//! password and sessions.
 
-use convite_core::administration::{AccountSummary, AuditRecord, SpaceSummary};
+use convite_core::administration::{
+    AccountSummary, AuditRecord, InviteSummary, SessionSummary, SpaceSummary,
+};
 use convite_core::model::{Page, Role};
 use convite_core::{Problem, SpaceName, UserName};
 use convite_wire::convert::some_text;
@@ -11,17 +14,19 @@ use crate::DirectoryClient;
 use crate::convert::{all, odd_answer};
 
 impl DirectoryClient {
-    /// Makes an account.
+    /// Makes an account in these spaces.
     ///
     /// # Errors
-    /// `permission_denied` for all but administrators; `user_taken`.
+    /// `permission_denied` for all but administrators; `user_taken`; `not_found` for a space.
     pub async fn add_user(
         &self,
         user: &UserName,
         password: &str,
         role: Role,
+        spaces: &[SpaceName],
     ) -> Result<(), Problem> {
         let message = v1::AddUserRequest {
+            spaces: spaces.iter().map(ToString::to_string).collect(),
             user: user.to_string(),
             password: password.to_owned(),
             role: role.name().to_owned(),
@@ -75,6 +80,7 @@ impl DirectoryClient {
             user: user.to_string(),
             role: role.map_or("", Role::name).to_owned(),
             disabled,
+            password: String::new(),
         };
         let call = |mut stub: Stub<_>, request| async move { stub.change_user(request).await };
         self.call(message, call).await.map(drop)
@@ -191,5 +197,68 @@ impl DirectoryClient {
             items: all(reply.records)?,
             next_cursor: some_text(reply.next_cursor),
         })
+    }
+
+    /// The invites that can still be used, a page of them.
+    ///
+    /// # Errors
+    /// `permission_denied` for all but administrators.
+    pub async fn invites(
+        &self,
+        limit: u32,
+        cursor: Option<String>,
+    ) -> Result<Page<InviteSummary>, Problem> {
+        let cursor = cursor.unwrap_or_default();
+        let message = v1::ListInvitesRequest { limit, cursor };
+        let call = |mut stub: Stub<_>, request| async move { stub.list_invites(request).await };
+        let reply = self.call(message, call).await?;
+        Ok(Page {
+            items: all(reply.invites)?,
+            next_cursor: some_text(reply.next_cursor),
+        })
+    }
+
+    /// Makes the invite of that id useless.
+    ///
+    /// # Errors
+    /// `permission_denied` for all but administrators; `not_found`.
+    pub async fn revoke_invite(&self, id: &str) -> Result<(), Problem> {
+        let message = v1::RevokeInviteRequest { id: id.to_owned() };
+        let call = |mut stub: Stub<_>, request| async move { stub.revoke_invite(request).await };
+        self.once(message, call).await.map(drop)
+    }
+
+    /// The sessions that are alive, a page of them: one's own, of an administrator everybody's, or
+    /// those of `user`.
+    ///
+    /// # Errors
+    /// `permission_denied` for another's, for all but administrators; `not_found`.
+    pub async fn sessions(
+        &self,
+        user: Option<&UserName>,
+        limit: u32,
+        cursor: Option<String>,
+    ) -> Result<Page<SessionSummary>, Problem> {
+        let message = v1::ListSessionsRequest {
+            user: user.map_or_else(String::new, ToString::to_string),
+            limit,
+            cursor: cursor.unwrap_or_default(),
+        };
+        let call = |mut stub: Stub<_>, request| async move { stub.list_sessions(request).await };
+        let reply = self.call(message, call).await?;
+        Ok(Page {
+            items: all(reply.sessions)?,
+            next_cursor: some_text(reply.next_cursor),
+        })
+    }
+
+    /// Ends the session of that id; its peers go off the list.
+    ///
+    /// # Errors
+    /// `not_found`, also for another's, for all but administrators.
+    pub async fn revoke_session(&self, id: &str) -> Result<(), Problem> {
+        let message = v1::RevokeSessionRequest { id: id.to_owned() };
+        let call = |mut stub: Stub<_>, request| async move { stub.revoke_session(request).await };
+        self.once(message, call).await.map(drop)
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use convite_core::model::Role;
-use convite_core::{PeerAddress, PeerId, Problem, SpaceName, UserName};
+use convite_core::{PeerAddress, PeerId, Problem, UserName};
 
 use crate::units;
 
@@ -70,8 +70,8 @@ pub enum Command {
     Up(UpArgs),
     /// Run a directory: accounts, who is online, who shares what
     Directory(DirectoryCommand),
-    /// Print a link that lets others join
-    Invite(InviteArgs),
+    /// Print a link that lets others join; list or revoke those there are
+    Invite(administration::InviteCommand),
     /// Join a directory with an invite link
     Join(JoinArgs),
     /// Begin a new session
@@ -90,12 +90,14 @@ pub enum Command {
     Search(SearchArgs),
     /// Fetch files, verified, from everyone who has them
     Get(GetArgs),
-    /// List the peers online
-    Peers,
+    /// List the peers online; remove one
+    Peers(administration::PeersArgs),
     /// Administer accounts; change a password
     User(administration::UserArgs),
     /// Administer spaces; list yours
     Space(administration::SpaceArgs),
+    /// List the sessions of your account, or end one
+    Session(administration::SessionArgs),
     /// Show what was done and what was refused
     Audit(administration::AuditArgs),
     /// Show what this home's peer is doing
@@ -293,22 +295,6 @@ pub struct PasswordArgs {
     /// File with the password, - for stdin (or $CONVITE_PASSWORD)
     #[arg(long, value_name = "PATH")]
     pub password_file: Option<PathBuf>,
-}
-
-#[derive(Args)]
-pub struct InviteArgs {
-    /// How often the link can be used
-    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub uses: u32,
-    /// For how long it can be used
-    #[arg(long, value_parser = units::duration, default_value = "7d", value_name = "DUR")]
-    pub expires: Duration,
-    /// What those who use it may do: member, guest or admin
-    #[arg(long, value_parser = role, default_value = "member", value_name = "ROLE")]
-    pub role: Role,
-    /// The space that they come to belong to
-    #[arg(long, value_name = "SPACE")]
-    pub space: Option<SpaceName>,
 }
 
 #[derive(Args)]

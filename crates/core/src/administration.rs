@@ -20,7 +20,7 @@ pub struct AccountSummary {
     /// It cannot log in.
     pub disabled: bool,
     /// When it was made, in seconds since 1970.
-    pub created: i64,
+    pub created_at: i64,
     /// The spaces it belongs to, by name.
     pub spaces: Vec<SpaceName>,
 }
@@ -29,11 +29,11 @@ pub struct AccountSummary {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SpaceSummary {
     /// Its name.
-    pub name: SpaceName,
+    pub space: SpaceName,
     /// How many accounts belong to it.
     pub members: u64,
     /// When it was made, in seconds since 1970.
-    pub created: i64,
+    pub created_at: i64,
 }
 
 /// A session that is alive.
@@ -44,7 +44,9 @@ pub struct SessionSummary {
     /// Whose.
     pub user: UserName,
     /// When it began, in seconds since 1970.
-    pub created: i64,
+    pub created_at: i64,
+    /// When it was used last, in seconds since 1970: give or take a thirtieth of a session's lifetime.
+    pub last_used_at: i64,
     /// When it ends unless it is used, in seconds since 1970.
     pub expires_at: i64,
     /// Where it was begun from.
@@ -54,6 +56,9 @@ pub struct SessionSummary {
     /// The peer that was registered in it, if one was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<PeerId>,
+    /// It is the one that asks.
+    #[serde(default)]
+    pub current: bool,
 }
 
 /// An invite that can still be used.
@@ -68,11 +73,14 @@ pub struct InviteSummary {
     pub space: Option<SpaceName>,
     /// How often it can still be used; none for without limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub uses: Option<u32>,
+    pub uses_left: Option<u32>,
     /// When it was made, in seconds since 1970.
-    pub created: i64,
+    pub created_at: i64,
     /// When it ends, in seconds since 1970.
     pub expires_at: i64,
+    /// Who made it; none for the directory itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_by: Option<UserName>,
 }
 
 macro_rules! named {
@@ -109,36 +117,46 @@ named! {
     Act, "an act",
     /// A session was begun with a password.
     Login = "login";
-    /// An account was made with an invite; the subject is its name.
+    /// An account was made with an invite; the target is its name.
     Join = "join";
-    /// An operation was asked for by one who may not; the subject is the operation.
+    /// An operation was asked for by one who may not; the target is the operation.
     Denied = "denied";
-    /// An account was made; the subject is its name.
+    /// An account was made; the target is its name.
     UserAdd = "user_add";
-    /// An account was given a role; the subject is its name and the role.
+    /// An account was given a role; the target is its name and the role.
     UserRole = "user_role";
-    /// An account was disabled; the subject is its name.
+    /// An account was disabled; the target is its name.
     UserDisable = "user_disable";
-    /// An account was enabled; the subject is its name.
+    /// An account was enabled; the target is its name.
     UserEnable = "user_enable";
-    /// A password was changed; the subject is the account's name.
+    /// A password was changed; the target is the account's name.
     UserPassword = "user_password";
-    /// A space was made; the subject is its name.
+    /// A space was made; the target is its name.
     SpaceAdd = "space_add";
-    /// A space was removed; the subject is its name.
+    /// A space was removed; the target is its name.
     SpaceRemove = "space_remove";
-    /// An account was let into a space; the subject is both names.
+    /// An account was let into a space; the target is both names.
     MemberAdd = "member_add";
-    /// An account was taken out of a space; the subject is both names.
+    /// An account was taken out of a space; the target is both names.
     MemberRemove = "member_remove";
-    /// An invite was made; the subject is its id, role and space.
+    /// An invite was made; the target is its id, role and space.
     InviteAdd = "invite_add";
-    /// An invite was revoked; the subject is its id.
+    /// An invite was revoked; the target is its id.
     InviteRevoke = "invite_revoke";
-    /// A session was ended by another one; the subject is its id.
+    /// A session was ended by another one; the target is whose it was, and its id.
     SessionRevoke = "session_revoke";
-    /// A peer was removed by an administrator; the subject is its id.
+    /// A peer was removed by an administrator; the target is its id.
     PeerRemove = "peer_remove";
+    /// The accounts were asked for; only ever denied, as the next.
+    UserList = "user_list";
+    /// The members of a space were asked for.
+    MemberList = "member_list";
+    /// The invites were asked for.
+    InviteList = "invite_list";
+    /// Others' sessions were asked for.
+    SessionList = "session_list";
+    /// The audit log was asked for.
+    AuditList = "audit_list";
 }
 
 named! {
@@ -163,12 +181,12 @@ pub struct AuditRecord {
     pub times: u64,
     /// Who; none if that is not known (a login that failed) or for the directory itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user: Option<UserName>,
+    pub actor: Option<UserName>,
     /// What.
-    pub act: Act,
+    pub action: Act,
     /// On whom or what; never a secret.
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub subject: String,
+    pub target: String,
     /// From where; none for the directory itself, or for what was added up over many.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]

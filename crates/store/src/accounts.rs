@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use convite_core::administration::AccountSummary;
 use convite_core::model::{Page, Role};
-use convite_core::{ErrorCode, Problem, UnixMillis, UserName};
+use convite_core::{ErrorCode, Problem, SpaceName, UnixMillis, UserName};
 
 use crate::{AuditEntry, SecretHash};
 
@@ -36,6 +36,19 @@ pub enum Admission {
     Granted(Role),
 }
 
+/// What is to be different about an account; what is none stays as it is.
+#[derive(Debug, Clone, Default)]
+pub struct AccountChange {
+    /// What it may do.
+    pub role: Option<Role>,
+    /// Whether it is kept from logging in.
+    pub disabled: Option<bool>,
+    /// The new password's argon2id hash in PHC format.
+    pub password_hash: Option<String>,
+    /// The session that a new password does not end.
+    pub keep: Option<SecretHash>,
+}
+
 /// The accounts.
 ///
 /// Every method is one transaction unless it says otherwise. Errors are `internal` for a failing
@@ -60,15 +73,16 @@ pub trait Accounts: Send + Sync + 'static {
     /// Whether any account that is not disabled has the role admin.
     async fn has_admin(&self) -> Result<bool, Problem>;
 
-    /// Makes an account by an administrator's will.
+    /// Makes an account by an administrator's will, in these spaces.
     ///
     /// # Errors
-    /// `user_taken`.
+    /// `user_taken`; `not_found` for a space.
     async fn add_account(
         &self,
         user: &UserName,
         password_hash: &str,
         role: Role,
+        spaces: &[SpaceName],
         entry: &AuditEntry,
         now: UnixMillis,
     ) -> Result<AccountRecord, Problem>;
@@ -83,38 +97,21 @@ pub trait Accounts: Send + Sync + 'static {
         cursor: Option<&str>,
     ) -> Result<Page<AccountSummary>, Problem>;
 
-    /// Gives an account a role. The peers of one that becomes a guest are off the list.
-    ///
-    /// # Errors
-    /// `not_found`; `last_admin` if no other account that is not disabled administers.
-    async fn set_role(
-        &self,
-        user: &UserName,
-        role: Role,
-        entry: &AuditEntry,
-    ) -> Result<(), Problem>;
+    /// The account of that name, as lists show it.
+    async fn account_summary(&self, user: &UserName) -> Result<Option<AccountSummary>, Problem>;
 
-    /// Disables an account, which ends its sessions and takes its peers off the list, or enables it.
+    /// Changes an account, all of it or nothing, and writes `entries`.
+    ///
+    /// The peers of one that becomes a guest are off the list. Disabling one ends its sessions and
+    /// takes its peers off the list. A new password ends its sessions but `keep`.
     ///
     /// # Errors
-    /// `not_found`; `last_admin` as for [`Self::set_role`].
-    async fn set_disabled(
+    /// `not_found`; `last_admin` if no other account that is not disabled would administer.
+    async fn change_account(
         &self,
         user: &UserName,
-        disabled: bool,
-        entry: &AuditEntry,
-    ) -> Result<(), Problem>;
-
-    /// Changes a password, which ends the account's sessions but `keep`.
-    ///
-    /// # Errors
-    /// `not_found`.
-    async fn set_password(
-        &self,
-        user: &UserName,
-        password_hash: &str,
-        keep: Option<&SecretHash>,
-        entry: &AuditEntry,
+        change: &AccountChange,
+        entries: &[AuditEntry],
     ) -> Result<(), Problem>;
 }
 

@@ -13,11 +13,11 @@ pub struct AuditEntry {
     /// When.
     pub at: UnixMillis,
     /// Who; none if that is not known, or for the directory itself.
-    pub user: Option<UserName>,
+    pub actor: Option<UserName>,
     /// What.
-    pub act: Act,
+    pub action: Act,
     /// On whom or what; never a secret.
-    pub subject: String,
+    pub target: String,
     /// From where.
     pub address: Option<IpAddr>,
     /// How it ended.
@@ -28,7 +28,7 @@ pub struct AuditEntry {
 pub const AUDIT_WINDOW: i64 = 60 * 60 * 1000;
 
 /// The most lines of what failed or was refused in that time; what is beyond is added up in one
-/// line for each act, without user, subject and address.
+/// line for each act, without actor, target and address.
 pub const AUDIT_LINES_MAX: u64 = 1000;
 
 /// The audit log.

@@ -40,7 +40,7 @@ pub mod sqlite;
 mod swarm;
 mod upkeep;
 
-pub use accounts::{AccountId, AccountRecord, Accounts, Admission};
+pub use accounts::{AccountChange, AccountId, AccountRecord, Accounts, Admission};
 pub use audit::{AUDIT_LINES_MAX, AUDIT_WINDOW, Audit, AuditEntry};
 pub use contents::{
     Changes, ContentDocument, ContentKey, ContentSummary, Contents, DOCUMENT_PATHS_MAX,

@@ -42,8 +42,13 @@ pub trait Sessions: Send + Sync + 'static {
     /// in the past) until it is swept, so that its bearer can be told so.
     async fn session(&self, token: &SecretHash) -> Result<Option<SessionRecord>, Problem>;
 
-    /// Puts off the end of a session.
-    async fn extend_session(&self, token: &SecretHash, expires: UnixMillis) -> Result<(), Problem>;
+    /// Puts off the end of a session that is used `now`.
+    async fn extend_session(
+        &self,
+        token: &SecretHash,
+        expires: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<(), Problem>;
 
     /// Ends a session and the leases of the peers registered in it. Nothing happens if it is gone.
     async fn end_session(&self, token: &SecretHash, now: UnixMillis) -> Result<(), Problem>;
@@ -62,7 +67,8 @@ pub trait Sessions: Send + Sync + 'static {
     ) -> Result<Page<SessionSummary>, Problem>;
 
     /// Ends the session of that id (see [`public_id`](crate::public_id)), of any account or only
-    /// of one, as [`Self::end_session`] does.
+    /// of one, as [`Self::end_session`] does. The name of the account is put before the target of
+    /// `entry`.
     ///
     /// # Errors
     /// `not_found`.

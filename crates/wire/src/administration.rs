@@ -1,10 +1,24 @@
 //! Checked conversions of what administrators see.
 
+use std::net::IpAddr;
+
 use convite_core::Problem;
-use convite_core::administration::{AccountSummary, AuditRecord, SpaceSummary};
+use convite_core::administration::{
+    AccountSummary, AuditRecord, InviteSummary, SessionSummary, SpaceSummary,
+};
 
 use crate::convert::some_text;
 use crate::v1;
+
+/// Empty where something is not known.
+fn text(shown: Option<impl ToString>) -> String {
+    shown.map_or_else(String::new, |shown| shown.to_string())
+}
+
+fn address(text: String) -> Result<Option<IpAddr>, Problem> {
+    let parsed = some_text(text).map(|text| text.parse()).transpose();
+    parsed.map_err(|_| Problem::invalid("an address is none"))
+}
 
 impl From<&AccountSummary> for v1::AccountSummary {
     fn from(account: &AccountSummary) -> Self {
@@ -12,7 +26,7 @@ impl From<&AccountSummary> for v1::AccountSummary {
             user: account.user.to_string(),
             role: account.role.name().to_owned(),
             disabled: account.disabled,
-            created: account.created,
+            created_at: account.created_at,
             spaces: account.spaces.iter().map(ToString::to_string).collect(),
         }
     }
@@ -27,7 +41,7 @@ impl TryFrom<v1::AccountSummary> for AccountSummary {
             user: account.user.parse()?,
             role: account.role.parse()?,
             disabled: account.disabled,
-            created: account.created,
+            created_at: account.created_at,
             spaces: spaces.collect::<Result<_, _>>()?,
         })
     }
@@ -36,9 +50,9 @@ impl TryFrom<v1::AccountSummary> for AccountSummary {
 impl From<&SpaceSummary> for v1::SpaceSummary {
     fn from(space: &SpaceSummary) -> Self {
         Self {
-            name: space.name.to_string(),
+            space: space.space.to_string(),
             members: space.members,
-            created: space.created,
+            created_at: space.created_at,
         }
     }
 }
@@ -48,24 +62,23 @@ impl TryFrom<v1::SpaceSummary> for SpaceSummary {
 
     fn try_from(space: v1::SpaceSummary) -> Result<Self, Problem> {
         Ok(Self {
-            name: space.name.parse()?,
+            space: space.space.parse()?,
             members: space.members,
-            created: space.created,
+            created_at: space.created_at,
         })
     }
 }
 
 impl From<&AuditRecord> for v1::AuditRecord {
     fn from(record: &AuditRecord) -> Self {
-        let text = |shown: Option<String>| shown.unwrap_or_default();
         Self {
             at: record.at,
             last: record.last,
             times: record.times,
-            user: text(record.user.as_ref().map(ToString::to_string)),
-            act: record.act.name().to_owned(),
-            subject: record.subject.clone(),
-            address: text(record.address.map(|address| address.to_string())),
+            actor: text(record.actor.as_ref()),
+            action: record.action.name().to_owned(),
+            target: record.target.clone(),
+            address: text(record.address),
             outcome: record.outcome.name().to_owned(),
         }
     }
@@ -75,19 +88,81 @@ impl TryFrom<v1::AuditRecord> for AuditRecord {
     type Error = Problem;
 
     fn try_from(record: v1::AuditRecord) -> Result<Self, Problem> {
-        let user = some_text(record.user).map(|user| user.parse());
-        let address = some_text(record.address).map(|address| address.parse());
+        let actor = some_text(record.actor).map(|user| user.parse());
         Ok(Self {
             at: record.at,
             last: record.last,
             times: record.times,
-            user: user.transpose()?,
-            act: record.act.parse()?,
-            subject: record.subject,
-            address: address
-                .transpose()
-                .map_err(|_| Problem::invalid("an address of the log is none"))?,
+            actor: actor.transpose()?,
+            action: record.action.parse()?,
+            target: record.target,
+            address: address(record.address)?,
             outcome: record.outcome.parse()?,
+        })
+    }
+}
+
+impl From<&InviteSummary> for v1::InviteSummary {
+    fn from(invite: &InviteSummary) -> Self {
+        Self {
+            id: invite.id.clone(),
+            role: invite.role.name().to_owned(),
+            space: text(invite.space.as_ref()),
+            uses_left: invite.uses_left,
+            created_at: invite.created_at,
+            expires_at: invite.expires_at,
+            created_by: text(invite.created_by.as_ref()),
+        }
+    }
+}
+
+impl TryFrom<v1::InviteSummary> for InviteSummary {
+    type Error = Problem;
+
+    fn try_from(invite: v1::InviteSummary) -> Result<Self, Problem> {
+        let space = some_text(invite.space).map(|space| space.parse());
+        let creator = some_text(invite.created_by).map(|user| user.parse());
+        Ok(Self {
+            id: invite.id,
+            role: invite.role.parse()?,
+            space: space.transpose()?,
+            uses_left: invite.uses_left,
+            created_at: invite.created_at,
+            expires_at: invite.expires_at,
+            created_by: creator.transpose()?,
+        })
+    }
+}
+
+impl From<&SessionSummary> for v1::SessionSummary {
+    fn from(session: &SessionSummary) -> Self {
+        Self {
+            id: session.id.clone(),
+            user: session.user.to_string(),
+            created_at: session.created_at,
+            last_used_at: session.last_used_at,
+            expires_at: session.expires_at,
+            address: text(session.address),
+            peer: text(session.peer.as_ref()),
+            current: session.current,
+        }
+    }
+}
+
+impl TryFrom<v1::SessionSummary> for SessionSummary {
+    type Error = Problem;
+
+    fn try_from(session: v1::SessionSummary) -> Result<Self, Problem> {
+        let peer = some_text(session.peer).map(|peer| peer.parse());
+        Ok(Self {
+            id: session.id,
+            user: session.user.parse()?,
+            created_at: session.created_at,
+            last_used_at: session.last_used_at,
+            expires_at: session.expires_at,
+            address: address(session.address)?,
+            peer: peer.transpose()?,
+            current: session.current,
         })
     }
 }

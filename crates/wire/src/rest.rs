@@ -3,10 +3,17 @@
 //! Fields that carry a rule are still text here where a wrong one should get a clear problem
 //! document rather than a parser's message; the use cases take the checked types.
 
+mod administration;
+
 use convite_core::model::{FileEntry, IndexEntry, PeerSummary, Role, SearchHit};
 use convite_core::{PeerAddress, PeerId, SafePath, SpaceName, UserName};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+pub use administration::{
+    AuditPage, InvitesPage, MeBody, MembersPage, SessionsPage, SpaceBody, SpacesPage, UserBody,
+    UserChangeBody, UsersPage,
+};
 
 /// A peer as it registers.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]

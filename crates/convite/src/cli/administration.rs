@@ -1,12 +1,88 @@
 //! What administrators can type.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use convite_core::model::Role;
-use convite_core::{SpaceName, UserName};
+use convite_core::{PeerId, SpaceName, UserName};
 
 use super::{PasswordArgs, role};
+use crate::units;
+
+#[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct InviteCommand {
+    #[command(flatten)]
+    pub args: InviteArgs,
+    #[command(subcommand)]
+    pub action: Option<InviteAction>,
+}
+
+#[derive(Args)]
+pub struct InviteArgs {
+    /// How often the link can be used
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub uses: u32,
+    /// For how long it can be used
+    #[arg(long, value_parser = units::duration, default_value = "7d", value_name = "DUR")]
+    pub expires: Duration,
+    /// What those who use it may do: member, guest or admin
+    #[arg(long, value_parser = role, default_value = "member", value_name = "ROLE")]
+    pub role: Role,
+    /// The space that they come to belong to
+    #[arg(long, value_name = "SPACE")]
+    pub space: Option<SpaceName>,
+}
+
+#[derive(Subcommand)]
+pub enum InviteAction {
+    /// List the invites that can still be used
+    List,
+    /// Make an invite useless
+    Revoke {
+        /// As the list shows it
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+}
+
+#[derive(Args)]
+pub struct SessionArgs {
+    #[command(subcommand)]
+    pub action: SessionAction,
+}
+
+#[derive(Subcommand)]
+pub enum SessionAction {
+    /// List the sessions: yours, or everybody's for administrators
+    List {
+        /// Only those of this account
+        #[arg(long, value_name = "NAME")]
+        user: Option<UserName>,
+    },
+    /// End a session; its peer goes off the list
+    Revoke {
+        /// As the list shows it
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+}
+
+#[derive(Args)]
+pub struct PeersArgs {
+    #[command(subcommand)]
+    pub action: Option<PeersAction>,
+}
+
+#[derive(Subcommand)]
+pub enum PeersAction {
+    /// Take a peer of yours off the list; of others', as an administrator, forget it and its files
+    Remove {
+        #[arg(value_name = "PEER_ID")]
+        peer: PeerId,
+    },
+}
 
 #[derive(Args)]
 pub struct UserArgs {
@@ -49,6 +125,9 @@ pub struct AddArgs {
     /// What it may do: member, guest or admin
     #[arg(long, value_parser = role, default_value = "member", value_name = "ROLE")]
     pub role: Role,
+    /// A space it comes to belong to; may be given several times
+    #[arg(long = "space", value_name = "SPACE")]
+    pub spaces: Vec<SpaceName>,
     #[command(flatten)]
     pub password: PasswordArgs,
 }

@@ -1,9 +1,14 @@
-//! `convite user`, `convite space` and `convite audit`: what administrators do.
+//! `convite user`, `convite space`, `convite session`, `convite audit` and what else administrators
+//! do.
+
+use std::time::{Duration, UNIX_EPOCH};
 
 use convite_core::UserName;
 use serde_json::json;
 
-use crate::cli::administration::{AuditArgs, MemberAction, SpaceAction, UserAction};
+use crate::cli::administration::{
+    AuditArgs, InviteAction, MemberAction, PeersAction, SessionAction, SpaceAction, UserAction,
+};
 use crate::context::Context;
 use crate::exit::Failed;
 use crate::output::{Output, Table};
@@ -20,7 +25,9 @@ pub async fn user(context: &Context, action: UserAction, output: &Output) -> Res
         UserAction::Add(args) => {
             let prompt = format!("Password for {}", args.user);
             let password = password::obtain(&args.password, &prompt, true)?;
-            client.add_user(&args.user, &password, args.role).await?;
+            client
+                .add_user(&args.user, &password, args.role, &args.spaces)
+                .await?;
             ("added", args.user)
         }
         UserAction::Role { user, role } => {
@@ -136,7 +143,7 @@ async fn spaces(context: &Context, output: &Output) -> Result<(), Failed> {
         let page = client.spaces(PAGE, cursor).await?;
         for space in page.items {
             output.event(&json!(space));
-            table.row([space.name.to_string(), space.members.to_string()]);
+            table.row([space.space.to_string(), space.members.to_string()]);
         }
         cursor = page.next_cursor;
         if cursor.is_none() {
@@ -147,11 +154,123 @@ async fn spaces(context: &Context, output: &Output) -> Result<(), Failed> {
     Ok(())
 }
 
+/// `convite session …`.
+pub async fn session(
+    context: &Context,
+    action: SessionAction,
+    output: &Output,
+) -> Result<(), Failed> {
+    let client = context.client()?;
+    let user = match action {
+        SessionAction::List { user } => user,
+        SessionAction::Revoke { id } => {
+            client.revoke_session(&id).await?;
+            output.result(
+                &format!("session ended: {id}"),
+                || json!({"event": "session_ended", "id": id}),
+            );
+            return Ok(());
+        }
+    };
+    let mut table = Table::new(&["session", "user", "peer", "address", "last used", ""]);
+    let mut cursor = None;
+    loop {
+        let page = client.sessions(user.as_ref(), PAGE, cursor).await?;
+        for session in page.items {
+            output.event(&json!(session));
+            let here = if session.current { "this one" } else { "" };
+            table.row([
+                session.id,
+                session.user.to_string(),
+                session.peer.map_or_else(String::new, |id| id.to_string()),
+                session.address.map_or_else(String::new, |a| a.to_string()),
+                moment(session.last_used_at),
+                here.to_owned(),
+            ]);
+        }
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    show(&table, output);
+    Ok(())
+}
+
+/// `convite invite list` and `convite invite revoke`.
+pub async fn invite(
+    context: &Context,
+    action: InviteAction,
+    output: &Output,
+) -> Result<(), Failed> {
+    let client = context.client()?;
+    if let InviteAction::Revoke { id } = action {
+        client.revoke_invite(&id).await?;
+        output.result(
+            &format!("invite revoked: {id}"),
+            || json!({"event": "invite_revoked", "id": id}),
+        );
+        return Ok(());
+    }
+    let mut table = Table::new(&[
+        "invite",
+        "role",
+        "space",
+        ">uses left",
+        "expires",
+        "made by",
+    ]);
+    let mut cursor = None;
+    loop {
+        let page = client.invites(PAGE, cursor).await?;
+        for invite in page.items {
+            output.event(&json!(invite));
+            let uses = invite.uses_left.map(|uses| uses.to_string());
+            table.row([
+                invite.id,
+                invite.role.name().to_owned(),
+                invite.space.map_or_else(String::new, |s| s.to_string()),
+                uses.unwrap_or_else(|| "no limit".to_owned()),
+                moment(invite.expires_at),
+                invite
+                    .created_by
+                    .map_or_else(|| "the directory".to_owned(), |user| user.to_string()),
+            ]);
+        }
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    show(&table, output);
+    Ok(())
+}
+
+/// `convite peers remove`.
+pub async fn peer(context: &Context, action: PeersAction, output: &Output) -> Result<(), Failed> {
+    let PeersAction::Remove { peer } = action;
+    context.client()?.leave(&peer).await?;
+    output.result(
+        &format!("removed: {peer}"),
+        || json!({"event": "peer_removed", "peer": peer}),
+    );
+    output.note(
+        "if it still runs it comes back: end its session too, as `convite session list` shows it",
+    );
+    Ok(())
+}
+
+/// A time in seconds since 1970, as RFC 3339 writes it, in UTC.
+fn moment(seconds: i64) -> String {
+    let since = Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
+    humantime::format_rfc3339_seconds(UNIX_EPOCH + since).to_string()
+}
+
 /// `convite audit`.
 pub async fn audit(context: &Context, args: AuditArgs, output: &Output) -> Result<(), Failed> {
     let client = context.client()?;
     let page = client.audit(args.limit, None).await?;
-    let mut table = Table::new(&[">time", "user", "act", "subject", "address", "outcome"]);
+    let mut table = Table::new(&["time", "actor", "action", "target", "address", "outcome"]);
     for record in page.items {
         output.event(&json!(record));
         let times = match record.times {
@@ -159,12 +278,12 @@ pub async fn audit(context: &Context, args: AuditArgs, output: &Output) -> Resul
             times => format!(" x{times}"),
         };
         table.row([
-            record.last.to_string(),
+            moment(record.last),
             record
-                .user
+                .actor
                 .map_or_else(String::new, |user| user.to_string()),
-            record.act.name().to_owned(),
-            record.subject,
+            record.action.name().to_owned(),
+            record.target,
             record.address.map_or_else(String::new, |a| a.to_string()),
             format!("{}{times}", record.outcome.name()),
         ]);

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::cli::InviteArgs;
+use crate::cli::administration::InviteArgs;
 use crate::context::Context;
 use crate::exit::Failed;
 use crate::output::Output;

@@ -12,6 +12,7 @@
 )]
 
 mod access;
+mod administering;
 mod backup;
 mod cli;
 #[path = "../../../store/tests/cluster/mod.rs"]

@@ -6,6 +6,7 @@ use convite_wire::{convert, v1};
 use tonic::Request;
 
 use super::{Door, seen, some_number};
+use crate::service::UserChange;
 
 pub(super) async fn add_user(
     door: &Door,
@@ -16,8 +17,10 @@ pub(super) async fn add_user(
     let role = convert::some_text(message.role).map(|role| role.parse());
     let role = role.transpose()?.unwrap_or(Role::Member);
     let user = message.user.parse()?;
+    let spaces = message.spaces.iter().map(|space| space.parse());
+    let spaces: Vec<_> = spaces.collect::<Result<_, _>>()?;
     door.service
-        .add_user(&caller, &user, &message.password, role)
+        .add_user(&caller, &user, &message.password, role, &spaces)
         .await?;
     Ok(v1::AddUserReply {})
 }
@@ -43,16 +46,20 @@ pub(super) async fn change_user(
     door: &Door,
     request: Request<v1::ChangeUserRequest>,
 ) -> Result<v1::ChangeUserReply, Problem> {
-    let caller = door.caller(&request).await?;
+    let (caller, seen) = (door.caller(&request).await?, seen(&request)?);
     let message = request.into_inner();
     let user = message.user.parse()?;
     let role = convert::some_text(message.role).map(|role| role.parse());
-    if let Some(role) = role.transpose()? {
-        door.service.set_role(&caller, &user, role).await?;
-    }
-    if let Some(disabled) = message.disabled {
-        door.service.set_disabled(&caller, &user, disabled).await?;
-    }
+    let password = convert::some_text(message.password);
+    let change = UserChange {
+        role: role.transpose()?,
+        disabled: message.disabled,
+        password: password.as_deref(),
+        old: None,
+    };
+    door.service
+        .change_user(&caller, &user, change, seen)
+        .await?;
     Ok(v1::ChangeUserReply {})
 }
 
@@ -64,8 +71,13 @@ pub(super) async fn change_password(
     let message = request.into_inner();
     let user = message.user.parse()?;
     let old = convert::some_text(message.old);
+    let change = UserChange {
+        password: Some(&message.new),
+        old: old.as_deref(),
+        ..UserChange::default()
+    };
     door.service
-        .set_password(&caller, &user, old.as_deref(), &message.new, seen)
+        .change_user(&caller, &user, change, seen)
         .await?;
     Ok(v1::ChangePasswordReply {})
 }

@@ -1,4 +1,4 @@
-//! `CreateInvite`.
+//! `CreateInvite`, `ListInvites` and `RevokeInvite`.
 
 use std::time::Duration;
 
@@ -30,4 +30,31 @@ pub(super) async fn create_invite(
         expires_at: issued.expires.seconds(),
         uses: issued.uses,
     })
+}
+
+pub(super) async fn list_invites(
+    door: &Door,
+    request: Request<v1::ListInvitesRequest>,
+) -> Result<v1::ListInvitesReply, Problem> {
+    let caller = door.caller(&request).await?;
+    let message = request.into_inner();
+    let cursor = convert::some_text(message.cursor);
+    let page = door
+        .service
+        .list_invites(&caller, some_number(message.limit), cursor.as_deref())
+        .await?;
+    Ok(v1::ListInvitesReply {
+        invites: page.items.iter().map(Into::into).collect(),
+        next_cursor: page.next_cursor.unwrap_or_default(),
+    })
+}
+
+pub(super) async fn revoke_invite(
+    door: &Door,
+    request: Request<v1::RevokeInviteRequest>,
+) -> Result<v1::RevokeInviteReply, Problem> {
+    let caller = door.caller(&request).await?;
+    let id = request.into_inner().id;
+    door.service.revoke_invite(&caller, &id).await?;
+    Ok(v1::RevokeInviteReply {})
 }

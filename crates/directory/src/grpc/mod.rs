@@ -181,6 +181,11 @@ methods! {
     change_member: administration, v1::ChangeMemberRequest => ChangeMemberReply;
     list_members: administration, v1::ListMembersRequest => ListMembersReply;
     list_audit: administration, v1::ListAuditRequest => ListAuditReply;
+    list_invites: invites, v1::ListInvitesRequest => ListInvitesReply;
+    revoke_invite: invites, v1::RevokeInviteRequest => RevokeInviteReply;
+    list_sessions: sessions, v1::ListSessionsRequest => ListSessionsReply;
+    revoke_session: sessions, v1::RevokeSessionRequest => RevokeSessionReply;
+    who_am_i: sessions, v1::WhoAmIRequest => WhoAmIReply;
     register_peer: peers, v1::RegisterPeerRequest => RegisterPeerReply;
     leave_peer: peers, v1::LeavePeerRequest => LeavePeerReply;
     heartbeat: peers, v1::HeartbeatRequest => HeartbeatReply;

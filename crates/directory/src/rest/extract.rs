@@ -10,7 +10,9 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, header};
 use convite_core::{ErrorCode, Problem};
 use convite_net::Connection;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use utoipa::IntoParams;
 
 use super::Refusal;
 use crate::Service;
@@ -107,6 +109,18 @@ impl<T: DeserializeOwned> FromRequestParts<Arc<Service>> for Query<T> {
     }
 }
 
+/// Which page of a list.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Paging {
+    /// The most on a page; 100 by default.
+    #[param(minimum = 1, maximum = 1000, nullable = false)]
+    pub limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    #[param(nullable = false)]
+    pub cursor: Option<String>,
+}
+
 /// The one part of the path that varies, as text.
 pub(super) struct PathPart(pub String);
 
@@ -117,6 +131,20 @@ impl FromRequestParts<Arc<Service>> for PathPart {
         axum::extract::Path::<String>::from_request_parts(parts, state)
             .await
             .map(|axum::extract::Path(part)| Self(part))
+            .map_err(|_| Refusal(Problem::invalid("the path is not UTF-8")))
+    }
+}
+
+/// The two parts of the path that vary, as text.
+pub(super) struct PathParts(pub String, pub String);
+
+impl FromRequestParts<Arc<Service>> for PathParts {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<Service>) -> Result<Self, Refusal> {
+        axum::extract::Path::<(String, String)>::from_request_parts(parts, state)
+            .await
+            .map(|axum::extract::Path((first, second))| Self(first, second))
             .map_err(|_| Refusal(Problem::invalid("the path is not UTF-8")))
     }
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use axum::Json as Body;
 use axum::extract::State;
 use axum::http::StatusCode;
-use convite_wire::rest::{InviteBody, InviteMade};
+use convite_wire::rest::{InviteBody, InviteMade, InvitesPage};
 
 use super::Answer;
-use super::extract::Json;
+use super::extract::{Json, Paging, PathPart, Query};
 use super::openapi::problems;
 use crate::Service;
 use crate::service::{Caller, NewInvite};
@@ -49,4 +49,51 @@ pub(super) async fn create(
         uses: issued.uses,
     };
     Ok((StatusCode::CREATED, Body(made)))
+}
+
+problems!(ListRefused, caller, InvalidArgument, PermissionDenied);
+
+/// The invites that can still be used, by id, for administrators.
+#[utoipa::path(
+    get, path = "/invites", operation_id = "listInvites", tag = "accounts",
+    params(Paging),
+    responses((status = 200, description = "A page", body = InvitesPage), ListRefused),
+    security(("session" = [])),
+)]
+pub(super) async fn list(
+    State(service): State<Arc<Service>>,
+    caller: Caller,
+    Query(paging): Query<Paging>,
+) -> Answer<Body<InvitesPage>> {
+    let page = service
+        .list_invites(&caller, paging.limit, paging.cursor.as_deref())
+        .await?;
+    Ok(Body(InvitesPage {
+        invites: page.items,
+        next_cursor: page.next_cursor,
+    }))
+}
+
+problems!(
+    RevokeRefused,
+    caller,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied
+);
+
+/// Makes an invite useless, as an administrator.
+#[utoipa::path(
+    delete, path = "/invites/{id}", operation_id = "revokeInvite", tag = "accounts",
+    params(("id" = String, Path)),
+    responses((status = 204, description = "Nobody can use it"), RevokeRefused),
+    security(("session" = [])),
+)]
+pub(super) async fn revoke(
+    State(service): State<Arc<Service>>,
+    caller: Caller,
+    PathPart(id): PathPart,
+) -> Answer<StatusCode> {
+    service.revoke_invite(&caller, &id).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

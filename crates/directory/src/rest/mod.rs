@@ -2,6 +2,7 @@
 //! the router included.
 
 mod accounts;
+mod audit;
 mod contents;
 mod docs;
 mod extract;
@@ -14,6 +15,8 @@ mod openapi;
 mod peers;
 mod search;
 mod sessions;
+mod spaces;
+mod users;
 
 use std::sync::Arc;
 
@@ -87,8 +90,19 @@ fn described() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(docs::style))
         .routes(routes!(sessions::login))
         .routes(routes!(sessions::logout))
+        .routes(routes!(sessions::me))
+        .routes(routes!(sessions::list))
+        .routes(routes!(sessions::revoke))
         .routes(routes!(accounts::create))
-        .routes(routes!(invites::create))
+        .routes(routes!(invites::create, invites::list))
+        .routes(routes!(invites::revoke))
+        .routes(routes!(users::list, users::add))
+        .routes(routes!(users::change))
+        .routes(routes!(spaces::list, spaces::add))
+        .routes(routes!(spaces::remove))
+        .routes(routes!(spaces::members))
+        .routes(routes!(spaces::add_member, spaces::remove_member))
+        .routes(routes!(audit::list))
         .routes(routes!(peers::list, peers::register))
         .routes(routes!(peers::leave))
         .routes(routes!(peers::heartbeat))

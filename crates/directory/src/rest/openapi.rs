@@ -126,10 +126,14 @@ fn info() -> Info {
         .build()
 }
 
-fn tags() -> [Tag; 6] {
+fn tags() -> [Tag; 7] {
     [
         ("sessions", "Logging in and out"),
         ("accounts", "Accounts and the invites that make them"),
+        (
+            "administration",
+            "Users, spaces and the audit log, for administrators",
+        ),
         ("peers", "Who is online"),
         ("index", "What each peer shares"),
         ("files", "Finding files, and who has them"),

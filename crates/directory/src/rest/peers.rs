@@ -127,6 +127,8 @@ pub(super) async fn heartbeat(
 problems!(LeaveRefused, caller, InvalidArgument, NotFound);
 
 /// Takes a peer off the list; its index is kept for its return.
+///
+/// One of somebody else an administrator removes so, with its index.
 #[utoipa::path(
     delete, path = "/peers/{id}", operation_id = "leavePeer", tag = "peers",
     params(("id" = PeerId, Path)),

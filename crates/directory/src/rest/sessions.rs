@@ -1,14 +1,17 @@
-//! `/login` and `/logout`.
+//! `/login`, `/logout`, `/sessions` and `/me`.
 
 use std::sync::Arc;
 
 use axum::Json as Body;
 use axum::extract::State;
 use axum::http::StatusCode;
-use convite_wire::rest::{LoginBody, SessionBody};
+use convite_core::UserName;
+use convite_wire::rest::{LoginBody, MeBody, SessionBody, SessionsPage};
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::Answer;
-use super::extract::Json;
+use super::extract::{Json, PathPart, Query};
 use super::openapi::problems;
 use crate::Service;
 use crate::service::{Caller, Endpoint, Seen};
@@ -69,4 +72,88 @@ pub(super) async fn logout(
 ) -> Answer<StatusCode> {
     service.logout(&caller).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListQuery {
+    /// Whose; without it one's own, and for administrators everybody's.
+    #[param(value_type = Option<UserName>, nullable = false)]
+    user: Option<String>,
+    /// The most on a page; 100 by default.
+    #[param(minimum = 1, maximum = 1000, nullable = false)]
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    #[param(nullable = false)]
+    cursor: Option<String>,
+}
+
+problems!(
+    ListRefused,
+    caller,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied
+);
+
+/// The sessions that are alive, by id: one's own; an administrator's anybody's.
+#[utoipa::path(
+    get, path = "/sessions", operation_id = "listSessions", tag = "sessions",
+    params(ListQuery),
+    responses((status = 200, description = "A page", body = SessionsPage), ListRefused),
+    security(("session" = [])),
+)]
+pub(super) async fn list(
+    State(service): State<Arc<Service>>,
+    caller: Caller,
+    Query(query): Query<ListQuery>,
+) -> Answer<Body<SessionsPage>> {
+    let user = query.user.map(|user| user.parse()).transpose()?;
+    let cursor = query.cursor.as_deref();
+    let page = service
+        .list_sessions(&caller, user.as_ref(), query.limit, cursor)
+        .await?;
+    Ok(Body(SessionsPage {
+        sessions: page.items,
+        next_cursor: page.next_cursor,
+    }))
+}
+
+problems!(RevokeRefused, caller, InvalidArgument, NotFound);
+
+/// Ends a session, one's own or as an administrator; its peers go offline.
+#[utoipa::path(
+    delete, path = "/sessions/{id}", operation_id = "revokeSession", tag = "sessions",
+    params(("id" = String, Path)),
+    responses((status = 204, description = "It has ended"), RevokeRefused),
+    security(("session" = [])),
+)]
+pub(super) async fn revoke(
+    State(service): State<Arc<Service>>,
+    caller: Caller,
+    PathPart(id): PathPart,
+) -> Answer<StatusCode> {
+    service.revoke_session(&caller, &id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+problems!(MeRefused, caller);
+
+/// Who the session that asks stands for.
+#[utoipa::path(
+    get, path = "/me", operation_id = "whoAmI", tag = "sessions",
+    responses((status = 200, description = "The account", body = MeBody), MeRefused),
+    security(("session" = [])),
+)]
+pub(super) async fn me(
+    State(service): State<Arc<Service>>,
+    caller: Caller,
+) -> Answer<Body<MeBody>> {
+    let me = service.me(&caller).await?;
+    Ok(Body(MeBody {
+        user: me.user,
+        role: me.role,
+        spaces: me.spaces,
+        expires_at: me.expires.seconds(),
+    }))
 }

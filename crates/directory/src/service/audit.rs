@@ -13,12 +13,12 @@ pub(super) const PAGE_MAX: u32 = 1000;
 
 impl Service {
     /// What the log is told of an act of the caller's that is done.
-    pub(super) fn done(&self, caller: &Caller, act: Act, subject: impl ToString) -> AuditEntry {
+    pub(super) fn done(&self, caller: &Caller, action: Act, target: impl ToString) -> AuditEntry {
         AuditEntry {
             at: self.now(),
-            user: Some(caller.user.clone()),
-            act,
-            subject: subject.to_string(),
+            actor: Some(caller.user.clone()),
+            action,
+            target: target.to_string(),
             address: caller.from,
             outcome: Outcome::Done,
         }
@@ -32,12 +32,17 @@ impl Service {
         let Err(problem) = caller.must_administer() else {
             return Ok(());
         };
+        self.note_denied(caller, act).await?;
+        Err(problem)
+    }
+
+    /// Tells the log that the caller was refused what only others may do.
+    pub(super) async fn note_denied(&self, caller: &Caller, act: Act) -> Result<(), Problem> {
         let refused = AuditEntry {
             outcome: Outcome::Refused,
             ..self.done(caller, Act::Denied, act.name())
         };
-        self.store().record(&refused).await?;
-        Err(problem)
+        self.store().record(&refused).await
     }
 
     /// Tells the log how a login or a joining ended. The name of one who has no account is not
@@ -62,9 +67,9 @@ impl Service {
         let known = matches!(store.account(user).await, Ok(Some(_)));
         let entry = AuditEntry {
             at: self.now(),
-            user: ended.is_ok().then(|| user.clone()),
-            act,
-            subject: match known {
+            actor: ended.is_ok().then(|| user.clone()),
+            action: act,
+            target: match known {
                 true => user.to_string(),
                 false => String::new(),
             },
@@ -87,7 +92,7 @@ impl Service {
         limit: Option<u32>,
         cursor: Option<&str>,
     ) -> Result<Page<AuditRecord>, Problem> {
-        caller.must_administer()?;
+        self.must_administer(caller, Act::AuditList).await?;
         let limit = page_limit(limit, PAGE_DEFAULT, PAGE_MAX)?;
         self.store().audit(limit, cursor).await
     }

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use convite_core::administration::Act;
-use convite_core::model::Role;
+use convite_core::administration::{Act, InviteSummary};
+use convite_core::model::{Page, Role};
 use convite_core::{Problem, SpaceName, UnixMillis};
 use convite_store::{InviteRecord, SecretHash, public_id};
 use convite_wire::invite::InviteLink;
 
+use super::audit::{PAGE_DEFAULT, PAGE_MAX};
+use super::peers::page_limit;
 use super::{Caller, Service};
 use crate::vault::Vault;
 
@@ -92,7 +94,11 @@ impl Service {
             expires: now.after(lifetime),
             founds: false,
         };
-        let entry = self.done(caller, Act::InviteAdd, public_id(&record.code));
+        let mut target = format!("{} {}", public_id(&record.code), record.role.name());
+        if let Some(space) = &record.space {
+            target = format!("{target} {space}");
+        }
+        let entry = self.done(caller, Act::InviteAdd, target);
         self.store()
             .create_invite(&record, Some(&entry), now)
             .await?;
@@ -101,6 +107,33 @@ impl Service {
             expires: record.expires,
             uses,
         })
+    }
+
+    /// The invites that can still be used, by id, for administrators; `limit` 1 to 1,000, 100 by
+    /// default.
+    ///
+    /// # Errors
+    /// `permission_denied` unless the caller administers; `invalid_argument` for a limit or cursor
+    /// that is not valid.
+    pub async fn list_invites(
+        &self,
+        caller: &Caller,
+        limit: Option<u32>,
+        cursor: Option<&str>,
+    ) -> Result<Page<InviteSummary>, Problem> {
+        self.must_administer(caller, Act::InviteList).await?;
+        let limit = page_limit(limit, PAGE_DEFAULT, PAGE_MAX)?;
+        self.store().invites(limit, cursor, self.now()).await
+    }
+
+    /// Makes the invite of that id useless, as an administrator.
+    ///
+    /// # Errors
+    /// `permission_denied` unless the caller administers; `not_found`.
+    pub async fn revoke_invite(&self, caller: &Caller, id: &str) -> Result<(), Problem> {
+        self.must_administer(caller, Act::InviteRevoke).await?;
+        let entry = self.done(caller, Act::InviteRevoke, id);
+        self.store().revoke_invite(id, &entry).await
     }
 
     /// The invite of the ready line: usable without limit for 30 days, and founding, so that the

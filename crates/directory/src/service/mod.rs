@@ -40,7 +40,8 @@ pub use peers::{Endpoint, PeerRegistered, Seen};
 pub use readiness::Readiness;
 pub(crate) use replicas::RENEWAL;
 pub use search::{SearchFound, SearchQuery};
-pub use sessions::{Caller, Session};
+pub use sessions::{Caller, Me, Session};
+pub use users::UserChange;
 
 use crate::authority::Authority;
 use crate::passwords::Passwords;

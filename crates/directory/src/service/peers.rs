@@ -3,8 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use convite_core::administration::Act;
 use convite_core::model::{Page, PeerSummary};
-use convite_core::{PeerAddress, PeerId, Problem};
+use convite_core::{ErrorCode, PeerAddress, PeerId, Problem};
 use convite_store::Registration;
 
 use super::{Caller, Service};
@@ -125,12 +126,29 @@ impl Service {
         Ok((self.parts.lease, generation))
     }
 
-    /// Takes a peer of the caller's off the list; its index is kept for its return.
+    /// Takes a peer of the caller's off the list; its index is kept for its return. A peer of
+    /// somebody else's is forgotten, with its index, if the caller administers; one that runs comes
+    /// back in the session that it has.
     ///
     /// # Errors
-    /// `not_found` if the caller has no such peer.
+    /// `not_found` if the caller has no such peer, and may not remove others'.
     pub async fn leave(&self, caller: &Caller, peer: &PeerId) -> Result<(), Problem> {
-        self.store().leave(peer, caller.account, self.now()).await?;
+        let left = self.store().leave(peer, caller.account, self.now()).await;
+        match left {
+            Err(problem) if problem.code == ErrorCode::NotFound => {
+                if self.store().peer_key(peer).await?.is_none() {
+                    return Err(problem);
+                }
+                if caller.must_administer().is_err() {
+                    self.note_denied(caller, Act::PeerRemove).await?;
+                    return Err(problem);
+                }
+                let entry = self.done(caller, Act::PeerRemove, peer);
+                self.store().remove_peer(peer, &entry).await?;
+                self.visibility_changed().await;
+            }
+            left => left?,
+        }
         self.peers_changed();
         Ok(())
     }

@@ -3,12 +3,14 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use convite_core::administration::Act;
-use convite_core::model::Role;
-use convite_core::{ErrorCode, Problem, UnixMillis, UserName};
+use convite_core::administration::{Act, SessionSummary};
+use convite_core::model::{Page, Role};
+use convite_core::{ErrorCode, Problem, SpaceName, UnixMillis, UserName};
 use convite_metrics::catalogue::LOGINS;
-use convite_store::{AccountId, AccountRecord, SecretHash, Viewer};
+use convite_store::{AccountId, AccountRecord, SecretHash, Viewer, public_id};
 
+use super::audit::{PAGE_DEFAULT, PAGE_MAX};
+use super::peers::page_limit;
 use super::{Endpoint, Seen, Service};
 
 /// Whoever makes a call, known by a session that is alive.
@@ -29,6 +31,14 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Whose things the caller administers: the own alone, or (none) everybody's.
+    pub(super) fn only_own(&self) -> Option<AccountId> {
+        match self.role {
+            Role::Admin => None,
+            Role::Member | Role::Guest => Some(self.account),
+        }
+    }
+
     /// Lets administrators pass.
     ///
     /// # Errors
@@ -43,6 +53,19 @@ impl Caller {
             .hint("ask an administrator of this directory")),
         }
     }
+}
+
+/// Who a session stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Me {
+    /// Whose it is.
+    pub user: UserName,
+    /// What the account may do.
+    pub role: Role,
+    /// The spaces that it belongs to, by name.
+    pub spaces: Vec<SpaceName>,
+    /// When the session ends unless it is used.
+    pub expires: UnixMillis,
 }
 
 /// A session that has just begun.
@@ -252,7 +275,7 @@ impl Service {
         let lifetime = self.parts.session_lifetime;
         if now.until(session.expires) < lifetime / 30 * 29 {
             self.store()
-                .extend_session(&hash, now.after(lifetime))
+                .extend_session(&hash, now.after(lifetime), now)
                 .await?;
         }
         Ok(Caller {
@@ -263,6 +286,71 @@ impl Service {
             from,
             session: hash,
         })
+    }
+
+    /// Who the caller's session stands for.
+    ///
+    /// # Errors
+    /// `unauthenticated` if it ended meanwhile.
+    pub async fn me(&self, caller: &Caller) -> Result<Me, Problem> {
+        let session = self.store().session(&caller.session).await?;
+        let account = self.store().account_summary(&caller.user).await?;
+        let (session, account) = session
+            .zip(account)
+            .ok_or_else(|| unauthenticated("the session token is not known"))?;
+        Ok(Me {
+            user: account.user,
+            role: account.role,
+            spaces: account.spaces,
+            expires: session.expires,
+        })
+    }
+
+    /// The sessions that are alive, by id: of `user`, or all that the caller may see, which for an
+    /// administrator is everybody's; `limit` 1 to 1,000, 100 by default.
+    ///
+    /// # Errors
+    /// `permission_denied` for another's unless the caller administers; `not_found` for the user;
+    /// `invalid_argument` for a limit or cursor that is not valid.
+    pub async fn list_sessions(
+        &self,
+        caller: &Caller,
+        user: Option<&UserName>,
+        limit: Option<u32>,
+        cursor: Option<&str>,
+    ) -> Result<Page<SessionSummary>, Problem> {
+        let limit = page_limit(limit, PAGE_DEFAULT, PAGE_MAX)?;
+        let of = match user {
+            Some(user) if *user == caller.user => Some(caller.account),
+            Some(user) => {
+                self.must_administer(caller, Act::SessionList).await?;
+                let account = self.store().account(user).await?;
+                let unknown = || Problem::not_found(format!("there is no user '{user}'"));
+                Some(account.ok_or_else(unknown)?.id)
+            }
+            None => caller.only_own(),
+        };
+        let now = self.now();
+        let mut page = self.store().sessions(of, limit, cursor, now).await?;
+        let current = public_id(&caller.session);
+        for session in &mut page.items {
+            session.current = session.id == current;
+        }
+        Ok(page)
+    }
+
+    /// Ends the session of that id, one's own or, as an administrator, anybody's; its peers go
+    /// offline.
+    ///
+    /// # Errors
+    /// `not_found`, also for another's unless the caller administers.
+    pub async fn revoke_session(&self, caller: &Caller, id: &str) -> Result<(), Problem> {
+        let entry = self.done(caller, Act::SessionRevoke, id);
+        self.store()
+            .revoke_session(id, caller.only_own(), &entry)
+            .await?;
+        self.peers_changed();
+        Ok(())
     }
 
     /// Ends the caller's session; peers that were registered in it go offline.

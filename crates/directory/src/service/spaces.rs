@@ -43,11 +43,7 @@ impl Service {
         cursor: Option<&str>,
     ) -> Result<Page<SpaceSummary>, Problem> {
         let limit = page_limit(limit, PAGE_DEFAULT, PAGE_MAX)?;
-        let of = match caller.must_administer() {
-            Ok(()) => None,
-            Err(_) => Some(caller.account),
-        };
-        self.store().spaces(of, limit, cursor).await
+        self.store().spaces(caller.only_own(), limit, cursor).await
     }
 
     /// The members of a space by name, for administrators; `limit` 1 to 1,000, 100 by default.
@@ -62,7 +58,7 @@ impl Service {
         limit: Option<u32>,
         cursor: Option<&str>,
     ) -> Result<Page<UserName>, Problem> {
-        caller.must_administer()?;
+        self.must_administer(caller, Act::MemberList).await?;
         let limit = page_limit(limit, PAGE_DEFAULT, PAGE_MAX)?;
         self.store().members(space, limit, cursor).await
     }
@@ -104,7 +100,7 @@ impl Service {
     }
 
     /// Some see what they did not, or no more what they did.
-    async fn visibility_changed(&self) {
+    pub(super) async fn visibility_changed(&self) {
         self.watched.touch_all();
         self.until_found().await;
     }

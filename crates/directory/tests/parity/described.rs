@@ -19,7 +19,10 @@ async fn description(door: &Door) -> Value {
 /// A path with something in the place of each part that varies.
 fn filled(path: &str) -> String {
     let hash = "0".repeat(64);
-    path.replace("{hash}", &hash).replace("{id}", "a")
+    let path = path.replace("{hash}", &hash);
+    ["{id}", "{user}", "{space}"]
+        .iter()
+        .fold(path, |path, part| path.replace(part, "a"))
 }
 
 #[tokio::test(flavor = "multi_thread")]

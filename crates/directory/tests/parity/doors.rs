@@ -14,6 +14,9 @@ use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+#[path = "administration.rs"]
+mod administration;
+
 /// What is asked of a directory.
 #[derive(Clone, Default)]
 pub struct Call {
@@ -191,11 +194,11 @@ impl Door {
             "index" => ("GET", format!("/index?{}", query(&call.fields))),
             "search" => ("GET", format!("/search?{}", query(&call.fields))),
             "locate" => ("GET", format!("/files/{}", call.text("hash"))),
-            other => panic!("{other}"),
+            other => administration::path(call).unwrap_or_else(|| panic!("{other}")),
         };
         let body = match method {
             "GET" | "DELETE" => Vec::new(),
-            _ => call.fields.to_string().into_bytes(),
+            _ => administration::body(call).to_string().into_bytes(),
         };
         let (parts, body) = http(self, method, &path, token, body).await;
         if parts.status.is_success() {
@@ -220,6 +223,16 @@ fn query(fields: &Value) -> String {
     pairs.collect::<Vec<_>>().join("&")
 }
 
+/// A message from the session of that token.
+fn with_token<M>(token: Option<&str>, message: M) -> tonic::Request<M> {
+    let mut request = tonic::Request::new(message);
+    if let Some(token) = token {
+        let value = format!("Bearer {token}").parse().unwrap();
+        request.metadata_mut().insert("authorization", value);
+    }
+    request
+}
+
 async fn knock_grpc(
     mut client: DirectoryClient<Http2<tonic::body::Body>>,
     token: Option<&str>,
@@ -227,12 +240,7 @@ async fn knock_grpc(
 ) -> Result<Value, Problem> {
     macro_rules! ask {
         ($method:ident, $message:expr) => {{
-            let mut request = tonic::Request::new($message);
-            if let Some(token) = token {
-                let value = format!("Bearer {token}").parse().unwrap();
-                request.metadata_mut().insert("authorization", value);
-            }
-            let reply = client.$method(request).await;
+            let reply = client.$method(with_token(token, $message)).await;
             reply.map_err(|status| from_status(&status))?.into_inner()
         }};
     }
@@ -356,7 +364,7 @@ async fn knock_grpc(
             let reply = ask!(locate, v1::LocateRequest { hash });
             serde_json::to_value(LocatedFile::try_from(reply).unwrap()).unwrap()
         }
-        other => panic!("{other}"),
+        _ => return administration::ask(client, token, call).await,
     })
 }
 

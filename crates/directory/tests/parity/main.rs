@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod administering;
 mod backup;
 mod certificates;
 #[path = "../../../store/tests/cluster/mod.rs"]

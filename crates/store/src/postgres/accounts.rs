@@ -3,14 +3,14 @@
 use async_trait::async_trait;
 use convite_core::administration::AccountSummary;
 use convite_core::model::{Page, Role};
-use convite_core::{Problem, UnixMillis, UserName};
+use convite_core::{Problem, SpaceName, UnixMillis, UserName};
 use tokio_postgres::Row;
 
 use super::connections::Connection;
 use super::failure::{Failure, Outcome, damaged};
 use super::{PostgresStore, audit, invites, sessions, spaces, transaction};
 use crate::cursor;
-use crate::{AccountId, AccountRecord, Accounts, Admission, AuditEntry, SecretHash};
+use crate::{AccountChange, AccountId, AccountRecord, Accounts, Admission, AuditEntry, SecretHash};
 
 /// The columns that [`record`] reads, of the table `accounts` named `a`.
 pub(super) const COLUMNS: &str = "a.id, a.name, a.role, a.password_hash, a.disabled";
@@ -117,7 +117,7 @@ async fn must_leave_an_admin(db: &Connection, account: AccountId) -> Outcome<()>
     }
 }
 
-async fn set_role(db: &Connection, user: &UserName, role: Role, entry: &AuditEntry) -> Outcome<()> {
+async fn set_role(db: &Connection, user: &UserName, role: Role) -> Outcome<()> {
     let account = existing_among_admins(db, user).await?;
     if account.role == Role::Admin && role != Role::Admin && !account.disabled {
         must_leave_an_admin(db, account.id).await?;
@@ -130,15 +130,10 @@ async fn set_role(db: &Connection, user: &UserName, role: Role, entry: &AuditEnt
     if role == Role::Guest {
         sessions::take_peers_off(db, account.id).await?;
     }
-    audit::record(db, entry).await
+    Ok(())
 }
 
-async fn set_disabled(
-    db: &Connection,
-    user: &UserName,
-    disabled: bool,
-    entry: &AuditEntry,
-) -> Outcome<()> {
+async fn set_disabled(db: &Connection, user: &UserName, disabled: bool) -> Outcome<()> {
     let account = existing_among_admins(db, user).await?;
     if disabled {
         if account.role == Role::Admin && !account.disabled {
@@ -152,7 +147,7 @@ async fn set_disabled(
         &[&disabled, &account.id.0],
     )
     .await?;
-    audit::record(db, entry).await
+    Ok(())
 }
 
 async fn set_password(
@@ -160,7 +155,6 @@ async fn set_password(
     user: &UserName,
     password_hash: &str,
     keep: Option<&SecretHash>,
-    entry: &AuditEntry,
 ) -> Outcome<()> {
     let account = existing(db, user).await?;
     db.execute(
@@ -168,8 +162,28 @@ async fn set_password(
         &[&password_hash, &account.id.0],
     )
     .await?;
-    sessions::end_all(db, account.id, keep).await?;
-    audit::record(db, entry).await
+    sessions::end_all(db, account.id, keep).await
+}
+
+async fn change(
+    db: &Connection,
+    user: &UserName,
+    change: &AccountChange,
+    entries: &[AuditEntry],
+) -> Outcome<()> {
+    if let Some(role) = change.role {
+        set_role(db, user, role).await?;
+    }
+    if let Some(disabled) = change.disabled {
+        set_disabled(db, user, disabled).await?;
+    }
+    if let Some(hash) = &change.password_hash {
+        set_password(db, user, hash, change.keep.as_ref()).await?;
+    }
+    for entry in entries {
+        audit::record(db, entry).await?;
+    }
+    Ok(())
 }
 
 async fn add(
@@ -177,12 +191,41 @@ async fn add(
     user: &UserName,
     password_hash: &str,
     role: Role,
+    spaces: &[SpaceName],
     entry: &AuditEntry,
     now: UnixMillis,
 ) -> Outcome<AccountRecord> {
     let account = create(db, user, password_hash, &Admission::Granted(role), now).await?;
+    for space in spaces {
+        let key = spaces::key(db, space).await?;
+        spaces::join(db, account.id, key, now).await?;
+    }
     audit::record(db, entry).await?;
     Ok(account)
+}
+
+/// What [`summary`] reads.
+const SUMMARY: &str = "SELECT a.name, a.role, a.disabled, a.created,
+    ARRAY(SELECT s.name FROM memberships m JOIN spaces s ON s.id = m.space
+          WHERE m.account = a.id ORDER BY s.name)
+    FROM accounts a";
+
+fn summary(row: &Row) -> Outcome<AccountSummary> {
+    let spaces: Vec<&str> = row.try_get(4)?;
+    let spaces = spaces.into_iter().map(spaces::space_name);
+    Ok(AccountSummary {
+        user: name(row.try_get(0)?)?,
+        role: role(row.try_get(1)?)?,
+        disabled: row.try_get(2)?,
+        created_at: UnixMillis(row.try_get(3)?).seconds(),
+        spaces: spaces.collect::<Outcome<_>>()?,
+    })
+}
+
+async fn account_summary(db: &Connection, user: &UserName) -> Outcome<Option<AccountSummary>> {
+    let sql = format!("{SUMMARY} WHERE a.name = $1");
+    let row = db.row(&sql, &[&user.as_str()]).await?;
+    row.as_ref().map(summary).transpose()
 }
 
 async fn accounts(
@@ -194,26 +237,9 @@ async fn accounts(
     let after = cursor::after(cursor, cursor::ACCOUNTS, |name| {
         name.parse::<UserName>().is_ok()
     })?;
-    let rows = db
-        .rows(
-            "SELECT a.name, a.role, a.disabled, a.created,
-                 ARRAY(SELECT s.name FROM memberships m JOIN spaces s ON s.id = m.space
-                       WHERE m.account = a.id ORDER BY s.name)
-             FROM accounts a WHERE a.name > $1 ORDER BY a.name LIMIT $2",
-            &[&after, &(i64::from(limit) + 1)],
-        )
-        .await?;
-    let items = rows.iter().map(|row| {
-        let spaces: Vec<&str> = row.try_get(4)?;
-        let spaces = spaces.into_iter().map(spaces::space_name);
-        Ok(AccountSummary {
-            user: name(row.try_get(0)?)?,
-            role: role(row.try_get(1)?)?,
-            disabled: row.try_get(2)?,
-            created: UnixMillis(row.try_get(3)?).seconds(),
-            spaces: spaces.collect::<Outcome<_>>()?,
-        })
-    });
+    let sql = format!("{SUMMARY} WHERE a.name > $1 ORDER BY a.name LIMIT $2");
+    let rows = db.rows(&sql, &[&after, &(i64::from(limit) + 1)]).await?;
+    let items = rows.iter().map(summary);
     Ok(cursor::page(
         items.collect::<Outcome<_>>()?,
         limit as usize,
@@ -246,10 +272,11 @@ impl Accounts for PostgresStore {
         user: &UserName,
         password_hash: &str,
         role: Role,
+        spaces: &[SpaceName],
         entry: &AuditEntry,
         now: UnixMillis,
     ) -> Result<AccountRecord, Problem> {
-        transaction!(self, db => add(db, user, password_hash, role, entry, now))
+        transaction!(self, db => add(db, user, password_hash, role, spaces, entry, now))
     }
 
     async fn accounts(
@@ -260,31 +287,16 @@ impl Accounts for PostgresStore {
         Ok(accounts(&self.connections.get().await?, limit, cursor).await?)
     }
 
-    async fn set_role(
-        &self,
-        user: &UserName,
-        role: Role,
-        entry: &AuditEntry,
-    ) -> Result<(), Problem> {
-        transaction!(self, db => set_role(db, user, role, entry))
+    async fn account_summary(&self, user: &UserName) -> Result<Option<AccountSummary>, Problem> {
+        Ok(account_summary(&self.connections.get().await?, user).await?)
     }
 
-    async fn set_disabled(
+    async fn change_account(
         &self,
         user: &UserName,
-        disabled: bool,
-        entry: &AuditEntry,
+        what: &AccountChange,
+        entries: &[AuditEntry],
     ) -> Result<(), Problem> {
-        transaction!(self, db => set_disabled(db, user, disabled, entry))
-    }
-
-    async fn set_password(
-        &self,
-        user: &UserName,
-        password_hash: &str,
-        keep: Option<&SecretHash>,
-        entry: &AuditEntry,
-    ) -> Result<(), Problem> {
-        transaction!(self, db => set_password(db, user, password_hash, keep, entry))
+        transaction!(self, db => change(db, user, what, entries))
     }
 }

@@ -16,13 +16,13 @@ use crate::{AUDIT_LINES_MAX, AUDIT_WINDOW, Audit, AuditEntry};
 
 /// Writes a line, or adds to one: see [`Audit::record`].
 pub(super) async fn record(db: &Connection, entry: &AuditEntry) -> Outcome<()> {
-    let user = entry.user.as_ref().map_or("", |user| user.as_str());
+    let actor = entry.actor.as_ref().map_or("", |actor| actor.as_str());
     let address = entry.address.map(|address| address.to_string());
     let address = address.unwrap_or_default();
     if entry.outcome == Ended::Done {
-        return insert(db, entry, user, &entry.subject, &address).await;
+        return insert(db, entry, actor, &entry.target, &address).await;
     }
-    if add(db, entry, user, &entry.subject, &address).await? {
+    if add(db, entry, actor, &entry.target, &address).await? {
         return Ok(());
     }
     // Two that begin a line at once make two: the bound is no finer than that.
@@ -33,7 +33,7 @@ pub(super) async fn record(db: &Connection, entry: &AuditEntry) -> Outcome<()> {
         )
         .await?;
     if unsigned(row.try_get(0)?)? < AUDIT_LINES_MAX {
-        return insert(db, entry, user, &entry.subject, &address).await;
+        return insert(db, entry, actor, &entry.target, &address).await;
     }
     if add(db, entry, "", "", "").await? {
         return Ok(());
@@ -49,8 +49,8 @@ fn window(entry: &AuditEntry) -> i64 {
 async fn add(
     db: &Connection,
     entry: &AuditEntry,
-    user: &str,
-    subject: &str,
+    actor: &str,
+    target: &str,
     address: &str,
 ) -> Outcome<bool> {
     let added = db
@@ -58,14 +58,14 @@ async fn add(
             "UPDATE audit SET times = times + 1, last = greatest(last, $2)
              WHERE id = (
                  SELECT id FROM audit WHERE outcome <> 'done' AND at > $1 AND outcome = $3
-                     AND act = $4 AND actor = $5 AND subject = $6 AND address = $7 LIMIT 1)",
+                     AND action = $4 AND actor = $5 AND target = $6 AND address = $7 LIMIT 1)",
             &[
                 &window(entry),
                 &entry.at.0,
                 &entry.outcome.name(),
-                &entry.act.name(),
-                &user,
-                &subject,
+                &entry.action.name(),
+                &actor,
+                &target,
                 &address,
             ],
         )
@@ -76,18 +76,18 @@ async fn add(
 async fn insert(
     db: &Connection,
     entry: &AuditEntry,
-    user: &str,
-    subject: &str,
+    actor: &str,
+    target: &str,
     address: &str,
 ) -> Outcome<()> {
     db.execute(
-        "INSERT INTO audit (at, last, times, actor, act, subject, address, outcome)
+        "INSERT INTO audit (at, last, times, actor, action, target, address, outcome)
          VALUES ($1, $1, 1, $2, $3, $4, $5, $6)",
         &[
             &entry.at.0,
-            &user,
-            &entry.act.name(),
-            &subject,
+            &actor,
+            &entry.action.name(),
+            &target,
             &address,
             &entry.outcome.name(),
         ],
@@ -98,17 +98,17 @@ async fn insert(
 
 fn read(row: &Row) -> Outcome<(i64, AuditRecord)> {
     let text = |column| row.try_get::<_, &str>(column);
-    let (user, act, address, outcome) = (text(4)?, text(5)?, text(7)?, text(8)?);
+    let (actor, action, address, outcome) = (text(4)?, text(5)?, text(7)?, text(8)?);
     let record = AuditRecord {
         at: UnixMillis(row.try_get(1)?).seconds(),
         last: UnixMillis(row.try_get(2)?).seconds(),
         times: unsigned(row.try_get(3)?)?,
-        user: match user {
+        actor: match actor {
             "" => None,
-            user => Some(name(user)?),
+            actor => Some(name(actor)?),
         },
-        act: act.parse().map_err(|_| damaged("an act"))?,
-        subject: text(6)?.to_owned(),
+        action: action.parse().map_err(|_| damaged("an act"))?,
+        target: text(6)?.to_owned(),
         address: match address {
             "" => None,
             address => Some(address.parse().map_err(|_| damaged("an address"))?),
@@ -124,7 +124,7 @@ async fn audit(db: &Connection, limit: u32, cursor: Option<&str>) -> Outcome<Pag
     let before: i64 = before.parse().unwrap_or(i64::MAX);
     let rows = db
         .rows(
-            "SELECT id, at, last, times, actor, act, subject, address, outcome FROM audit
+            "SELECT id, at, last, times, actor, action, target, address, outcome FROM audit
              WHERE id < $1 ORDER BY id DESC LIMIT $2",
             &[&before, &(i64::from(limit) + 1)],
         )

@@ -8,7 +8,7 @@ use convite_core::{Problem, UnixMillis};
 use super::accounts::{has_admin, role};
 use super::connections::Connection;
 use super::failure::{Outcome, damaged};
-use super::{PostgresStore, audit, spaces, transaction};
+use super::{PostgresStore, accounts, audit, spaces, transaction};
 use crate::cursor;
 use crate::{AuditEntry, InviteRecord, Invites, SecretHash, id_bytes, public_id};
 
@@ -46,13 +46,14 @@ async fn create(
     entry: Option<&AuditEntry>,
     now: UnixMillis,
 ) -> Outcome<()> {
+    let creator = entry.and_then(|entry| entry.actor.as_ref());
     let space = match &invite.space {
         Some(space) => spaces::key(db, space).await?,
         None => 0,
     };
     db.execute(
-        "INSERT INTO invites (code, role, uses, expires, founds, created, space)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)
+        "INSERT INTO invites (code, role, uses, expires, founds, created, space, creator)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
          ON CONFLICT (code) DO UPDATE SET role = excluded.role, uses = excluded.uses,
              expires = excluded.expires, founds = excluded.founds, space = excluded.space",
         &[
@@ -63,6 +64,7 @@ async fn create(
             &invite.founds,
             &now.0,
             &space,
+            &creator.map_or("", |user| user.as_str()),
         ],
     )
     .await?;
@@ -114,7 +116,7 @@ async fn invites(
     let after = cursor::after(cursor, cursor::INVITES, |id| id_bytes(id).is_some())?;
     let rows = db
         .rows(
-            "SELECT i.code, i.role, s.name, i.uses, i.created, i.expires
+            "SELECT i.code, i.role, s.name, i.uses, i.created, i.expires, i.creator
              FROM invites i LEFT JOIN spaces s ON s.id = i.space
              WHERE substring(i.code FROM 1 FOR 8) > $1 AND i.expires > $2
                  AND (i.uses IS NULL OR i.uses > 0)
@@ -133,9 +135,13 @@ async fn invites(
             id: public_id(&code.try_into().map_err(|_| damaged("a code"))?),
             role: role(row.try_get(1)?)?,
             space: space.map(spaces::space_name).transpose()?,
-            uses: uses(row.try_get(3)?)?,
-            created: UnixMillis(row.try_get(4)?).seconds(),
+            uses_left: uses(row.try_get(3)?)?,
+            created_at: UnixMillis(row.try_get(4)?).seconds(),
             expires_at: UnixMillis(row.try_get(5)?).seconds(),
+            created_by: match row.try_get(6)? {
+                "" => None,
+                user => Some(accounts::name(user)?),
+            },
         })
     });
     Ok(cursor::page(

@@ -100,7 +100,7 @@ async fn sessions(
         .rows(
             "SELECT s.token, a.name, s.created, s.expires, s.address,
                  (SELECT p.name FROM peers p WHERE p.session = s.token AND NOT p.transient
-                  ORDER BY p.id DESC LIMIT 1)
+                  ORDER BY p.id DESC LIMIT 1), s.used
              FROM sessions s JOIN accounts a ON a.id = s.account
              WHERE substring(s.token FROM 1 FOR 8) > $1 AND ($2::BIGINT IS NULL OR s.account = $2)
                  AND s.expires > $3
@@ -121,10 +121,12 @@ async fn sessions(
         Ok(SessionSummary {
             id: public_id(&token.try_into().map_err(|_| damaged("a token"))?),
             user: accounts::name(row.try_get(1)?)?,
-            created: UnixMillis(row.try_get(2)?).seconds(),
+            created_at: UnixMillis(row.try_get(2)?).seconds(),
+            last_used_at: UnixMillis(row.try_get(6)?).seconds(),
             expires_at: UnixMillis(row.try_get(3)?).seconds(),
             address: address.parse().ok(),
             peer: peer.map_err(|_| damaged("a peer id"))?,
+            current: false,
         })
     });
     Ok(cursor::page(
@@ -142,8 +144,9 @@ async fn revoke(
 ) -> Outcome<()> {
     let row = db
         .row(
-            "SELECT token FROM sessions
-             WHERE substring(token FROM 1 FOR 8) = $1 AND ($2::BIGINT IS NULL OR account = $2)
+            "SELECT s.token, a.name FROM sessions s JOIN accounts a ON a.id = s.account
+             WHERE substring(s.token FROM 1 FOR 8) = $1
+                 AND ($2::BIGINT IS NULL OR s.account = $2)
              LIMIT 1",
             &[
                 &id_bytes(id).unwrap_or_default(),
@@ -153,7 +156,12 @@ async fn revoke(
         .await?;
     let row = row.ok_or_else(crate::sessions::unknown)?;
     end(db, row.try_get(0)?).await?;
-    audit::record(db, entry).await
+    let user: &str = row.try_get(1)?;
+    let entry = AuditEntry {
+        target: format!("{user} {}", entry.target),
+        ..entry.clone()
+    };
+    audit::record(db, &entry).await
 }
 
 #[async_trait]
@@ -169,8 +177,8 @@ impl Sessions for PostgresStore {
         let db = self.connections.get().await?;
         let address = address.map(|address| address.to_string());
         db.execute(
-            "INSERT INTO sessions (token, account, expires, created, address)
-             VALUES ($1, $2, $3, $4, $5)",
+            "INSERT INTO sessions (token, account, expires, created, used, address)
+             VALUES ($1, $2, $3, $4, $4, $5)",
             &[
                 &token.as_slice(),
                 &account.0,
@@ -200,11 +208,16 @@ impl Sessions for PostgresStore {
         Ok(Some(record(&row, viewer)?))
     }
 
-    async fn extend_session(&self, token: &SecretHash, expires: UnixMillis) -> Result<(), Problem> {
+    async fn extend_session(
+        &self,
+        token: &SecretHash,
+        expires: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<(), Problem> {
         let db = self.connections.get().await?;
         db.execute(
-            "UPDATE sessions SET expires = $1 WHERE token = $2",
-            &[&expires.0, &token.as_slice()],
+            "UPDATE sessions SET expires = $1, used = $2 WHERE token = $3",
+            &[&expires.0, &now.0, &token.as_slice()],
         )
         .await?;
         Ok(())

@@ -201,15 +201,15 @@ async fn spaces(
         .await?;
     let spaces = rows.iter().map(|row| {
         Ok(SpaceSummary {
-            name: space_name(row.try_get(0)?)?,
+            space: space_name(row.try_get(0)?)?,
             members: unsigned(row.try_get(1)?)?,
-            created: UnixMillis(row.try_get(2)?).seconds(),
+            created_at: UnixMillis(row.try_get(2)?).seconds(),
         })
     });
     Ok(cursor::page(
         spaces.collect::<Outcome<_>>()?,
         limit as usize,
-        |last: &SpaceSummary| cursor::encode(&[cursor::SPACES, last.name.as_str()]),
+        |last: &SpaceSummary| cursor::encode(&[cursor::SPACES, last.space.as_str()]),
     ))
 }
 

@@ -3,13 +3,13 @@
 use async_trait::async_trait;
 use convite_core::administration::AccountSummary;
 use convite_core::model::{Page, Role};
-use convite_core::{Problem, UnixMillis, UserName};
+use convite_core::{Problem, SpaceName, UnixMillis, UserName};
 use rusqlite::{Connection, Row, params};
 
 use super::failure::{Failure, Outcome, damaged};
 use super::{SqliteStore, audit, invites, sessions, spaces};
 use crate::cursor;
-use crate::{AccountId, AccountRecord, Accounts, Admission, AuditEntry, SecretHash};
+use crate::{AccountChange, AccountId, AccountRecord, Accounts, Admission, AuditEntry, SecretHash};
 
 /// The columns that [`record`] reads, of the table `accounts` named `a`.
 pub(super) const COLUMNS: &str = "a.id, a.name, a.role, a.password_hash, a.disabled";
@@ -141,35 +141,59 @@ fn set_password(
     sessions::end_all(db, account.id, keep)
 }
 
+fn change(db: &Connection, user: &UserName, change: &AccountChange) -> Outcome<()> {
+    if let Some(role) = change.role {
+        set_role(db, user, role)?;
+    }
+    if let Some(disabled) = change.disabled {
+        set_disabled(db, user, disabled)?;
+    }
+    if let Some(hash) = &change.password_hash {
+        set_password(db, user, hash, change.keep.as_ref())?;
+    }
+    Ok(())
+}
+
+/// What [`summary`] reads.
+const SUMMARY: &str = "SELECT id, name, role, disabled, created FROM accounts";
+
+fn summary(db: &Connection, row: &Row<'_>) -> Outcome<AccountSummary> {
+    let mut spaces = db.prepare_cached(
+        "SELECT s.name FROM memberships m JOIN spaces s ON s.id = m.space
+         WHERE m.account = ? ORDER BY s.name",
+    )?;
+    let mut names = Vec::new();
+    let mut own = spaces.query([row.get::<_, i64>(0)?])?;
+    while let Some(space) = own.next()? {
+        let space: String = space.get(0)?;
+        names.push(space.parse().map_err(|_| damaged("the name of a space"))?);
+    }
+    Ok(AccountSummary {
+        user: name(&row.get::<_, String>(1)?)?,
+        role: role(row.get_ref(2)?.as_str())?,
+        disabled: row.get(3)?,
+        created_at: UnixMillis(row.get(4)?).seconds(),
+        spaces: names,
+    })
+}
+
+fn account_summary(db: &Connection, user: &UserName) -> Outcome<Option<AccountSummary>> {
+    let mut statement = db.prepare_cached(&format!("{SUMMARY} WHERE name = ?"))?;
+    let mut rows = statement.query([user.as_str()])?;
+    rows.next()?.map(|row| summary(db, row)).transpose()
+}
+
 fn accounts(db: &Connection, limit: u32, cursor: Option<&str>) -> Outcome<Page<AccountSummary>> {
     let limit = limit.max(1);
     let after = cursor::after(cursor, cursor::ACCOUNTS, |name| {
         name.parse::<UserName>().is_ok()
     })?;
-    let mut statement = db.prepare_cached(
-        "SELECT id, name, role, disabled, created FROM accounts
-         WHERE name > ? ORDER BY name LIMIT ?",
-    )?;
-    let mut spaces = db.prepare_cached(
-        "SELECT s.name FROM memberships m JOIN spaces s ON s.id = m.space
-         WHERE m.account = ? ORDER BY s.name",
-    )?;
+    let sql = format!("{SUMMARY} WHERE name > ? ORDER BY name LIMIT ?");
+    let mut statement = db.prepare_cached(&sql)?;
     let mut rows = statement.query(params![after, i64::from(limit) + 1])?;
     let mut items = Vec::new();
     while let Some(row) = rows.next()? {
-        let mut names = Vec::new();
-        let mut own = spaces.query([row.get::<_, i64>(0)?])?;
-        while let Some(space) = own.next()? {
-            let space: String = space.get(0)?;
-            names.push(space.parse().map_err(|_| damaged("the name of a space"))?);
-        }
-        items.push(AccountSummary {
-            user: name(&row.get::<_, String>(1)?)?,
-            role: role(row.get_ref(2)?.as_str())?,
-            disabled: row.get(3)?,
-            created: UnixMillis(row.get(4)?).seconds(),
-            spaces: names,
-        });
+        items.push(summary(db, row)?);
     }
     Ok(cursor::page(items, limit as usize, |last| {
         cursor::encode(&[cursor::ACCOUNTS, last.user.as_str()])
@@ -204,15 +228,19 @@ impl Accounts for SqliteStore {
         user: &UserName,
         password_hash: &str,
         role: Role,
+        spaces: &[SpaceName],
         entry: &AuditEntry,
         now: UnixMillis,
     ) -> Result<AccountRecord, Problem> {
         let (user, password_hash) = (user.clone(), password_hash.to_owned());
-        let entry = entry.clone();
+        let (spaces, entry) = (spaces.to_vec(), entry.clone());
         self.writer
             .write(move |db| {
                 let admission = Admission::Granted(role);
                 let account = create(db, &user, &password_hash, &admission, now)?;
+                for space in &spaces {
+                    spaces::join(db, account.id.0, spaces::key(db, space)?, now)?;
+                }
                 audit::record(db, &entry)?;
                 Ok(account)
             })
@@ -227,49 +255,23 @@ impl Accounts for SqliteStore {
         self.readers.read(|db| accounts(db, limit, cursor))
     }
 
-    async fn set_role(
-        &self,
-        user: &UserName,
-        role: Role,
-        entry: &AuditEntry,
-    ) -> Result<(), Problem> {
-        let (user, entry) = (user.clone(), entry.clone());
-        self.writer
-            .write(move |db| {
-                set_role(db, &user, role)?;
-                audit::record(db, &entry)
-            })
-            .await
+    async fn account_summary(&self, user: &UserName) -> Result<Option<AccountSummary>, Problem> {
+        self.readers.read(|db| account_summary(db, user))
     }
 
-    async fn set_disabled(
+    async fn change_account(
         &self,
         user: &UserName,
-        disabled: bool,
-        entry: &AuditEntry,
+        what: &AccountChange,
+        entries: &[AuditEntry],
     ) -> Result<(), Problem> {
-        let (user, entry) = (user.clone(), entry.clone());
+        let (user, what, entries) = (user.clone(), what.clone(), entries.to_vec());
         self.writer
             .write(move |db| {
-                set_disabled(db, &user, disabled)?;
-                audit::record(db, &entry)
-            })
-            .await
-    }
-
-    async fn set_password(
-        &self,
-        user: &UserName,
-        password_hash: &str,
-        keep: Option<&SecretHash>,
-        entry: &AuditEntry,
-    ) -> Result<(), Problem> {
-        let (user, password_hash) = (user.clone(), password_hash.to_owned());
-        let (keep, entry) = (keep.copied(), entry.clone());
-        self.writer
-            .write(move |db| {
-                set_password(db, &user, &password_hash, keep.as_ref())?;
-                audit::record(db, &entry)
+                change(db, &user, &what)?;
+                entries
+                    .iter()
+                    .try_for_each(|entry| audit::record(db, entry))
             })
             .await
     }

@@ -14,20 +14,20 @@ use crate::{AUDIT_LINES_MAX, AUDIT_WINDOW, Audit, AuditEntry};
 
 /// Writes a line, or adds to one: see [`Audit::record`].
 pub(super) fn record(db: &Connection, entry: &AuditEntry) -> Outcome<()> {
-    let user = entry.user.as_ref().map_or("", |user| user.as_str());
+    let actor = entry.actor.as_ref().map_or("", |actor| actor.as_str());
     let address = entry.address.map(|address| address.to_string());
     let address = address.unwrap_or_default();
     if entry.outcome == Ended::Done {
-        return insert(db, entry, user, &entry.subject, &address);
+        return insert(db, entry, actor, &entry.target, &address);
     }
-    if add(db, entry, user, &entry.subject, &address)? {
+    if add(db, entry, actor, &entry.target, &address)? {
         return Ok(());
     }
     let lines: i64 = db
         .prepare_cached("SELECT count(*) FROM audit WHERE outcome <> 'done' AND at > ?")?
         .query_row([window(entry)], |row| row.get(0))?;
     if unsigned(lines)? < AUDIT_LINES_MAX {
-        return insert(db, entry, user, &entry.subject, &address);
+        return insert(db, entry, actor, &entry.target, &address);
     }
     if add(db, entry, "", "", "")? {
         return Ok(());
@@ -43,22 +43,22 @@ fn window(entry: &AuditEntry) -> i64 {
 fn add(
     db: &Connection,
     entry: &AuditEntry,
-    user: &str,
-    subject: &str,
+    actor: &str,
+    target: &str,
     address: &str,
 ) -> Outcome<bool> {
     let line: Option<i64> = db
         .prepare_cached(
-            "SELECT id FROM audit WHERE outcome <> 'done' AND at > ? AND outcome = ? AND act = ?
-                 AND actor = ? AND subject = ? AND address = ? LIMIT 1",
+            "SELECT id FROM audit WHERE outcome <> 'done' AND at > ? AND outcome = ? AND action = ?
+                 AND actor = ? AND target = ? AND address = ? LIMIT 1",
         )?
         .query_row(
             params![
                 window(entry),
                 entry.outcome.name(),
-                entry.act.name(),
-                user,
-                subject,
+                entry.action.name(),
+                actor,
+                target,
                 address
             ],
             |row| row.get(0),
@@ -75,19 +75,19 @@ fn add(
 fn insert(
     db: &Connection,
     entry: &AuditEntry,
-    user: &str,
-    subject: &str,
+    actor: &str,
+    target: &str,
     address: &str,
 ) -> Outcome<()> {
     db.prepare_cached(
-        "INSERT INTO audit (at, last, times, actor, act, subject, address, outcome)
+        "INSERT INTO audit (at, last, times, actor, action, target, address, outcome)
          VALUES (?1, ?1, 1, ?2, ?3, ?4, ?5, ?6)",
     )?
     .execute(params![
         entry.at.0,
-        user,
-        entry.act.name(),
-        subject,
+        actor,
+        entry.action.name(),
+        target,
         address,
         entry.outcome.name()
     ])?;
@@ -99,25 +99,25 @@ fn audit(db: &Connection, limit: u32, cursor: Option<&str>) -> Outcome<Page<Audi
     let before = cursor::after(cursor, cursor::AUDIT, |id| id.parse::<i64>().is_ok())?;
     let before: i64 = before.parse().unwrap_or(i64::MAX);
     let mut statement = db.prepare_cached(
-        "SELECT id, at, last, times, actor, act, subject, address, outcome FROM audit
+        "SELECT id, at, last, times, actor, action, target, address, outcome FROM audit
          WHERE id < ? ORDER BY id DESC LIMIT ?",
     )?;
     let mut rows = statement.query(params![before, i64::from(limit) + 1])?;
     let mut lines = Vec::new();
     while let Some(row) = rows.next()? {
         let text = |column| row.get::<_, String>(column);
-        let (user, act, address, outcome) = (text(4)?, text(5)?, text(7)?, text(8)?);
+        let (actor, action, address, outcome) = (text(4)?, text(5)?, text(7)?, text(8)?);
         let some = |text: String| (!text.is_empty()).then_some(text);
         let record = AuditRecord {
             at: UnixMillis(row.get(1)?).seconds(),
             last: UnixMillis(row.get(2)?).seconds(),
             times: unsigned(row.get(3)?)?,
-            user: match some(user) {
+            actor: match some(actor) {
                 None => None,
-                Some(user) => Some(user.parse().map_err(|_| damaged("a user name"))?),
+                Some(actor) => Some(actor.parse().map_err(|_| damaged("a user name"))?),
             },
-            act: act.parse().map_err(|_| damaged("an act"))?,
-            subject: text(6)?,
+            action: action.parse().map_err(|_| damaged("an act"))?,
+            target: text(6)?,
             address: match some(address) {
                 None => None,
                 Some(address) => Some(address.parse().map_err(|_| damaged("an address"))?),

@@ -3,12 +3,12 @@
 use async_trait::async_trait;
 use convite_core::administration::InviteSummary;
 use convite_core::model::{Page, Role};
-use convite_core::{Problem, SpaceName, UnixMillis};
+use convite_core::{Problem, SpaceName, UnixMillis, UserName};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::accounts::{has_admin, role};
 use super::failure::{Outcome, damaged};
-use super::{SqliteStore, audit, spaces};
+use super::{SqliteStore, accounts, audit, spaces};
 use crate::cursor;
 use crate::{AuditEntry, InviteRecord, Invites, SecretHash, id_bytes, public_id};
 
@@ -34,15 +34,17 @@ pub(super) fn spend(
 pub(super) fn create_invite(
     db: &Connection,
     invite: &InviteRecord,
+    entry: Option<&AuditEntry>,
     now: UnixMillis,
 ) -> Outcome<()> {
+    let creator = entry.and_then(|entry| entry.actor.as_ref());
     let space = match &invite.space {
         Some(space) => spaces::key(db, space)?,
         None => 0,
     };
     db.prepare_cached(
-        "INSERT INTO invites (code, role, uses, expires, founds, created, space)
-         VALUES (?, ?, ?, ?, ?, ?, ?)
+        "INSERT INTO invites (code, role, uses, expires, founds, created, space, creator)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (code) DO UPDATE SET role = excluded.role, uses = excluded.uses,
              expires = excluded.expires, founds = excluded.founds, space = excluded.space",
     )?
@@ -53,9 +55,10 @@ pub(super) fn create_invite(
         invite.expires.0,
         invite.founds,
         now.0,
-        space
+        space,
+        creator.map_or("", |user| user.as_str())
     ])?;
-    Ok(())
+    entry.map_or(Ok(()), |entry| audit::record(db, entry))
 }
 
 pub(super) fn invite(
@@ -97,6 +100,14 @@ fn space_name(text: Option<String>) -> Outcome<Option<SpaceName>> {
     Ok(parsed.map_err(|_| damaged("the name of a space"))?)
 }
 
+fn creator(text: Result<&str, rusqlite::types::FromSqlError>) -> Outcome<Option<UserName>> {
+    match text {
+        Ok("") => Ok(None),
+        Ok(text) => accounts::name(text).map(Some),
+        Err(_) => Err(damaged("a user name").into()),
+    }
+}
+
 fn invites(
     db: &Connection,
     limit: u32,
@@ -106,7 +117,7 @@ fn invites(
     let limit = limit.max(1);
     let after = cursor::after(cursor, cursor::INVITES, |id| id_bytes(id).is_some())?;
     let mut statement = db.prepare_cached(
-        "SELECT i.code, i.role, s.name, i.uses, i.created, i.expires
+        "SELECT i.code, i.role, s.name, i.uses, i.created, i.expires, i.creator
          FROM invites i LEFT JOIN spaces s ON s.id = i.space
          WHERE substr(i.code, 1, 8) > ? AND i.expires > ? AND (i.uses IS NULL OR i.uses > 0)
          ORDER BY i.code LIMIT ?",
@@ -119,9 +130,10 @@ fn invites(
             id: public_id(&row.get(0)?),
             role: role(row.get_ref(1)?.as_str())?,
             space: space_name(row.get(2)?)?,
-            uses: row.get(3)?,
-            created: UnixMillis(row.get(4)?).seconds(),
+            uses_left: row.get(3)?,
+            created_at: UnixMillis(row.get(4)?).seconds(),
             expires_at: UnixMillis(row.get(5)?).seconds(),
+            created_by: creator(row.get_ref(6)?.as_str())?,
         });
     }
     Ok(cursor::page(items, limit as usize, |last| {
@@ -150,10 +162,7 @@ impl Invites for SqliteStore {
     ) -> Result<(), Problem> {
         let (invite, entry) = (invite.clone(), entry.cloned());
         self.writer
-            .write(move |db| {
-                create_invite(db, &invite, now)?;
-                entry.map_or(Ok(()), |entry| audit::record(db, &entry))
-            })
+            .write(move |db| create_invite(db, &invite, entry.as_ref(), now))
             .await
     }
 

@@ -23,7 +23,8 @@ pub(super) fn create(
 ) -> Outcome<()> {
     let address = address.map(|address| address.to_string());
     db.prepare_cached(
-        "INSERT INTO sessions (token, account, expires, created, address) VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO sessions (token, account, expires, created, used, address)
+         VALUES (?1, ?2, ?3, ?4, ?4, ?5)",
     )?
     .execute(params![
         token,
@@ -59,9 +60,14 @@ pub(super) fn session(db: &Connection, token: &SecretHash) -> Outcome<Option<Ses
     }))
 }
 
-pub(super) fn extend(db: &Connection, token: &SecretHash, expires: UnixMillis) -> Outcome<()> {
-    db.prepare_cached("UPDATE sessions SET expires = ? WHERE token = ?")?
-        .execute(params![expires.0, token])?;
+pub(super) fn extend(
+    db: &Connection,
+    token: &SecretHash,
+    expires: UnixMillis,
+    now: UnixMillis,
+) -> Outcome<()> {
+    db.prepare_cached("UPDATE sessions SET expires = ?, used = ? WHERE token = ?")?
+        .execute(params![expires.0, now.0, token])?;
     Ok(())
 }
 
@@ -121,7 +127,7 @@ fn sessions(
     let mut statement = db.prepare_cached(
         "SELECT s.token, a.name, s.created, s.expires, s.address,
              (SELECT p.name FROM peers p WHERE p.session = s.token AND p.transient = 0
-              ORDER BY p.id DESC LIMIT 1)
+              ORDER BY p.id DESC LIMIT 1), s.used
          FROM sessions s JOIN accounts a ON a.id = s.account
          WHERE substr(s.token, 1, 8) > ?1 AND (?2 IS NULL OR s.account = ?2) AND s.expires > ?3
          ORDER BY s.token LIMIT ?4",
@@ -140,10 +146,12 @@ fn sessions(
         items.push(SessionSummary {
             id: public_id(&row.get(0)?),
             user: accounts::name(&row.get::<_, String>(1)?)?,
-            created: UnixMillis(row.get(2)?).seconds(),
+            created_at: UnixMillis(row.get(2)?).seconds(),
+            last_used_at: UnixMillis(row.get(6)?).seconds(),
             expires_at: UnixMillis(row.get(3)?).seconds(),
             address: address.parse().ok(),
             peer: peer.map_err(|_| damaged("a peer id"))?,
+            current: false,
         });
     }
     Ok(cursor::page(items, limit as usize, |last| {
@@ -151,22 +159,24 @@ fn sessions(
     }))
 }
 
-fn revoke(db: &Connection, id: &str, of: Option<AccountId>) -> Outcome<()> {
-    let token: Option<SecretHash> = db
+fn revoke(db: &Connection, id: &str, of: Option<AccountId>, mut entry: AuditEntry) -> Outcome<()> {
+    let found: Option<(SecretHash, String)> = db
         .prepare_cached(
-            "SELECT token FROM sessions
-             WHERE substr(token, 1, 8) = ?1 AND (?2 IS NULL OR account = ?2)",
+            "SELECT s.token, a.name FROM sessions s JOIN accounts a ON a.id = s.account
+             WHERE substr(s.token, 1, 8) = ?1 AND (?2 IS NULL OR s.account = ?2)",
         )?
         .query_row(
             params![
                 id_bytes(id).unwrap_or_default(),
                 of.map(|account| account.0)
             ],
-            |row| row.get(0),
+            |row| Ok((row.get(0)?, row.get(1)?)),
         )
         .optional()?;
-    let token = token.ok_or_else(crate::sessions::unknown)?;
-    end(db, &token)
+    let (token, user) = found.ok_or_else(crate::sessions::unknown)?;
+    end(db, &token)?;
+    entry.target = format!("{user} {}", entry.target);
+    audit::record(db, &entry)
 }
 
 #[async_trait]
@@ -189,10 +199,15 @@ impl Sessions for SqliteStore {
         self.readers.read(|db| session(db, token))
     }
 
-    async fn extend_session(&self, token: &SecretHash, expires: UnixMillis) -> Result<(), Problem> {
+    async fn extend_session(
+        &self,
+        token: &SecretHash,
+        expires: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<(), Problem> {
         let token = *token;
         self.writer
-            .write(move |db| extend(db, &token, expires))
+            .write(move |db| extend(db, &token, expires, now))
             .await
     }
 
@@ -222,10 +237,7 @@ impl Sessions for SqliteStore {
     ) -> Result<(), Problem> {
         let (id, entry) = (id.to_owned(), entry.clone());
         self.writer
-            .write(move |db| {
-                revoke(db, &id, of)?;
-                audit::record(db, &entry)
-            })
+            .write(move |db| revoke(db, &id, of, entry.clone()))
             .await
     }
 }

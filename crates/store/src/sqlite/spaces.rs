@@ -152,13 +152,13 @@ fn spaces(
     while let Some(row) = rows.next()? {
         let name: String = row.get(0)?;
         spaces.push(SpaceSummary {
-            name: name.parse().map_err(|_| damaged("the name of a space"))?,
+            space: name.parse().map_err(|_| damaged("the name of a space"))?,
             members: unsigned(row.get(1)?)?,
-            created: UnixMillis(row.get(2)?).seconds(),
+            created_at: UnixMillis(row.get(2)?).seconds(),
         });
     }
     Ok(cursor::page(spaces, limit as usize, |last| {
-        cursor::encode(&[cursor::SPACES, last.name.as_str()])
+        cursor::encode(&[cursor::SPACES, last.space.as_str()])
     }))
 }
 

@@ -155,9 +155,9 @@ pub async fn a_session_is_returned_after_its_end_until_it_is_swept(store: Arc<dy
     let session = store.session(&token).await.unwrap().unwrap();
     assert_eq!((session.account.id, session.expires), (ana, at(10)));
     assert_eq!(session.peer, None);
-    store.extend_session(&token, at(20)).await.unwrap();
+    store.extend_session(&token, at(20), NOW).await.unwrap();
     store
-        .extend_session(&secret("other"), at(99))
+        .extend_session(&secret("other"), at(99), NOW)
         .await
         .unwrap();
     assert_eq!(

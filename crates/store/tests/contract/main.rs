@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod accounts;
+mod administering;
 #[path = "../cluster/mod.rs"]
 mod cluster;
 mod following;
@@ -103,6 +104,16 @@ macro_rules! contract {
                 what_nobody_lets_see_cannot_be_announced_or_located,
                 an_invite_lets_into_its_space,
                 spaces_and_members_come_in_pages,
+            }
+            administering::{
+                an_account_is_made_in_its_spaces_or_not_at_all,
+                a_change_of_an_account_is_made_whole_or_not_at_all,
+                a_new_password_ends_the_other_sessions,
+                one_who_becomes_a_guest_or_is_disabled_has_no_peer_on_the_list,
+                sessions_come_in_pages_and_say_whose_they_are,
+                a_revoked_session_takes_its_peer_off_the_list,
+                a_revoked_invite_is_gone_and_the_others_are_listed,
+                a_removed_peer_is_forgotten_with_its_files,
             }
             model::{
                 the_index_agrees_with_a_plain_map,

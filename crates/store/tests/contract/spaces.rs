@@ -18,9 +18,9 @@ fn space(name: &str) -> SpaceName {
 fn entry(act: Act) -> AuditEntry {
     AuditEntry {
         at: NOW,
-        user: Some("admin".parse().unwrap()),
-        act,
-        subject: String::new(),
+        actor: Some("admin".parse().unwrap()),
+        action: act,
+        target: String::new(),
         address: None,
         outcome: Outcome::Done,
     }
@@ -413,7 +413,7 @@ pub async fn spaces_and_members_come_in_pages(store: Arc<dyn Store>) {
     let mut cursor: Option<String> = None;
     loop {
         let page = store.spaces(None, 2, cursor.as_deref()).await.unwrap();
-        names.extend(page.items.iter().map(|s| (s.name.to_string(), s.members)));
+        names.extend(page.items.iter().map(|s| (s.space.to_string(), s.members)));
         cursor = page.next_cursor;
         if cursor.is_none() {
             break;
