@@ -7,6 +7,7 @@ pub mod chunk;
 pub mod convert;
 pub mod invite;
 pub mod methods;
+mod paseto;
 pub mod pieces;
 pub mod range;
 pub mod rest;

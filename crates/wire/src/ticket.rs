@@ -11,7 +11,10 @@ use pasetors::Public;
 use pasetors::keys::{AsymmetricKeyPair, AsymmetricPublicKey, AsymmetricSecretKey, Generate};
 use pasetors::token::UntrustedToken;
 use pasetors::version4::{PublicToken, V4};
+use ring::signature::Ed25519KeyPair;
 use serde::{Deserialize, Serialize};
+
+use crate::paseto;
 
 const PURPOSE: &[u8] = b"convite ticket v1";
 
@@ -37,6 +40,7 @@ pub struct Ticket {
 /// The directory's private key for tickets.
 pub struct TicketSigner {
     secret: AsymmetricSecretKey<V4>,
+    key: Ed25519KeyPair,
     public: [u8; 32],
 }
 
@@ -57,10 +61,16 @@ impl TicketSigner {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Problem> {
         let secret = AsymmetricSecretKey::from(bytes).map_err(broken_key)?;
         // An Ed25519 key pair is the seed and the public key, 32 bytes each (RFC 8032, 5.1.5).
-        let public = bytes[32..]
+        let public: [u8; 32] = bytes[32..]
             .try_into()
             .map_err(|_| Problem::new(ErrorCode::Internal, "the ticket key is damaged"))?;
-        Ok(Self { secret, public })
+        let key = Ed25519KeyPair::from_seed_and_public_key(&bytes[..32], &public)
+            .map_err(|_| Problem::new(ErrorCode::Internal, "the ticket key is damaged"))?;
+        Ok(Self {
+            secret,
+            key,
+            public,
+        })
     }
 
     /// The key pair, to be kept in a file that only its owner reads.
@@ -80,7 +90,7 @@ impl TicketSigner {
     pub fn sign(&self, ticket: &Ticket) -> Result<String, Problem> {
         let payload = serde_json::to_vec(ticket)
             .map_err(|e| Problem::new(ErrorCode::Internal, format!("ticket: {e}")))?;
-        PublicToken::sign(&self.secret, &payload, None, Some(PURPOSE)).map_err(broken_key)
+        Ok(paseto::sign(&self.key, &payload, PURPOSE))
     }
 }
 

@@ -211,8 +211,9 @@ impl Peers for SqliteStore {
         now: UnixMillis,
     ) -> Result<u64, Problem> {
         let peer = peer.clone();
+        // A power cut stops the directory for longer than the renewal was worth.
         self.writer
-            .write(move |db| renew(db, &peer, account, lease, now))
+            .write_unsynced(move |db| renew(db, &peer, account, lease, now))
             .await
     }
 

@@ -3,6 +3,8 @@
 //! Changes that arrive while the disk is busy are committed together, so that a thousand peers
 //! renewing their leases cost a few syncs and not a thousand. Each runs in a savepoint of its own:
 //! one that fails takes no other with it. The answer is sent after the commit, never before.
+//! A change whose loss in a power cut heals by itself, such as the renewal of a lease, does not wait
+//! for the disk ([`Writer::write_unsynced`]); nor does it go together with one that does.
 //!
 //! The thread ends when the last [`Writer`] is dropped and everything sent before is done.
 
@@ -28,7 +30,21 @@ const GROUP_TIME: Duration = Duration::from_millis(10);
 /// Answers the caller, told whether the commit succeeded.
 type Answer = Box<dyn FnOnce(Result<(), Problem>)>;
 /// Runs a change and keeps its answer back; the answer must not leave the thread.
-type Job = Box<dyn FnOnce(&mut Connection) -> Answer + Send>;
+type Change = Box<dyn FnOnce(&mut Connection) -> Answer + Send>;
+
+struct Job {
+    change: Change,
+    durability: Durability,
+}
+
+/// What an answer promises: both survive a crash of this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Durability {
+    /// And a power cut.
+    Synced,
+    /// A power cut may undo it: all of it, and what came after it in the same way.
+    Unsynced,
+}
 
 /// What the thread is doing, for whoever looks on.
 #[derive(Default)]
@@ -104,10 +120,26 @@ impl Writer {
         &self,
         change: impl FnOnce(&Connection) -> Outcome<T> + Send + 'static,
     ) -> Result<T, Problem> {
+        self.send(Durability::Synced, change).await
+    }
+
+    /// As [`Self::write`], and returns before it is on disk.
+    pub(super) async fn write_unsynced<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Connection) -> Outcome<T> + Send + 'static,
+    ) -> Result<T, Problem> {
+        self.send(Durability::Unsynced, change).await
+    }
+
+    async fn send<T: Send + 'static>(
+        &self,
+        durability: Durability,
+        change: impl FnOnce(&Connection) -> Outcome<T> + Send + 'static,
+    ) -> Result<T, Problem> {
         let stopped = || Problem::new(ErrorCode::Internal, "the database has stopped");
         let (reply, answer) = oneshot::channel();
         let waiting = Waiting::new(&self.work);
-        let job: Job = Box::new(move |connection| {
+        let change: Change = Box::new(move |connection| {
             drop(waiting);
             let outcome = in_savepoint(connection, change).map_err(Problem::from);
             Box::new(move |committed| {
@@ -116,6 +148,7 @@ impl Writer {
             })
         });
         let jobs = self.jobs.as_ref().ok_or_else(stopped)?;
+        let job = Job { change, durability };
         jobs.send(job).await.map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
     }
@@ -159,33 +192,41 @@ fn in_savepoint<T>(
 }
 
 fn run_writer(mut connection: Connection, mut queue: mpsc::Receiver<Job>, work: &Work) {
-    while let Some(first) = queue.blocking_recv() {
-        write_group(&mut connection, &mut queue, first, work);
+    let mut held = None;
+    while let Some(first) = held.take().or_else(|| queue.blocking_recv()) {
+        held = write_group(&mut connection, &mut queue, first, work);
     }
     // Keeps the statistics that the query planner reads fresh; harmless if it fails.
     let _ = connection.execute_batch("PRAGMA optimize");
 }
 
-/// Runs one transaction.
+/// Runs one transaction; returns a change taken from the queue that does not go together with it.
 fn write_group(
     connection: &mut Connection,
     queue: &mut mpsc::Receiver<Job>,
     first: Job,
     work: &Work,
-) {
+) -> Option<Job> {
     let began = Instant::now();
     work.is_writing.store(true, Ordering::Relaxed);
-    if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
+    let durability = first.durability;
+    if let Err(error) = begin(connection, durability) {
         // The caller is answered by its channel closing.
         drop(first);
         let _ = database(&error);
         work.wrote(began);
-        return;
+        return None;
     }
     let mut answers = Vec::new();
+    let mut held = None;
     let mut next = Some(first);
     while let Some(job) = next {
-        answers.extend(catch_unwind(AssertUnwindSafe(|| job(connection))));
+        if job.durability != durability {
+            held = Some(job);
+            break;
+        }
+        let change = job.change;
+        answers.extend(catch_unwind(AssertUnwindSafe(|| change(connection))));
         // A full disk and the like make SQLite give up the whole transaction.
         let open = !connection.is_autocommit();
         let room = answers.len() < GROUP_MAX && began.elapsed() < GROUP_TIME;
@@ -201,6 +242,16 @@ fn write_group(
     for answer in answers {
         answer(committed.clone());
     }
+    held
+}
+
+fn begin(connection: &Connection, durability: Durability) -> rusqlite::Result<()> {
+    // In WAL mode NORMAL keeps the database whole whatever happens; a later sync takes all that
+    // came before along.
+    connection.execute_batch(match durability {
+        Durability::Synced => "PRAGMA synchronous = FULL; BEGIN IMMEDIATE",
+        Durability::Unsynced => "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
+    })
 }
 
 fn commit(connection: &Connection) -> Result<(), Problem> {
