@@ -37,6 +37,7 @@ mod sessions;
 mod shared;
 mod spaces;
 pub mod sqlite;
+mod stored;
 mod swarm;
 mod upkeep;
 

@@ -7,9 +7,10 @@ use convite_core::{Problem, SpaceName, UnixMillis, UserName};
 use tokio_postgres::Row;
 
 use super::connections::Connection;
-use super::failure::{Failure, Outcome, damaged};
+use super::failure::{Failure, Outcome};
 use super::{PostgresStore, audit, invites, sessions, spaces, transaction};
 use crate::cursor;
+use crate::stored::{damaged, user_name};
 use crate::{AccountChange, AccountId, AccountRecord, Accounts, Admission, AuditEntry, SecretHash};
 
 /// The columns that [`record`] reads, of the table `accounts` named `a`.
@@ -19,16 +20,11 @@ pub(super) const COLUMNS: &str = "a.id, a.name, a.role, a.password_hash, a.disab
 pub(super) fn record(row: &Row) -> Outcome<AccountRecord> {
     Ok(AccountRecord {
         id: AccountId(row.try_get(0)?),
-        user: name(row.try_get(1)?)?,
+        user: user_name(row.try_get(1)?)?,
         role: role(row.try_get(2)?)?,
         password_hash: row.try_get(3)?,
         disabled: row.try_get(4)?,
     })
-}
-
-/// A user name as it was stored.
-pub(super) fn name(text: &str) -> Outcome<UserName> {
-    Ok(text.parse().map_err(|_| damaged("a user name"))?)
 }
 
 pub(super) fn role(text: &str) -> Outcome<Role> {
@@ -214,7 +210,7 @@ fn summary(row: &Row) -> Outcome<AccountSummary> {
     let spaces: Vec<&str> = row.try_get(4)?;
     let spaces = spaces.into_iter().map(spaces::space_name);
     Ok(AccountSummary {
-        user: name(row.try_get(0)?)?,
+        user: user_name(row.try_get(0)?)?,
         role: role(row.try_get(1)?)?,
         disabled: row.try_get(2)?,
         created_at: UnixMillis(row.try_get(3)?).seconds(),

@@ -6,12 +6,12 @@ use convite_core::model::Page;
 use convite_core::{Problem, UnixMillis};
 use tokio_postgres::Row;
 
-use super::accounts::name;
 use super::connections::Connection;
-use super::failure::{Outcome, damaged};
+use super::failure::Outcome;
 use super::peers::unsigned;
 use super::{PostgresStore, transaction};
 use crate::cursor;
+use crate::stored::{damaged, user_name};
 use crate::{AUDIT_LINES_MAX, AUDIT_WINDOW, Audit, AuditEntry};
 
 /// Writes a line, or adds to one: see [`Audit::record`].
@@ -105,7 +105,7 @@ fn read(row: &Row) -> Outcome<(i64, AuditRecord)> {
         times: unsigned(row.try_get(3)?)?,
         actor: match actor {
             "" => None,
-            actor => Some(name(actor)?),
+            actor => Some(user_name(actor)?),
         },
         action: action.parse().map_err(|_| damaged("an act"))?,
         target: text(6)?.to_owned(),

@@ -114,10 +114,3 @@ pub(super) fn database(error: &tokio_postgres::Error) -> Problem {
             .hint("the log of the directory has the cause"),
     }
 }
-
-/// A row holds what was never written to it.
-pub(super) fn damaged(what: &'static str) -> Problem {
-    tracing::error!(what, "the database holds what cannot be read");
-    Problem::new(ErrorCode::Internal, "the database is damaged")
-        .hint("the log of the directory has the cause")
-}

@@ -7,9 +7,10 @@ use convite_core::{Problem, UnixMillis};
 
 use super::accounts::{has_admin, role};
 use super::connections::Connection;
-use super::failure::{Outcome, damaged};
-use super::{PostgresStore, accounts, audit, spaces, transaction};
+use super::failure::Outcome;
+use super::{PostgresStore, audit, spaces, transaction};
 use crate::cursor;
+use crate::stored::{damaged, user_name};
 use crate::{AuditEntry, InviteRecord, Invites, SecretHash, id_bytes, public_id};
 
 /// Uses an invite once; returns the role that it gives, and the number of its space, if any. The row stays locked until the transaction
@@ -140,7 +141,7 @@ async fn invites(
             expires_at: UnixMillis(row.try_get(5)?).seconds(),
             created_by: match row.try_get(6)? {
                 "" => None,
-                user => Some(accounts::name(user)?),
+                user => Some(user_name(user)?),
             },
         })
     });

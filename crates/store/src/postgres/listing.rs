@@ -4,12 +4,13 @@ use convite_core::model::{FileEntry, IndexEntry, Page, PeerSummary};
 use convite_core::{PeerId, SafePath, UnixMillis};
 
 use super::connections::Connection;
-use super::failure::{Outcome, damaged};
+use super::failure::Outcome;
 use super::partials::hash_from;
 use super::peers::{addresses_from, id_from, unsigned};
 use super::{paths, spaces};
 use crate::Viewer;
 use crate::cursor::{self, INDEX, PEERS, decode, encode, page, refuse};
+use crate::stored::user_name;
 
 pub(super) async fn peers(
     db: &Connection,
@@ -41,7 +42,7 @@ pub(super) async fn peers(
         let user: &str = row.try_get(1)?;
         Ok(PeerSummary {
             id: id_from(row.try_get(0)?)?,
-            user: user.parse().map_err(|_| damaged("a user name"))?,
+            user: user_name(user)?,
             addresses: addresses_from(row.try_get(2)?)?,
             files: unsigned(row.try_get(3)?)?,
             since: UnixMillis(row.try_get(4)?).seconds(),

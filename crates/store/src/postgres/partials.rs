@@ -7,11 +7,12 @@ use convite_core::model::Provider;
 use convite_core::{ContentHash, PeerId, Problem, UnixMillis};
 
 use super::connections::Connection;
-use super::failure::{Failure, Outcome, damaged};
+use super::failure::{Failure, Outcome};
 use super::peers::{addresses_from, id_from, unsigned};
 use super::{PostgresStore, spaces, transaction};
 use crate::incoming::stored;
 use crate::peers::unknown;
+use crate::stored::damaged;
 use crate::{ANNOUNCEMENTS_MAX, AccountId, Swarm, Viewer};
 
 /// Reads a hash.

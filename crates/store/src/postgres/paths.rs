@@ -10,7 +10,8 @@ use convite_core::{ContentHash, SafePath};
 use data_encoding::BASE64URL_NOPAD;
 use tokio_postgres::Row;
 
-use super::failure::{Outcome, damaged};
+use super::failure::Outcome;
+use crate::stored::damaged;
 
 /// The longest path, in bytes, that is its own key.
 const KEY_MAX: usize = 2_000;

@@ -5,10 +5,11 @@ use convite_core::model::{Page, PeerSummary};
 use convite_core::{PeerAddress, PeerId, Problem, UnixMillis};
 
 use super::connections::Connection;
-use super::failure::{Failure, Outcome, damaged};
+use super::failure::{Failure, Outcome};
 use super::publish::{self, publication};
 use super::{PostgresStore, audit, listing, partials, transaction};
 use crate::peers::{anothers, nobody, one_that_stays, sharing_nothing, unknown};
+use crate::stored::damaged;
 use crate::{AccountId, AuditEntry, PeerKey, Peers, Registration, Viewer};
 
 /// What a change of a peer has to know of it.

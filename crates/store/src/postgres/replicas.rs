@@ -3,9 +3,10 @@
 use convite_core::{PeerAddress, UnixMillis};
 
 use super::connections::Connection;
-use super::failure::{Outcome, damaged};
+use super::failure::Outcome;
 use super::peers::addresses_from;
 use crate::ReplicaId;
+use crate::stored::damaged;
 
 pub(super) async fn renew(
     db: &Connection,

@@ -9,9 +9,10 @@ use convite_core::{Problem, UnixMillis};
 use tokio_postgres::Row;
 
 use super::connections::Connection;
-use super::failure::{Failure, Outcome, damaged};
+use super::failure::{Failure, Outcome};
 use super::{PostgresStore, accounts, audit, spaces, transaction};
 use crate::cursor;
+use crate::stored::{damaged, user_name};
 use crate::{
     AccountId, AuditEntry, SecretHash, SessionRecord, Sessions, Viewer, id_bytes, public_id,
 };
@@ -120,7 +121,7 @@ async fn sessions(
         let peer = peer.map(str::parse).transpose();
         Ok(SessionSummary {
             id: public_id(&token.try_into().map_err(|_| damaged("a token"))?),
-            user: accounts::name(row.try_get(1)?)?,
+            user: user_name(row.try_get(1)?)?,
             created_at: UnixMillis(row.try_get(2)?).seconds(),
             last_used_at: UnixMillis(row.try_get(6)?).seconds(),
             expires_at: UnixMillis(row.try_get(3)?).seconds(),

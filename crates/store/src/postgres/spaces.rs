@@ -8,13 +8,14 @@ use convite_core::administration::SpaceSummary;
 use convite_core::model::Page;
 use convite_core::{Problem, SpaceName, UnixMillis, UserName};
 
-use super::accounts::{existing, name};
+use super::accounts::existing;
 use super::connections::Connection;
-use super::failure::{Outcome, damaged};
+use super::failure::Outcome;
 use super::peers::unsigned;
 use super::publish::{self, publication};
 use super::{PostgresStore, audit, partials, transaction};
 use crate::cursor;
+use crate::stored::{damaged, user_name};
 use crate::{AccountId, AuditEntry, SpaceKey, Spaces, Viewer};
 
 /// The numbers of the spaces that a viewer sees, for `= ANY ($n)`.
@@ -231,7 +232,7 @@ async fn members(
             &[&key, &after, &(i64::from(limit) + 1)],
         )
         .await?;
-    let members = rows.iter().map(|row| name(row.try_get(0)?));
+    let members = rows.iter().map(|row| Ok(user_name(row.try_get(0)?)?));
     Ok(cursor::page(
         members.collect::<Outcome<_>>()?,
         limit as usize,

@@ -6,9 +6,10 @@ use convite_core::model::{Page, Role};
 use convite_core::{Problem, SpaceName, UnixMillis, UserName};
 use rusqlite::{Connection, Row, params};
 
-use super::failure::{Failure, Outcome, damaged};
+use super::failure::{Failure, Outcome};
 use super::{SqliteStore, audit, invites, sessions, spaces};
 use crate::cursor;
+use crate::stored::{damaged, user_name};
 use crate::{AccountChange, AccountId, AccountRecord, Accounts, Admission, AuditEntry, SecretHash};
 
 /// The columns that [`record`] reads, of the table `accounts` named `a`.
@@ -19,16 +20,11 @@ pub(super) fn record(row: &Row<'_>) -> Outcome<AccountRecord> {
     let user: String = row.get(1)?;
     Ok(AccountRecord {
         id: AccountId(row.get(0)?),
-        user: name(&user)?,
+        user: user_name(&user)?,
         role: role(row.get_ref(2)?.as_str())?,
         password_hash: row.get(3)?,
         disabled: row.get(4)?,
     })
-}
-
-/// A user name as it was stored.
-pub(super) fn name(text: &str) -> Outcome<UserName> {
-    Ok(text.parse().map_err(|_| damaged("a user name"))?)
 }
 
 pub(super) fn role(text: Result<&str, rusqlite::types::FromSqlError>) -> Outcome<Role> {
@@ -169,7 +165,7 @@ fn summary(db: &Connection, row: &Row<'_>) -> Outcome<AccountSummary> {
         names.push(space.parse().map_err(|_| damaged("the name of a space"))?);
     }
     Ok(AccountSummary {
-        user: name(&row.get::<_, String>(1)?)?,
+        user: user_name(&row.get::<_, String>(1)?)?,
         role: role(row.get_ref(2)?.as_str())?,
         disabled: row.get(3)?,
         created_at: UnixMillis(row.get(4)?).seconds(),

@@ -7,9 +7,10 @@ use convite_core::{Problem, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::SqliteStore;
-use super::failure::{Outcome, damaged};
+use super::failure::Outcome;
 use super::peers::unsigned;
 use crate::cursor;
+use crate::stored::{damaged, user_name};
 use crate::{AUDIT_LINES_MAX, AUDIT_WINDOW, Audit, AuditEntry};
 
 /// Writes a line, or adds to one: see [`Audit::record`].
@@ -114,7 +115,7 @@ fn audit(db: &Connection, limit: u32, cursor: Option<&str>) -> Outcome<Page<Audi
             times: unsigned(row.get(3)?)?,
             actor: match some(actor) {
                 None => None,
-                Some(actor) => Some(actor.parse().map_err(|_| damaged("a user name"))?),
+                Some(actor) => Some(user_name(&actor)?),
             },
             action: action.parse().map_err(|_| damaged("an act"))?,
             target: text(6)?,

@@ -8,8 +8,9 @@ use std::collections::HashSet;
 use convite_core::ContentHash;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::failure::{Outcome, damaged};
+use super::failure::Outcome;
 use super::peers::unsigned;
+use crate::stored::damaged;
 use crate::{Changes, ContentDocument, ContentKey, DOCUMENT_PATHS_MAX, PeerKey, SpaceKey};
 
 pub(super) fn last(db: &Connection) -> Outcome<i64> {

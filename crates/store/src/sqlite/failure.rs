@@ -48,10 +48,3 @@ pub(super) fn database(error: &rusqlite::Error) -> Problem {
             .hint("the log of the directory has the cause"),
     }
 }
-
-/// A row holds what was never written to it.
-pub(super) fn damaged(what: &'static str) -> Problem {
-    tracing::error!(what, "the database holds what cannot be read");
-    Problem::new(ErrorCode::Internal, "the database is damaged")
-        .hint("the log of the directory has the cause")
-}

@@ -7,9 +7,10 @@ use convite_core::{Problem, SpaceName, UnixMillis, UserName};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::accounts::{has_admin, role};
-use super::failure::{Outcome, damaged};
-use super::{SqliteStore, accounts, audit, spaces};
+use super::failure::Outcome;
+use super::{SqliteStore, audit, spaces};
 use crate::cursor;
+use crate::stored::{damaged, user_name};
 use crate::{AuditEntry, InviteRecord, Invites, SecretHash, id_bytes, public_id};
 
 /// Uses an invite once; returns the role that it gives, and the number of the space, if any.
@@ -103,7 +104,7 @@ fn space_name(text: Option<String>) -> Outcome<Option<SpaceName>> {
 fn creator(text: Result<&str, rusqlite::types::FromSqlError>) -> Outcome<Option<UserName>> {
     match text {
         Ok("") => Ok(None),
-        Ok(text) => accounts::name(text).map(Some),
+        Ok(text) => Ok(Some(user_name(text)?)),
         Err(_) => Err(damaged("a user name").into()),
     }
 }

@@ -4,11 +4,12 @@ use convite_core::model::{FileEntry, IndexEntry, Page, PeerSummary};
 use convite_core::{ContentHash, PeerId, SafePath, UnixMillis};
 use rusqlite::{Connection, params};
 
-use super::failure::{Outcome, damaged};
+use super::failure::Outcome;
 use super::peers::{addresses_from, unsigned};
 use super::spaces;
 use crate::Viewer;
 use crate::cursor::{self, INDEX, PEERS, decode, encode, page, refuse};
+use crate::stored::{damaged, user_name};
 
 fn peer_id(text: &str) -> Outcome<PeerId> {
     Ok(text.parse().map_err(|_| damaged("a peer id"))?)
@@ -39,7 +40,7 @@ pub(super) fn peers(
         let user: String = row.get(1)?;
         items.push(PeerSummary {
             id: peer_id(&row.get::<_, String>(0)?)?,
-            user: user.parse().map_err(|_| damaged("a user name"))?,
+            user: user_name(&user)?,
             addresses: addresses_from(&row.get::<_, String>(2)?)?,
             files: unsigned(row.get(3)?)?,
             since: UnixMillis(row.get(4)?).seconds(),

@@ -8,11 +8,12 @@ use async_trait::async_trait;
 use convite_core::{ContentHash, PeerId, Problem, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::failure::{Outcome, damaged};
+use super::failure::Outcome;
 use super::peers::{addresses_from, unsigned};
 use super::{SqliteStore, spaces};
 use crate::incoming::stored;
 use crate::peers::unknown;
+use crate::stored::damaged;
 use crate::{ANNOUNCEMENTS_MAX, AccountId, Swarm, Viewer};
 use convite_core::model::Provider;
 

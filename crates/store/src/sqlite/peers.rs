@@ -5,9 +5,10 @@ use convite_core::model::{Page, PeerSummary};
 use convite_core::{PeerAddress, PeerId, Problem, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::failure::{Outcome, damaged};
+use super::failure::Outcome;
 use super::{SqliteStore, audit, listing, partials, publish};
 use crate::peers::{anothers, nobody, one_that_stays, sharing_nothing, unknown};
+use crate::stored::damaged;
 use crate::{AccountId, AuditEntry, PeerKey, Peers, Registration, Viewer};
 
 /// What a change of a peer has to know of it.

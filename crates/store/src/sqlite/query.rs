@@ -12,10 +12,11 @@ use convite_core::model::LocatedFile;
 use convite_core::{ContentHash, PeerAddress, PeerId, Problem, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::failure::{Outcome, damaged};
+use super::failure::Outcome;
 use super::peers::{addresses_from, unsigned};
 use super::{SqliteStore, changes, partials};
 use crate::located::{Names, PATHS_OF_PEER_MAX, PEERS_MAX, Sharer, located};
+use crate::stored::damaged;
 use crate::{Changes, ContentDocument, ContentKey, ContentSummary, Contents, Viewer};
 
 /// A peer online that holds a content.

@@ -8,9 +8,10 @@ use convite_core::model::Page;
 use convite_core::{Problem, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::failure::{Outcome, damaged};
+use super::failure::Outcome;
 use super::{SqliteStore, accounts, audit, spaces};
 use crate::cursor;
+use crate::stored::{damaged, user_name};
 use crate::{AccountId, AuditEntry, SecretHash, SessionRecord, Sessions, id_bytes, public_id};
 
 pub(super) fn create(
@@ -145,7 +146,7 @@ fn sessions(
         let address: String = row.get(4)?;
         items.push(SessionSummary {
             id: public_id(&row.get(0)?),
-            user: accounts::name(&row.get::<_, String>(1)?)?,
+            user: user_name(&row.get::<_, String>(1)?)?,
             created_at: UnixMillis(row.get(2)?).seconds(),
             last_used_at: UnixMillis(row.get(6)?).seconds(),
             expires_at: UnixMillis(row.get(3)?).seconds(),

@@ -6,11 +6,12 @@ use convite_core::model::Page;
 use convite_core::{Problem, SpaceName, UnixMillis, UserName};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::accounts::{existing, name};
-use super::failure::{Outcome, damaged};
+use super::accounts::existing;
+use super::failure::Outcome;
 use super::peers::unsigned;
 use super::{SqliteStore, audit, partials, publish};
 use crate::cursor;
+use crate::stored::{damaged, user_name};
 use crate::{AccountId, AuditEntry, SpaceKey, Spaces, Viewer};
 
 /// The numbers of the spaces that a viewer sees, for `IN (SELECT value FROM json_each(?))`.
@@ -182,7 +183,7 @@ fn members(
     })?;
     let mut members = Vec::new();
     for user in rows {
-        members.push(name(&user?)?);
+        members.push(user_name(&user?)?);
     }
     Ok(cursor::page(members, limit as usize, |last: &UserName| {
         cursor::encode(&[cursor::MEMBERS, last.as_str()])

@@ -1,0 +1,15 @@
+//! Reading back what was written, in the words of the core: a row that holds anything else is damaged.
+
+use convite_core::{ErrorCode, Problem, UserName};
+
+/// A row holds what was never written to it.
+pub(crate) fn damaged(what: &'static str) -> Problem {
+    tracing::error!(what, "the database holds what cannot be read");
+    Problem::new(ErrorCode::Internal, "the database is damaged")
+        .hint("the log of the directory has the cause")
+}
+
+/// A user name as it was stored.
+pub(crate) fn user_name(text: &str) -> Result<UserName, Problem> {
+    text.parse().map_err(|_| damaged("a user name"))
+}
