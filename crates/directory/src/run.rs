@@ -168,7 +168,7 @@ pub async fn start(
             "speaking plaintext: whoever is on the network reads and changes everything"
         );
     }
-    let serving = tokio::spawn(convite_net::serve_within(
+    let serving = tokio::spawn(convite_net::serve(
         config.limits,
         listener,
         tls,
@@ -196,7 +196,13 @@ pub async fn start(
         Some(listener) => {
             let address = listener.local_addr().ok();
             let answers = rest::monitoring(Arc::clone(&service));
-            let serving = convite_net::serve(listener, None, answers, stop.clone());
+            let serving = convite_net::serve(
+                convite_net::Limits::default(),
+                listener,
+                None,
+                answers,
+                stop.clone(),
+            );
             background.push(tokio::spawn(async move {
                 if let Err(problem) = serving.await {
                     tracing::error!(error = %problem, "the monitoring is not answered any more");

@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 pub use heard::Heard;
 pub use limits::Limits;
 pub use network::Network;
-pub use serve::{DRAIN, serve, serve_within};
+pub use serve::{DRAIN, serve};
 
 /// What is known of the connection that a request came over; in the extensions of every request.
 #[derive(Debug, Clone, Copy)]

@@ -48,32 +48,12 @@ struct Ending {
     now: CancellationToken,
 }
 
-/// [`serve_within`] the limits of a peer.
-///
-/// # Errors
-/// None once it listens: failures of single connections are logged.
-pub async fn serve<S, B>(
-    listener: TcpListener,
-    tls: Option<Arc<rustls::ServerConfig>>,
-    service: S,
-    shutdown: CancellationToken,
-) -> Result<(), Problem>
-where
-    S: tower::Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
-    S::Future: Send,
-    S::Error: Into<Box<dyn Error + Send + Sync>> + Send + Sync,
-    B: Body<Data = Bytes> + Send + Unpin + 'static,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-{
-    serve_within(Limits::default(), listener, tls, service, shutdown).await
-}
-
 /// Serves until `shutdown`, then drains for at most [`DRAIN`]. Every request carries a
 /// [`Connection`] in its extensions.
 ///
 /// # Errors
 /// None once it listens: failures of single connections are logged.
-pub async fn serve_within<S, B>(
+pub async fn serve<S, B>(
     limits: Limits,
     listener: TcpListener,
     tls: Option<Arc<rustls::ServerConfig>>,

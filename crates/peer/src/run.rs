@@ -79,7 +79,7 @@ pub struct PeerConfig {
     pub upload_limit_per_peer: Option<u64>,
     /// Uploads at once; four times as many may wait for their turn.
     pub upload_slots: usize,
-    /// Where to answer for the monitoring, without encryption and to everybody; none for nowhere.
+    /// Where to answer for the monitoring, without encryption and to everybody; without it, nowhere.
     pub metrics_listen: Option<SocketAddr>,
 }
 
@@ -225,7 +225,13 @@ pub async fn start_with(
     if let Some(home) = &home {
         note_running(home, &token, &url, address.port(), &config.id)?;
     }
-    let serve = convite_net::serve(listener, tls, routes, stop.clone());
+    let serve = convite_net::serve(
+        convite_net::Limits::default(),
+        listener,
+        tls,
+        routes,
+        stop.clone(),
+    );
     let held = home.clone();
     let mut tasks = vec![
         (

@@ -85,7 +85,13 @@ impl Peer {
             .route("/files/{hash}", get(bytes))
             .route("/files/{hash}/pieces", get(pieces))
             .with_state(Arc::clone(&peer));
-        tokio::spawn(convite_net::serve(listener, None, router, stop));
+        tokio::spawn(convite_net::serve(
+            convite_net::Limits::default(),
+            listener,
+            None,
+            router,
+            stop,
+        ));
         peer
     }
 

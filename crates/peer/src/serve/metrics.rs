@@ -61,7 +61,13 @@ impl Metrics {
             .route("/metrics", get(open))
             .route("/healthz", get(|| async { "ok\n" }))
             .with_state(self);
-        tokio::spawn(convite_net::serve(listener, None, routes, stop));
+        tokio::spawn(convite_net::serve(
+            convite_net::Limits::default(),
+            listener,
+            None,
+            routes,
+            stop,
+        ));
         Ok(address)
     }
 

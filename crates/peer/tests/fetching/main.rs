@@ -229,6 +229,7 @@ impl Scene {
         let address = listener.local_addr().unwrap().to_string();
         let config = self.authority.server_config(&peer, alpn);
         tokio::spawn(convite_net::serve(
+            convite_net::Limits::default(),
             listener,
             Some(config),
             router,

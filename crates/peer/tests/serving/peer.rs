@@ -72,7 +72,13 @@ impl Peer {
         let metrics = Metrics::new(state.clone(), Some(&token));
         let routes = router(serving, Some(service), &metrics).await.unwrap();
         let address = listener.local_addr().unwrap().into();
-        tokio::spawn(convite_net::serve(listener, None, routes, stop.clone()));
+        tokio::spawn(convite_net::serve(
+            convite_net::Limits::default(),
+            listener,
+            None,
+            routes,
+            stop.clone(),
+        ));
         Self {
             place,
             address,
