@@ -157,8 +157,9 @@ impl Service {
         // Before the first look at the log, the position that was kept counts.
         let followed = match *self.followed.borrow() {
             i64::MIN => match self.search_index().progress() {
-                Progress::At(position) | Progress::Walking { position, .. } => position,
-                Progress::New => 0,
+                Progress::At(position) => position,
+                // Half an index answers no search.
+                Progress::Walking { .. } | Progress::New => 0,
             },
             followed => followed,
         };
