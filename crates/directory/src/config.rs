@@ -47,7 +47,7 @@ pub struct DirectoryConfig {
     pub capacity: Capacity,
     /// How fast passwords and invites that are wrong may follow on each other.
     pub paces: Paces,
-    /// Where to answer for the monitoring, without encryption and to everybody; none for nowhere.
+    /// Where to answer for the monitoring, without encryption and to everybody; without it, nowhere.
     pub metrics_listen: Option<SocketAddr>,
     /// Between being told to stop and letting nobody in any more, so that a load balancer sees in
     /// time that the directory is not ready.

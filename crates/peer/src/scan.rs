@@ -149,7 +149,8 @@ fn add(scanned: &mut Scanned, share: &Share, inner: &Path, metadata: &std::fs::M
     }
 }
 
-fn is_hidden(name: &std::ffi::OsStr) -> bool {
+/// Whether files and folders of that name are left out of shares.
+pub(crate) fn is_hidden(name: &std::ffi::OsStr) -> bool {
     debug_assert!(PARTIAL_PREFIX.starts_with('.'));
     name.as_encoded_bytes().first() == Some(&b'.')
 }

@@ -15,6 +15,7 @@ use notify::{ErrorKind, Event, EventKind, RecommendedWatcher, RecursiveMode, Wat
 use tokio::sync::Notify;
 use tracing::{info, warn};
 
+use crate::scan::is_hidden;
 use crate::shares::Share;
 
 /// A file that nobody touched for so long is looked at: it is not being written just now.
@@ -225,9 +226,8 @@ fn explain(error: &notify::Error) {
 /// Where in a share `path` is, if it is in it and every part of the way is shown: the inner path.
 pub fn place_in<'a>(share: &Share, path: &'a Path) -> Option<&'a Path> {
     let inner = path.strip_prefix(&*share.root).ok()?;
-    let hidden =
-        |part: std::path::Component<'_>| part.as_os_str().as_encoded_bytes().first() == Some(&b'.');
-    (!inner.components().any(hidden)).then_some(inner)
+    let mut parts = inner.components();
+    (!parts.any(|part| is_hidden(part.as_os_str()))).then_some(inner)
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ const NAME: &str = "payload.bin";
 const RATE: u64 = 50_000_000;
 /// Downloads of one peer at once.
 const DOWNLOADS: usize = 100;
-/// Bytes per second of each of them, and of how long a file each asks.
+/// Bytes per second that each of them reads, as curl writes it.
 const SLOW: &str = "200k";
 const WITHIN: Duration = Duration::from_secs(300);
 

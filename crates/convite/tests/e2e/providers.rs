@@ -30,6 +30,33 @@ fn provider(directory: &Directory, id: &str, bytes: &[u8]) -> Provider {
     }
 }
 
+/// A download from two providers, each of which is held up after its first pieces.
+struct Held {
+    ana: Provider,
+    ben: Provider,
+    cleo: Home,
+    get: Process,
+}
+
+impl Held {
+    fn in_mid_file(directory: &Directory, bytes: &[u8]) -> Self {
+        let ana = provider(directory, "ana", bytes);
+        let ben = provider(directory, "ben", bytes);
+        let cleo = directory.member("cleo");
+        ana.relay.hold_after(HELD);
+        ben.relay.hold_after(HELD);
+        let get = cleo.start("--json get big.bin");
+        ana.relay.wait_until_held();
+        ben.relay.wait_until_held();
+        Self {
+            ana,
+            ben,
+            cleo,
+            get,
+        }
+    }
+}
+
 fn assert_same(path: &Path, bytes: &[u8]) {
     let got = std::fs::read(path).unwrap();
     assert!(got == bytes, "{} is not what was shared", path.display());
@@ -39,14 +66,12 @@ fn assert_same(path: &Path, bytes: &[u8]) {
 fn a_file_comes_from_all_who_have_it() {
     let directory = Directory::with("");
     let bytes = contents(11, SIZE);
-    let ana = provider(&directory, "ana", &bytes);
-    let ben = provider(&directory, "ben", &bytes);
-    let cleo = directory.member("cleo");
-    ana.relay.hold_after(HELD);
-    ben.relay.hold_after(HELD);
-    let get = cleo.start("--json get big.bin");
-    ana.relay.wait_until_held();
-    ben.relay.wait_until_held();
+    let Held {
+        ana,
+        ben,
+        cleo,
+        get,
+    } = Held::in_mid_file(&directory, &bytes);
     ana.relay.release();
     ben.relay.release();
     let done = get.ended().ok().event("done");
@@ -67,14 +92,12 @@ fn a_file_comes_from_all_who_have_it() {
 fn a_provider_killed_in_mid_file_does_not_stop_a_download() {
     let directory = Directory::with("");
     let bytes = contents(12, SIZE);
-    let ana = provider(&directory, "ana", &bytes);
-    let ben = provider(&directory, "ben", &bytes);
-    let cleo = directory.member("cleo");
-    ana.relay.hold_after(HELD);
-    ben.relay.hold_after(HELD);
-    let get = cleo.start("--json get big.bin");
-    ana.relay.wait_until_held();
-    ben.relay.wait_until_held();
+    let Held {
+        ana,
+        ben,
+        cleo,
+        get,
+    } = Held::in_mid_file(&directory, &bytes);
     ana.process.kill();
     ana.relay.cut();
     ben.relay.release();
@@ -93,14 +116,12 @@ fn a_provider_killed_in_mid_file_does_not_stop_a_download() {
 fn when_all_providers_die_what_came_is_kept_and_fetched_no_second_time() {
     let directory = Directory::with("");
     let bytes = contents(13, SIZE);
-    let ana = provider(&directory, "ana", &bytes);
-    let ben = provider(&directory, "ben", &bytes);
-    let cleo = directory.member("cleo");
-    ana.relay.hold_after(HELD);
-    ben.relay.hold_after(HELD);
-    let get = cleo.start("--json get big.bin");
-    ana.relay.wait_until_held();
-    ben.relay.wait_until_held();
+    let Held {
+        ana,
+        ben,
+        cleo,
+        get,
+    } = Held::in_mid_file(&directory, &bytes);
     let progress = get.object("half of what passed is verified", |object| {
         object["event"] == "progress" && object["bytes"].as_u64() >= Some(HELD as u64)
     });

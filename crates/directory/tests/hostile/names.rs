@@ -1,22 +1,12 @@
 //! Names made to climb, to deceive or to overflow: refused whole, or kept exactly as they are.
 
-use convite_core::{ContentHash, ErrorCode, Problem, UserName};
+use convite_core::{ContentHash, ErrorCode, Problem};
 use convite_wire::status::from_status;
 use convite_wire::v1;
 use serde_json::{Value, json};
 
-use crate::doors::{Door, Running, call, eventually, grpc, rest};
-
-async fn with_peer() -> (Running, String) {
-    let running = Running::start(|_| {}).await;
-    let user: UserName = "ana".parse().unwrap();
-    let session = running.get().service.local_session(&user, None).await;
-    let token = session.unwrap().token;
-    let register = call("register", json!({"id": "ana-1", "port": 5001}));
-    let door = rest(running.get());
-    door.knock(Some(&token), &register).await.unwrap();
-    (running, token)
-}
+use crate::doors::{Door, call, eventually, grpc, rest};
+use crate::overload::with_peer;
 
 fn file(path: &str) -> Value {
     let hash = ContentHash::of(path.as_bytes()).to_string();
@@ -40,7 +30,7 @@ async fn shared(door: &Door, token: &str) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_path_that_is_not_safe_and_nothing_of_the_change_is_done() {
-    let (running, token) = with_peer().await;
+    let (running, token) = with_peer(|_| {}).await;
     for door in [rest(running.get()), grpc(running.get()).await] {
         let long_part = "x".repeat(256);
         let long_path = "x/".repeat(2_100) + "x";
@@ -74,7 +64,7 @@ async fn one_path_that_is_not_safe_and_nothing_of_the_change_is_done() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn names_that_only_look_strange_are_kept_byte_for_byte() {
-    let (running, token) = with_peer().await;
+    let (running, token) = with_peer(|_| {}).await;
     let [rest, grpc] = [rest(running.get()), grpc(running.get()).await];
     // One name in two normal forms is two files, as it is on most disks.
     let mut names = vec![
@@ -115,7 +105,7 @@ async fn names_that_only_look_strange_are_kept_byte_for_byte() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_queries_are_answered() {
-    let (running, token) = with_peer().await;
+    let (running, token) = with_peer(|_| {}).await;
     let long = "x".repeat(1_001);
     let many = "a ".repeat(500);
     for door in [rest(running.get()), grpc(running.get()).await] {
@@ -149,7 +139,7 @@ async fn stream(door: &Door, token: &str, messages: Vec<v1::IndexRequest>) -> Pr
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_million_tiny_entries_in_one_message_are_refused() {
-    let (running, token) = with_peer().await;
+    let (running, token) = with_peer(|_| {}).await;
     let door = grpc(running.get()).await;
     let header = v1::IndexHeader {
         peer: "ana-1".to_owned(),

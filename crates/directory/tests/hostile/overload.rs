@@ -24,7 +24,8 @@ fn one_publisher(config: &mut DirectoryConfig) {
     };
 }
 
-async fn with_peer(change: fn(&mut DirectoryConfig)) -> (Running, String) {
+/// A directory with an account that has registered a peer; its session.
+pub async fn with_peer(change: fn(&mut DirectoryConfig)) -> (Running, String) {
     let running = Running::start(change).await;
     let user: UserName = "ana".parse().unwrap();
     let session = running.get().service.local_session(&user, None).await;

@@ -9,6 +9,7 @@ mod certificates;
 mod cluster;
 mod described;
 mod doors;
+mod finding;
 mod grpc_only;
 mod life;
 mod monitoring;

@@ -5,23 +5,30 @@ use convite_core::ContentHash;
 use convite_directory::RunningDirectory;
 use serde_json::{Value, json};
 
-use crate::doors::{Call, Door, Running, call, eventually, grpc, rest};
+use crate::doors::{Call, Door, Running, call, grpc, rest};
+use crate::finding;
 
 /// Plays a script and writes down what is answered.
-struct Play<'a> {
-    door: &'a Door,
+pub struct Play<'a> {
+    pub door: &'a Door,
     transcript: Vec<(&'static str, Value)>,
 }
 
 impl Play<'_> {
-    async fn ok(&mut self, step: &'static str, token: &str, asked: Call) -> Value {
+    pub async fn ok(&mut self, step: &'static str, token: &str, asked: Call) -> Value {
         let answer = self.door.knock(Some(token), &asked).await;
         let answer = answer.unwrap_or_else(|code| panic!("{step}: {code}"));
         self.transcript.push((step, comparable(answer.clone())));
         answer
     }
 
-    async fn refused(&mut self, step: &'static str, token: Option<&str>, asked: Call, code: &str) {
+    pub async fn refused(
+        &mut self,
+        step: &'static str,
+        token: Option<&str>,
+        asked: Call,
+        code: &str,
+    ) {
         let answer = self.door.knock(token, &asked).await;
         assert_eq!(
             answer.as_ref().err().map(String::as_str),
@@ -85,8 +92,8 @@ async fn play(door: &Door, directory: &RunningDirectory) -> Vec<(&'static str, V
     peers(&mut play, &ana, &bob).await;
     publishing(&mut play, &ana).await;
     listing(&mut play, &ana, &bob).await;
-    searching(&mut play, &bob).await;
-    locating(&mut play, &bob).await;
+    finding::searching(&mut play, &bob).await;
+    finding::locating(&mut play, &bob).await;
     leaving(&mut play, &ana, &bob).await;
     play.transcript
 }
@@ -273,7 +280,13 @@ async fn peers(play: &mut Play<'_>, ana: &str, bob: &str) {
     .await;
 }
 
-fn publish(peer: &str, generation: u64, base: Option<u64>, upsert: Value, remove: Value) -> Call {
+pub fn publish(
+    peer: &str,
+    generation: u64,
+    base: Option<u64>,
+    upsert: Value,
+    remove: Value,
+) -> Call {
     let mut fields =
         json!({"peer": peer, "generation": generation, "upsert": upsert, "remove": remove});
     if let Some(base) = base {
@@ -410,105 +423,6 @@ async fn listing(play: &mut Play<'_>, ana: &str, bob: &str) {
         .ok("index of one", bob, call("index", json!({"peer": "ana-2"})))
         .await;
     assert_eq!(of_one["files"].as_array().unwrap().len(), 1);
-}
-
-async fn searching(play: &mut Play<'_>, bob: &str) {
-    // The last that was published is there: so is what came before.
-    let last = call("search", json!({"q": "copy"}));
-    eventually(play.door, bob, &last, |page| {
-        page["results"][0]["providers"] == 2
-    })
-    .await;
-    for (step, fields, count) in [
-        ("word", json!({"q": "holiday"}), 2),
-        ("two words", json!({"q": "holiday plans"}), 1),
-        ("inside a name", json!({"q": "plans"}), 1),
-        ("prefix", json!({"q": "holid"}), 2),
-        ("accents", json!({"q": "bjork joga"}), 1),
-        ("no such word", json!({"q": "xylophone"}), 0),
-        ("removed", json!({"q": "old"}), 0),
-        ("type", json!({"q": "holiday", "type": "pdf"}), 1),
-        (
-            "type with a dot",
-            json!({"q": "holiday", "type": ".PDF"}),
-            1,
-        ),
-        ("min size", json!({"q": "holiday", "min_size": 201}), 1),
-        ("max size", json!({"q": "holiday", "max_size": 200}), 1),
-        ("peer", json!({"q": "holiday", "peer": "ana-2"}), 1),
-        ("unknown peer", json!({"q": "holiday", "peer": "none"}), 0),
-        ("typo", json!({"q": "holdiay"}), 2),
-        ("phrase", json!({"q": "\"holiday plans\""}), 1),
-        (
-            "phrase in another order",
-            json!({"q": "\"plans holiday\""}),
-            0,
-        ),
-        ("without", json!({"q": "holiday -plans"}), 1),
-        ("kind", json!({"q": "holiday", "type": "document"}), 2),
-        ("older", json!({"q": "holiday", "older": "7d"}), 2),
-        ("newer", json!({"q": "holiday", "newer": "7d"}), 0),
-        (
-            "newer than a day",
-            json!({"q": "holiday", "newer": "1970-01-01"}),
-            2,
-        ),
-        (
-            "older than a day",
-            json!({"q": "holiday", "older": "1970-01-01"}),
-            0,
-        ),
-        ("no such kind", json!({"q": "holiday", "type": "video"}), 0),
-    ] {
-        let page = play.ok(step, bob, call("search", fields)).await;
-        assert_eq!(
-            page["results"].as_array().unwrap().len(),
-            count,
-            "{step}: {page}"
-        );
-    }
-    let first = call("search", json!({"q": "holiday", "limit": 1}));
-    let first = play.ok("first page", bob, first).await;
-    let next = json!({"q": "holiday", "limit": 1, "cursor": first["next_cursor"]});
-    let next = play.ok("next page", bob, call("search", next)).await;
-    assert_ne!(first["results"][0]["hash"], next["results"][0]["hash"]);
-    assert_eq!(next["results"].as_array().unwrap().len(), 1);
-    for (step, fields) in [
-        ("search cursor", json!({"q": "holiday", "cursor": "x"})),
-        ("search age", json!({"q": "holiday", "newer": "soon"})),
-        ("search sort", json!({"q": "holiday", "sort": "name"})),
-        ("search order", json!({"q": "holiday", "order": "asc"})),
-        ("too many words", json!({"q": "x ".repeat(33)})),
-        ("search limit", json!({"q": "holiday", "limit": 101})),
-        ("search peer", json!({"q": "holiday", "peer": "a b"})),
-        ("long query", json!({"q": "x".repeat(1001)})),
-    ] {
-        play.refused(step, Some(bob), call("search", fields), "invalid_argument")
-            .await;
-    }
-}
-
-async fn locating(play: &mut Play<'_>, bob: &str) {
-    let locate = |hash: &str| call("locate", json!({ "hash": hash }));
-    let plans = ContentHash::of(b"plans").to_string();
-    let found = play.ok("locate", bob, locate(&plans)).await;
-    let providers = found["providers"].as_array().unwrap();
-    assert_eq!(providers.len(), 2);
-    assert!(
-        providers
-            .iter()
-            .all(|p| p["ticket"].as_str().unwrap().starts_with("v4.public."))
-    );
-    let unknown = ContentHash::of(b"unknown").to_string();
-    play.refused("locate unknown", Some(bob), locate(&unknown), "not_found")
-        .await;
-    play.refused(
-        "locate malformed",
-        Some(bob),
-        locate("abcd"),
-        "invalid_argument",
-    )
-    .await;
 }
 
 async fn leaving(play: &mut Play<'_>, ana: &str, bob: &str) {

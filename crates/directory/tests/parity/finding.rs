@@ -1,0 +1,106 @@
+//! The part of the script that looks for files: by words, and by hash.
+
+use convite_core::ContentHash;
+use serde_json::json;
+
+use crate::doors::{call, eventually};
+use crate::scenarios::Play;
+
+pub async fn searching(play: &mut Play<'_>, bob: &str) {
+    // The last that was published is there: so is what came before.
+    let last = call("search", json!({"q": "copy"}));
+    eventually(play.door, bob, &last, |page| {
+        page["results"][0]["providers"] == 2
+    })
+    .await;
+    for (step, fields, count) in [
+        ("word", json!({"q": "holiday"}), 2),
+        ("two words", json!({"q": "holiday plans"}), 1),
+        ("inside a name", json!({"q": "plans"}), 1),
+        ("prefix", json!({"q": "holid"}), 2),
+        ("accents", json!({"q": "bjork joga"}), 1),
+        ("no such word", json!({"q": "xylophone"}), 0),
+        ("removed", json!({"q": "old"}), 0),
+        ("type", json!({"q": "holiday", "type": "pdf"}), 1),
+        (
+            "type with a dot",
+            json!({"q": "holiday", "type": ".PDF"}),
+            1,
+        ),
+        ("min size", json!({"q": "holiday", "min_size": 201}), 1),
+        ("max size", json!({"q": "holiday", "max_size": 200}), 1),
+        ("peer", json!({"q": "holiday", "peer": "ana-2"}), 1),
+        ("unknown peer", json!({"q": "holiday", "peer": "none"}), 0),
+        ("typo", json!({"q": "holdiay"}), 2),
+        ("phrase", json!({"q": "\"holiday plans\""}), 1),
+        (
+            "phrase in another order",
+            json!({"q": "\"plans holiday\""}),
+            0,
+        ),
+        ("without", json!({"q": "holiday -plans"}), 1),
+        ("kind", json!({"q": "holiday", "type": "document"}), 2),
+        ("older", json!({"q": "holiday", "older": "7d"}), 2),
+        ("newer", json!({"q": "holiday", "newer": "7d"}), 0),
+        (
+            "newer than a day",
+            json!({"q": "holiday", "newer": "1970-01-01"}),
+            2,
+        ),
+        (
+            "older than a day",
+            json!({"q": "holiday", "older": "1970-01-01"}),
+            0,
+        ),
+        ("no such kind", json!({"q": "holiday", "type": "video"}), 0),
+    ] {
+        let page = play.ok(step, bob, call("search", fields)).await;
+        assert_eq!(
+            page["results"].as_array().unwrap().len(),
+            count,
+            "{step}: {page}"
+        );
+    }
+    let first = call("search", json!({"q": "holiday", "limit": 1}));
+    let first = play.ok("first page", bob, first).await;
+    let next = json!({"q": "holiday", "limit": 1, "cursor": first["next_cursor"]});
+    let next = play.ok("next page", bob, call("search", next)).await;
+    assert_ne!(first["results"][0]["hash"], next["results"][0]["hash"]);
+    assert_eq!(next["results"].as_array().unwrap().len(), 1);
+    for (step, fields) in [
+        ("search cursor", json!({"q": "holiday", "cursor": "x"})),
+        ("search age", json!({"q": "holiday", "newer": "soon"})),
+        ("search sort", json!({"q": "holiday", "sort": "name"})),
+        ("search order", json!({"q": "holiday", "order": "asc"})),
+        ("too many words", json!({"q": "x ".repeat(33)})),
+        ("search limit", json!({"q": "holiday", "limit": 101})),
+        ("search peer", json!({"q": "holiday", "peer": "a b"})),
+        ("long query", json!({"q": "x".repeat(1001)})),
+    ] {
+        play.refused(step, Some(bob), call("search", fields), "invalid_argument")
+            .await;
+    }
+}
+
+pub async fn locating(play: &mut Play<'_>, bob: &str) {
+    let locate = |hash: &str| call("locate", json!({ "hash": hash }));
+    let plans = ContentHash::of(b"plans").to_string();
+    let found = play.ok("locate", bob, locate(&plans)).await;
+    let providers = found["providers"].as_array().unwrap();
+    assert_eq!(providers.len(), 2);
+    assert!(
+        providers
+            .iter()
+            .all(|p| p["ticket"].as_str().unwrap().starts_with("v4.public."))
+    );
+    let unknown = ContentHash::of(b"unknown").to_string();
+    play.refused("locate unknown", Some(bob), locate(&unknown), "not_found")
+        .await;
+    play.refused(
+        "locate malformed",
+        Some(bob),
+        locate("abcd"),
+        "invalid_argument",
+    )
+    .await;
+}
