@@ -90,6 +90,8 @@ pub enum Command {
     Search(SearchArgs),
     /// Fetch files, verified, from everyone who has them
     Get(GetArgs),
+    /// Print a link to a file, for somebody without an account
+    Link(administration::LinkArgs),
     /// List the peers online; remove one
     Peers(administration::PeersArgs),
     /// Administer accounts; change a password

@@ -90,6 +90,9 @@ macro_rules! named {
         pub enum $type { $($(#[$variant_doc])* #[serde(rename = $name)] $variant,)* }
 
         impl $type {
+            /// All there are.
+            pub const ALL: &'static [$type] = &[$($type::$variant,)*];
+
             /// The name as it is stored and sent.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
@@ -147,6 +150,11 @@ named! {
     SessionRevoke = "session_revoke";
     /// A peer was removed by an administrator; the target is its id.
     PeerRemove = "peer_remove";
+    /// A link to a file was made; the target is the file's content hash.
+    LinkAdd = "link_add";
+    /// A link was used by somebody, whose address is there, once; the target is the file's content
+    /// hash, the actor who made the link.
+    LinkUse = "link_use";
     /// The accounts were asked for; only ever denied, as the next.
     UserList = "user_list";
     /// The members of a space were asked for.

@@ -1,7 +1,7 @@
 //! Around every request, through either door: an id, a span in the log, a time limit, and an
 //! answer in the door's own form when a handler panics.
 //!
-//! Only paths are logged: queries and headers hold secrets.
+//! Only paths are logged, without the tokens of links: queries and headers hold secrets.
 
 pub(crate) mod requests;
 
@@ -41,6 +41,14 @@ pub(crate) fn outward(problem: Problem) -> Problem {
     Problem::new(ErrorCode::Internal, "the directory failed").hint("its log has the cause")
 }
 
+/// The path as it may be logged: not with the token of a link.
+pub(crate) fn shown(path: &str) -> &str {
+    match path.starts_with("/d/") {
+        true => "/d/{token}",
+        false => path,
+    }
+}
+
 /// Both doors with all of this around them.
 pub(crate) fn around(doors: Router, requests: Requests) -> Router {
     doors
@@ -71,8 +79,8 @@ async fn observe(State(requests): State<Requests>, request: Request, next: Next)
     let connection = request.extensions().get::<Connection>();
     let remote = connection.map(|connection| tracing::field::display(connection.remote));
     let path = request.uri().path().to_owned();
-    let span =
-        tracing::info_span!("request", id = id.as_str(), method = %request.method(), path, remote);
+    let shown = shown(&path);
+    let span = tracing::info_span!("request", id = id.as_str(), method = %request.method(), path = shown, remote);
     let via_grpc = is_grpc(&request);
     let counted = requests.begin(&request, via_grpc);
     let is_stream = via_grpc && STREAMS.iter().any(|stream| path.starts_with(stream));

@@ -30,6 +30,7 @@ mod cursor;
 mod files;
 mod incoming;
 mod invites;
+mod links;
 mod located;
 mod peers;
 pub mod postgres;
@@ -48,6 +49,7 @@ pub use contents::{
 };
 pub use files::{Files, FullSync, IndexChange, Tally};
 pub use invites::{InviteRecord, Invites};
+pub use links::{LINK_GRACE, LINKS_MAX, LinkRecord, LinkUse, Links, NewLink};
 pub use peers::{PeerKey, Peers, Registration};
 pub use sessions::{SessionRecord, Sessions};
 pub use shared::{News, ReplicaId, Shared, Sharing};
@@ -73,7 +75,18 @@ pub(crate) fn id_bytes(id: &str) -> Option<Vec<u8>> {
 /// All tables of a directory. The methods are those of the traits for each noun, and can be called
 /// on a `dyn Store` without naming these.
 pub trait Store:
-    Accounts + Spaces + Invites + Sessions + Peers + Files + Swarm + Contents + Audit + Upkeep + Sharing
+    Accounts
+    + Spaces
+    + Invites
+    + Sessions
+    + Peers
+    + Files
+    + Swarm
+    + Contents
+    + Links
+    + Audit
+    + Upkeep
+    + Sharing
 {
 }
 
@@ -86,6 +99,7 @@ impl<T> Store for T where
         + Files
         + Swarm
         + Contents
+        + Links
         + Audit
         + Upkeep
         + Sharing

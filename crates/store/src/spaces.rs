@@ -50,6 +50,9 @@ impl Viewer {
 /// method names.
 #[async_trait]
 pub trait Spaces: Send + Sync + 'static {
+    /// The eyes of an account.
+    async fn viewer(&self, account: AccountId) -> Result<Viewer, Problem>;
+
     /// Makes a space without members.
     ///
     /// # Errors

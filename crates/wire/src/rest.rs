@@ -4,6 +4,7 @@
 //! document rather than a parser's message; the use cases take the checked types.
 
 mod administration;
+mod links;
 
 use convite_core::model::{FileEntry, IndexEntry, PeerSummary, Role, SearchHit};
 use convite_core::{PeerAddress, PeerId, SafePath, SpaceName, UserName};
@@ -14,6 +15,7 @@ pub use administration::{
     AuditPage, InvitesPage, MeBody, MembersPage, SessionsPage, SpaceBody, SpacesPage, UserBody,
     UserChangeBody, UsersPage,
 };
+pub use links::{LinkBody, LinkMade};
 
 /// A peer as it registers.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]

@@ -35,6 +35,19 @@ pub struct InviteArgs {
     pub space: Option<SpaceName>,
 }
 
+#[derive(Args)]
+pub struct LinkArgs {
+    /// Name of a file, or its content hash
+    #[arg(value_name = "NAME|HASH")]
+    pub name: String,
+    /// For how long it can be used
+    #[arg(long, value_parser = units::duration, default_value = "1h", value_name = "DUR")]
+    pub expires: Duration,
+    /// How often the file can be fetched
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub uses: u32,
+}
+
 #[derive(Subcommand)]
 pub enum InviteAction {
     /// List the invites that can still be used

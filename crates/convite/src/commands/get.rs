@@ -222,7 +222,7 @@ fn last_part(name: &str) -> &str {
 }
 
 /// Finds the one content that a name or hash means.
-async fn find(
+pub(super) async fn find(
     client: &DirectoryClient,
     name: &str,
     output: &Output,

@@ -6,6 +6,7 @@ mod directory;
 mod get;
 mod invite;
 mod join;
+mod link;
 mod lists;
 mod peer;
 mod search;
@@ -50,6 +51,7 @@ pub async fn run(cli: Cli, output: &Output) -> Result<(), Failed> {
         Command::Index(args) => lists::index(&context, args, output).await,
         Command::Search(args) => search::run(&context, args, output).await,
         Command::Get(args) => get::run(&context, args, output).await,
+        Command::Link(args) => link::run(&context, args, output).await,
         Command::User(args) => administration::user(&context, args.action, output).await,
         Command::Space(args) => administration::space(&context, args.action, output).await,
         Command::Audit(args) => administration::audit(&context, args, output).await,

@@ -1,8 +1,10 @@
-//! Sessions, invites and peers, as an administrator ends them from the command line.
+//! Sessions, invites and peers, as an administrator ends them from the command line; and links.
 
+use convite_core::ContentHash;
 use serde_json::Value;
 
-use crate::harness::{Directory, Home};
+use crate::doors::Door;
+use crate::harness::{Directory, Home, contents, text};
 
 fn id_of(objects: &[Value], is_it: impl Fn(&Value) -> bool) -> String {
     let found = objects.iter().find(|object| is_it(object));
@@ -61,4 +63,41 @@ fn what_was_let_in_is_listed_and_ended() {
         assert_eq!(entry.unwrap()["actor"], "ana", "{action}");
     }
     drop(peer);
+}
+
+#[test]
+fn a_link_gives_a_file_to_one_without_an_account_and_no_log_its_token() {
+    for verbose in ["-v", "-vv"] {
+        let directory = Directory::with(verbose);
+        let ana = directory.member("ana");
+        let bytes = contents(61, 200_000);
+        ana.write("docs/report.bin", &bytes);
+        let _peer = ana.peer("ana-1", &ana.path("docs"), "");
+        ana.run("link nothing").ends(3);
+        ana.run("link report.bin --uses 0").ends(2);
+        let link = &ana
+            .json("link report.bin --uses 1 --expires 10m")
+            .ok()
+            .objects()[0];
+        let url = link["url"].as_str().unwrap();
+        let (_, token) = url.split_once("/d/").unwrap();
+        assert_eq!(
+            url,
+            format!("https://127.0.0.1:{}/d/{token}", directory.port)
+        );
+        assert_eq!(link["hash"], ContentHash::of(&bytes).to_string());
+        let door = Door::of_directory(&directory, &ana);
+        let path = format!("/d/{token}");
+        let answer = door.get(&path, None, None);
+        assert_eq!((answer.status.as_u16(), answer.body == bytes), (200, true));
+        let rest = door.get(&path, None, Some("bytes=100000-"));
+        assert_eq!(rest.body, bytes[100_000..]);
+        let session = text(&ana.credentials(), "token");
+        let log = directory.process.stop().stderr;
+        assert!(log.contains("/d/{token}"), "{verbose}: nothing was logged");
+        for secret in [token, &session] {
+            let line = log.lines().find(|line| line.contains(secret));
+            assert_eq!(line, None, "{verbose}");
+        }
+    }
 }

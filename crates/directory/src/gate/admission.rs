@@ -55,6 +55,7 @@ impl Class {
             path if path.starts_with("/users/") => Self::Entry,
             "Watch" => Self::Lasting,
             path if path.starts_with("/grpc.") || path.ends_with("/content") => Self::Lasting,
+            path if path.starts_with("/d/") => Self::Lasting,
             _ => Self::Light,
         }
     }
@@ -376,6 +377,9 @@ mod tests {
             ("/convite.v1.Directory/Watch", Method::POST, Lasting),
             ("/grpc.health.v1.Health/Watch", Method::POST, Lasting),
             ("/files/00/content", Method::GET, Lasting),
+            ("/d/token", Method::GET, Lasting),
+            ("/convite.v1.Directory/CreateLink", Method::POST, Light),
+            ("/files/00/link", Method::POST, Light),
         ] {
             assert_eq!(Class::of(path, &method), class, "{path}");
         }

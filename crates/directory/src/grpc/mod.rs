@@ -5,6 +5,7 @@ mod accounts;
 mod administration;
 mod index;
 mod invites;
+mod links;
 mod locate;
 mod peers;
 mod search;
@@ -194,5 +195,6 @@ methods! {
     list_index: index, v1::ListIndexRequest => ListIndexReply;
     search_file: search, v1::SearchFileRequest => SearchFileReply;
     locate: locate, v1::LocateRequest => LocateReply;
+    create_link: links, v1::CreateLinkRequest => CreateLinkReply;
     announce: swarm, v1::AnnounceRequest => AnnounceReply;
 }

@@ -27,7 +27,7 @@ use super::extract::{PathPart, Query};
 use super::openapi::problems;
 use super::{Answer, Refusal};
 use crate::Service;
-use crate::service::{Caller, Contents};
+use crate::service::{Caller, Contents, Pass};
 
 /// When to try again if no provider answers.
 const AGAIN: Duration = Duration::from_secs(2);
@@ -84,20 +84,23 @@ pub(super) async fn read(
         inline: parameters.inline,
         method,
         headers,
+        pass: None,
     };
     Ok(reading.answer(contents).await)
 }
 
 /// How a file is asked for.
-struct Reading {
-    hash: ContentHash,
-    inline: bool,
-    method: Method,
-    headers: HeaderMap,
+pub(super) struct Reading {
+    pub hash: ContentHash,
+    pub inline: bool,
+    pub method: Method,
+    pub headers: HeaderMap,
+    /// Spent when there is something to send; none for who has a session.
+    pub pass: Option<Pass>,
 }
 
 impl Reading {
-    async fn answer(self, contents: Contents) -> Response {
+    pub(super) async fn answer(self, contents: Contents) -> Response {
         let claimed = contents.size();
         self.try_answer(contents)
             .await
@@ -110,7 +113,7 @@ impl Reading {
             .header(ETAG, &etag)
             .header(ACCEPT_RANGES, "bytes")
             // What a hash names never changes; who may have it does.
-            .header(CACHE_CONTROL, "private, max-age=31536000, immutable")
+            .header(CACHE_CONTROL, self.caching())
             .header(VARY, "authorization, cookie")
             .header(X_CONTENT_TYPE_OPTIONS, "nosniff")
             .header(REFERRER_POLICY, "no-referrer")
@@ -147,9 +150,20 @@ impl Reading {
             }
             Err(problem) => return Ok(refusal(problem, size)),
         };
+        if let Some(pass) = &self.pass {
+            pass.spend(range.start == 0).await?;
+        }
         let response = response.header(CONTENT_LENGTH, range.end - range.start);
         let body = opened.stream(range).await?;
         finish(response, Body::new(body))
+    }
+
+    /// What a link gives is kept by nobody under the link's name.
+    fn caching(&self) -> &'static str {
+        match self.pass {
+            Some(_) => "private, no-store",
+            None => "private, max-age=31536000, immutable",
+        }
     }
 
     fn text(&self, name: &HeaderName) -> Option<&str> {

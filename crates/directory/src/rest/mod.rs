@@ -10,6 +10,7 @@ mod files;
 mod health;
 mod index;
 mod invites;
+mod links;
 mod metrics;
 mod openapi;
 mod peers;
@@ -110,6 +111,8 @@ fn described() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(search::search))
         .routes(routes!(files::locate))
         .routes(routes!(contents::read))
+        .routes(routes!(links::create))
+        .routes(routes!(links::read))
 }
 
 /// This door; whatever has no path here falls to the last handler.

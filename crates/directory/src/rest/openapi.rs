@@ -177,7 +177,7 @@ pub(super) fn finish(mut description: OpenApi) -> OpenApi {
                 operation.operation_id = Some("publishIndexByPost".to_owned());
             }
             // No body is one without fields, where none is required.
-            if path == "/invites"
+            if (path == "/invites" || path.ends_with("/link"))
                 && let Some(RefOr::T(body)) = &mut operation.request_body
             {
                 body.required = Some(utoipa::openapi::Required::False);

@@ -92,6 +92,25 @@ impl Service {
         attempts.settle(begun, work).await
     }
 
+    /// Looks a link up by `work`, if one may be tried from there now. It is a guess if there is none.
+    ///
+    /// # Errors
+    /// As [`Self::attempt_password`].
+    pub(super) async fn attempt_link<T>(
+        &self,
+        from: Network,
+        work: impl Future<Output = Result<Option<T>, Problem>>,
+    ) -> Result<Option<T>, Problem> {
+        let attempts = &self.attempts;
+        let begun = attempts.throttle().link(from, attempts.now());
+        begun.map_err(too_many)?;
+        let found = work.await;
+        if !matches!(found, Ok(None)) {
+            attempts.throttle().link_known(from, attempts.now());
+        }
+        found
+    }
+
     /// Makes an account by `work`, if one may be made from there now.
     ///
     /// # Errors

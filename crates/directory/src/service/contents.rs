@@ -1,5 +1,7 @@
 //! Contents, for readers that are no peers: who may read a file, and what is told of it.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use convite_core::model::LocatedFile;
@@ -8,6 +10,9 @@ use convite_store::AccountId;
 
 use super::{Caller, Service};
 use crate::relay::{Locate, Located, Opened};
+
+/// Gives who reads, as he is now.
+pub(super) type Asking = Pin<Box<dyn Future<Output = Result<Caller, Problem>> + Send>>;
 
 /// A file that somebody may read, found but not asked for yet.
 pub struct Contents {
@@ -57,13 +62,31 @@ impl Service {
         caller: &Caller,
         hash: &ContentHash,
     ) -> Result<Contents, Problem> {
-        self.relay.must_be_enabled()?;
-        let file = self.locate(caller, hash).await?;
-        let (service, session, from, hash) = (Arc::clone(self), caller.session, caller.from, *hash);
-        let locate: Locate = Arc::new(move || -> Located {
+        let (service, session, from) = (Arc::clone(self), caller.session, caller.from);
+        let again = move || -> Asking {
             let service = Arc::clone(&service);
+            Box::pin(async move { service.of_session(session, from).await })
+        };
+        self.contents_of(*hash, again).await
+    }
+
+    /// A file for whoever `asks`, who is asked for anew while it is read.
+    ///
+    /// # Errors
+    /// As [`Self::contents`], and those of `asks`.
+    pub(super) async fn contents_of(
+        self: &Arc<Self>,
+        hash: ContentHash,
+        asks: impl Fn() -> Asking + Send + Sync + 'static,
+    ) -> Result<Contents, Problem> {
+        self.relay.must_be_enabled()?;
+        let caller = asks().await?;
+        let file = self.locate(&caller, &hash).await?;
+        let (service, asks) = (Arc::clone(self), Arc::new(asks));
+        let locate: Locate = Arc::new(move || -> Located {
+            let (service, asks) = (Arc::clone(&service), Arc::clone(&asks));
             Box::pin(async move {
-                let caller = service.of_session(session, from).await?;
+                let caller = asks().await?;
                 service.locate(&caller, &hash).await
             })
         });

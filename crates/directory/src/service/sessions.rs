@@ -91,7 +91,7 @@ impl fmt::Debug for Session {
     }
 }
 
-fn hash_token(token: &str) -> SecretHash {
+pub(super) fn hash_token(token: &str) -> SecretHash {
     *blake3::hash(token.as_bytes()).as_bytes()
 }
 

@@ -1,12 +1,14 @@
 //! Who may try a password now: growing delays for those who fail, decided before anything costly
 //! (argon2, the database) is done.
 //!
-//! Three books, each of failures that fade with time (`Book`):
+//! Three books of passwords, each of failures that fade with time (`Book`):
 //! - an account *from a network*: somebody guesses, or mistypes;
 //! - a network, whatever the account: one password is tried on many accounts;
 //! - an account from *unfamiliar* networks: many hosts guess at one account. Its delays stay short,
 //!   and a network from which the account was logged in to before is not held to it: else anybody
 //!   could keep the owner out.
+//!
+//! And two of a network's invites and links, which are guessed as well.
 //!
 //! An attempt counts as failed when it begins, so that many at once are no way around; success
 //! takes that back. Pure: time is an argument. In memory: a restart, and each replica, begins anew.
@@ -40,6 +42,8 @@ pub struct Paces {
     pub account: Pace,
     /// Of new accounts from one network, those made as well as those refused.
     pub joining: Pace,
+    /// Of links that are none, from one network.
+    pub links: Pace,
 }
 
 impl Default for Paces {
@@ -54,6 +58,7 @@ impl Default for Paces {
             network: pace(20, 60),
             account: pace(20, 30),
             joining: pace(100, 10),
+            links: pace(50, 60),
         }
     }
 }
@@ -73,6 +78,7 @@ pub struct Throttle {
     network: Book<Network>,
     account: Book<UserName>,
     joining: Book<Network>,
+    links: Book<Network>,
     familiar: HashMap<UserName, Vec<(Network, Duration)>>,
 }
 
@@ -84,6 +90,7 @@ impl Throttle {
             network: Book::new(paces.network),
             account: Book::new(paces.account),
             joining: Book::new(paces.joining),
+            links: Book::new(paces.links),
             familiar: HashMap::new(),
         }
     }
@@ -138,6 +145,24 @@ impl Throttle {
             account: None,
             was_familiar: false,
         })
+    }
+
+    /// Begins to look a link up, which is taken for a guess until [`Self::link_known`] says other.
+    ///
+    /// # Errors
+    /// As [`Self::password`].
+    pub fn link(&mut self, network: Network, now: Duration) -> Result<(), Duration> {
+        let wait = self.links.wait(&network, now);
+        if !wait.is_zero() {
+            return Err(wait);
+        }
+        self.links.count(network, now);
+        Ok(())
+    }
+
+    /// It was no guess, or nothing is known of it.
+    pub fn link_known(&mut self, network: Network, now: Duration) {
+        self.links.take_back(&network, now);
     }
 
     /// The attempt was right. The network's other failures stay: whoever has an account could

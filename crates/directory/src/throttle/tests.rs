@@ -185,7 +185,7 @@ proptest! {
     ) {
         let pace = Pace { free, first: SECOND, slowest: SECOND * slowest as u32 };
         let open = Pace { free: 1_000_000, ..pace };
-        let paces = Paces { account_there: pace, network: open, account: open, joining: open };
+        let paces = Paces { account_there: pace, network: open, account: open, joining: open, links: open };
         let mut throttle = Throttle::new(paces);
         let mut now = Duration::ZERO;
         let mut failed = 0u32;

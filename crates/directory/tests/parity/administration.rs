@@ -9,7 +9,7 @@ use convite_wire::v1;
 use convite_wire::v1::directory_client::DirectoryClient;
 use serde_json::{Value, json};
 
-use super::{Call, page, query, with_token};
+use super::{Call, hash_bytes, page, query, with_token};
 
 /// The method and path of an operation.
 pub fn path(call: &Call) -> Option<(&'static str, String)> {
@@ -37,6 +37,7 @@ pub fn path(call: &Call) -> Option<(&'static str, String)> {
         "revoke_invite" => ("DELETE", format!("/invites/{}", part("id"))),
         "sessions" => list("/sessions".to_owned(), ""),
         "revoke_session" => ("DELETE", format!("/sessions/{}", part("id"))),
+        "link" => ("POST", format!("/files/{}/link", part("hash"))),
         "audit" => list("/audit".to_owned(), ""),
         _ => return None,
     })
@@ -45,10 +46,13 @@ pub fn path(call: &Call) -> Option<(&'static str, String)> {
 /// What REST wants in the body: the path has the rest.
 pub fn body(call: &Call) -> Value {
     let mut fields = call.fields.clone();
-    if call.operation == "change_user"
-        && let Some(fields) = fields.as_object_mut()
-    {
-        fields.remove("user");
+    let in_path = match call.operation {
+        "change_user" => "user",
+        "link" => "hash",
+        _ => return fields,
+    };
+    if let Some(fields) = fields.as_object_mut() {
+        fields.remove(in_path);
     }
     fields
 }
@@ -159,6 +163,15 @@ pub async fn ask(
         "revoke_session" => {
             ask!(revoke_session, v1::RevokeSessionRequest { id });
             json!({})
+        }
+        "link" => {
+            let message = v1::CreateLinkRequest {
+                hash: hash_bytes(&text("hash")),
+                expires_in: call.fields["expires_in"].as_u64().unwrap_or_default(),
+                uses: call.fields["uses"].as_u64().unwrap_or_default() as u32,
+            };
+            let reply = ask!(create_link, message);
+            json!({"path": reply.path, "url": reply.url, "expires_at": reply.expires_at})
         }
         "audit" => {
             let reply = ask!(list_audit, v1::ListAuditRequest { limit, cursor });

@@ -20,7 +20,7 @@ async fn description(door: &Door) -> Value {
 fn filled(path: &str) -> String {
     let hash = "0".repeat(64);
     let path = path.replace("{hash}", &hash);
-    ["{id}", "{user}", "{space}"]
+    ["{id}", "{user}", "{space}", "{token}"]
         .iter()
         .fold(path, |path, part| path.replace(part, "a"))
 }
@@ -74,6 +74,8 @@ async fn what_wants_a_session_is_described_so_and_refuses_without() {
     // Whatever strangers may ask for is named here: another is a decision.
     let strangers = [
         "GET /",
+        // Whoever has the token of a link has its file.
+        "GET /d/{token}",
         "GET /docs",
         "GET /docs/reference.css",
         "GET /docs/reference.js",

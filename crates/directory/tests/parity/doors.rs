@@ -224,7 +224,7 @@ fn query(fields: &Value) -> String {
 }
 
 /// A message from the session of that token.
-fn with_token<M>(token: Option<&str>, message: M) -> tonic::Request<M> {
+pub fn with_token<M>(token: Option<&str>, message: M) -> tonic::Request<M> {
     let mut request = tonic::Request::new(message);
     if let Some(token) = token {
         let value = format!("Bearer {token}").parse().unwrap();

@@ -21,6 +21,7 @@ fn short_of_patience(config: &mut DirectoryConfig) {
         network: Pace { free: 12, ..strict },
         account: strict,
         joining: strict,
+        links: strict,
     };
 }
 

@@ -8,5 +8,6 @@
 mod asking;
 mod failing;
 mod limits;
+mod links;
 mod peers;
 mod reading;

@@ -14,6 +14,7 @@ mod changes;
 mod connections;
 mod failure;
 mod invites;
+mod links;
 mod listing;
 mod messenger;
 mod migrations;

@@ -242,6 +242,10 @@ async fn members(
 
 #[async_trait]
 impl Spaces for PostgresStore {
+    async fn viewer(&self, account: AccountId) -> Result<Viewer, Problem> {
+        Ok(viewer(&self.connections.get().await?, account).await?)
+    }
+
     async fn create_space(
         &self,
         name: &SpaceName,

@@ -11,6 +11,7 @@ mod changes;
 mod connections;
 mod failure;
 mod invites;
+mod links;
 mod listing;
 mod partials;
 mod peers;

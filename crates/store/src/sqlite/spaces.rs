@@ -192,6 +192,10 @@ fn members(
 
 #[async_trait]
 impl Spaces for SqliteStore {
+    async fn viewer(&self, account: AccountId) -> Result<Viewer, Problem> {
+        self.readers.read(|db| viewer(db, account))
+    }
+
     async fn create_space(
         &self,
         name: &SpaceName,

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use super::failure::Outcome;
 use super::peers::{self, unsigned};
-use super::{SqliteStore, audit, changes, partials};
+use super::{SqliteStore, audit, changes, links, partials};
 use crate::upkeep::REMEMBERED;
 use crate::{AUDIT_KEPT, AUDIT_MAX, Load, Totals, Upkeep};
 
@@ -17,6 +17,7 @@ pub(super) fn sweep(db: &Connection, keep_changes: u64, now: UnixMillis) -> Outc
     db.prepare_cached("DELETE FROM invites WHERE expires <= ?")?
         .execute([forgotten])?;
     audit::sweep(db, AUDIT_MAX, now.0.saturating_sub(AUDIT_KEPT))?;
+    links::sweep(db, now)?;
     partials::sweep(db, forgotten)?;
     peers::forget_lapsed(db, now)?;
     let keep = i64::try_from(keep_changes).unwrap_or(i64::MAX);

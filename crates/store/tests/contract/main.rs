@@ -9,6 +9,7 @@ mod administering;
 #[path = "../cluster/mod.rs"]
 mod cluster;
 mod following;
+mod links;
 mod model;
 mod partials;
 mod peers;
@@ -114,6 +115,12 @@ macro_rules! contract {
                 a_revoked_session_takes_its_peer_off_the_list,
                 a_revoked_invite_is_gone_and_the_others_are_listed,
                 a_removed_peer_is_forgotten_with_its_files,
+            }
+            links::{
+                a_use_belongs_to_the_network_that_began_it,
+                who_begins_anew_after_a_while_spends_another_use,
+                the_last_use_of_a_link_goes_to_one_of_many,
+                links_that_are_over_are_forgotten_and_the_others_bounded,
             }
             model::{
                 the_index_agrees_with_a_plain_map,
