@@ -4,18 +4,18 @@ use serde_json::{Value, json};
 
 use crate::doors::{Door, Running, call, grpc, rest};
 
-const PASSWORD: &str = "pass word 1";
+pub const PASSWORD: &str = "pass word 1";
 
 /// A directory with `ana`, who administers, and `bob`, who does not, asked through one door.
-struct Scene {
-    running: Running,
-    door: Door,
-    ana: String,
-    bob: String,
+pub struct Scene {
+    pub running: Running,
+    pub door: Door,
+    pub ana: String,
+    pub bob: String,
 }
 
 impl Scene {
-    async fn both() -> [Self; 2] {
+    pub async fn both() -> [Self; 2] {
         let first = Running::start(|_| {}).await;
         let second = Running::start(|_| {}).await;
         let doors = [rest(first.get()), grpc(second.get()).await];
@@ -47,7 +47,7 @@ impl Scene {
         }
     }
 
-    async fn ask(
+    pub async fn ask(
         &self,
         token: &str,
         operation: &'static str,
@@ -56,22 +56,22 @@ impl Scene {
         self.door.knock(Some(token), &call(operation, fields)).await
     }
 
-    async fn ana(&self, operation: &'static str, fields: Value) -> Value {
+    pub async fn ana(&self, operation: &'static str, fields: Value) -> Value {
         let answer = self.ask(&self.ana, operation, fields).await;
         answer.unwrap_or_else(|code| panic!("{operation}: {code}"))
     }
 
-    async fn ana_gets(&self, operation: &'static str, fields: Value, code: &str) {
+    pub async fn ana_gets(&self, operation: &'static str, fields: Value, code: &str) {
         let answer = self.ask(&self.ana, operation, fields).await;
         assert_eq!(answer, Err(code.to_owned()), "{operation}");
     }
 
-    async fn bob(&self, operation: &'static str, fields: Value) -> Value {
+    pub async fn bob(&self, operation: &'static str, fields: Value) -> Value {
         let answer = self.ask(&self.bob, operation, fields).await;
         answer.unwrap_or_else(|code| panic!("{operation}: {code}"))
     }
 
-    async fn bob_gets(&self, operation: &'static str, fields: Value, code: &str) {
+    pub async fn bob_gets(&self, operation: &'static str, fields: Value, code: &str) {
         let answer = self.ask(&self.bob, operation, fields).await;
         assert_eq!(answer, Err(code.to_owned()), "{operation}");
     }

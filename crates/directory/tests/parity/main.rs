@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod administering;
+mod auditing;
 mod backup;
 mod certificates;
 #[path = "../../../store/tests/cluster/mod.rs"]
@@ -16,5 +17,6 @@ mod monitoring;
 mod replicas;
 mod rest_only;
 mod scenarios;
+mod secrecy;
 mod swarm;
 mod throttling;

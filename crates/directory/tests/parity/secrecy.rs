@@ -1,0 +1,231 @@
+//! What lies in a space is, for whoever is not in it, as what does not exist: however it is asked
+//! for, the answers are the same to the last byte.
+
+use convite_core::ContentHash;
+use convite_core::model::Role;
+use convite_wire::v1;
+use http::response::Parts;
+use serde_json::{Value, json};
+
+use crate::doors::{Door, Running, call, grpc, http, rest, with_token};
+use crate::scenarios::file;
+
+/// A directory with a file in the space `lab`, shared by `bob-1`, and sessions of everybody.
+struct World {
+    running: Running,
+    hidden: Value,
+    /// In the space.
+    bob: String,
+    /// Not in it: one who administers, a member of another space, a guest.
+    outside: Vec<(&'static str, String)>,
+}
+
+impl World {
+    async fn new() -> Self {
+        let running = Running::start(|_| {}).await;
+        let service = &running.get().service;
+        let user = "ana".parse().unwrap();
+        let ana = service.local_session(&user, None).await.unwrap().token;
+        let door = rest(running.get());
+        let ok = async |token: &str, operation, fields| {
+            let answer = door.knock(Some(token), &call(operation, fields)).await;
+            answer.unwrap_or_else(|code| panic!("{operation}: {code}"))
+        };
+        for space in ["lab", "desk"] {
+            ok(&ana, "add_space", json!({"space": space})).await;
+        }
+        let mut sessions = Vec::new();
+        for (user, role, spaces) in [
+            ("bob", Role::Member, json!(["lab"])),
+            ("carl", Role::Member, json!(["desk"])),
+            ("gil", Role::Guest, json!([])),
+        ] {
+            let fields =
+                json!({"user": user, "password": "pass word 1", "role": role, "spaces": spaces});
+            ok(&ana, "add_user", fields).await;
+            let login = json!({"user": user, "password": "pass word 1"});
+            let session = ok("", "login", login).await;
+            sessions.push(session["token"].as_str().unwrap().to_owned());
+        }
+        let [bob, carl, gil] = <[String; 3]>::try_from(sessions).unwrap();
+        ok(&bob, "register", json!({"id": "bob-1", "port": 5001})).await;
+        let mut hidden = file("vault/quarterly numbers.txt", 7, "numbers");
+        hidden["space"] = "lab".into();
+        let index = json!({"peer": "bob-1", "generation": 1, "upsert": [hidden]});
+        ok(&bob, "publish", index).await;
+        // One more that shares nothing, to compare with.
+        ok(&bob, "register", json!({"id": "bob-2", "port": 5002})).await;
+        ok(&carl, "register", json!({"id": "carl-1", "port": 5003})).await;
+        let outside = vec![("ana", ana), ("carl", carl), ("gil", gil)];
+        Self {
+            running,
+            hidden,
+            bob,
+            outside,
+        }
+    }
+
+    fn hash(&self) -> String {
+        self.hidden["hash"].as_str().unwrap().to_owned()
+    }
+}
+
+/// An answer without what is never the same twice.
+fn told((parts, body): (Parts, Vec<u8>)) -> (u16, Vec<(String, String)>, Value) {
+    let fields = parts
+        .headers
+        .iter()
+        .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()));
+    let mut fields: Vec<_> = fields
+        .filter(|(name, _)| name != "x-request-id" && name != "date")
+        .collect();
+    fields.sort();
+    let mut body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    if let Some(document) = body.as_object_mut() {
+        document.remove("request_id");
+    }
+    (parts.status.as_u16(), fields, body)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lies_in_anothers_space_is_answered_over_rest_as_what_does_not_exist() {
+    let world = World::new().await;
+    let door = rest(world.running.get());
+    let hidden = world.hash();
+    let unknown = ContentHash::of(b"nobody has this").to_string();
+    // By hash: a method, a path with the hash in it, a body; and what a member of the space gets.
+    let by_hash = [
+        ("GET", "/files/{hash}", "", 200),
+        ("GET", "/files/{hash}/content", "", 503),
+        ("HEAD", "/files/{hash}/content", "", 200),
+        ("GET", "/files/{hash}/content?inline=true", "", 503),
+        ("POST", "/files/{hash}/link", "{}", 201),
+    ];
+    for (method, path, body, for_bob) in by_hash {
+        let ask = async |token: &str, hash: &str| {
+            let path = path.replace("{hash}", hash);
+            let body = body.as_bytes().to_vec();
+            told(http(&door, method, &path, Some(token), body).await)
+        };
+        assert_eq!(ask(&world.bob, &hidden).await.0, for_bob, "{method} {path}");
+        for (user, token) in &world.outside {
+            let answer = ask(token, &hidden).await;
+            assert_eq!(
+                answer,
+                ask(token, &unknown).await,
+                "{user}: {method} {path}"
+            );
+            assert!([403, 404].contains(&answer.0), "{user}: {method} {path}");
+        }
+    }
+    // By name, and by whom: words, kinds, sizes, peers, with a query that nothing could match.
+    for (shown, nothing) in [
+        ("/search?q=quarterly", "/search?q=nonesuch"),
+        ("/search?q=%22quarterly%20numbers%22", "/search?q=nonesuch"),
+        ("/search?q=quartely", "/search?q=nonesuch"),
+        ("/search?q=&type=txt", "/search?q=&type=xyz"),
+        ("/search?q=&peer=bob-1", "/search?q=&peer=bob-2"),
+        (
+            "/search?q=&min_size=7&max_size=7",
+            "/search?q=&min_size=8&max_size=8",
+        ),
+        ("/index?peer=bob-1", "/index?peer=bob-2"),
+    ] {
+        let ask = async |token: &str, path: &str| {
+            told(http(&door, "GET", path, Some(token), Vec::new()).await)
+        };
+        let seen = ask(&world.bob, shown).await;
+        assert!(seen.2.to_string().contains(&hidden), "{shown}: {seen:?}");
+        for (user, token) in &world.outside {
+            let answer = ask(token, shown).await;
+            assert_eq!(answer, ask(token, nothing).await, "{user}: {shown}");
+        }
+    }
+    // Counts: one who has files there has none for others.
+    let files = async |token: &str| {
+        let page = door.knock(Some(token), &call("peers", json!({}))).await;
+        let page = page.unwrap();
+        let peers = page["peers"].as_array().unwrap().clone();
+        let bobs = peers.into_iter().find(|peer| peer["id"] == "bob-1");
+        bobs.unwrap()["files"].as_u64().unwrap()
+    };
+    assert_eq!(files(&world.bob).await, 1);
+    for (user, token) in &world.outside {
+        assert_eq!(files(token).await, 0, "{user}");
+        let whole = door.knock(Some(token), &call("index", json!({}))).await;
+        assert_eq!(whole.unwrap(), json!({"files": []}), "{user}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lies_in_anothers_space_is_answered_over_grpc_as_what_does_not_exist() {
+    let world = World::new().await;
+    let Door::Grpc(client) = grpc(world.running.get()).await else {
+        panic!("not this door")
+    };
+    let hash = |text: &str| -> bytes::Bytes {
+        text.parse::<ContentHash>()
+            .unwrap()
+            .as_bytes()
+            .to_vec()
+            .into()
+    };
+    let hidden = hash(&world.hash());
+    let unknown = hash(&ContentHash::of(b"nobody has this").to_string());
+    // An answer's whole text, or that of its refusal; and of a stream its first message.
+    macro_rules! ask {
+        ($token:expr, $method:ident, $message:expr) => {{
+            let mut client = client.clone();
+            match client.$method(with_token(Some($token), $message)).await {
+                Ok(reply) => Ok(format!("{:?}", reply.into_inner())),
+                Err(status) => Err((status.code(), status.message().to_owned())),
+            }
+        }};
+    }
+    let all = async |token: &str, peer: &str, hash: &bytes::Bytes, query: &str| {
+        let announce = v1::AnnounceRequest {
+            peer: peer.to_owned(),
+            hash: hash.clone(),
+            size: 7,
+            withdrawn: false,
+        };
+        let watching = v1::WatchRequest { hash: hash.clone() };
+        let mut client = client.clone();
+        let watched = match client.watch(with_token(Some(token), watching)).await {
+            Err(status) => Err((status.code(), status.message().to_owned())),
+            Ok(reply) => match reply.into_inner().message().await {
+                Ok(first) => Ok(format!("{first:?}")),
+                Err(status) => Err((status.code(), status.message().to_owned())),
+            },
+        };
+        let search = v1::SearchFileRequest {
+            query: query.to_owned(),
+            ..Default::default()
+        };
+        let link = v1::CreateLinkRequest {
+            hash: hash.clone(),
+            ..Default::default()
+        };
+        [
+            (
+                "locate",
+                ask!(token, locate, v1::LocateRequest { hash: hash.clone() }),
+            ),
+            ("link", ask!(token, create_link, link)),
+            ("search", ask!(token, search_file, search)),
+            ("announce", ask!(token, announce, announce)),
+            ("watch", watched),
+        ]
+    };
+    let bobs = all(&world.bob, "bob-2", &hidden, "quarterly").await;
+    for (operation, answer) in bobs {
+        let answer = answer.unwrap_or_else(|status| panic!("{operation}: {status:?}"));
+        assert!(!answer.contains("results: []"), "{operation}: {answer}");
+    }
+    for (user, token) in &world.outside {
+        let peer = format!("{user}-1");
+        let answers = all(token, &peer, &hidden, "quarterly").await;
+        let wanted = all(token, &peer, &unknown, "nonesuch").await;
+        assert_eq!(answers, wanted, "{user}");
+    }
+}
