@@ -43,13 +43,14 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, Problem> {
     })?;
     let mut connection = prepare(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
         .and_then(|connection| {
-            // FULL: what was acknowledged survives a power cut, not only a crash.
+            // FULL: what was acknowledged survives a power cut, not only a crash. Hashes fall on
+            // pages all over the tables: many of them are kept in memory.
             connection.execute_batch(
                 "PRAGMA journal_mode = WAL;
                  PRAGMA synchronous = FULL;
                  PRAGMA foreign_keys = ON;
-                 PRAGMA journal_size_limit = 67108864;
-                 PRAGMA cache_size = -65536;",
+                 PRAGMA journal_size_limit = 134217728;
+                 PRAGMA cache_size = -262144;",
             )?;
             Ok(connection)
         })

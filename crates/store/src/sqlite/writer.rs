@@ -26,6 +26,14 @@ const QUEUE: usize = 64;
 const GROUP_MAX: usize = 64;
 /// which takes in no more after this long.
 const GROUP_TIME: Duration = Duration::from_millis(10);
+/// Rows changed in a commit from which on it is part of something large, such as a peer's whole
+/// index.
+const BULK: u64 = 2_000;
+/// Pages of 4 KiB in the write-ahead log that are moved into the database: early, so that nobody
+/// waits for long,
+const CHECKPOINT: u32 = 1_000;
+/// or late, so that pages which large changes hit again and again are moved once.
+const CHECKPOINT_BULK: u32 = 16_384;
 
 /// Answers the caller, told whether the commit succeeded.
 type Answer = Box<dyn FnOnce(Result<(), Problem>)>;
@@ -192,9 +200,10 @@ fn in_savepoint<T>(
 }
 
 fn run_writer(mut connection: Connection, mut queue: mpsc::Receiver<Job>, work: &Work) {
+    let mut log = Log { checkpoint: 0 };
     let mut held = None;
     while let Some(first) = held.take().or_else(|| queue.blocking_recv()) {
-        held = write_group(&mut connection, &mut queue, first, work);
+        held = write_group(&mut connection, &mut queue, first, work, &mut log);
     }
     // Keeps the statistics that the query planner reads fresh; harmless if it fails.
     let _ = connection.execute_batch("PRAGMA optimize");
@@ -206,6 +215,7 @@ fn write_group(
     queue: &mut mpsc::Receiver<Job>,
     first: Job,
     work: &Work,
+    log: &mut Log,
 ) -> Option<Job> {
     let began = Instant::now();
     work.is_writing.store(true, Ordering::Relaxed);
@@ -217,6 +227,7 @@ fn write_group(
         work.wrote(began);
         return None;
     }
+    let changes_before = connection.total_changes();
     let mut answers = Vec::new();
     let mut held = None;
     let mut next = Some(first);
@@ -236,6 +247,7 @@ fn write_group(
             None
         };
     }
+    log.fit(connection, connection.total_changes() - changes_before);
     let committed = commit(connection);
     // Before anyone hears of it, so that whoever looks then sees it.
     work.wrote(began);
@@ -243,6 +255,27 @@ fn write_group(
         answer(committed.clone());
     }
     held
+}
+
+/// How long the write-ahead log may become.
+struct Log {
+    /// As it was set last; 0 before.
+    checkpoint: u32,
+}
+
+impl Log {
+    /// Sets when the commit of so many changed rows moves the log into the database.
+    fn fit(&mut self, connection: &Connection, changes: u64) {
+        let checkpoint = match changes {
+            BULK.. => CHECKPOINT_BULK,
+            _ => CHECKPOINT,
+        };
+        if self.checkpoint != checkpoint {
+            let set = connection.pragma_update(None, "wal_autocheckpoint", checkpoint);
+            // Otherwise the log is as long as before: slower, and nothing worse.
+            self.checkpoint = if set.is_ok() { checkpoint } else { 0 };
+        }
+    }
 }
 
 fn begin(connection: &Connection, durability: Durability) -> rusqlite::Result<()> {
