@@ -1,0 +1,48 @@
+// One's own account: password, sessions, signing out.
+import { all, ask, remove } from "./api.js";
+import { h, show } from "./dom.js";
+import { ago, visible } from "./format.js";
+import { t } from "./i18n.js";
+import { attempt, say, sure } from "./notice.js";
+
+/** Sessions as a list; also the administrator's. */
+export function sessionRows(sessions, said, again, withUser = false) {
+  return h("ul", { class: "card list" }, sessions.map((session) => h("li", {}, h("div", { class: "item" },
+    h("span", { class: "what" },
+      h("span", { class: "name" }, withUser ? visible(session.user) : visible(session.peer ?? t("session_without_peer")), " ", session.current && h("span", { class: "chip" }, t("this_session"))),
+      h("span", { class: "meta" }, withUser && session.peer && h("span", {}, visible(session.peer)), session.address && h("span", {}, visible(session.address)),
+        h("span", {}, t("used", { ago: ago(session.last_used_at) })))),
+    !session.current && sure(t("end"), (button) => attempt(button, said, async () => {
+      await remove(`/sessions/${encodeURIComponent(session.id)}`);
+      await again();
+    }))))));
+}
+
+function password(me) {
+  const said = h("div", {});
+  const button = h("button", {}, t("change_password"));
+  const field = (id, complete) => h("div", {}, h("label", { for: id }, t(id)), h("input", { id, type: "password", autocomplete: complete, required: true }));
+  const form = h("form", { class: "stack" }, h("input", { class: "quiet", type: "text", autocomplete: "username", value: me.user, readonly: true, tabindex: -1, "aria-hidden": "true" }),
+    h("div", { class: "form" }, field("old_password", "current-password"), field("new_password", "new-password"), button), said);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    attempt(button, said, async () => {
+      const read = (id) => form.querySelector(id).value;
+      await ask("PATCH", `/users/${encodeURIComponent(me.user)}`, { body: { old_password: read("#old_password"), password: read("#new_password") } });
+      form.reset();
+      say(t("password_changed"));
+    });
+  });
+  return h("section", { class: "card pad stack" }, h("h2", {}, t("password")), form);
+}
+
+export async function open(main, { me, signOut }) {
+  const said = h("div", {});
+  const sessions = h("div", {});
+  const again = async () => show(sessions, sessionRows(await all("/sessions", "sessions", { user: me.user }), said, again));
+  show(main, h("div", { class: "head" }, h("h1", {}, me.user), h("button", { type: "button", onclick: signOut }, t("sign_out"))),
+    h("div", { class: "stack-l" },
+      h("p", { class: "row" }, h("span", { class: "chip" }, t(`role_${me.role}`)), me.spaces.map((space) => h("span", { class: "chip" }, visible(space)))),
+      password(me), h("section", { class: "stack" }, h("h2", {}, t("sessions")), said, sessions)));
+  await again();
+}

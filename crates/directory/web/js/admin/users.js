@@ -1,0 +1,44 @@
+// Accounts: who there is, what they may do, new ones.
+import { all, ask, post } from "../api.js";
+import { h, show } from "../dom.js";
+import { visible } from "../format.js";
+import { t } from "../i18n.js";
+import { attempt, say } from "../notice.js";
+
+export const ROLES = ["member", "guest", "admin"];
+export const roles = (chosen) => ROLES.map((role) => h("option", { value: role, selected: role === chosen }, t(`role_${role}`)));
+
+export async function open(body, { me }) {
+  const said = h("div", {});
+  const list = h("div", {});
+  const change = (user, what) => attempt(null, said, async () => {
+    await ask("PATCH", `/users/${encodeURIComponent(user)}`, { body: what });
+    say(t("saved"));
+    await again();
+  });
+  const row = (one) => h("li", {}, h("div", { class: "item" },
+    h("span", { class: "what" }, h("span", { class: "name" }, visible(one.user), " ", one.disabled && h("span", { class: "chip off" }, t("disabled"))),
+      h("span", { class: "meta" }, one.spaces.map((space) => h("span", {}, visible(space))))),
+    one.user !== me.user && h("span", { class: "row" },
+      h("select", { "aria-label": t("role_of", { user: one.user }), onchange: (event) => change(one.user, { role: event.target.value }) }, roles(one.role)),
+      h("button", { type: "button", onclick: () => change(one.user, { disabled: !one.disabled }) }, t(one.disabled ? "enable" : "disable")))));
+  async function again() {
+    show(list, h("ul", { class: "card list" }, (await all("/users", "users")).map(row)));
+  }
+  const button = h("button", { class: "main" }, t("add_account"));
+  const form = h("form", { class: "card pad form" },
+    h("div", {}, h("label", { for: "new-user" }, t("user")), h("input", { id: "new-user", required: true, autocomplete: "off" })),
+    h("div", {}, h("label", { for: "new-password" }, t("password")), h("input", { id: "new-password", type: "password", required: true, autocomplete: "new-password" })),
+    h("div", {}, h("label", { for: "new-role" }, t("role")), h("select", { id: "new-role" }, roles("member"))), button);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const read = (id) => form.querySelector(id).value;
+    attempt(button, said, async () => {
+      await post("/users", { user: read("#new-user").trim(), password: read("#new-password"), role: read("#new-role") });
+      form.reset();
+      await again();
+    });
+  });
+  show(body, form, said, list);
+  await again();
+}

@@ -1,0 +1,54 @@
+// How numbers, times and names read.
+import { language, t } from "./i18n.js";
+
+const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+
+/** `1536` → `1.5 KiB`. */
+export function bytes(count) {
+  let unit = 0;
+  let value = Number(count) || 0;
+  while (value >= 1024 && unit < UNITS.length - 1) { value /= 1024; unit += 1; }
+  const digits = unit === 0 || value >= 100 ? 0 : 1;
+  return `${value.toLocaleString(language(), { maximumFractionDigits: digits })} ${UNITS[unit]}`;
+}
+
+export const rate = (perSecond) => `${bytes(perSecond)}/s`;
+export const number = (value) => Number(value).toLocaleString(language());
+
+/** `12K`, `3 MB`, `1.5GiB` → bytes; undefined if empty, NaN if it cannot be read. */
+export function size(text) {
+  if (!text.trim()) return undefined;
+  const found = /^\s*([\d.,]+)\s*([kmgtp]?)i?b?\s*$/i.exec(text);
+  if (!found) return NaN;
+  const power = " kmgtp".indexOf(found[2].toLowerCase() || " ");
+  return Math.round(Number(found[1].replace(",", ".")) * 1024 ** power);
+}
+
+/** Seconds since 1970 as a date and time. */
+export const when = (seconds) =>
+  new Date(seconds * 1000).toLocaleString(language(), { dateStyle: "medium", timeStyle: "short" });
+
+/** How long ago, or until when, in words. */
+export function ago(seconds) {
+  const past = seconds - Date.now() / 1000;
+  const words = new Intl.RelativeTimeFormat(language(), { numeric: "auto" });
+  for (const [unit, length] of [["day", 86400], ["hour", 3600], ["minute", 60]]) {
+    if (Math.abs(past) >= length) return words.format(Math.round(past / length), unit);
+  }
+  return t("just_now");
+}
+
+// Control characters, and those that turn the direction of what follows (UAX #9).
+const HIDDEN = /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+
+/** A peer's name as it can be shown: what is invisible or turns text round is replaced. */
+export const visible = (name) => String(name).replace(HIDDEN, "\ufffd");
+
+export const base = (path) => String(path).split("/").pop();
+
+/** The ending of a name, for the badge: at most four letters. */
+export function ending(name) {
+  const dot = base(name).lastIndexOf(".");
+  const text = dot > 0 ? base(name).slice(dot + 1) : "";
+  return /^[A-Za-z0-9]{1,4}$/.test(text) ? text : "";
+}

@@ -1,0 +1,28 @@
+// What the directory tells by itself: one stream of events for the whole page.
+
+let source = null;
+const listeners = new Map();
+
+/** Runs `action` with each event `name` (`peers`, `transfers`, `loads`); the answer stops that. */
+export function hear(name, action) {
+  if (!source) source = new EventSource("/events");
+  const take = (event) => {
+    let told = null;
+    try { told = event.data ? JSON.parse(event.data) : null; } catch { return; }
+    action(told);
+  };
+  source.addEventListener(name, take);
+  const all = listeners.get(source) ?? new Set();
+  listeners.set(source, all.add(take));
+  const from = source;
+  return () => {
+    from.removeEventListener(name, take);
+    all.delete(take);
+    if (all.size === 0 && source === from) stopLive();
+  };
+}
+
+export function stopLive() {
+  source?.close();
+  source = null;
+}

@@ -1,0 +1,40 @@
+// Who is online, what they share, and how fast they move.
+import { all, remove } from "./api.js";
+import { h, icon, show } from "./dom.js";
+import { ago, rate, visible } from "./format.js";
+import { many, t } from "./i18n.js";
+import { hear } from "./live.js";
+import { attempt, empty, sure } from "./notice.js";
+
+export async function open(main, { me }) {
+  const list = h("div", {});
+  const said = h("div", {});
+  const total = h("span", { class: "soft" });
+  show(main, h("div", { class: "head" }, h("h1", {}, t("nav_peers")), total), said, list);
+
+  const row = (peer) => h("li", {}, h("div", { class: "item" },
+    h("span", { class: "kind" }, icon("peer")),
+    h("span", { class: "what" },
+      h("a", { class: "name", href: `#/browse/${encodeURIComponent(peer.id)}` }, visible(peer.id)),
+      h("span", { class: "meta" }, h("span", {}, visible(peer.user)), h("span", {}, many("files", peer.files)),
+        h("span", {}, t("online_since", { ago: ago(peer.since) })), peer.uploads && h("span", { class: "chip" }, t("takes_uploads")))),
+    h("span", { class: "num" }, (peer.sent_rate > 0 || peer.received_rate > 0) && `↑ ${rate(peer.sent_rate)}  ↓ ${rate(peer.received_rate)}`),
+    (me.role === "admin" || me.user === peer.user) && sure(t("remove"), (button) => attempt(button, said, async () => {
+      await remove(`/peers/${encodeURIComponent(peer.id)}`);
+      await fresh();
+    }))));
+
+  let shown = "";
+  async function fresh() {
+    const peers = await all("/peers", "peers");
+    const state = JSON.stringify(peers);
+    // A button that waits for its second press is not drawn away.
+    if (state === shown || list.contains(document.activeElement)) return;
+    shown = state;
+    show(total, many("online", peers.length));
+    show(list, peers.length === 0 ? empty("peer", t("no_peers_title"), t("no_peers_text"), h("p", {}, h("code", {}, "convite peer . ")))
+      : h("ul", { class: "card list" }, peers.map(row)));
+  }
+  await fresh();
+  return hear("peers", () => fresh().catch(() => {}));
+}

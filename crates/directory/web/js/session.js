@@ -1,0 +1,46 @@
+// Signing in, and making an account with an invite.
+import { ask } from "./api.js";
+import { h, mark, show } from "./dom.js";
+import { language, other, speak, t } from "./i18n.js";
+import { attempt } from "./notice.js";
+
+const field = (id, label, props, note) =>
+  h("div", {}, h("label", { for: id }, label), h("input", { id, required: true, ...props }), note && h("p", { class: "note" }, note));
+
+/** Shows the form for signing in, or with an `invite` that for a new account; `entered` runs after either. */
+export function doors(main, invite, entered) {
+  const isJoining = invite !== undefined && invite !== null;
+  const said = h("div", {});
+  const button = h("button", { class: "main" }, t(isJoining ? "make_account" : "sign_in"));
+  const form = h("form", { class: "stack" },
+    isJoining && field("invite", t("invite"), { value: invite, autocomplete: "off", spellcheck: "false" }, t("invite_note")),
+    field("user", t("user"), { autocomplete: "username", autocapitalize: "none", spellcheck: "false" }),
+    field("password", t("password"), { type: "password", autocomplete: isJoining ? "new-password" : "current-password" }, isJoining && t("password_note")),
+    said, button);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const read = (id) => form.querySelector(`#${id}`).value;
+    const user = read("user").trim();
+    const password = read("password");
+    attempt(button, said, async () => {
+      if (isJoining) {
+        await ask("POST", "/accounts", { body: { invite: read("invite").trim(), user, password }, stranger: true });
+      }
+      await ask("POST", "/login", { body: { user, password, cookie: true }, stranger: true });
+      history.replaceState(null, "", "#/search");
+      await entered();
+    });
+  });
+  const turn = (joins) => {
+    history.replaceState(null, "", "#/");
+    doors(main, joins ? "" : undefined, entered);
+  };
+  show(main, h("div", { class: "door" },
+    h("h1", { class: "brand" }, mark(), "Convite"),
+    h("div", { class: "card stack" }, h("h2", {}, t(isJoining ? "join_title" : "sign_in_title")), form),
+    h("div", { class: "under" },
+      h("button", { class: "plain", type: "button", onclick: () => turn(!isJoining) }, t(isJoining ? "have_account" : "have_invite")),
+      h("button", { class: "plain", type: "button", lang: other(), onclick: () => { speak(other()); document.documentElement.lang = language(); doors(main, invite, entered); } }, t("other_language")))));
+  document.title = `${t(isJoining ? "join_title" : "sign_in_title")} · Convite`;
+  form.querySelector(isJoining && !invite ? "#invite" : "#user").focus();
+}

@@ -1,0 +1,19 @@
+// Light and dark: the system's wish, until somebody says otherwise.
+
+const KEPT = "convite.theme";
+const dark = matchMedia("(prefers-color-scheme: dark)");
+
+function apply() {
+  const kept = localStorage.getItem(KEPT);
+  document.documentElement.dataset.theme = kept ?? (dark.matches ? "dark" : "light");
+}
+
+export function startTheme() {
+  apply();
+  dark.addEventListener("change", apply);
+}
+
+export function turnTheme() {
+  localStorage.setItem(KEPT, document.documentElement.dataset.theme === "dark" ? "light" : "dark");
+  apply();
+}
