@@ -21,15 +21,15 @@ export async function open(main, { me }) {
     h("span", { class: "num" }, (peer.sent_rate > 0 || peer.received_rate > 0) && `↑ ${rate(peer.sent_rate)}  ↓ ${rate(peer.received_rate)}`),
     (me.role === "admin" || me.user === peer.user) && sure(t("remove"), (button) => attempt(button, said, async () => {
       await remove(`/peers/${encodeURIComponent(peer.id)}`);
-      await fresh();
+      await fresh(true);
     }))));
 
   let shown = "";
-  async function fresh() {
+  async function fresh(isSure = false) {
     const peers = await all("/peers", "peers");
     const state = JSON.stringify(peers);
     // A button that waits for its second press is not drawn away.
-    if (state === shown || list.contains(document.activeElement)) return;
+    if (state === shown || (!isSure && list.contains(document.activeElement))) return;
     shown = state;
     show(total, many("online", peers.length));
     show(list, peers.length === 0 ? empty("peer", t("no_peers_title"), t("no_peers_text"), h("p", {}, h("code", {}, "convite peer . ")))
