@@ -130,6 +130,9 @@ pub struct UpArgs {
     pub directory: DirectoryArgs,
     #[command(flatten)]
     pub ports: PortArgs,
+    /// Open the menu, with the invite link shown
+    #[arg(long)]
+    pub menu: bool,
 }
 
 #[derive(Args)]
@@ -233,7 +236,7 @@ pub struct RestoreArgs {
     pub end_sessions: bool,
 }
 
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub struct PortArgs {
     /// Ports to take the first free one of
     #[arg(long, value_parser = port_range, default_value = "5001-5099", value_name = "FROM-TO")]

@@ -1,10 +1,66 @@
-//! Log lines: to stderr, so that results on stdout stay clean.
+//! Log lines: to stderr, so that results on stdout stay clean; to the menu while that has the
+//! terminal.
 
-use std::io::IsTerminal;
+use std::collections::VecDeque;
+use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Cli, Command, LogFormat};
+
+/// Lines that are held for the menu at once; older ones are dropped.
+const HELD_MAX: usize = 1_000;
+
+static HOLDING: AtomicBool = AtomicBool::new(false);
+static HELD: Mutex<VecDeque<String>> = Mutex::new(VecDeque::new());
+
+/// Where a log line goes.
+struct Lines;
+
+impl Write for Lines {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        if !HOLDING.load(Ordering::Acquire) {
+            return io::stderr().write(text);
+        }
+        let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = String::from_utf8_lossy(text);
+        held.extend(lines.lines().map(str::to_owned));
+        while held.len() > HELD_MAX {
+            held.pop_front();
+        }
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+/// Lines are held back until this goes; what is left then goes to stderr.
+pub struct Hold;
+
+/// Holds lines back for the menu.
+pub fn hold() -> Hold {
+    HOLDING.store(true, Ordering::Release);
+    Hold
+}
+
+/// Takes the lines that were held back.
+pub fn held() -> Vec<String> {
+    let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+    held.drain(..).collect()
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        HOLDING.store(false, Ordering::Release);
+        for line in held() {
+            let _ = writeln!(io::stderr(), "{line}");
+        }
+    }
+}
 
 /// Starts logging as the command line and `$RUST_LOG` say.
 pub fn start(cli: &Cli) {
@@ -21,11 +77,13 @@ pub fn start(cli: &Cli) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_writer(|| Lines);
     match cli.common.log_format {
         LogFormat::Json => builder.json().init(),
         LogFormat::Text => {
-            let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            let color = std::io::stderr().is_terminal()
+                && !crate::menu::is_wanted(cli)
+                && std::env::var_os("NO_COLOR").is_none();
             builder.with_ansi(color).with_target(false).init();
         }
     }

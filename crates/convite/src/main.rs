@@ -11,6 +11,7 @@ mod control;
 mod exit;
 mod identity;
 mod logging;
+mod menu;
 mod output;
 mod password;
 mod stop;

@@ -10,6 +10,7 @@ pub fn on_signal() -> CancellationToken {
         signal().await;
         stop.cancel();
         signal().await;
+        crate::menu::give_back();
         std::process::exit(130);
     });
     token

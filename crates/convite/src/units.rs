@@ -67,6 +67,17 @@ pub fn took(duration: Duration) -> String {
     }
 }
 
+/// How long something will take, about: `12 s`, `3 min`, `2 h 10 min`, `3 days`.
+pub fn took_about(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..172_800 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

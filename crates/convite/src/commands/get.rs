@@ -46,7 +46,7 @@ pub async fn run(context: &Context, args: GetArgs, output: &Output) -> Result<()
             file,
             locality: !args.no_locality,
             download_limit: args.download_limit,
-            member: Some(member(context, &args)?),
+            member: Some(member_of(context, args.bind, args.upload_limit)?),
         };
         members.extend(get(fetch, &interrupt, output).await?);
     }
@@ -77,7 +77,14 @@ fn reachable(directory: &[PeerAddress]) -> IpAddr {
 }
 
 /// How a download of this home provides to others.
-fn member(context: &Context, args: &GetArgs) -> Result<MemberConfig, Problem> {
+///
+/// # Errors
+/// `unauthenticated` if the home has not joined.
+pub fn member_of(
+    context: &Context,
+    bind: Option<IpAddr>,
+    upload_limit: Option<u64>,
+) -> Result<MemberConfig, Problem> {
     let credentials = context.joined()?;
     let user = credentials.user.clone().unwrap_or_else(identity::user);
     Ok(MemberConfig {
@@ -85,11 +92,9 @@ fn member(context: &Context, args: &GetArgs) -> Result<MemberConfig, Problem> {
             .peer
             .clone()
             .unwrap_or_else(|| identity::peer(&user)),
-        bind: args
-            .bind
-            .unwrap_or_else(|| reachable(&credentials.addresses)),
+        bind: bind.unwrap_or_else(|| reachable(&credentials.addresses)),
         addresses: Vec::new(),
-        upload_limit: args.upload_limit,
+        upload_limit,
     })
 }
 

@@ -1,7 +1,7 @@
 //! `convite join`: pin the directory, make the account (or log in), keep the credentials.
 
 use convite_client::{Credentials, DirectoryClient, Session};
-use convite_core::{ErrorCode, Problem};
+use convite_core::{ErrorCode, Problem, UserName};
 use convite_wire::invite::InviteLink;
 use serde_json::json;
 
@@ -17,32 +17,8 @@ pub async fn run(context: &Context, args: &JoinArgs, output: &Output) -> Result<
     let link: InviteLink = args.link.parse().map_err(Failed::Usage)?;
     refuse_other_directory(context, &link)?;
     let user = args.user.clone().unwrap_or_else(identity::user);
-    let mut credentials = Credentials::from_invite(&link);
-    credentials.user = Some(user.clone());
-    credentials.peer = context.credentials.as_ref().and_then(|c| c.peer.clone());
-    let client = DirectoryClient::new(&credentials)?;
-
     let password = password::obtain(&args.password, &format!("Password for {user}"), false)?;
-    let made = client.create_account(&link.code, &user, &password).await;
-    let is_new = match made {
-        Ok(_) => true,
-        // The account may be one's own, made before or on another machine.
-        Err(problem) if problem.code == ErrorCode::UserTaken => false,
-        Err(problem) => return Err(problem.into()),
-    };
-    let session = match client.login(&user, &password).await {
-        Err(problem) if !is_new && problem.code == ErrorCode::WrongCredentials => {
-            return Err(Problem::new(
-                ErrorCode::UserTaken,
-                format!("the name '{user}' is taken, and the password is not its password"),
-            )
-            .hint("choose another name with --user NAME, or give that account's password")
-            .into());
-        }
-        other => other?,
-    };
-    credentials.addresses = client.addresses();
-    keep(context, credentials, &session)?;
+    let Joined { session, is_new } = enter(context, &link, &user, &password).await?;
     let address = &link.addresses[0];
     let line = match is_new {
         true => format!("joined {address} as {user} ({})", session.role.name()),
@@ -59,6 +35,51 @@ pub async fn run(context: &Context, args: &JoinArgs, output: &Output) -> Result<
     });
     output.note("next: `convite search WORDS`, `convite get NAME`, or `convite peer` to share");
     Ok(())
+}
+
+/// What joining gives.
+pub struct Joined {
+    pub session: Session,
+    /// Whether the account was made just now.
+    pub is_new: bool,
+}
+
+/// Pins the directory of a link, makes the account or logs in to it, and keeps the session.
+///
+/// # Errors
+/// `permission_denied` if the home belongs to another directory; `user_taken`, `invite_invalid` and
+/// what else the directory refuses.
+pub async fn enter(
+    context: &Context,
+    link: &InviteLink,
+    user: &UserName,
+    password: &str,
+) -> Result<Joined, Problem> {
+    refuse_other_directory(context, link)?;
+    let mut credentials = Credentials::from_invite(link);
+    credentials.user = Some(user.clone());
+    credentials.peer = context.credentials.as_ref().and_then(|c| c.peer.clone());
+    let client = DirectoryClient::new(&credentials)?;
+    let made = client.create_account(&link.code, user, password).await;
+    let is_new = match made {
+        Ok(_) => true,
+        // The account may be one's own, made before or on another machine.
+        Err(problem) if problem.code == ErrorCode::UserTaken => false,
+        Err(problem) => return Err(problem),
+    };
+    let session = match client.login(user, password).await {
+        Err(problem) if !is_new && problem.code == ErrorCode::WrongCredentials => {
+            return Err(Problem::new(
+                ErrorCode::UserTaken,
+                format!("the name '{user}' is taken, and the password is not its password"),
+            )
+            .hint("choose another name with --user NAME, or give that account's password"));
+        }
+        other => other?,
+    };
+    credentials.addresses = client.addresses();
+    keep(context, credentials, &session)?;
+    Ok(Joined { session, is_new })
 }
 
 /// Keeps a session in the home.

@@ -3,12 +3,12 @@
 mod administration;
 mod backup;
 mod directory;
-mod get;
+pub mod get;
 mod invite;
-mod join;
+pub mod join;
 mod link;
 mod lists;
-mod peer;
+pub mod peer;
 mod search;
 mod session;
 mod share;
@@ -19,10 +19,12 @@ use crate::cli::{Cli, Command, ConfigAction};
 use crate::config;
 use crate::context::Context;
 use crate::exit::Failed;
+use crate::menu;
 use crate::output::Output;
 
 /// Runs what was typed.
 pub async fn run(cli: Cli, output: &Output) -> Result<(), Failed> {
+    let has_menu = menu::is_wanted(&cli);
     let home = cli.common.home;
     if let Command::Config(args) = &cli.command {
         match args.action {
@@ -33,7 +35,7 @@ pub async fn run(cli: Cli, output: &Output) -> Result<(), Failed> {
     }
     let context = Context::open(home)?;
     match cli.command {
-        Command::Up(args) => up::run(context, args, output).await,
+        Command::Up(args) => up::run(context, args, has_menu, output).await,
         Command::Directory(command) => match command.action {
             None => directory::run(&context, command.args, output).await,
             Some(action) => backup::run(&context, command.args, action, output).await,
@@ -45,7 +47,7 @@ pub async fn run(cli: Cli, output: &Output) -> Result<(), Failed> {
         Command::Join(args) => join::run(&context, &args, output).await,
         Command::Login(args) => session::login(context, args, output).await,
         Command::Logout => session::logout(context, output).await,
-        Command::Peer(args) => peer::run(context, args, output).await,
+        Command::Peer(args) => peer::run(context, args, has_menu, output).await,
         Command::Share(args) => share::share(&context, &args.folder, output).await,
         Command::Unshare(args) => share::unshare(&context, &args.folder, output).await,
         Command::Index(args) => lists::index(&context, args, output).await,

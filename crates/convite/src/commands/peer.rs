@@ -13,17 +13,21 @@ use crate::cli::{PeerArgs, PortArgs};
 use crate::context::Context;
 use crate::exit::Failed;
 use crate::identity;
+use crate::menu::entrance::Entrance;
+use crate::menu::{self};
 use crate::output::Output;
 use crate::stop;
 
 /// Runs a peer until it is told to stop.
-pub async fn run(mut context: Context, args: PeerArgs, output: &Output) -> Result<(), Failed> {
+pub async fn run(
+    mut context: Context,
+    args: PeerArgs,
+    has_menu: bool,
+    output: &Output,
+) -> Result<(), Failed> {
     let stop = stop::on_signal();
-    let client = context.client()?;
-    let id = args.peer_id.or(args.id);
-    let id = remember_id(&mut context, id)?;
-    let config = Start {
-        id,
+    let mut start = Start {
+        id: args.peer_id.or(args.id),
         bind: args.bind,
         port: args.port_number.or(args.port),
         ports: args.ports,
@@ -31,13 +35,25 @@ pub async fn run(mut context: Context, args: PeerArgs, output: &Output) -> Resul
         metrics_listen: args.metrics_listen,
         shares: args.folders.into_iter().chain(args.shares).collect(),
     };
-    let peer = config.start(&context, client, stop).await?;
+    if has_menu {
+        let entrance = Entrance {
+            home: context.home.root().to_path_buf(),
+            start,
+            stop: stop.clone(),
+        };
+        return Ok(menu::run(&context, entrance, None, None, stop).await?);
+    }
+    let client = context.client()?;
+    start.id = Some(remember_id(&mut context, start.id)?);
+    let peer = start.start(&context, client, stop).await?;
     run_to_the_end(peer, output).await
 }
 
 /// How a peer is started, by `peer` and by `up`.
+#[derive(Clone)]
 pub struct Start {
-    pub id: PeerId,
+    /// None for the last one, or USER-HOST.
+    pub id: Option<PeerId>,
     pub bind: IpAddr,
     pub port: Option<u16>,
     pub ports: PortArgs,
@@ -57,9 +73,14 @@ impl Start {
         client: DirectoryClient,
         stop: CancellationToken,
     ) -> Result<RunningPeer, Problem> {
+        let known = context.joined()?.peer.clone();
+        let id = self.id.or(known).unwrap_or_else(|| {
+            let user = client.user().cloned();
+            identity::peer(&user.unwrap_or_else(identity::user))
+        });
         let config = PeerConfig {
             home: Some(context.home.root().to_path_buf()),
-            id: self.id,
+            id,
             bind: self.bind,
             ports: match self.port {
                 None => Ports::FirstFree(self.ports.port_range),

@@ -15,6 +15,8 @@ use crate::commands::peer::{Start, print_ready, remember_id, wait_until_publishe
 use crate::context::Context;
 use crate::exit::Failed;
 use crate::identity;
+use crate::menu::entrance::{self, Entrance};
+use crate::menu::{self, Invitation};
 use crate::output::Output;
 use crate::{password, stop};
 
@@ -22,7 +24,12 @@ use crate::{password, stop};
 const FURTHER_PORTS: u16 = 9;
 
 /// Runs both until it is told to stop.
-pub async fn run(mut context: Context, args: UpArgs, output: &Output) -> Result<(), Failed> {
+pub async fn run(
+    mut context: Context,
+    args: UpArgs,
+    has_menu: bool,
+    output: &Output,
+) -> Result<(), Failed> {
     let stop = stop::on_signal();
     if !args.folder.exists() {
         return Err(Failed::Usage(
@@ -60,7 +67,7 @@ pub async fn run(mut context: Context, args: UpArgs, output: &Output) -> Result<
 
     let id = remember_id(&mut context, args.id)?;
     let start = Start {
-        id,
+        id: Some(id),
         bind: running.address.ip(),
         port: args.port,
         ports: args.ports,
@@ -69,8 +76,21 @@ pub async fn run(mut context: Context, args: UpArgs, output: &Output) -> Result<
         shares: vec![args.folder],
     };
     let client = DirectoryClient::new(&credentials)?.kept_in(&context.home, &credentials);
-    let started = start.start(&context, client, stop.clone()).await;
-    let ended = match started {
+    let started = start.clone().start(&context, client.clone(), stop.clone());
+    let ended = match started.await {
+        Ok(peer) if has_menu => {
+            let invitation = Invitation {
+                link: running.invite.clone(),
+                web: running.url.clone(),
+            };
+            let entrance = Entrance {
+                home: context.home.root().to_path_buf(),
+                start,
+                stop: stop.clone(),
+            };
+            let session = entrance::session(&context, client, peer)?;
+            menu::run(&context, entrance, Some(session), Some(invitation), stop).await
+        }
         Ok(mut peer) => {
             directory::print_ready_unless_person(&running, output);
             if let Some(files) = wait_until_published(&mut peer, output).await {

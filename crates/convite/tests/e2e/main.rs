@@ -23,6 +23,7 @@ mod directory;
 mod disk;
 mod doors;
 mod harness;
+mod menu;
 mod process;
 mod providers;
 mod relay;

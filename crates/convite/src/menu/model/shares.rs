@@ -1,0 +1,23 @@
+//! What this home shares.
+
+use convite_wire::v1::ShareStatus;
+
+use super::Selection;
+
+/// The shares screen.
+#[derive(Debug, Default)]
+pub struct Shares {
+    pub all: Vec<ShareStatus>,
+    pub chosen: Selection,
+}
+
+impl Shares {
+    pub fn take(&mut self, shares: Vec<ShareStatus>) {
+        self.all = shares;
+        self.chosen.clamp(self.all.len());
+    }
+
+    pub fn share(&self) -> Option<&ShareStatus> {
+        self.all.get(self.chosen.at())
+    }
+}

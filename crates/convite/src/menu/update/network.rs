@@ -1,0 +1,77 @@
+//! Keys of the network: peers, their folders, their files.
+
+use ratatui::crossterm::event::{KeyCode, KeyEvent};
+
+use super::{moved, transfers};
+use crate::menu::message::Effect;
+use crate::menu::model::{Level, Model};
+
+pub(super) fn pressed(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>) {
+    match model.network.level() {
+        Level::Peers => at_peers(model, key, effects),
+        Level::Files => at_files(model, key, effects),
+    }
+}
+
+fn at_peers(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>) {
+    match key.code {
+        KeyCode::Enter | KeyCode::Right => {
+            if let Some(peer) = model.network.peer().map(|peer| peer.id.clone()) {
+                let ticket = model.ticket();
+                model.network.enter(peer.clone(), ticket);
+                effects.push(Effect::ListFiles {
+                    ticket,
+                    peer,
+                    cursor: None,
+                });
+            }
+        }
+        KeyCode::Char('r') => effects.push(Effect::ListPeers),
+        _ => {
+            let len = model.network.peers.len();
+            moved(&mut model.network.chosen_peer, key, len);
+        }
+    }
+}
+
+fn at_files(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>) {
+    match key.code {
+        KeyCode::Enter | KeyCode::Right => {
+            if let Some(file) = model.network.open() {
+                let name = file.path.file_name().to_owned();
+                transfers::ask_where(model, file.hash, name, file.size);
+            }
+        }
+        KeyCode::Char('g') => {
+            if let Some(file) = model.network.file() {
+                let (hash, size) = (file.hash, file.size);
+                let name = file.path.file_name().to_owned();
+                let folder = model.folder.clone();
+                transfers::get(model, hash, name, size, folder, effects);
+            }
+        }
+        KeyCode::Esc | KeyCode::Left | KeyCode::Backspace => {
+            model.network.leave();
+            if model.network.level() == Level::Peers {
+                effects.push(Effect::ListPeers);
+            }
+        }
+        KeyCode::Char('r') => {
+            if let Some(peer) = model.network.inside.clone() {
+                let ticket = model.ticket();
+                let folder = std::mem::take(&mut model.network.folder);
+                model.network.enter(peer.clone(), ticket);
+                model.network.folder = folder;
+                effects.push(Effect::ListFiles {
+                    ticket,
+                    peer,
+                    cursor: None,
+                });
+            }
+        }
+        _ => {
+            let len = model.network.rows.len();
+            moved(&mut model.network.chosen, key, len);
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! All keys.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use super::theme::Theme;
+use super::{dialog, text};
+use crate::menu::keys;
+
+pub fn draw(frame: &mut Frame, area: Rect, theme: Theme) {
+    let two = area.width >= 76;
+    let mut columns: [Vec<Line>; 2] = Default::default();
+    for (place, (title, group)) in keys::HELP.iter().enumerate() {
+        let column = &mut columns[usize::from(two && place > 0)];
+        if !column.is_empty() && two {
+            column.push(Line::raw(""));
+        }
+        column.push(Line::styled(*title, theme.title()));
+        for (key, what) in *group {
+            column.push(Line::from(vec![
+                Span::styled(text::left(key, 11), theme.key()),
+                Span::raw(*what),
+            ]));
+        }
+    }
+    let [first, second] = columns;
+    let rows = first.len().max(second.len());
+    // What there is no room for is used least.
+    let inside = dialog::open(frame, area, "Keys", rows as u16, theme);
+    let half = if two { inside.width / 2 } else { inside.width };
+    let left = Rect {
+        width: half,
+        ..inside
+    };
+    let right = Rect {
+        x: inside.x + half,
+        width: inside.width - half,
+        ..inside
+    };
+    dialog::write(frame, left, first);
+    dialog::write(frame, right, second);
+}

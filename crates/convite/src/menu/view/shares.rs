@@ -1,0 +1,85 @@
+//! The shares: what this home offers, and how far it has been read.
+
+use convite_core::display;
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use super::pieces::{self, List};
+use super::text;
+use super::theme::Theme;
+use crate::menu::model::Model;
+
+pub fn draw(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) {
+    let Some(peer) = &model.peer else {
+        return pieces::advice(frame, area, &["The peer is starting…"], theme);
+    };
+    let room = usize::from(area.width).saturating_sub(2);
+    let listed = match (peer.online, peer.trouble.is_empty()) {
+        (true, _) => Span::styled("listed", theme.good()),
+        (false, true) => Span::styled("not listed yet", theme.warning()),
+        (false, false) => {
+            let trouble = format!("not listed: {}", peer.trouble);
+            Span::styled(text::fit(&trouble, room / 2), theme.bad())
+        }
+    };
+    let files = text::count(peer.files, "file", "files");
+    let mut said = vec![
+        Span::styled(text::fit(&peer.id, room / 3), theme.title()),
+        Span::raw("  "),
+        listed,
+        Span::styled(
+            format!("  {files}, {}", display::bytes(peer.bytes)),
+            theme.dim(),
+        ),
+    ];
+    if peer.to_hash > 0 {
+        let left = text::count(peer.to_hash, "file", "files");
+        said.push(Span::styled(
+            format!("  {left} still to be read"),
+            theme.warning(),
+        ));
+    }
+    frame.render_widget(Line::from(said), pieces::row(area, 0));
+    let body = pieces::below(area, 2);
+    let shares = &model.shares.all;
+    if shares.is_empty() {
+        let lines = [
+            "Nothing is shared",
+            "",
+            "Press a and name a folder:",
+            "it is shared in place, nothing is copied.",
+        ];
+        return pieces::advice(frame, body, &lines, theme);
+    }
+    let count = 14;
+    let name = (room / 4).clamp(8, 24);
+    let folder = room.saturating_sub(name + count + 2);
+    let head = format!(
+        "{} {} {}",
+        text::left("share", name),
+        text::left("folder", folder),
+        text::right("files", count)
+    );
+    frame.render_widget(Line::styled(head, theme.dim()), pieces::row(body, 0));
+    let list = List {
+        len: shares.len(),
+        tall: 1,
+        chosen: &model.shares.chosen,
+        is_active: true,
+    };
+    list.draw(frame, pieces::below(body, 1), theme, |place| {
+        let share = &shares[place];
+        let files = text::count(share.files, "file", "files");
+        let (at, style) = if share.trouble.is_empty() {
+            (share.folder.clone(), theme.dim())
+        } else {
+            (format!("✗ {}", share.trouble), theme.bad())
+        };
+        vec![Line::from(vec![
+            Span::raw(text::left_name(&share.name, name)),
+            Span::styled(format!(" {} ", text::left_name(&at, folder)), style),
+            Span::raw(text::right(&files, count)),
+        ])]
+    });
+}
