@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use convite_core::model::Role;
 use convite_core::{PeerAddress, PeerId, Problem, UserName};
+use convite_net::proxy::Subnet;
 
 use crate::units;
 
@@ -159,6 +160,10 @@ pub struct DirectoryArgs {
     /// Further name that browsers and scripts may call this directory by
     #[arg(long = "host", value_parser = host_name, value_name = "NAME")]
     pub hosts: Vec<String>,
+    /// Balancer or proxy to be believed for whom it asks, by the PROXY protocol or X-Forwarded-For; one that passes bytes on has to
+    /// speak the former
+    #[arg(long = "trusted-proxy", value_name = "ADDR/NET")]
+    pub trusted_proxies: Vec<Subnet>,
     /// Certificate (PEM) that browsers see, with --tls-key
     #[arg(long, value_name = "PATH", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use convite_core::PeerAddress;
 use convite_net::Limits;
+use convite_net::proxy::Subnet;
 
 use crate::gate::admission::Capacity;
 use crate::relay::RelayConfig;
@@ -41,6 +42,9 @@ pub struct DirectoryConfig {
     pub peer_certificate_lifetime: Duration,
     /// Names that clients may call it by, besides those that it knows of itself.
     pub hosts: Vec<String>,
+    /// Who may say for whom it asks, in the PROXY protocol or in `X-Forwarded-For`. One that only passes
+    /// bytes on must speak the PROXY protocol: else its clients could.
+    pub trusted_proxies: Vec<Subnet>,
     /// What it puts up with from those who connect.
     pub limits: Limits,
     /// How much it takes on at once.
@@ -75,6 +79,7 @@ impl DirectoryConfig {
             ticket_lifetime: Duration::from_secs(10 * 60),
             peer_certificate_lifetime: Duration::from_secs(24 * 3600),
             hosts: Vec::new(),
+            trusted_proxies: Vec::new(),
             limits: Limits::of_a_directory(),
             capacity: Capacity::default(),
             paces: Paces::default(),

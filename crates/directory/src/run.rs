@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 use axum::Router;
 use convite_core::{ErrorCode, Problem, UnixMillis};
 use convite_net::origin::Hosts;
+use convite_net::proxy::Proxies;
 use convite_search::SearchIndex;
 use convite_store::ReplicaId;
 use tokio::net::TcpListener;
@@ -168,7 +169,9 @@ pub async fn start(
             "speaking plaintext: whoever is on the network reads and changes everything"
         );
     }
-    let serving = tokio::spawn(convite_net::serve(
+    let proxies = Proxies::new(config.trusted_proxies.iter().copied());
+    let serving = tokio::spawn(convite_net::serve_behind(
+        proxies,
         config.limits,
         listener,
         tls,

@@ -8,6 +8,7 @@ mod heard;
 mod limits;
 mod network;
 pub mod origin;
+pub mod proxy;
 mod pulse;
 pub mod request_id;
 mod serve;
@@ -18,7 +19,7 @@ use std::net::SocketAddr;
 pub use heard::Heard;
 pub use limits::Limits;
 pub use network::Network;
-pub use serve::{DRAIN, serve};
+pub use serve::{DRAIN, serve, serve_behind};
 
 /// What is known of the connection that a request came over; in the extensions of every request.
 #[derive(Debug, Clone, Copy)]

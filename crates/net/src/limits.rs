@@ -90,8 +90,9 @@ pub(crate) struct Guest {
 }
 
 impl Guests {
-    /// One more from `address`, unless its network has `max` already.
-    pub(crate) fn admit(&self, address: IpAddr, max: usize) -> Option<Guest> {
+    /// One more from `address`, unless its network has as many as it may.
+    pub(crate) fn admit(&self, address: IpAddr, limits: &Limits) -> Option<Guest> {
+        let max = limits.connections_per_network;
         let network = Network::of(address);
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(network).or_default();

@@ -27,7 +27,8 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
-use crate::limits::{Guests, Limits};
+use crate::limits::{Guest, Guests, Limits};
+use crate::proxy::{self, Proxies, Rewound};
 use crate::pulse::{Paced, Pulse, Verdict};
 use crate::{Connection, FRAME};
 
@@ -48,12 +49,35 @@ struct Ending {
     now: CancellationToken,
 }
 
-/// Serves until `shutdown`, then drains for at most [`DRAIN`]. Every request carries a
-/// [`Connection`] in its extensions.
+/// [`serve_behind`] nobody.
 ///
 /// # Errors
 /// None once it listens: failures of single connections are logged.
 pub async fn serve<S, B>(
+    limits: Limits,
+    listener: TcpListener,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    service: S,
+    shutdown: CancellationToken,
+) -> Result<(), Problem>
+where
+    S: tower::Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<Box<dyn Error + Send + Sync>> + Send + Sync,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    serve_behind(Proxies::default(), limits, listener, tls, service, shutdown).await
+}
+
+/// Serves until `shutdown`, then drains for at most [`DRAIN`]. Every request carries a
+/// [`Connection`] in its extensions, in which is who asks: the one for whom a trusted one of `proxies`
+/// speaks.
+///
+/// # Errors
+/// None once it listens: failures of single connections are logged.
+pub async fn serve_behind<S, B>(
+    proxies: Proxies,
     limits: Limits,
     listener: TcpListener,
     tls: Option<Arc<rustls::ServerConfig>>,
@@ -86,19 +110,39 @@ where
             local: canonical(stream.local_addr().unwrap_or(remote)),
             tls: tls.is_some(),
         };
-        let max = limits.connections_per_network;
-        let Some(guest) = guests.admit(connection.remote.ip(), max) else {
+        let proxies = proxies.clone();
+        // Those for whom it speaks count, not a proxy itself.
+        let is_proxy = proxies.trust(connection.remote.ip());
+        let guest = match is_proxy {
+            true => None,
+            false => guests.admit(connection.remote.ip(), &limits),
+        };
+        if guest.is_none() && !is_proxy {
             debug!(remote = %connection.remote, "too many connections from there");
             continue;
-        };
+        }
         let acceptor = tls.clone().map(TlsAcceptor::from);
-        let (service, ending) = (service.clone(), ending.clone());
+        let (service, ending, guests) = (service.clone(), ending.clone(), guests.clone());
         tasks.spawn(async move {
-            let served = serve_connection(stream, acceptor, connection, service, limits, ending);
-            if let Err(error) = served.await {
+            let _held = (slot, guest);
+            let introduced = match is_proxy {
+                true => introduce(stream, connection, &guests, &limits).await,
+                false => Ok((stream.into(), connection, None)),
+            };
+            let served = match introduced {
+                Err(error) => Err(error),
+                Ok((stream, connection, _guest)) => {
+                    let door = Door {
+                        service,
+                        proxies,
+                        connection,
+                    };
+                    serve_connection(stream, acceptor, door, limits, ending).await
+                }
+            };
+            if let Err(error) = served {
                 debug!(remote = %connection.remote, error, "connection ended");
             }
-            drop((slot, guest));
         });
     }
     drop(listener);
@@ -108,6 +152,36 @@ where
         warn!("cut connections that did not finish in time");
     }
     Ok(())
+}
+
+/// What answers the requests of a connection.
+struct Door<S> {
+    service: S,
+    proxies: Proxies,
+    connection: Connection,
+}
+
+/// A connection that a trusted one has made: whose it is, and that one's place among the guests.
+async fn introduce(
+    stream: TcpStream,
+    connection: Connection,
+    guests: &Guests,
+    limits: &Limits,
+) -> Result<(Rewound, Connection, Option<Guest>), String> {
+    let introduced = timeout(limits.handshake, proxy::introduced(stream)).await;
+    let (source, stream) = introduced
+        .map_err(|_| "nothing came from the proxy".to_owned())?
+        .map_err(|error| error.to_string())?;
+    let Some(source) = source.map(canonical) else {
+        return Ok((stream, connection, None));
+    };
+    let guest = guests.admit(source.ip(), limits);
+    let guest = guest.ok_or_else(|| format!("too many connections from {}", source.ip()))?;
+    let connection = Connection {
+        remote: source,
+        ..connection
+    };
+    Ok((stream, connection, Some(guest)))
 }
 
 /// IPv4 clients of an IPv6 socket count as what they are.
@@ -122,7 +196,11 @@ async fn accept(
     // The semaphore is never closed.
     let slot = slots.clone().acquire_owned().await.ok()?;
     match listener.accept().await {
-        Ok((stream, remote)) => Some((stream, remote, slot)),
+        Ok((stream, remote)) => {
+            // What is written goes out at once: it was gathered before.
+            let _ = stream.set_nodelay(true);
+            Some((stream, remote, slot))
+        }
         Err(error) => {
             // Out of file descriptors, most likely: some will be free in a moment.
             warn!(%error, "cannot accept a connection");
@@ -133,10 +211,9 @@ async fn accept(
 }
 
 async fn serve_connection<S, B>(
-    stream: TcpStream,
+    stream: Rewound,
     tls: Option<TlsAcceptor>,
-    connection: Connection,
-    service: S,
+    door: Door<S>,
     limits: Limits,
     ending: Ending,
 ) -> Result<(), String>
@@ -147,10 +224,9 @@ where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    stream.set_nodelay(true).map_err(|e| e.to_string())?;
     let builder = builder(&limits);
     match tls {
-        None => serve_http(builder, stream, connection, service, limits, ending).await,
+        None => serve_http(builder, stream, door, limits, ending).await,
         Some(tls) => {
             let stream = timeout(limits.handshake, tls.accept(stream))
                 .await
@@ -163,7 +239,7 @@ where
             } else {
                 builder.http1_only()
             };
-            serve_http(builder, stream, connection, service, limits, ending).await
+            serve_http(builder, stream, door, limits, ending).await
         }
     }
 }
@@ -171,8 +247,7 @@ where
 async fn serve_http<I, S, B>(
     builder: auto::Builder<TokioExecutor>,
     stream: I,
-    connection: Connection,
-    service: S,
+    door: Door<S>,
     limits: Limits,
     ending: Ending,
 ) -> Result<(), String>
@@ -187,9 +262,10 @@ where
     let pulse = Pulse::new();
     let watched = Arc::clone(&pulse);
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(connection);
+        let seen = door.proxies.seen(door.connection, request.headers());
+        request.extensions_mut().insert(seen);
         let answer = pulse.request();
-        let answered = service.clone().oneshot(request);
+        let answered = door.service.clone().oneshot(request);
         async move {
             answer.begin();
             let response = answered.await?;

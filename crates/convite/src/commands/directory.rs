@@ -32,6 +32,7 @@ pub fn settings(home: &Home, args: DirectoryArgs) -> DirectoryConfig {
         database: args.database,
         public_addresses: args.public_addresses,
         hosts: args.hosts,
+        trusted_proxies: args.trusted_proxies,
         tls_cert: args.tls_cert,
         tls_key: args.tls_key,
         plaintext: args.plaintext,

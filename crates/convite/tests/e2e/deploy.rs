@@ -31,11 +31,14 @@ fn the_units_and_the_compose_file_use_flags_that_exist() {
         .lines()
         .skip_while(|line| line.trim() != "command:")
         .skip(1)
-        .map_while(|line| line.trim().strip_prefix("- "))
+        .map(str::trim)
+        .filter(|line| !line.starts_with('#'))
+        .map_while(|line| line.strip_prefix("- "))
         .map(|word| word.split('=').next().unwrap())
         .map(|word| match word {
             "--public-address" => "--public-address=files.example:50051",
             "--listen" => "--listen=0.0.0.0:50051",
+            "--trusted-proxy" => "--trusted-proxy=172.31.53.2",
             word => word,
         });
     let words: Vec<&str> = words.collect();

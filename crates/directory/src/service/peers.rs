@@ -35,7 +35,7 @@ pub struct Endpoint {
 /// Where a call came from.
 #[derive(Debug, Clone, Copy)]
 pub struct Seen {
-    /// The socket's other end; never from a header.
+    /// The socket's other end, or whom a trusted proxy speaks for.
     pub remote: SocketAddr,
 }
 

@@ -9,6 +9,7 @@ mod floods;
 mod names;
 mod origins;
 mod overload;
+mod proxies;
 mod raw;
 mod requests;
 mod slowness;

@@ -56,6 +56,7 @@ impl World {
         // One more that shares nothing, to compare with.
         ok(&bob, "register", json!({"id": "bob-2", "port": 5002})).await;
         ok(&carl, "register", json!({"id": "carl-1", "port": 5003})).await;
+        ok(&ana, "register", json!({"id": "ana-1", "port": 5004})).await;
         let outside = vec![("ana", ana), ("carl", carl), ("gil", gil)];
         Self {
             running,
@@ -111,12 +112,9 @@ async fn what_lies_in_anothers_space_is_answered_over_rest_as_what_does_not_exis
         assert_eq!(ask(&world.bob, &hidden).await.0, for_bob, "{method} {path}");
         for (user, token) in &world.outside {
             let answer = ask(token, &hidden).await;
-            assert_eq!(
-                answer,
-                ask(token, &unknown).await,
-                "{user}: {method} {path}"
-            );
-            assert!([403, 404].contains(&answer.0), "{user}: {method} {path}");
+            if answer != ask(token, &unknown).await || ![403, 404].contains(&answer.0) {
+                leaks.push(format!("{user}: {method} {path}"));
+            }
         }
     }
     // By name, and by whom: words, kinds, sizes, peers, with a query that nothing could match.
