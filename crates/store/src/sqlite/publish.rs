@@ -83,10 +83,10 @@ impl<'a> Publication<'a> {
         )?;
         let mut mark =
             db.prepare_cached("UPDATE files SET attempt = ? WHERE peer = ? AND path = ?")?;
-        for file in files {
+        let contents = contents(db, files)?;
+        for (file, content) in files.iter().zip(contents) {
             let path = file.path.as_str();
             let space = self.space(file)?;
-            let content = content(db, file)?;
             let before: Option<(i64, i64, i64, i64)> = find
                 .query_row(params![self.peer, path], |row| {
                     Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
@@ -167,6 +167,18 @@ impl<'a> Publication<'a> {
         }
         Ok(self.tally)
     }
+}
+
+/// The keys of the contents of these files. Looked up in the order of their hashes, so that one
+/// page of the index is read and changed once and not again and again.
+fn contents(db: &Connection, files: &[FileEntry]) -> Outcome<Vec<i64>> {
+    let mut order: Vec<usize> = (0..files.len()).collect();
+    order.sort_unstable_by_key(|at| files[*at].hash.as_bytes());
+    let mut keys = vec![0; files.len()];
+    for at in order {
+        keys[at] = content(db, &files[at])?;
+    }
+    Ok(keys)
 }
 
 /// The key of a content, new or known.

@@ -59,6 +59,7 @@ const KINDS: [&str; 10] = [
 ];
 
 /// File `number` of `files`, the same in every run: a few words that occur as unevenly as words do.
+/// Paths are in the order of their numbers, because a peer sends its index in the order of its paths.
 pub fn entry(number: usize, files: usize, peers: usize) -> Option<FileEntry> {
     let digest = *blake3::hash(&(number as u64).to_le_bytes()).as_bytes();
     let word = |at: usize| {
@@ -78,7 +79,7 @@ pub fn entry(number: usize, files: usize, peers: usize) -> Option<FileEntry> {
     let folder = word(6);
     let name = format!("{}_{}_{mark}{year}_{serial:04}.{kind}", word(0), word(2));
     Some(FileEntry {
-        path: format!("share/{year}/{folder}-{}/{number}/{name}", word(4))
+        path: format!("share/{number:09}/{year}/{folder}-{}/{name}", word(4))
             .parse()
             .ok()?,
         size: 1 + (u64::from(digest[10]) << (digest[11] % 24)),
