@@ -24,6 +24,7 @@ pub mod service;
 pub mod throttle;
 mod tls;
 mod vault;
+mod web;
 
 use convite_core::{ErrorCode, Problem};
 

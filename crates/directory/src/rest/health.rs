@@ -1,4 +1,4 @@
-//! `/`, `/healthz` and `/readyz`: for people who look, and for whoever watches over the process.
+//! `/healthz` and `/readyz`: for whoever watches over the process.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,18 +10,6 @@ use utoipa::ToSchema;
 use super::Answer;
 use super::openapi::problems;
 use crate::Service;
-
-const WELCOME: &str = "This is a Convite directory: private file sharing for a group.\n\
-    To join, ask whoever runs it for an invite, then: convite join LINK\n";
-
-/// A line for people who look.
-#[utoipa::path(
-    get, path = "/", operation_id = "welcome", tag = "about",
-    responses((status = 200, description = "Text", body = String, content_type = "text/plain")),
-)]
-pub(super) async fn welcome() -> &'static str {
-    WELCOME
-}
 
 /// The process answers.
 #[utoipa::path(

@@ -32,7 +32,7 @@ use convite_wire::status::ProblemDocument;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::{Service, grpc, observe};
+use crate::{Service, grpc, observe, web};
 
 pub use openapi::openapi_json;
 
@@ -81,7 +81,7 @@ type Answer<T> = Result<T, Refusal>;
 /// All paths of this door with their descriptions: one list, so that none lacks the other.
 fn described() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::with_openapi(openapi::empty())
-        .routes(routes!(health::welcome))
+        .routes(routes!(web::page))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(metrics::metrics))
@@ -119,6 +119,7 @@ fn described() -> OpenApiRouter<Arc<Service>> {
 pub(crate) fn router(service: Arc<Service>) -> Router {
     let (paths, _) = described().split_for_parts();
     paths
+        .merge(web::routes())
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         .with_state(service)

@@ -14,6 +14,7 @@ mod finding;
 mod grpc_only;
 mod life;
 mod monitoring;
+mod page;
 mod replicas;
 mod rest_only;
 mod scenarios;
