@@ -52,6 +52,8 @@ pub struct RunningDirectory {
     pub url: String,
     /// The standing invite, a whole link: a secret.
     pub invite: String,
+    /// The page where an account is made with that invite: as secret.
+    pub web: String,
     /// SHA-256 of its authority's certificate; none without TLS.
     pub authority: Option<[u8; 32]>,
     /// The use cases.
@@ -218,6 +220,7 @@ pub async fn start(
         address,
         url,
         invite: invite.to_string(),
+        web: invite.web(),
         authority: authority.map(|authority| authority.fingerprint()),
         service,
         stop,

@@ -66,6 +66,20 @@ pub struct InviteLink {
     pub authority: Option<Fingerprint>,
 }
 
+impl InviteLink {
+    /// The directory's page, with the invite in the fragment, which browsers send to nobody:
+    /// `https://HOST:PORT/#join=CODE`. As secret as the link.
+    pub fn web(&self) -> String {
+        let scheme = match self.authority {
+            Some(_) => "https",
+            None => "http",
+        };
+        let host = self.addresses.first().map(ToString::to_string);
+        let host = host.unwrap_or_default();
+        format!("{scheme}://{host}/#join={}", self.code)
+    }
+}
+
 impl fmt::Display for InviteLink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = match self.authority {
@@ -168,6 +182,14 @@ mod tests {
                 .starts_with("convite+plaintext://192.0.2.1:50051/abc123?also=")
         );
         assert_eq!(link.to_string().parse::<InviteLink>().unwrap(), link);
+    }
+
+    #[test]
+    fn the_page_gets_the_code_where_no_server_does() {
+        let mut link = link();
+        assert_eq!(link.web(), "https://192.0.2.1:50051/#join=abc123");
+        link.authority = None;
+        assert_eq!(link.web(), "http://192.0.2.1:50051/#join=abc123");
     }
 
     #[test]

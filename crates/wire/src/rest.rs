@@ -44,13 +44,17 @@ pub struct LoginBody {
     /// Registers this peer too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<PeerEndpoint>,
+    /// For a browser: the token comes as a cookie that no script reads, and not in the answer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cookie: bool,
 }
 
 /// What a login gives.
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
 pub struct SessionBody {
-    /// The bearer token.
-    pub token: String,
+    /// The bearer token; none where it went as a cookie.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
     /// In seconds since 1970; each use puts it off.
     pub expires_at: i64,
     /// Who.
@@ -98,6 +102,8 @@ pub struct InviteBody {
     pub role: Option<Role>,
     /// The space that accounts made with it come to belong to.
     pub space: Option<SpaceName>,
+    /// Whether the answer is to have a QR code of the web address.
+    pub qr: bool,
 }
 
 /// What making an invite gives.
@@ -105,6 +111,13 @@ pub struct InviteBody {
 pub struct InviteMade {
     /// The link.
     pub invite: String,
+    /// The page where an account is made with it, for browsers. The code is in the fragment, which
+    /// browsers send to nobody.
+    #[serde(default)]
+    pub web: String,
+    /// The QR code of that address, an SVG document, where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub qr: Option<String>,
     /// In seconds since 1970.
     pub expires_at: i64,
     /// How often it can be used.

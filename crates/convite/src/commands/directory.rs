@@ -69,8 +69,8 @@ pub fn warn_of_plaintext(args: &DirectoryArgs, output: &Output) {
 pub fn print_ready(directory: &RunningDirectory, output: &Output) {
     output.result(
         &format!(
-            "directory ready url={} invite={}",
-            directory.url, directory.invite
+            "directory ready url={} invite={} web={}",
+            directory.url, directory.invite, directory.web
         ),
         || {
             json!({
@@ -78,6 +78,7 @@ pub fn print_ready(directory: &RunningDirectory, output: &Output) {
                 "kind": "directory",
                 "url": directory.url,
                 "invite": directory.invite,
+                "web": directory.web,
             })
         },
     );

@@ -156,5 +156,7 @@ fn welcome(running: &RunningDirectory, peer: &RunningPeer, files: u64, output: &
     output.line(&format!("  convite join '{}' --user NAME", running.invite));
     output.line("  convite search WORDS");
     output.line("  convite get NAME\n");
+    output.line("Or, without installing anything, in a browser:");
+    output.line(&format!("  {}\n", running.web));
     output.line("Whoever has the link can join, so send it privately. Ctrl-C stops sharing.");
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::AUTHORIZATION;
+use axum::http::header::{AUTHORIZATION, COOKIE};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use convite_core::Problem;
@@ -93,7 +93,8 @@ fn is_undecoded(answer: &Response) -> bool {
 /// Against whom a request counts: the session that it says it comes from, else its network. What
 /// is no session gets no further than to be told so.
 fn caller(request: &Request) -> Caller {
-    if let Some(value) = request.headers().get(AUTHORIZATION) {
+    let headers = request.headers();
+    if let Some(value) = headers.get(AUTHORIZATION).or_else(|| headers.get(COOKIE)) {
         return Caller::Session(*blake3::hash(value.as_bytes()).as_bytes());
     }
     let connection = request.extensions().get::<Connection>();

@@ -16,7 +16,7 @@ use utoipa::IntoParams;
 
 use super::Refusal;
 use crate::Service;
-use crate::credentials::bearer;
+use crate::credentials::{SessionCookie, bearer};
 use crate::service::{Caller, Seen};
 
 /// The largest body, in bytes, where nothing else is said.
@@ -156,8 +156,11 @@ impl FromRequestParts<Arc<Service>> for Caller {
         parts: &mut Parts,
         service: &Arc<Service>,
     ) -> Result<Self, Refusal> {
-        let value = parts.headers.get(header::AUTHORIZATION);
-        let token = bearer(value.and_then(|value| value.to_str().ok()));
+        // Whoever sends the header means that session, whatever a browser adds.
+        let token = match parts.headers.get(header::AUTHORIZATION) {
+            Some(value) => bearer(value.to_str().ok()),
+            None => SessionCookie::of(service.is_encrypted()).token(&parts.headers),
+        };
         let connection = parts.extensions.get::<Connection>();
         let seen = connection.map(|connection| Seen {
             remote: connection.remote,

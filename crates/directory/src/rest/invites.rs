@@ -11,6 +11,7 @@ use convite_wire::rest::{InviteBody, InviteMade, InvitesPage};
 use super::Answer;
 use super::extract::{Json, Paging, PathPart, Query};
 use super::openapi::problems;
+use super::qr;
 use crate::Service;
 use crate::service::{Caller, NewInvite};
 
@@ -43,8 +44,15 @@ pub(super) async fn create(
         space: body.space,
     };
     let issued = service.create_invite(&caller, new).await?;
+    let web = issued.link.web();
+    let qr = match body.qr {
+        true => Some(qr::svg(&web)?),
+        false => None,
+    };
     let made = InviteMade {
         invite: issued.link.to_string(),
+        web,
+        qr,
         expires_at: issued.expires.seconds(),
         uses: issued.uses,
     };

@@ -14,6 +14,7 @@ mod links;
 mod metrics;
 mod openapi;
 mod peers;
+mod qr;
 mod search;
 mod sessions;
 mod spaces;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json as Body;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 use convite_core::UserName;
 use convite_wire::rest::{LoginBody, MeBody, SessionBody, SessionsPage};
 use serde::Deserialize;
@@ -14,6 +14,7 @@ use super::Answer;
 use super::extract::{Json, PathPart, Query};
 use super::openapi::problems;
 use crate::Service;
+use crate::credentials::SessionCookie;
 use crate::service::{Caller, Endpoint, Seen};
 
 problems!(
@@ -29,6 +30,9 @@ problems!(
 );
 
 /// Logs in; with `peer` registers that peer too, or does neither.
+///
+/// With `cookie` the session is kept by the browser, as `__Host-convite` (`convite` without TLS), and
+/// taken from there where a request has no `authorization`; `GET /me` puts off its end there too.
 #[utoipa::path(
     post, path = "/login", operation_id = "login", tag = "sessions",
     request_body = LoginBody,
@@ -38,7 +42,7 @@ pub(super) async fn login(
     State(service): State<Arc<Service>>,
     seen: Seen,
     Json(body): Json<LoginBody>,
-) -> Answer<Body<SessionBody>> {
+) -> Answer<(HeaderMap, Body<SessionBody>)> {
     let peer = body.peer.map(|peer| Endpoint {
         id: peer.id,
         port: peer.port,
@@ -49,13 +53,20 @@ pub(super) async fn login(
     let session = service
         .login_with_peer(&body.user, &body.password, peer, seen)
         .await?;
-    Ok(Body(SessionBody {
-        token: session.token,
+    let mut fields = HeaderMap::new();
+    if body.cookie {
+        let cookie = SessionCookie::of(service.is_encrypted());
+        let kept = cookie.keep(&session.token, service.session_lifetime());
+        fields.extend(kept.map(|kept| (header::SET_COOKIE, kept)));
+    }
+    let session = SessionBody {
+        token: (!body.cookie).then_some(session.token),
         expires_at: session.expires.seconds(),
         user: session.user,
         role: session.role,
         directories: service.directories(),
-    }))
+    };
+    Ok((fields, Body(session)))
 }
 
 problems!(LogoutRefused, caller);
@@ -69,9 +80,16 @@ problems!(LogoutRefused, caller);
 pub(super) async fn logout(
     State(service): State<Arc<Service>>,
     caller: Caller,
-) -> Answer<StatusCode> {
+    headers: HeaderMap,
+) -> Answer<(StatusCode, HeaderMap)> {
     service.logout(&caller).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let cookie = SessionCookie::of(service.is_encrypted());
+    let mut fields = HeaderMap::new();
+    if cookie.token(&headers).is_some() {
+        let forgotten = cookie.forget();
+        fields.extend(forgotten.map(|forgotten| (header::SET_COOKIE, forgotten)));
+    }
+    Ok((StatusCode::NO_CONTENT, fields))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -148,12 +166,23 @@ problems!(MeRefused, caller);
 pub(super) async fn me(
     State(service): State<Arc<Service>>,
     caller: Caller,
-) -> Answer<Body<MeBody>> {
+    headers: HeaderMap,
+) -> Answer<(HeaderMap, Body<MeBody>)> {
     let me = service.me(&caller).await?;
-    Ok(Body(MeBody {
+    let cookie = SessionCookie::of(service.is_encrypted());
+    let mut fields = HeaderMap::new();
+    if !headers.contains_key(header::AUTHORIZATION)
+        && let Some(token) = cookie.token(&headers)
+    {
+        // The browser is to keep it for as long as it is good.
+        let kept = cookie.keep(token, service.session_lifetime());
+        fields.extend(kept.map(|kept| (header::SET_COOKIE, kept)));
+    }
+    let me = MeBody {
         user: me.user,
         role: me.role,
         spaces: me.spaces,
         expires_at: me.expires.seconds(),
-    }))
+    };
+    Ok((fields, Body(me)))
 }

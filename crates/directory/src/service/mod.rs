@@ -130,6 +130,16 @@ impl Service {
         Some(Fingerprint(authority.fingerprint()))
     }
 
+    /// Whether the directory speaks TLS.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.parts.authority.is_some()
+    }
+
+    /// For how long a session lasts without use.
+    pub(crate) fn session_lifetime(&self) -> Duration {
+        self.parts.session_lifetime
+    }
+
     /// The public key that tickets are signed with: Ed25519, 32 bytes.
     pub fn ticket_key(&self) -> [u8; 32] {
         self.parts.signer.public_key()

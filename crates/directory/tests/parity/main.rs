@@ -8,6 +8,7 @@ mod backup;
 mod certificates;
 #[path = "../../../store/tests/cluster/mod.rs"]
 mod cluster;
+mod cookies;
 mod described;
 mod doors;
 mod finding;
