@@ -53,7 +53,7 @@ impl Class {
             "AddUser" | "ChangeUser" | "ChangePassword" => Self::Entry,
             "/users" if !reads => Self::Entry,
             path if path.starts_with("/users/") => Self::Entry,
-            "Watch" => Self::Lasting,
+            "Watch" | "/events" => Self::Lasting,
             path if path.starts_with("/grpc.") || path.ends_with("/content") => Self::Lasting,
             path if path.starts_with("/d/") => Self::Lasting,
             _ => Self::Light,

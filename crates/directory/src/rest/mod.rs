@@ -5,6 +5,7 @@ mod accounts;
 mod audit;
 mod contents;
 mod docs;
+mod events;
 mod extract;
 mod files;
 mod health;
@@ -105,6 +106,7 @@ fn described() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(spaces::members))
         .routes(routes!(spaces::add_member, spaces::remove_member))
         .routes(routes!(audit::list))
+        .routes(routes!(events::events))
         .routes(routes!(peers::list, peers::register))
         .routes(routes!(peers::leave))
         .routes(routes!(peers::heartbeat))

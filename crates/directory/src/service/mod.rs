@@ -7,6 +7,7 @@ mod accounts;
 mod attempts;
 mod audit;
 mod contents;
+mod events;
 mod index;
 mod invites;
 mod links;
@@ -21,19 +22,20 @@ mod spaces;
 mod swarm;
 mod users;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use convite_core::{PeerAddress, Problem, UnixMillis};
 use convite_search::SearchIndex;
-use convite_store::{News, ReplicaId, Store};
+use convite_store::{AccountId, News, ReplicaId, Store};
 use convite_wire::invite::Fingerprint;
 use convite_wire::ticket::TicketSigner;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use contents::Contents;
+pub(crate) use events::Event;
 pub use index::{BATCH_MAX, CHANGE_MAX, WholeIndex};
 pub(crate) use index::{check_change, whole_removes_nothing};
 pub use invites::{InviteIssued, NewInvite};
@@ -88,6 +90,10 @@ pub struct Service {
     watched: swarm::Watched,
     relay: Arc<Relay>,
     siblings: replicas::Siblings,
+    /// How many pages of each account are told of events.
+    streams: Mutex<HashMap<AccountId, usize>>,
+    /// Counts what pages that are open may want to know.
+    stirred: watch::Sender<u64>,
 }
 
 /// The peers online as they were a moment ago.
@@ -121,6 +127,8 @@ impl Service {
             online: Mutex::default(),
             watched: swarm::Watched::default(),
             siblings: replicas::Siblings::new(id),
+            streams: Mutex::default(),
+            stirred: watch::Sender::new(0),
         }
     }
 
@@ -184,6 +192,7 @@ impl Service {
     /// The change log has grown.
     fn has_published(&self) {
         self.published.notify_one();
+        self.stir_pages();
         self.tell(News::Published);
     }
 
@@ -197,7 +206,10 @@ impl Service {
     /// Another replica has told this.
     pub(crate) fn hear(&self, news: &News) {
         match news {
-            News::Published => self.published.notify_one(),
+            News::Published => {
+                self.published.notify_one();
+                self.stir_pages();
+            }
             News::Providers(hashes) => self.watched.touch(hashes),
             News::Peers => self.forget_online(),
             News::Replicas => self.siblings.stir(),
@@ -224,6 +236,8 @@ impl Service {
         let mut online = self.online_cache();
         online.epoch += 1;
         online.cached = None;
+        drop(online);
+        self.stir_pages();
     }
 
     /// The keys of the peers online, as of a second ago at most.

@@ -11,6 +11,7 @@ mod cluster;
 mod cookies;
 mod described;
 mod doors;
+mod events;
 mod finding;
 mod grpc_only;
 mod life;
