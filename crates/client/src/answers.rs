@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use convite_core::model::{Role, SearchHit};
-use convite_core::{PeerAddress, PeerId, UnixMillis, UserName};
+use convite_core::{PeerAddress, PeerId, SpaceName, UnixMillis, UserName};
 
 /// A session, as a login gives it. No `Debug`: the token is a secret.
 #[derive(Clone)]
@@ -81,6 +81,8 @@ pub struct Query {
     pub max_size: Option<u64>,
     /// Only files of this peer.
     pub peer: Option<PeerId>,
+    /// Only files in this space.
+    pub space: Option<SpaceName>,
     /// Last changed within that time (`7d`) or since that day (`2026-01-31`).
     pub newer: Option<String>,
     /// Last changed before that.

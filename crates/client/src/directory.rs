@@ -332,6 +332,10 @@ impl DirectoryClient {
             min_size: query.min_size,
             max_size: query.max_size,
             peer: query.peer.map(|peer| peer.to_string()).unwrap_or_default(),
+            space: query
+                .space
+                .map(|space| space.to_string())
+                .unwrap_or_default(),
             limit: query.limit,
             cursor: query.cursor.unwrap_or_default(),
         };

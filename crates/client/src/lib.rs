@@ -16,6 +16,7 @@ mod race;
 mod retry;
 mod sessions;
 mod silence;
+mod standing;
 mod swarm;
 
 pub use addresses::ADDRESSES_MAX;

@@ -7,13 +7,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use convite_core::model::Role;
-use convite_core::{PeerAddress, PeerId, Problem, UserName};
+use convite_core::{PeerAddress, PeerId, Problem, SpaceName, UserName};
 use convite_net::proxy::Subnet;
 
 use crate::units;
 
 pub mod administration;
+mod finding;
+
+pub use finding::{IndexArgs, SearchArgs};
 
 /// Private file sharing for a group.
 ///
@@ -84,7 +88,7 @@ pub enum Command {
     /// Share a folder or file, from the running peer or the next one started
     Share(ShareArgs),
     /// Stop sharing a folder or file
-    Unshare(ShareArgs),
+    Unshare(UnshareArgs),
     /// List the peers online and the files they share
     Index(IndexArgs),
     /// Find files by words of their names
@@ -109,6 +113,21 @@ pub enum Command {
     Leave,
     /// Show or make the configuration file
     Config(ConfigArgs),
+    /// Print a script that completes commands in a shell
+    ///
+    /// For bash, put it into ~/.local/share/bash-completion/completions/convite; for zsh into a file
+    /// _convite in a folder of $fpath; for fish into ~/.config/fish/completions/convite.fish.
+    Completions {
+        /// Which shell
+        #[arg(value_enum, value_name = "SHELL")]
+        shell: Shell,
+    },
+    /// Print the manual page, or write those of all commands into a folder
+    Man {
+        /// Folder to write into; read it with `man -M`, or install its files as section 1
+        #[arg(value_name = "DIR")]
+        folder: Option<PathBuf>,
+    },
 }
 
 #[derive(Args)]
@@ -333,47 +352,16 @@ pub struct ShareArgs {
     /// Folder or file
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
+    /// Share it with the members of this space alone; one that is shared already moves there
+    #[arg(long, value_name = "NAME")]
+    pub space: Option<SpaceName>,
 }
 
 #[derive(Args)]
-pub struct IndexArgs {
-    /// Only this peer's files
-    #[arg(long, value_name = "ID")]
-    pub peer: Option<PeerId>,
-}
-
-#[derive(Args)]
-pub struct SearchArgs {
-    /// Words of the name in any order; '"several words"' that follow one another; 'word -other' in one for what must not be there
-    #[arg(required = true, value_name = "WORDS")]
-    pub words: Vec<String>,
-    /// Only archive, audio, code, document, image or video files, or those with this extension
-    #[arg(long = "type", value_name = "T")]
-    pub file_type: Option<String>,
-    /// Only files of at least this size
-    #[arg(long, value_parser = units::size, value_name = "S")]
-    pub min_size: Option<u64>,
-    /// Only files of at most this size
-    #[arg(long, value_parser = units::size, value_name = "S")]
-    pub max_size: Option<u64>,
-    /// Only files of this peer
-    #[arg(long, value_name = "ID")]
-    pub peer: Option<PeerId>,
-    /// Only files changed within this time (12h, 7d, 1y) or since this day (2026-01-31)
-    #[arg(long, value_name = "AGE")]
-    pub newer: Option<String>,
-    /// Only files not changed since
-    #[arg(long, value_name = "AGE")]
-    pub older: Option<String>,
-    /// Sort by this
-    #[arg(long, value_name = "BY", value_parser = ["relevance", "providers", "size", "date"])]
-    pub sort: Option<String>,
-    /// The largest, newest, most first, or the other way round
-    #[arg(long, value_name = "ORDER", value_parser = ["desc", "asc"], requires = "sort")]
-    pub order: Option<String>,
-    /// How many results
-    #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub limit: u32,
+pub struct UnshareArgs {
+    /// Folder or file
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
 }
 
 #[derive(Args)]

@@ -3,7 +3,7 @@
 use std::fs;
 
 use convite_client::{Credentials, Home};
-use convite_core::{ErrorCode, PeerAddress, PeerId, Problem};
+use convite_core::{ErrorCode, PeerAddress, PeerId, Problem, SpaceName};
 use convite_net::dial::{Expected, Http2};
 use convite_net::tls;
 use convite_wire::status::from_status;
@@ -96,13 +96,19 @@ impl Control {
             .map_err(|s| from_status(&s))
     }
 
-    /// Shares a folder or file.
+    /// Shares a folder or file, in a space if one is named.
     ///
     /// # Errors
     /// `not_found` if there is none.
-    pub async fn share(&mut self, folder: &str) -> Result<ShareStatus, Problem> {
-        let folder = folder.to_owned();
-        let request = self.request(ShareRequest { folder });
+    pub async fn share(
+        &mut self,
+        folder: &str,
+        space: Option<&SpaceName>,
+    ) -> Result<ShareStatus, Problem> {
+        let request = self.request(ShareRequest {
+            folder: folder.to_owned(),
+            space: space.map_or_else(String::new, ToString::to_string),
+        });
         let reply = self.client.share(request).await;
         let reply = reply.map_err(|s| from_status(&s))?.into_inner();
         Ok(reply.share.unwrap_or_default())

@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Cli, Command, LogFormat};
+use crate::output::colour;
 
 /// Lines that are held for the menu at once; older ones are dropped.
 const HELD_MAX: usize = 1_000;
@@ -81,10 +82,9 @@ pub fn start(cli: &Cli) {
     match cli.common.log_format {
         LogFormat::Json => builder.json().init(),
         LogFormat::Text => {
-            let color = std::io::stderr().is_terminal()
-                && !crate::menu::is_wanted(cli)
-                && std::env::var_os("NO_COLOR").is_none();
-            builder.with_ansi(color).with_target(false).init();
+            let coloured =
+                colour::allowed(std::io::stderr().is_terminal()) && !crate::menu::is_wanted(cli);
+            builder.with_ansi(coloured).with_target(false).init();
         }
     }
 }

@@ -149,6 +149,10 @@ pub struct SearchHit {
     pub names: Vec<String>,
     /// In bytes.
     pub size: u64,
+    /// The spaces in which it lies, by name, of those that the caller belongs to; absent if
+    /// everyone may see it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spaces: Vec<SpaceName>,
     /// How many peers that are online hold it.
     pub providers: u64,
     /// Up to ten of them.

@@ -121,19 +121,26 @@ pub fn local_file_name(name: &str) -> String {
     if safe.starts_with(['.', '-', ' ', '~']) {
         safe.insert(0, '_');
     }
-    let stem = safe.split('.').next().unwrap_or("").to_ascii_uppercase();
-    let numbered = |prefix: &str| {
-        stem.strip_prefix(prefix)
-            .is_some_and(|n| n.len() == 1 && n.chars().all(|c| c.is_ascii_digit()))
-    };
-    if safe.is_empty()
-        || matches!(&*stem, "CON" | "PRN" | "AUX" | "NUL")
-        || numbered("COM")
-        || numbered("LPT")
-    {
+    if safe.is_empty() || is_device(&safe) {
         safe.insert(0, '_');
     }
     shorten(&safe)
+}
+
+/// Whether a name is a device's on Windows, whatever its extension and case (Microsoft, "Naming
+/// Files, Paths, and Namespaces"): blanks before the extension do not count, the digits of `COM` and
+/// `LPT` may be raised.
+fn is_device(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or("").trim_end_matches(' ');
+    let stem = stem.to_ascii_uppercase();
+    let numbered = |prefix: &str| {
+        let mut number = stem.strip_prefix(prefix).unwrap_or("").chars();
+        let is_digit = |c: char| c.is_ascii_digit() || matches!(c, '¹' | '²' | '³');
+        number.next().is_some_and(is_digit) && number.next().is_none()
+    };
+    matches!(&*stem, "CON" | "PRN" | "AUX" | "NUL" | "CONIN$" | "CONOUT$")
+        || numbered("COM")
+        || numbered("LPT")
 }
 
 /// Cuts the stem so that the name has at most 255 bytes and keeps an extension of up to 32.
@@ -188,6 +195,11 @@ mod tests {
             ("CON.txt", "_CON.txt"),
             ("com1", "_com1"),
             ("command", "command"),
+            ("Aux .tar.gz", "_Aux .tar.gz"),
+            ("lpt².txt", "_lpt².txt"),
+            ("conin$", "_conin$"),
+            ("COM10", "COM10"),
+            ("nul", "_nul"),
             ("a. . ", "a"),
             ("", "_"),
             ("...", "_"),

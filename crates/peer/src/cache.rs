@@ -4,13 +4,16 @@
 //!
 //! Tables: `files` (device, inode, size, mtime) → content hash · `pieces` content hash → piece
 //! hashes, apart so that `files` stays small, and only for files of two pieces and more ·
-//! `published` path → what the directory was told · `meta`.
+//! `published` path → what the directory was told · `published_spaces` path → the space it was told,
+//! for files in one · `meta`.
 
 use std::collections::HashSet;
 use std::path::Path;
 
 use convite_core::model::FileEntry;
-use convite_core::{ContentHash, ErrorCode, PieceGeometry, PieceHashes, Problem, SafePath};
+use convite_core::{
+    ContentHash, ErrorCode, PieceGeometry, PieceHashes, Problem, SafePath, SpaceName,
+};
 use redb::backends::InMemoryBackend;
 use redb::{
     Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, ReadableTableMetadata,
@@ -25,6 +28,7 @@ const FILES: TableDefinition<FileKey, &[u8; 32]> = TableDefinition::new("files")
 const PIECES: TableDefinition<&[u8; 32], &[u8]> = TableDefinition::new("pieces");
 /// Path → size, content hash, time of modification in seconds.
 const PUBLISHED: TableDefinition<&str, (u64, &[u8; 32], i64)> = TableDefinition::new("published");
+const PUBLISHED_SPACES: TableDefinition<&str, &str> = TableDefinition::new("published_spaces");
 const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 const GENERATION: &str = "generation";
 
@@ -100,10 +104,12 @@ impl Cache {
         {
             let meta = transaction.open_table(META)?;
             let mut published = transaction.open_table(PUBLISHED)?;
+            let mut spaces = transaction.open_table(PUBLISHED_SPACES)?;
             // Generation 0 marks a publication of the whole that did not end: see
             // `begin_publishing_all`.
             if meta.get(GENERATION)?.is_none_or(|g| g.value() == 0) && !published.is_empty()? {
                 published.retain(|_, _| false)?;
+                spaces.retain(|_, _| false)?;
             }
         }
         transaction.commit()?;
@@ -221,16 +227,23 @@ impl Cache {
         &self,
         wanted: Vec<(SafePath, Option<FileEntry>)>,
     ) -> Result<(Vec<FileEntry>, Vec<SafePath>), Problem> {
-        let table = self.reading(PUBLISHED)?;
+        let (table, spaces) = (self.reading(PUBLISHED)?, self.reading(PUBLISHED_SPACES)?);
         let (mut upsert, mut remove) = (Vec::new(), Vec::new());
         for (path, entry) in wanted {
             let told = table.get(path.as_str()).map_err(broken)?;
             match (entry, told) {
                 (None, Some(_)) => remove.push(path),
                 (None, None) => {}
-                (Some(entry), Some(told))
-                    if told.value() == (entry.size, entry.hash.as_bytes(), entry.modified) => {}
-                (Some(entry), _) => upsert.push(entry),
+                (Some(entry), told) => {
+                    let space = spaces.get(path.as_str()).map_err(broken)?;
+                    let space = space.as_ref().map(|space| space.value());
+                    let is_told = told.is_some_and(|told| {
+                        told.value() == (entry.size, entry.hash.as_bytes(), entry.modified)
+                    });
+                    if !is_told || entry.space.as_ref().map(SpaceName::as_str) != space {
+                        upsert.push(entry);
+                    }
+                }
             }
         }
         Ok((upsert, remove))
@@ -270,12 +283,18 @@ impl Cache {
         // Should a crash lose this, the directory's generation differs and it is sent the whole.
         self.write(Durability::None, |transaction| {
             let mut table = transaction.open_table(PUBLISHED)?;
+            let mut spaces = transaction.open_table(PUBLISHED_SPACES)?;
             for path in remove {
                 table.remove(path.as_str())?;
+                spaces.remove(path.as_str())?;
             }
             for file in upsert {
                 let row = (file.size, file.hash.as_bytes(), file.modified);
                 table.insert(file.path.as_str(), row)?;
+                match &file.space {
+                    Some(space) => spaces.insert(file.path.as_str(), space.as_str())?,
+                    None => spaces.remove(file.path.as_str())?,
+                };
             }
             transaction
                 .open_table(META)?
@@ -293,6 +312,8 @@ impl Cache {
         self.write(Durability::Immediate, |transaction| {
             transaction.delete_table(PUBLISHED)?;
             transaction.open_table(PUBLISHED)?;
+            transaction.delete_table(PUBLISHED_SPACES)?;
+            transaction.open_table(PUBLISHED_SPACES)?;
             transaction.open_table(META)?.insert(GENERATION, 0)?;
             Ok(())
         })
@@ -437,6 +458,22 @@ mod tests {
         assert_eq!(cache.generation().unwrap(), 7);
         let gone = cache.published_but_not(|path| path != "b").unwrap();
         assert_eq!(gone, ["b".parse().unwrap()]);
+
+        // A file that moved from one space to another is different, and so is one that left them.
+        let of = |space: Option<&str>| FileEntry {
+            space: space.map(|space| space.parse().unwrap()),
+            ..entry("e", 1)
+        };
+        let mut before = None;
+        for (generation, space) in [(8, Some("lab")), (9, Some("club")), (10, None)] {
+            for (asked, differs) in [(before, false), (space, true)] {
+                let wanted = vec![("e".parse().unwrap(), Some(of(asked)))];
+                let (upsert, _) = cache.unpublished(wanted).unwrap();
+                assert_eq!(!upsert.is_empty(), differs || generation == 8);
+            }
+            cache.published(generation, &[of(space)], &[]).unwrap();
+            before = space;
+        }
 
         // An unfinished publication of the whole leaves nothing behind.
         cache.begin_publishing_all().unwrap();

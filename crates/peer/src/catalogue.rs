@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use convite_core::model::FileEntry;
-use convite_core::{ContentHash, SafePath};
+use convite_core::{ContentHash, SafePath, SpaceName};
 use tokio::sync::watch;
 
 use crate::beneath::Identity;
@@ -20,6 +20,8 @@ pub struct Served {
     pub path: SafePath,
     /// The root of its share.
     pub root: Arc<Path>,
+    /// Whose members may see it; none for everyone.
+    pub space: Option<Arc<SpaceName>>,
     /// What it was when it was hashed.
     pub identity: Identity,
     /// What it holds.
@@ -34,7 +36,7 @@ impl Served {
             size: self.identity.size,
             hash: self.hash,
             modified: self.identity.modified_seconds(),
-            space: None,
+            space: self.space.as_deref().cloned(),
         }
     }
 
@@ -201,6 +203,7 @@ mod tests {
         Served {
             path: path.parse().unwrap(),
             root: Path::new("/r").into(),
+            space: None,
             identity: Identity {
                 device: 1,
                 inode: 1,

@@ -159,6 +159,7 @@ mod tests {
         Found {
             path: format!("s/{name}").parse().unwrap(),
             root: folder.into(),
+            space: None,
             identity: Identity::of(&path.metadata().unwrap()),
         }
     }

@@ -91,7 +91,7 @@ impl Indexing {
                 let Some(inner) = watch::place_in(share, place) else {
                     continue;
                 };
-                found.extend(scan::scan_below(share, inner).files);
+                found.extend(scan::scan_below(share, &shares, inner).files);
                 if let Ok(path) = share.published(inner) {
                     below.push(path.as_str().to_owned());
                 }
@@ -133,7 +133,7 @@ impl Indexing {
         let mut troubles: HashMap<Arc<Path>, String> = HashMap::new();
         let mut scans: Vec<Scanned> = Vec::with_capacity(shares.len());
         for share in &shares {
-            let scanned = scan::scan(share);
+            let scanned = scan::scan(share, &shares);
             if let Some(trouble) = &scanned.trouble {
                 troubles.insert(share.root.clone(), trouble.clone());
             }
@@ -201,6 +201,7 @@ impl Indexing {
                 Some(served)
                     if served.identity == found.identity
                         && served.root == found.root
+                        && served.space == found.space
                         && !is_racy => {}
                 _ => match self.cache.content(&found.identity)? {
                     Some(hash) if !is_racy => self.put(found, hash),
@@ -219,9 +220,11 @@ impl Indexing {
     }
 
     fn put(&self, found: &Found, hash: convite_core::ContentHash) {
-        self.state.catalogue.put(Served {
+        // Not, if what is shared changed since it was found; then a look follows.
+        self.state.put(Served {
             path: found.path.clone(),
             root: found.root.clone(),
+            space: found.space.clone(),
             identity: found.identity,
             hash,
         });

@@ -16,6 +16,7 @@ pub mod indexing;
 pub mod partial_files;
 pub mod presence;
 pub mod publish;
+pub mod refusals;
 pub mod run;
 pub mod scan;
 pub mod scans;

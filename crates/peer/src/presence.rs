@@ -215,16 +215,12 @@ impl Presence {
         if !self.transient && self.cache.generation()? != registered.generation {
             self.state.pending.note_whole();
         }
-        let news = self.state.online.send_if_modified(|online| {
-            let now = Online {
-                listed: true,
-                trouble: None,
-            };
-            let changed = *online != now;
-            *online = now;
-            changed
-        });
+        let news = self
+            .state
+            .online
+            .send_if_modified(|online| online.become_at(None, UnixMillis::from(SystemTime::now())));
         if news {
+            self.state.ask_again();
             info!(id = id.as_str(), "on the directory's list");
         }
         Ok(Listed {
@@ -254,10 +250,10 @@ impl Presence {
     }
 
     fn set_offline(&self, problem: Problem) {
-        self.state.online.send_replace(Online {
-            listed: false,
-            trouble: Some(problem),
-        });
+        let now = UnixMillis::from(SystemTime::now());
+        self.state
+            .online
+            .send_modify(|online| _ = online.become_at(Some(problem), now));
     }
 }
 

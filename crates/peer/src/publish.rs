@@ -3,16 +3,19 @@
 //! difference is sent as the next generation. So nothing is lost or sent twice, whatever the
 //! order of events, and a restart sends only what changed while the peer was off.
 //!
+//! What the directory refuses in one space holds up nothing in others: a change that it refuses is sent
+//! again space by space, and what it refuses even so is told to nobody ([`crate::refusals`]).
+//!
 //! If the directory holds another generation than the one it was told last, it is sent the whole.
 //! One task; while the directory cannot be reached it tries again, less and less often.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use convite_core::model::FileEntry;
-use convite_core::{ErrorCode, Problem, SafePath, UnixMillis};
+use convite_core::{ErrorCode, Problem, SafePath, SpaceName, UnixMillis};
 use tokio::sync::{Notify, mpsc, watch};
 use tracing::{debug, info, warn};
 
@@ -84,6 +87,11 @@ impl Pending {
     /// How far publishing is.
     pub fn progress(&self) -> watch::Receiver<Progress> {
         self.progress.subscribe()
+    }
+
+    /// How many paths are noted.
+    pub fn count(&self) -> u64 {
+        self.paths().len() as u64
     }
 
     fn unsettle(&self) {
@@ -216,39 +224,110 @@ impl Publishing {
     }
 
     async fn publish_change(&self, paths: &[SafePath], more: bool) -> Result<(), Problem> {
-        let catalogue = &self.state.catalogue;
-        let wanted = paths
-            .iter()
-            .map(|path| (path.clone(), catalogue.by_path(path).map(|f| f.entry())))
-            .collect();
+        let PeerState {
+            catalogue,
+            refusals,
+            ..
+        } = &*self.state;
+        let shown = |path| {
+            let file = catalogue.by_path(path);
+            let file = file.filter(|file| refusals.allow(file.space.as_deref()));
+            file.map(|file| file.entry())
+        };
+        let wanted = paths.iter().map(|p| (p.clone(), shown(p))).collect();
         let cache = self.cache.clone();
-        let (base, (upsert, remove)) =
-            in_background(move || Ok((cache.generation()?, cache.unpublished(wanted)?))).await?;
+        let (upsert, remove) = in_background(move || cache.unpublished(wanted)).await?;
         if upsert.is_empty() && remove.is_empty() {
             return Ok(());
         }
-        let generation = next_generation(base);
+        let in_spaces = upsert.iter().any(|file| file.space.is_some());
+        match self.send(upsert.clone(), remove.clone()).await {
+            Err(problem) if problem.code == ErrorCode::PermissionDenied && in_spaces => {
+                self.send_by_space(upsert, remove).await?;
+            }
+            sent => sent?,
+        }
+        // Forgotten by a kill, the generation would cost the sending of the whole index.
+        if more {
+            return Ok(());
+        }
+        let cache = self.cache.clone();
+        in_background(move || cache.sync()).await
+    }
+
+    /// Sends one change and notes it as told.
+    async fn send(&self, upsert: Vec<FileEntry>, remove: Vec<SafePath>) -> Result<(), Problem> {
+        let cache = self.cache.clone();
+        let base = in_background(move || cache.generation()).await?;
         let published = self
             .directory
             .publish_change(
                 &self.state.id,
                 base,
-                generation,
+                next_generation(base),
                 upsert.clone(),
                 remove.clone(),
             )
             .await?;
         let cache = self.cache.clone();
-        in_background(move || {
-            cache.published(published.generation, &upsert, &remove)?;
-            // Forgotten by a kill, the generation would cost the sending of the whole index.
-            if more { Ok(()) } else { cache.sync() }
-        })
-        .await
+        in_background(move || cache.published(published.generation, &upsert, &remove)).await
+    }
+
+    /// Sends a change space by space, so that one which is refused takes no other with it.
+    async fn send_by_space(
+        &self,
+        upsert: Vec<FileEntry>,
+        remove: Vec<SafePath>,
+    ) -> Result<(), Problem> {
+        let mut spaces = BTreeMap::<Option<SpaceName>, Vec<FileEntry>>::new();
+        for file in upsert {
+            spaces.entry(file.space.clone()).or_default().push(file);
+        }
+        let for_everyone = spaces.remove(&None).unwrap_or_default();
+        if !for_everyone.is_empty() || !remove.is_empty() {
+            self.send(for_everyone, remove).await?;
+        }
+        for (space, files) in spaces {
+            let Some(space) = space else { continue };
+            let paths: Vec<_> = files.iter().map(|file| file.path.clone()).collect();
+            match self.send(files, Vec::new()).await {
+                Err(problem) if problem.code == ErrorCode::PermissionDenied => {
+                    if self.state.refusals.note(space, problem.clone()) {
+                        warn!("the directory takes no files in a space: {problem}");
+                    }
+                    // What was told of them before is taken back.
+                    self.state.pending.paths().extend(paths);
+                }
+                sent => sent?,
+            }
+        }
+        Ok(())
     }
 
     async fn publish_whole(&self) -> Result<(), Problem> {
-        let pending = &self.state.pending;
+        self.state.refusals.forget_all();
+        let sent = match self.send_whole(Part::All).await {
+            Err(problem) if problem.code == ErrorCode::PermissionDenied => {
+                let in_spaces = self
+                    .state
+                    .catalogue
+                    .paths_where_not(|file| file.space.is_none());
+                match in_spaces.is_empty() {
+                    true => Err(problem),
+                    false => self.send_whole(Part::OfEveryone).await.map(|()| {
+                        self.state.pending.paths().extend(in_spaces);
+                    }),
+                }
+            }
+            sent => sent,
+        };
+        if sent.is_err() {
+            self.state.pending.note_whole();
+        }
+        sent
+    }
+
+    async fn send_whole(&self, part: Part) -> Result<(), Problem> {
         let cache = self.cache.clone();
         let before = in_background(move || {
             let before = cache.generation()?;
@@ -257,10 +336,10 @@ impl Publishing {
         })
         .await?;
         // A need that arises from now on is a need for another time.
-        pending.whole.store(false, Ordering::SeqCst);
+        self.state.pending.whole.store(false, Ordering::SeqCst);
         let (out, batches) = mpsc::channel(2);
         let (cache, catalogue) = (self.cache.clone(), self.state.catalogue.clone());
-        let sending = tokio::task::spawn_blocking(move || send_all(&cache, &catalogue, &out));
+        let sending = tokio::task::spawn_blocking(move || send_all(&cache, &catalogue, part, &out));
         let published = self
             .directory
             .publish_all(&self.state.id, next_generation(before), batches)
@@ -268,7 +347,7 @@ impl Publishing {
         let sent = sending
             .await
             .unwrap_or_else(|_| Err(Problem::new(ErrorCode::Internal, "publishing failed")));
-        let result = match (published, sent) {
+        match (published, sent) {
             (Ok(published), Ok(true)) => {
                 let cache = self.cache.clone();
                 in_background(move || {
@@ -282,29 +361,37 @@ impl Publishing {
                 ErrorCode::Unavailable,
                 "the directory did not take all of the index",
             )),
-        };
-        if result.is_err() {
-            pending.note_whole();
         }
-        result
     }
 }
 
-/// Sends the whole catalogue in batches, noting each as told; false if nobody takes them.
+/// How much of the catalogue is sent as the whole index.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    All,
+    /// Only what everyone may see; the rest follows as changes.
+    OfEveryone,
+}
+
+/// Sends the catalogue in batches, noting each as told; false if nobody takes them.
 fn send_all(
     cache: &Cache,
     catalogue: &Catalogue,
+    part: Part,
     out: &mpsc::Sender<Vec<FileEntry>>,
 ) -> Result<bool, Problem> {
     let mut last: Option<SafePath> = None;
     loop {
-        let batch = catalogue.entries_after(last.as_ref(), BATCH);
+        let mut batch = catalogue.entries_after(last.as_ref(), BATCH);
         let Some(end) = batch.last() else {
             return Ok(true);
         };
         last = Some(end.path.clone());
+        if part == Part::OfEveryone {
+            batch.retain(|file| file.space.is_none());
+        }
         cache.published(0, &batch, &[])?;
-        if out.blocking_send(batch).is_err() {
+        if !batch.is_empty() && out.blocking_send(batch).is_err() {
             return Ok(false);
         }
     }

@@ -285,7 +285,7 @@ fn prepare(
     let home = Arc::new(PeerHome::open(folder)?);
     let mut list = ShareList::load(home.path("shares.json"))?;
     for path in shares {
-        list.add(path)?;
+        list.add(path, None)?;
     }
     let cache = Arc::new(Cache::open(&home.path("cache.redb"))?);
     let key = with_tls

@@ -1,12 +1,13 @@
 //! Finding what a share holds just now: names and identities, no contents.
 //!
 //! Left out, so that sharing a folder gives away what its owner sees in it and no more: hidden
-//! files and folders, whatever is not a regular file, and everything behind a symbolic link.
+//! files and folders, whatever is not a regular file, everything behind a symbolic link, and what a
+//! share of another space inside this one holds.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use convite_core::{PieceGeometry, SafePath, display};
+use convite_core::{PieceGeometry, SafePath, SpaceName, display};
 use tracing::warn;
 use walkdir::WalkDir;
 
@@ -23,6 +24,8 @@ pub struct Found {
     pub path: SafePath,
     /// The root of its share.
     pub root: Arc<Path>,
+    /// Whose members may see it; none for everyone.
+    pub space: Option<Arc<SpaceName>>,
     /// What it was when it was seen.
     pub identity: Identity,
 }
@@ -43,9 +46,9 @@ pub struct Scanned {
     pub root_read: bool,
 }
 
-/// Walks what is at one place of a share. Nothing if that is not there, is hidden, or lies behind
-/// a symbolic link.
-pub fn scan_below(share: &Share, inner: &Path) -> Scanned {
+/// Walks what is at one place of one of `shares`. Nothing if that is not there, is hidden, lies
+/// behind a symbolic link, or is another share's to show.
+pub fn scan_below(share: &Share, shares: &[Share], inner: &Path) -> Scanned {
     let mut scanned = Scanned::default();
     let mut place = share.root.to_path_buf();
     if place.symlink_metadata().is_ok_and(|root| root.is_symlink()) {
@@ -63,16 +66,19 @@ pub fn scan_below(share: &Share, inner: &Path) -> Scanned {
             return scanned;
         }
     }
+    if share.leaves(&place, shares) {
+        return scanned;
+    }
     match place.symlink_metadata() {
         Ok(there) if there.is_file() => add(&mut scanned, share, inner, &there),
-        Ok(there) if there.is_dir() => walk(&mut scanned, share, &place),
+        Ok(there) if there.is_dir() => walk(&mut scanned, share, shares, &place),
         _ => {}
     }
     scanned
 }
 
-/// Walks a share. What cannot be read is not in the result, and is its trouble.
-pub fn scan(share: &Share) -> Scanned {
+/// Walks one of `shares`. What cannot be read is not in the result, and is its trouble.
+pub fn scan(share: &Share, shares: &[Share]) -> Scanned {
     let mut scanned = Scanned::default();
     let root = match share.root.symlink_metadata() {
         Ok(metadata) => metadata,
@@ -91,17 +97,20 @@ pub fn scan(share: &Share) -> Scanned {
         return scanned;
     }
     scanned.root_read = true;
-    walk(&mut scanned, share, &share.root);
+    walk(&mut scanned, share, shares, &share.root);
     scanned
 }
 
-fn walk(scanned: &mut Scanned, share: &Share, start: &Path) {
+fn walk(scanned: &mut Scanned, share: &Share, shares: &[Share], start: &Path) {
+    let is_ours = |place: &Path| !share.leaves(place, shares);
     let walk = WalkDir::new(start)
         .follow_links(false)
         .follow_root_links(false)
         .sort_by_file_name()
         .into_iter()
-        .filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry.file_name()));
+        .filter_entry(|entry| {
+            entry.depth() == 0 || (!is_hidden(entry.file_name()) && is_ours(entry.path()))
+        });
     for entry in walk {
         let entry = match entry {
             Ok(entry) => entry,
@@ -143,6 +152,7 @@ fn add(scanned: &mut Scanned, share: &Share, inner: &Path, metadata: &std::fs::M
         Ok(path) => scanned.files.push(Found {
             path,
             root: share.root.clone(),
+            space: share.space.clone(),
             identity,
         }),
         Err(problem) => warn!(share = share.name, "skipped: {problem}"),
@@ -165,6 +175,7 @@ mod tests {
         Share {
             name: "s".to_owned(),
             root: root.into(),
+            space: None,
         }
     }
 
@@ -203,7 +214,7 @@ mod tests {
         )
         .unwrap();
 
-        let scanned = scan(&share(&root));
+        let scanned = scan(&share(&root), &[]);
         assert_eq!(paths(&scanned), ["s/b/1", "s/b/c/2", "s/z", "s/ñ"]);
         assert_eq!(scanned.trouble, None);
         assert_eq!(inner(&scanned.files[1].path), "b/c/2");
@@ -214,7 +225,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let root = place.path().join("f");
         fs::write(&root, "x").unwrap();
-        let scanned = scan(&share(&root));
+        let scanned = scan(&share(&root), &[]);
         assert_eq!(paths(&scanned), ["s"]);
         assert_eq!(inner(&scanned.files[0].path), "");
     }
@@ -223,12 +234,12 @@ mod tests {
     fn a_root_that_is_gone_or_became_a_link_is_trouble() {
         let place = tempfile::tempdir().unwrap();
         let root = place.path().join("root");
-        let gone = scan(&share(&root));
+        let gone = scan(&share(&root), &[]);
         assert!(gone.files.is_empty() && gone.trouble.is_some() && !gone.root_read);
         fs::create_dir(place.path().join("other")).unwrap();
         fs::write(place.path().join("other/f"), "x").unwrap();
         std::os::unix::fs::symlink("other", &root).unwrap();
-        let link = scan(&share(&root));
+        let link = scan(&share(&root), &[]);
         assert!(link.files.is_empty() && link.trouble.is_some());
     }
 }

@@ -2,14 +2,17 @@
 //!
 //! A share's name is the first part of the paths that are published for it. The list outlives the
 //! process (`shares.json`), so that a peer that starts again offers the same.
+//!
+//! A share lies in one space or in that of everyone. Of shares inside one another the nearest to a
+//! file decides who sees it: an outer share leaves out what an inner one of another space holds.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use convite_core::{Problem, SafePath, display};
+use convite_core::{Problem, SafePath, SpaceName, display};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::home;
+use crate::{home, scan};
 
 /// A folder or a file that this peer offers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +26,27 @@ pub struct Share {
         deserialize_with = "read_root"
     )]
     pub root: Arc<Path>,
+    /// Whose members may see it; none for everyone.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "write_space",
+        deserialize_with = "read_space"
+    )]
+    pub space: Option<Arc<SpaceName>>,
+}
+
+fn write_space<S: Serializer>(
+    space: &Option<Arc<SpaceName>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    space.as_deref().serialize(serializer)
+}
+
+fn read_space<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Arc<SpaceName>>, D::Error> {
+    Option::<SpaceName>::deserialize(deserializer).map(|space| space.map(Arc::new))
 }
 
 fn write_root<S: Serializer>(root: &Path, serializer: S) -> Result<S::Ok, S::Error> {
@@ -46,6 +70,17 @@ impl Share {
     pub fn holds(&self, path: &SafePath) -> bool {
         let first = path.as_str().split('/').next();
         first == Some(self.name.as_str())
+    }
+
+    /// Whether what is at `place` is for another of `shares` to show: one inside this share,
+    /// nearer to the place, and of another space.
+    pub fn leaves(&self, place: &Path, shares: &[Self]) -> bool {
+        shares.iter().any(|other| {
+            other.space != self.space
+                && other.root != self.root
+                && other.root.starts_with(&self.root)
+                && place.starts_with(&other.root)
+        })
     }
 }
 
@@ -84,20 +119,42 @@ impl ShareList {
         &self.shares
     }
 
-    /// Shares `path` from now on; the share that there is, if it is one already.
+    /// Whether a file of the share at `root` may be shown under `path` to the members of `space`.
+    pub fn admits(&self, root: &Path, path: &SafePath, space: Option<&SpaceName>) -> bool {
+        let of_root = self.shares.iter().find(|share| *share.root == *root);
+        of_root.is_some_and(|share| {
+            let place = match scan::inner(path) {
+                "" => root.to_path_buf(),
+                inner => root.join(inner),
+            };
+            share.space.as_deref() == space
+                && share.holds(path)
+                && !share.leaves(&place, &self.shares)
+        })
+    }
+
+    /// Shares `path` from now on, with the members of `space` or else with everyone. What is shared
+    /// already moves to `space`, if one is named, and else stays where it is: nothing is shown to
+    /// more people by naming no space.
     ///
     /// # Errors
     /// `not_found` if there is no such folder or file, `invalid_argument` if it cannot be shared,
     /// `internal` if the list cannot be written.
-    pub fn add(&mut self, path: &Path) -> Result<Share, Problem> {
+    pub fn add(&mut self, path: &Path, space: Option<SpaceName>) -> Result<Share, Problem> {
         let shown = path.to_string_lossy();
         let shown = display::escape(&shown);
         let root = path.canonicalize().map_err(|error| {
             Problem::not_found(format!("cannot share {shown}: {error}"))
                 .hint("name a folder or file that exists and that you may read")
         })?;
-        if let Some(share) = self.shares.iter().find(|share| *share.root == *root) {
-            return Ok(share.clone());
+        let space = space.map(Arc::new);
+        if let Some(at) = self.shares.iter().position(|share| *share.root == *root) {
+            if space.is_some() && space != self.shares[at].space {
+                let before = std::mem::replace(&mut self.shares[at].space, space);
+                self.save()
+                    .inspect_err(|_| self.shares[at].space = before)?;
+            }
+            return Ok(self.shares[at].clone());
         }
         let kind = root.metadata().map_err(|error| home::disk(&root, &error))?;
         if !kind.is_dir() && !kind.is_file() {
@@ -113,6 +170,7 @@ impl ShareList {
         let share = Share {
             name: self.free_name(wanted),
             root: root.into(),
+            space,
         };
         self.shares.push(share.clone());
         self.save().inspect_err(|_| {
@@ -195,7 +253,7 @@ mod tests {
         fs::write(home.path().join("c/music"), "a file").unwrap();
         let mut list = ShareList::load(file.clone()).unwrap();
         let names: Vec<_> = ["a/music", "b/music", "c/music", "a/../a/music"]
-            .map(|path| list.add(&home.path().join(path)).unwrap().name)
+            .map(|path| list.add(&home.path().join(path), None).unwrap().name)
             .into();
         assert_eq!(names, ["music", "music-2", "music-3", "music"]);
 
@@ -213,8 +271,44 @@ mod tests {
     fn what_does_not_exist_is_not_shared() {
         let home = tempfile::tempdir().unwrap();
         let mut list = ShareList::load(home.path().join("shares.json")).unwrap();
-        let refused = list.add(&home.path().join("nothing")).unwrap_err();
+        let refused = list.add(&home.path().join("nothing"), None).unwrap_err();
         assert_eq!(refused.code, ErrorCode::NotFound);
         assert!(list.all().is_empty());
+    }
+
+    #[test]
+    fn the_nearest_share_decides_and_naming_no_space_widens_nothing() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("shares.json");
+        fs::create_dir_all(home.path().join("a/b/c")).unwrap();
+        let outer = home.path().join("a").canonicalize().unwrap();
+        let space = |name: &str| Some(name.parse::<SpaceName>().unwrap());
+        let mut list = ShareList::load(file.clone()).unwrap();
+        list.add(&outer, None).unwrap();
+        list.add(&outer.join("b"), space("lab")).unwrap();
+        list.add(&outer.join("b/c"), space("lab")).unwrap();
+        let admits = |list: &ShareList, root: &Path, path: &str, name: &str| {
+            list.admits(root, &path.parse().unwrap(), space(name).as_ref())
+        };
+        let everyone = |list: &ShareList, root: &Path, path: &str| {
+            list.admits(root, &path.parse().unwrap(), None)
+        };
+        assert!(everyone(&list, &outer, "a/x"));
+        assert!(everyone(&list, &outer, "a/bb"));
+        assert!(!everyone(&list, &outer, "a/b/x"));
+        assert!(!everyone(&list, &outer, "a/b/c/x"));
+        assert!(!everyone(&list, &outer, "other/x"));
+        assert!(!everyone(&list, &outer.join("b"), "b/x"));
+        assert!(!admits(&list, &outer.join("b"), "b/x", "club"));
+        // Of two of one space both show it.
+        assert!(admits(&list, &outer.join("b"), "b/c/x", "lab"));
+        assert!(admits(&list, &outer.join("b/c"), "c/x", "lab"));
+
+        let again = list.add(&outer.join("b"), None).unwrap();
+        assert_eq!(again.space.as_deref(), space("lab").as_ref());
+        let moved = list.add(&outer.join("b"), space("club")).unwrap();
+        assert_eq!(moved.space.as_deref(), space("club").as_ref());
+        assert!(!admits(&list, &outer.join("b"), "b/c/x", "club"));
+        assert_eq!(ShareList::load(file).unwrap().all(), list.all());
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use convite_core::{PeerId, Problem, UnixMillis, UserName};
+use convite_core::{ContentHash, PeerId, Problem, SpaceName, UnixMillis, UserName};
 use convite_metrics::Registry;
 use convite_metrics::catalogue::{PEER, PROCESS};
 use convite_wire::v1::{ShareStatus, StatusReply};
@@ -14,9 +14,10 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::catalogue::Catalogue;
+use crate::catalogue::{Catalogue, Served};
 use crate::partial_files::PartialFiles;
 use crate::publish::Pending;
+use crate::refusals::Refusals;
 use crate::serve::uploads::Uploads;
 use crate::shares::{Share, ShareList};
 
@@ -27,6 +28,23 @@ pub struct Online {
     pub listed: bool,
     /// Why not, once that is known.
     pub trouble: Option<Problem>,
+    /// Since when it is so; none before the first attempt.
+    pub since: Option<UnixMillis>,
+}
+
+impl Online {
+    /// Becomes listed, or not for some trouble, at `now`. Whether that is news.
+    pub fn become_at(&mut self, trouble: Option<Problem>, now: UnixMillis) -> bool {
+        let listed = trouble.is_none();
+        if (self.listed, &self.trouble) == (listed, &trouble) {
+            return false;
+        }
+        if self.listed != listed || self.since.is_none() {
+            self.since = Some(now);
+        }
+        (self.listed, self.trouble) = (listed, trouble);
+        true
+    }
 }
 
 /// The common knowledge of a peer's tasks.
@@ -43,6 +61,8 @@ pub struct PeerState {
     pub partial_files: Arc<PartialFiles>,
     /// What the directory has not been told.
     pub pending: Arc<Pending>,
+    /// Spaces that the directory takes no files of this peer in.
+    pub refusals: Refusals,
     /// What is being served.
     pub uploads: Arc<Uploads>,
     /// Whether it is listed.
@@ -82,6 +102,7 @@ impl PeerState {
             catalogue: Arc::default(),
             partial_files: Arc::default(),
             pending: Arc::default(),
+            refusals: Refusals::default(),
             uploads,
             online: watch::Sender::default(),
             scans: watch::Sender::default(),
@@ -101,14 +122,56 @@ impl PeerState {
         lock(&self.shares).all().to_vec()
     }
 
-    /// Shares `path` from now on. Blocks for a write to disk.
+    /// Shares `path` from now on, with the members of `space`, if one is named. Blocks for a write
+    /// to disk.
     ///
     /// # Errors
     /// Those of [`ShareList::add`].
-    pub fn share(&self, path: &Path) -> Result<ShareStatus, Problem> {
-        let share = lock(&self.shares).add(path)?;
+    pub fn share(&self, path: &Path, space: Option<SpaceName>) -> Result<ShareStatus, Problem> {
+        let share = {
+            let mut shares = lock(&self.shares);
+            let share = shares.add(path, space)?;
+            self.take_off_what_may_not_be_shown(&shares);
+            share
+        };
+        if let Some(space) = &share.space {
+            // It may be taken by now, and the answer is wanted anew.
+            self.refusals.forget(space);
+            self.note_in_spaces(|noted| *noted == **space);
+        }
         self.rescan.notify_one();
         Ok(self.share_status(&share))
+    }
+
+    /// Has the directory asked again for what it refused.
+    pub fn ask_again(&self) {
+        if self.refusals.forget_all() {
+            self.note_in_spaces(|_| true);
+        }
+    }
+
+    fn note_in_spaces(&self, which: impl Fn(&SpaceName) -> bool) {
+        let stays = |file: &Served| !file.space.as_deref().is_some_and(&which);
+        for path in self.catalogue.paths_where_not(stays) {
+            self.pending.note(path);
+        }
+    }
+
+    /// Puts a file on the shelves, unless it may not be shown like this (any more). Whether that
+    /// is news.
+    pub fn put(&self, file: Served) -> bool {
+        // The lock makes this one step with what `share` and `unshare` do: a file that was found
+        // under other terms never gets by.
+        let shares = lock(&self.shares);
+        shares.admits(&file.root, &file.path, file.space.as_deref()) && self.catalogue.put(file)
+    }
+
+    fn take_off_what_may_not_be_shown(&self, shares: &ShareList) {
+        let may = |file: &Served| shares.admits(&file.root, &file.path, file.space.as_deref());
+        for path in self.catalogue.paths_where_not(may) {
+            self.catalogue.remove(&path);
+            self.pending.note(path);
+        }
     }
 
     /// Shares `path` no more: what was in it is not served from this moment on.
@@ -116,12 +179,11 @@ impl PeerState {
     /// # Errors
     /// Those of [`ShareList::remove`].
     pub fn unshare(&self, path: &Path) -> Result<(), Problem> {
-        let share = lock(&self.shares).remove(path)?;
-        for path in self.catalogue.paths_where_not(|f| f.root != share.root) {
-            self.catalogue.remove(&path);
-            self.pending.note(path);
-        }
-        // A scan under way may have put some back: the next one takes them off.
+        let mut shares = lock(&self.shares);
+        shares.remove(path)?;
+        self.take_off_what_may_not_be_shown(&shares);
+        drop(shares);
+        // An outer share may show it now.
         self.rescan.notify_one();
         Ok(())
     }
@@ -144,6 +206,17 @@ impl PeerState {
         let online = self.online.borrow().clone();
         let (files, bytes) = self.catalogue.totals();
         let shares = self.shares();
+        let publishing = self.pending.progress().borrow().trouble.clone();
+        let trouble = online.trouble.or(publishing);
+        let hint = trouble.as_ref().and_then(|problem| problem.hint.clone());
+        let mut uploads = self.uploads.transfers();
+        for upload in &mut uploads {
+            let hash = ContentHash::from_slice(&upload.hash).ok();
+            let holders = hash.map(|hash| self.catalogue.by_hash(&hash));
+            upload.size = holders
+                .and_then(|holders| holders.first().map(|file| file.identity.size))
+                .unwrap_or_default();
+        }
         StatusReply {
             id: self.id.to_string(),
             user: self
@@ -153,12 +226,15 @@ impl PeerState {
                 .unwrap_or_default(),
             url: self.url.get().cloned().unwrap_or_default(),
             online: online.listed,
-            trouble: online.trouble.map_or_else(String::new, |p| p.message),
+            trouble: trouble.map_or_else(String::new, |p| p.message),
+            hint: hint.unwrap_or_default(),
+            since: online.since.map_or(0, UnixMillis::seconds),
+            unpublished: self.pending.count(),
             shares: shares.iter().map(|s| self.share_status(s)).collect(),
             files,
             bytes,
             to_hash: self.to_hash.load(Ordering::Relaxed),
-            uploads: self.uploads.transfers(),
+            uploads,
             bytes_served: self.uploads.bytes_served(),
             started_at: self.started.seconds(),
             waiting: u32::try_from(*self.uploads.waiting().borrow()).unwrap_or(u32::MAX),
@@ -166,16 +242,78 @@ impl PeerState {
     }
 
     fn share_status(&self, share: &Share) -> ShareStatus {
-        let trouble = lock(&self.troubles).get(&share.root).cloned();
+        let refused = share.space.as_ref().and_then(|s| self.refusals.of(s));
+        let (trouble, hint) = match refused {
+            Some(refused) => (
+                format!("the directory refuses it: {}", refused.message),
+                refused.hint,
+            ),
+            None => {
+                let trouble = lock(&self.troubles).get(&share.root).cloned();
+                (trouble.unwrap_or_default(), None)
+            }
+        };
+        let space = share.space.as_ref();
         ShareStatus {
             name: share.name.clone(),
             folder: share.root.to_string_lossy().into_owned(),
             files: self.catalogue.count_below(&share.root),
-            trouble: trouble.unwrap_or_default(),
+            trouble,
+            space: space.map_or_else(String::new, ToString::to_string),
+            hint: hint.unwrap_or_default(),
         }
     }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::beneath::Identity;
+    use crate::serve::uploads::UploadLimits;
+
+    #[test]
+    fn what_was_found_under_other_terms_is_not_shown() {
+        let place = tempfile::tempdir().unwrap();
+        let root = place.path().canonicalize().unwrap();
+        std::fs::create_dir(root.join("inner")).unwrap();
+        let state = PeerState::new(
+            "peer_1".parse().unwrap(),
+            None,
+            ShareList::default(),
+            Uploads::new(UploadLimits::default()),
+            CancellationToken::new(),
+            UnixMillis(0),
+        );
+        let lab = || Some("lab".parse::<SpaceName>().unwrap());
+        let name = state.share(&root, None).unwrap().name;
+        let found = |inner: &str, space: Option<SpaceName>| Served {
+            path: format!("{name}/{inner}").parse().unwrap(),
+            root: root.clone().into(),
+            space: space.map(Arc::new),
+            identity: Identity {
+                device: 1,
+                inode: 1,
+                size: 1,
+                modified_ns: 1,
+            },
+            hash: ContentHash::of(b"x"),
+        };
+        assert!(state.put(found("a", None)));
+        assert!(state.put(found("inner/b", None)));
+        // A scan that began before this goes on with what it knew.
+        state.share(&root.join("inner"), lab()).unwrap();
+        assert_eq!(state.catalogue.totals().0, 1);
+        assert!(!state.put(found("inner/b", None)));
+        state.share(&root, lab()).unwrap();
+        assert_eq!(state.catalogue.totals().0, 0);
+        assert!(!state.put(found("a", None)));
+        assert!(state.put(found("a", lab())));
+        state.unshare(&root).unwrap();
+        assert_eq!(state.catalogue.totals().0, 0);
+        assert!(!state.put(found("a", lab())));
+    }
 }

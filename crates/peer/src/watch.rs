@@ -301,6 +301,7 @@ mod tests {
     #[test]
     fn hidden_places_and_those_outside_are_nobodys() {
         let share = Share {
+            space: None,
             name: "s".to_owned(),
             root: Path::new("/r/.s").into(),
         };

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use convite_core::model::LocatedFile;
-use convite_core::{ContentHash, PeerAddress, PeerId, Problem, UnixMillis};
+use convite_core::{ContentHash, PeerAddress, PeerId, Problem, SpaceName, UnixMillis};
 
 use crate::{PeerKey, SpaceKey, Viewer};
 
@@ -57,6 +57,8 @@ pub struct ContentSummary {
     pub size: u64,
     /// File names (last parts of paths) with peers online, the most common first, at most ten.
     pub names: Vec<String>,
+    /// Where it lies, by name, as far as the viewer sees; none if everyone may see it.
+    pub spaces: Vec<SpaceName>,
     /// How many peers that are online hold it.
     pub providers: u64,
     /// Up to ten of them.

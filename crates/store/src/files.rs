@@ -32,6 +32,8 @@ pub struct FullSync {
     pub peer: PeerKey,
     /// Marks the rows of this attempt; never the same twice for a peer.
     pub attempt: i64,
+    /// What its batches touched: whoever adds them counts here, for the answer in the end.
+    pub tally: Tally,
 }
 
 /// The files of the peers.
@@ -42,7 +44,7 @@ pub struct FullSync {
 pub trait Files: Send + Sync + 'static {
     /// Applies a change to the index of a peer of `account`, if its generation is `base`, and sets
     /// it to `generation`. If the peer's generation is `generation` already, this very change was
-    /// applied before (its answer got lost): nothing happens, with an empty tally.
+    /// applied before (its answer got lost): nothing happens, and the answer is what it was.
     ///
     /// # Errors
     /// `generation_mismatch`; `not_found` if there is no such peer of this account;
@@ -85,7 +87,9 @@ pub trait Files: Send + Sync + 'static {
     ) -> Result<Tally, Problem>;
 
     /// Drops the files that this attempt did not name, and sets the generation. The removal may
-    /// take several transactions; the generation is set in the last.
+    /// take several transactions; the generation is set in the last. Returns what the whole attempt
+    /// touched; of one that touched nothing because the very same was taken in before, what that
+    /// was answered with.
     ///
     /// # Errors
     /// `generation_mismatch` if a newer attempt has begun.

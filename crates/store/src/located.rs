@@ -1,9 +1,11 @@
 //! What is shown of a content, put together from what the database has of it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use convite_core::model::{LocatedFile, Provider};
 use convite_core::{ContentHash, PeerAddress, PeerId};
+
+use crate::SpaceKey;
 
 /// Names shown of a content.
 const NAMES_MAX: usize = 10;
@@ -48,6 +50,15 @@ impl Names {
         names.sort_by(|(a, a_count), (b, b_count)| b_count.cmp(a_count).then_with(|| a.cmp(b)));
         names.truncate(NAMES_MAX);
         names.into_iter().map(|(name, _)| name).collect()
+    }
+}
+
+/// The spaces in which the holders of a content share it; none if one shares it with everyone.
+pub(crate) fn only_in<'a>(holders: impl IntoIterator<Item = &'a Vec<i64>>) -> BTreeSet<i64> {
+    let spaces: BTreeSet<i64> = holders.into_iter().flatten().copied().collect();
+    match spaces.contains(&SpaceKey::EVERYONE.0) {
+        true => BTreeSet::new(),
+        false => spaces,
     }
 }
 

@@ -38,6 +38,23 @@ impl Viewer {
         Self::of([])
     }
 
+    /// The eyes that see what lies in one space, and nothing else.
+    pub(crate) fn only(space: SpaceKey) -> Self {
+        Self {
+            spaces: vec![space],
+        }
+    }
+
+    /// The same eyes for one of the spaces that they see.
+    pub(crate) fn narrowed(
+        &self,
+        name: &SpaceName,
+        key: Option<SpaceKey>,
+    ) -> Result<Self, Problem> {
+        let key = key.filter(|key| self.spaces.contains(key));
+        key.map(Self::only).ok_or_else(|| not_yours(name))
+    }
+
     /// What it sees: the spaces by number, each once, [`SpaceKey::EVERYONE`] first.
     pub fn spaces(&self) -> &[SpaceKey] {
         &self.spaces
@@ -82,6 +99,12 @@ pub trait Spaces: Send + Sync + 'static {
         limit: u32,
         cursor: Option<&str>,
     ) -> Result<Page<SpaceSummary>, Problem>;
+
+    /// The eyes of `viewer` for one of its spaces alone: not even what everyone sees.
+    ///
+    /// # Errors
+    /// `permission_denied` for a space that it does not belong to, or that does not exist.
+    async fn narrowed(&self, viewer: &Viewer, space: &SpaceName) -> Result<Viewer, Problem>;
 
     /// The members of a space, by name.
     ///
@@ -136,7 +159,7 @@ pub(crate) fn taken(space: &SpaceName) -> Problem {
     .hint("choose another name")
 }
 
-/// What a file in a space is refused with that its owner does not belong to. Of one that does not
+/// What one is refused with who names a space that it does not belong to. Of one that does not
 /// exist it is the same.
 pub(crate) fn not_yours(space: &SpaceName) -> Problem {
     Problem::new(

@@ -186,6 +186,7 @@ impl From<&SearchHit> for v1::SearchHit {
             providers: hit.providers,
             peers: hit.peers.iter().map(peer).collect(),
             score: hit.score,
+            spaces: hit.spaces.iter().map(ToString::to_string).collect(),
             matches: hit
                 .matches
                 .iter()
@@ -216,6 +217,11 @@ impl TryFrom<v1::SearchHit> for SearchHit {
             providers: hit.providers,
             peers: hit.peers.into_iter().map(peer).collect::<Result<_, _>>()?,
             score: hit.score,
+            spaces: hit
+                .spaces
+                .iter()
+                .map(|space| space.parse())
+                .collect::<Result<_, _>>()?,
             matches: hit.matches.iter().map(|m| [m.begin, m.end]).collect(),
         })
     }

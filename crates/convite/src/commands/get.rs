@@ -326,6 +326,7 @@ mod tests {
 
     fn hit(contents: &str, names: &[&str]) -> SearchHit {
         SearchHit {
+            spaces: Vec::new(),
             hash: ContentHash::of(contents.as_bytes()),
             name: names[0].to_owned(),
             names: names.iter().map(ToString::to_string).collect(),

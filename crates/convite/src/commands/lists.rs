@@ -53,7 +53,7 @@ pub async fn index(context: &Context, args: IndexArgs, output: &Output) -> Resul
     loop {
         let page = client.list_index(args.peer.as_ref(), PAGE, cursor).await?;
         // A table a page, so that a million files are printed as they come.
-        let mut table = Table::new(&["peer", ">size", "hash", "path"]);
+        let mut table = Table::new(&["peer", ">size", "hash", "path", "space"]);
         for entry in page.items {
             count += 1;
             if output.is_json() {
@@ -65,6 +65,7 @@ pub async fn index(context: &Context, args: IndexArgs, output: &Output) -> Resul
                 display::bytes(entry.file.size),
                 entry.file.hash.short(),
                 entry.file.path.to_string(),
+                entry.file.space.map_or_else(String::new, |s| s.to_string()),
             ]);
         }
         table.print(output);

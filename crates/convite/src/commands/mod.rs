@@ -3,6 +3,7 @@
 mod administration;
 mod backup;
 mod directory;
+mod documents;
 pub mod get;
 mod invite;
 pub mod join;
@@ -14,6 +15,8 @@ mod session;
 mod share;
 mod status;
 mod up;
+
+use serde_json::json;
 
 use crate::cli::{Cli, Command, ConfigAction};
 use crate::config;
@@ -28,10 +31,25 @@ pub async fn run(cli: Cli, output: &Output) -> Result<(), Failed> {
     let home = cli.common.home;
     if let Command::Config(args) = &cli.command {
         match args.action {
-            ConfigAction::Default => output.line(config::default_file().trim_end()),
-            ConfigAction::Path => output.line(&config::path(home)?.display().to_string()),
+            ConfigAction::Default => {
+                let file = config::default_file();
+                output.result(file.trim_end(), || json!({"config": file}));
+            }
+            ConfigAction::Path => {
+                let path = config::path(home)?;
+                output.result(&path.display().to_string(), || json!({"path": path}));
+            }
         }
         return Ok(());
+    }
+    // What needs no home makes none.
+    match &cli.command {
+        Command::Completions { shell } => {
+            documents::completions(*shell, output);
+            return Ok(());
+        }
+        Command::Man { folder } => return documents::man(folder.as_deref(), output),
+        _ => {}
     }
     let context = Context::open(home)?;
     match cli.command {
@@ -48,7 +66,7 @@ pub async fn run(cli: Cli, output: &Output) -> Result<(), Failed> {
         Command::Login(args) => session::login(context, args, output).await,
         Command::Logout => session::logout(context, output).await,
         Command::Peer(args) => peer::run(context, args, has_menu, output).await,
-        Command::Share(args) => share::share(&context, &args.folder, output).await,
+        Command::Share(args) => share::share(&context, args, output).await,
         Command::Unshare(args) => share::unshare(&context, &args.folder, output).await,
         Command::Index(args) => lists::index(&context, args, output).await,
         Command::Search(args) => search::run(&context, args, output).await,
@@ -64,6 +82,6 @@ pub async fn run(cli: Cli, output: &Output) -> Result<(), Failed> {
         Command::Session(args) => administration::session(&context, args.action, output).await,
         Command::Status => status::run(&context, output).await,
         Command::Leave => share::leave(&context, output).await,
-        Command::Config(_) => Ok(()),
+        Command::Config(_) | Command::Completions { .. } | Command::Man { .. } => Ok(()),
     }
 }

@@ -1,8 +1,8 @@
 //! `convite search`.
 
 use convite_client::Query;
-use convite_core::display;
 use convite_core::model::SearchHit;
+use convite_core::{SpaceName, display};
 use serde_json::json;
 
 use crate::cli::SearchArgs;
@@ -18,7 +18,7 @@ const PAGE: u32 = 100;
 pub async fn run(context: &Context, args: SearchArgs, output: &Output) -> Result<(), Failed> {
     let client = context.client()?;
     let words = typed(&args.words);
-    let mut table = Table::new(&["name", ">size", ">providers", "hash"]);
+    let mut table = Table::new(&["name", ">size", ">providers", "hash", "space"]);
     let (mut cursor, mut left, mut indexing) = (None, args.limit, false);
     while left > 0 {
         let query = Query {
@@ -27,6 +27,7 @@ pub async fn run(context: &Context, args: SearchArgs, output: &Output) -> Result
             min_size: args.min_size,
             max_size: args.max_size,
             peer: args.peer.clone(),
+            space: args.space.clone(),
             newer: args.newer.clone(),
             older: args.older.clone(),
             sort: args.sort.clone(),
@@ -84,6 +85,7 @@ fn row(hit: &SearchHit, table: &mut Table, output: &Output) {
         "matches": hit.matches,
         "names": hit.names,
         "size": hit.size,
+        "spaces": hit.spaces,
         "providers": hit.providers,
         "score": hit.score,
     }));
@@ -92,9 +94,15 @@ fn row(hit: &SearchHit, table: &mut Table, output: &Output) {
             display::bytes(hit.size),
             providers(hit.providers as usize),
             hit.hash.to_string(),
+            names(&hit.spaces),
         ];
         table.marked_row(&hit.name, &hit.matches, rest);
     }
+}
+
+fn names(spaces: &[SpaceName]) -> String {
+    let names: Vec<_> = spaces.iter().map(SpaceName::as_str).collect();
+    names.join(", ")
 }
 
 #[cfg(test)]

@@ -1,43 +1,115 @@
 //! `convite share`, `unshare` and `leave`: changes to this home's peer, running or not.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use convite_core::{ErrorCode, Problem, display};
-use convite_peer::shares::ShareList;
+use convite_core::{ErrorCode, Problem, SpaceName, display};
+use convite_peer::shares::{Share, ShareList};
+use convite_wire::convert::some_text;
+use convite_wire::v1::ShareStatus;
 use serde_json::json;
 
+use crate::cli::ShareArgs;
 use crate::context::Context;
 use crate::control::Control;
 use crate::exit::Failed;
 use crate::output::Output;
 
-/// Shares a folder or file.
-pub async fn share(context: &Context, folder: &Path, output: &Output) -> Result<(), Failed> {
-    let folder = absolute(folder);
+/// How long the directory may take to say whether one may share.
+const ANSWER: Duration = Duration::from_secs(3);
+
+/// Shares a folder or file, with everyone or with the members of a space.
+pub async fn share(context: &Context, args: ShareArgs, output: &Output) -> Result<(), Failed> {
+    let ShareArgs { folder, space } = args;
+    let folder = absolute(&folder);
+    ask(context, space.as_ref(), output).await?;
     let running = Control::connect(&context.home, context.credentials.as_ref()).await?;
-    let name = match running {
-        Some(mut control) => control.share(utf8(&folder)?).await?.name,
-        None => list(context)?.add(&folder)?.name.to_string(),
+    let (name, shown_to) = match running {
+        Some(mut control) => {
+            let share = control.share(utf8(&folder)?, space.as_ref()).await?;
+            (share.name, some_text(share.space))
+        }
+        None => {
+            let share = list(context)?.add(&folder, space.clone())?;
+            (share.name, share.space.map(|space| space.to_string()))
+        }
     };
-    let name = display::escape(&name);
+    let with = match &shown_to {
+        Some(space) => format!(" with the space {space}"),
+        None => String::new(),
+    };
     output.result(
-        &format!("sharing {} as {name}", folder.display()),
-        || json!({"event": "shared", "folder": folder, "name": name}),
+        &format!(
+            "sharing {} as {}{with}",
+            folder.display(),
+            display::escape(&name)
+        ),
+        || json!({"event": "shared", "folder": folder, "name": name, "space": shown_to}),
     );
+    if space.is_none() && shown_to.is_some() {
+        output.note("it stays in its space: `convite unshare` it before sharing it with everyone");
+    }
     Ok(())
+}
+
+/// Asks the directory whether this account may share, and in that space. One that cannot be asked
+/// decides when files are published; `convite status` shows what it said.
+async fn ask(context: &Context, space: Option<&SpaceName>, output: &Output) -> Result<(), Problem> {
+    let Ok(client) = context.client() else {
+        return Ok(());
+    };
+    let answer = match tokio::time::timeout(ANSWER, client.may_share(space)).await {
+        Ok(answer) => answer,
+        Err(_) => Err(Problem::new(ErrorCode::Unavailable, "it does not answer")),
+    };
+    match answer {
+        Err(problem) if problem.code == ErrorCode::PermissionDenied => Err(problem),
+        Err(problem) => {
+            output.note(&format!(
+                "the directory could not be asked whether you may: {problem}"
+            ));
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
 }
 
 /// Stops sharing a folder or file.
 pub async fn unshare(context: &Context, folder: &Path, output: &Output) -> Result<(), Failed> {
     let folder = absolute(folder);
-    match Control::connect(&context.home, context.credentials.as_ref()).await? {
-        Some(mut control) => control.unshare(utf8(&folder)?).await?,
-        None => list(context)?.remove(&folder).map(drop)?,
-    }
+    let rest: Vec<(PathBuf, Option<String>)> =
+        match Control::connect(&context.home, context.credentials.as_ref()).await? {
+            Some(mut control) => {
+                control.unshare(utf8(&folder)?).await?;
+                let shares = control.status().await?.shares.into_iter();
+                let about = |share: ShareStatus| (share.folder.into(), some_text(share.space));
+                shares.map(about).collect()
+            }
+            None => {
+                let mut list = list(context)?;
+                list.remove(&folder)?;
+                let about = |share: &Share| {
+                    let space = share.space.as_ref().map(ToString::to_string);
+                    (share.root.to_path_buf(), space)
+                };
+                list.all().iter().map(about).collect()
+            }
+        };
     output.result(
         &format!("no longer sharing {}", folder.display()),
         || json!({"event": "unshared", "folder": folder}),
     );
+    // The one around it that is nearest, and that decides from now on.
+    let around = rest.iter().filter(|(root, _)| folder.starts_with(root));
+    if let Some((root, space)) = around.max_by_key(|(root, _)| root.as_os_str().len()) {
+        let with = space
+            .as_ref()
+            .map_or("everyone".to_owned(), |space| format!("the space {space}"));
+        output.note(&format!(
+            "it is still shared with {with}, as a part of {}",
+            root.display()
+        ));
+    }
     Ok(())
 }
 

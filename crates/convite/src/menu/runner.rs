@@ -328,7 +328,12 @@ impl Runner {
         };
         let (state, say) = (session.peer.state().clone(), self.messages.clone());
         tokio::task::spawn_blocking(move || {
-            let shared = state.share(&path);
+            // Asked for again, a folder keeps its space: no key may show it to everyone.
+            let root = path.canonicalize().unwrap_or_else(|_| path.clone());
+            let shares = state.shares();
+            let known = shares.iter().find(|share| *share.root == *root);
+            let space = known.and_then(|share| share.space.as_deref().cloned());
+            let shared = state.share(&path, space);
             let told = shared.map(|share| format!("sharing {} as {}", share.folder, share.name));
             let _ = say.send(Message::Shared(told));
             let _ = say.send(Message::Status(Box::new(state.status())));

@@ -10,6 +10,7 @@
     reason = "this is the output"
 )]
 
+pub mod colour;
 pub mod progress;
 mod table;
 
@@ -19,14 +20,17 @@ use std::io::{IsTerminal, Write};
 use convite_core::{Problem, display};
 use serde_json::{Value, json};
 
+pub use colour::Tone;
 pub use table::Table;
 
 /// How to show things.
 pub struct Output {
     json: bool,
     quiet: bool,
-    stderr_is_terminal: bool,
+    can_draw: bool,
     stdout_is_terminal: bool,
+    coloured_stdout: bool,
+    coloured_stderr: bool,
 }
 
 impl Output {
@@ -35,8 +39,10 @@ impl Output {
         Self {
             json,
             quiet,
-            stderr_is_terminal: std::io::stderr().is_terminal(),
+            can_draw: colour::can_move(std::io::stderr().is_terminal()),
             stdout_is_terminal: std::io::stdout().is_terminal(),
+            coloured_stdout: !json && colour::allowed(std::io::stdout().is_terminal()),
+            coloured_stderr: colour::allowed(std::io::stderr().is_terminal()),
         }
     }
 
@@ -52,7 +58,20 @@ impl Output {
 
     /// Whether moving progress can be drawn.
     pub fn can_draw(&self) -> bool {
-        self.stderr_is_terminal && !self.json && !self.quiet
+        self.can_draw && !self.json && !self.quiet
+    }
+
+    /// Text for stdout, coloured where that is wanted.
+    pub fn paint(&self, tone: Tone, text: &str) -> String {
+        match self.coloured_stdout {
+            true => tone.paint(text),
+            false => text.to_owned(),
+        }
+    }
+
+    /// Whether results may have control sequences in them.
+    pub fn is_coloured(&self) -> bool {
+        self.coloured_stdout
     }
 
     /// A result: the object with `--json`, else the line, at once.
@@ -97,9 +116,15 @@ impl Output {
                 .to_string(),
             );
         }
-        eprintln!("error: {}", one_line(&problem.message));
+        let label = |tone: Tone, text: &str| match self.coloured_stderr {
+            true => tone.paint(text),
+            false => text.to_owned(),
+        };
+        let error = label(Tone::Bad, "error:");
+        eprintln!("{error} {}", one_line(&problem.message));
         if let Some(hint) = &problem.hint {
-            eprintln!("hint: {}", one_line(hint));
+            let advice = label(Tone::Advice, "hint:");
+            eprintln!("{advice} {}", one_line(hint));
         }
     }
 }

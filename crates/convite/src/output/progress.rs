@@ -131,6 +131,22 @@ impl<'a> Reporter<'a> {
     }
 }
 
+/// How wide [`bar`] is, in characters.
+const BAR: u64 = 20;
+
+/// So many hundredths of `size` are done: 0 to 100, and 100 only when all is.
+pub fn percent(done: u64, size: u64) -> u64 {
+    let percent = u128::from(done) * 100 / u128::from(size.max(1));
+    u64::try_from(percent.min(100)).unwrap_or(100)
+}
+
+/// A bar that does not move.
+pub fn bar(done: u64, size: u64) -> String {
+    let filled = percent(done, size) * BAR / 100;
+    let part = |text: &str, count: u64| text.repeat(usize::try_from(count).unwrap_or(0));
+    part("━", filled) + &part("─", BAR - filled)
+}
+
 /// `1 provider`, `3 providers`.
 pub fn providers(count: usize) -> String {
     match count {

@@ -3,7 +3,8 @@
 use super::Output;
 use convite_core::display;
 
-/// Rows that are printed in columns as wide as they need be.
+/// Rows that are printed in columns as wide as they need be; last columns without anything in them
+/// are left out.
 pub struct Table {
     head: Vec<&'static str>,
     rows: Vec<Vec<Cell>>,
@@ -87,14 +88,14 @@ impl Table {
         self.rows.push(std::iter::once(first).chain(rest).collect());
     }
 
-    /// Prints it: the head and marks only for a person, so that scripts get rows alone.
+    /// Prints it: the head only for a person, so that scripts get rows alone; marks where colour is.
     pub fn print(&self, output: &Output) {
-        for line in self.lines(output.is_for_a_person()) {
+        for line in self.lines(output.is_for_a_person(), output.is_coloured()) {
             output.line(&line);
         }
     }
 
-    fn lines(&self, for_a_person: bool) -> Vec<String> {
+    fn lines(&self, for_a_person: bool, with_marks: bool) -> Vec<String> {
         let head: Vec<Cell> = self
             .head
             .iter()
@@ -105,20 +106,26 @@ impl Table {
             let cells = shown().filter_map(|row| row.get(column));
             cells.map(Cell::width).max().unwrap_or(0)
         };
-        let widths: Vec<usize> = (0..self.head.len()).map(width).collect();
+        let has_text = |column: &usize| {
+            let cells = self.rows.iter().filter_map(|row| row.get(*column));
+            cells.map(Cell::width).any(|width| width > 0)
+        };
+        let columns = (0..self.head.len()).rfind(has_text).map_or(1, |n| n + 1);
+        let widths: Vec<usize> = (0..columns).map(width).collect();
         let line = |row: &Vec<Cell>| {
             let mut line = String::new();
-            for (column, cell) in row.iter().enumerate() {
+            for (column, cell) in row.iter().enumerate().take(columns) {
                 let pad = " ".repeat(widths[column].saturating_sub(cell.width()));
-                let last = column + 1 == row.len();
+                let last = column + 1 == columns;
                 let (before, after) = match self.head[column].starts_with('>') {
                     true => (&*pad, ""),
                     false if last => ("", ""),
                     false => ("", &*pad),
                 };
                 let gap = if column == 0 { "" } else { "  " };
-                line.extend([gap, before, &cell.shown(for_a_person), after]);
+                line.extend([gap, before, &cell.shown(with_marks), after]);
             }
+            line.truncate(line.trim_end().len());
             line
         };
         shown().map(line).collect()
@@ -135,14 +142,24 @@ mod tests {
         table.row(["a".into(), "1 B".into(), "x".into()]);
         table.row(["ñandú\u{1b}[2J".into(), "12 KiB".into(), "yy".into()]);
         assert_eq!(
-            table.lines(true),
+            table.lines(true, true),
             [
                 "name              size  peer",
                 "a                  1 B  x",
                 "ñandú\\u{1b}[2J  12 KiB  yy",
             ]
         );
-        assert_eq!(table.lines(false).len(), 2);
+        assert_eq!(table.lines(false, false).len(), 2);
+    }
+
+    #[test]
+    fn a_last_column_is_shown_if_anything_stands_in_it() {
+        let mut table = Table::new(&["name", "space"]);
+        table.row(["a".into(), String::new()]);
+        assert_eq!(table.lines(true, true), ["name", "a"]);
+        table.row(["b".into(), "lab".into()]);
+        assert_eq!(table.lines(true, true), ["name  space", "a", "b     lab"]);
+        assert_eq!(Table::new(&["name", "space"]).lines(false, false), [""; 0]);
     }
 
     #[test]
@@ -151,13 +168,13 @@ mod tests {
         table.marked_row("ñandú\u{1b}.txt", &[[0, 2], [6, 9]], ["1".into()]);
         table.marked_row("plain", &[], ["2".into()]);
         assert_eq!(
-            table.lines(true)[1..],
+            table.lines(true, true)[1..],
             [
                 "\u{1b}[1mña\u{1b}[22mndú\\u{1b}\u{1b}[1m.tx\u{1b}[22mt  1",
                 "plain            2",
             ]
         );
-        assert_eq!(table.lines(false)[0], "ñandú\\u{1b}.txt  1");
+        assert_eq!(table.lines(false, false)[0], "ñandú\\u{1b}.txt  1");
         // Marks that make no sense.
         for marks in [
             &[[3, 1]][..],
@@ -168,7 +185,7 @@ mod tests {
         ] {
             let mut table = Table::new(&["name"]);
             table.marked_row("name", marks, []);
-            assert_eq!(table.lines(false), ["name"]);
+            assert_eq!(table.lines(false, false), ["name"]);
         }
     }
 }

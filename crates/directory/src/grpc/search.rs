@@ -23,6 +23,7 @@ pub(super) async fn search_file(
         newer: given(message.newer)?,
         older: given(message.older)?,
         peer: given(message.peer)?,
+        space: given(message.space)?,
         sort: given(message.sort)?.unwrap_or_default(),
         order: given(message.order)?.unwrap_or_default(),
         limit: some_number(message.limit),

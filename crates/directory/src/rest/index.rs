@@ -75,7 +75,8 @@ problems!(
 /// Publishes what a peer shares: with `base` a change of that generation, without it the whole index.
 ///
 /// Idempotent: repeat the same request until an answer comes. Of one that had got through, the
-/// repetition changes nothing: it answers with the same generation and counts nothing. After `generation_mismatch` send the whole index.
+/// repetition changes nothing, and its answer is the same. After `generation_mismatch` send the
+/// whole index.
 #[utoipa::path(
     method(put, post), path = "/index", operation_id = "publishIndex", tag = "index",
     request_body = IndexBody,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Json as Body;
 use axum::extract::State;
-use convite_core::{PeerId, Problem};
+use convite_core::{PeerId, Problem, SpaceName};
 use convite_wire::rest::SearchPage;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -52,6 +52,9 @@ pub(super) struct Parameters {
     /// Only what this peer shares.
     #[param(nullable = false)]
     peer: Option<PeerId>,
+    /// Only what lies in this space of yours, without what everyone sees.
+    #[param(nullable = false)]
+    space: Option<SpaceName>,
     /// `relevance` (the default), `providers`, `size` or `date`.
     #[serde(default)]
     #[param(pattern = "^(relevance|providers|size|date)?$")]
@@ -69,7 +72,7 @@ pub(super) struct Parameters {
     cursor: Option<String>,
 }
 
-problems!(SearchRefused, caller, InvalidArgument);
+problems!(SearchRefused, caller, InvalidArgument, PermissionDenied);
 
 /// Matches among the files of the peers online, one for each content.
 ///
@@ -94,6 +97,7 @@ pub(super) async fn search(
         newer: given(&query.newer)?,
         older: given(&query.older)?,
         peer: query.peer,
+        space: query.space,
         sort: given(&query.sort)?.unwrap_or_default(),
         order: given(&query.order)?.unwrap_or_default(),
         limit: query.limit,

@@ -22,7 +22,6 @@ pub struct WholeIndex<'a> {
     service: &'a Service,
     sync: FullSync,
     generation: u64,
-    tally: Tally,
 }
 
 impl WholeIndex<'_> {
@@ -41,8 +40,8 @@ impl WholeIndex<'_> {
                 .add_full(self.sync, files, service.now())
                 .await?;
             service.count_published(tally);
-            self.tally.upserted += tally.upserted;
-            self.tally.removed += tally.removed;
+            self.sync.tally.upserted += tally.upserted;
+            self.sync.tally.removed += tally.removed;
             service.has_published();
             service.touch(hashes);
             files = rest;
@@ -50,21 +49,23 @@ impl WholeIndex<'_> {
         Ok(())
     }
 
-    /// Drops what was not named, and sets the generation.
+    /// Drops what was not named, and sets the generation. The same index sent again is answered as
+    /// it was the first time.
     ///
     /// # Errors
     /// `generation_mismatch` if a newer attempt has begun.
-    pub async fn finish(mut self) -> Result<Tally, Problem> {
+    pub async fn finish(self) -> Result<Tally, Problem> {
         let service = self.service;
         let tally = service
             .store()
             .finish_full(self.sync, self.generation, service.now())
             .await?;
-        service.count_published(tally);
+        service.count_published(Tally {
+            upserted: 0,
+            removed: tally.removed.saturating_sub(self.sync.tally.removed),
+        });
         service.until_found().await;
-        self.tally.upserted += tally.upserted;
-        self.tally.removed += tally.removed;
-        Ok(self.tally)
+        Ok(tally)
     }
 }
 
@@ -89,7 +90,6 @@ impl Service {
             service: self,
             sync,
             generation,
-            tally: Tally::default(),
         })
     }
 

@@ -14,7 +14,7 @@ use convite_core::age::Age;
 use convite_core::kind::FileType;
 use convite_core::model::{HitPeer, SearchHit};
 use convite_core::sort::{Order, Sort};
-use convite_core::{PeerId, Problem};
+use convite_core::{PeerId, Problem, SpaceName};
 use convite_metrics::catalogue::SEARCH_SECONDS;
 use convite_search::{Filter, Place, Query, Search};
 use convite_store::{ContentKey, ContentSummary};
@@ -45,6 +45,8 @@ pub struct SearchQuery {
     pub older: Option<Age>,
     /// Only what this peer shares.
     pub peer: Option<PeerId>,
+    /// Only what lies in this space of the caller's, not even what everyone sees.
+    pub space: Option<SpaceName>,
     /// What to sort by.
     pub sort: Sort,
     /// Which end comes first.
@@ -72,7 +74,8 @@ impl Service {
     ///
     /// # Errors
     /// `invalid_argument` for a query that is too long, an order that relevance does not have, or
-    /// a limit or cursor that is not valid.
+    /// a limit or cursor that is not valid; `permission_denied` for a space that the caller does not
+    /// belong to.
     pub async fn search(
         &self,
         caller: &Caller,
@@ -115,8 +118,12 @@ impl Service {
             modified_before: query.older.map(|age| age.at(self.now())),
             peer,
         };
+        let viewer = match &query.space {
+            None => caller.viewer.clone(),
+            Some(space) => self.store().narrowed(&caller.viewer, space).await?,
+        };
         let online = self.online().await?;
-        let spaces = caller.viewer.spaces().iter().map(|space| space.0);
+        let spaces = viewer.spaces().iter().map(|space| space.0);
         let spaces: Arc<[i64]> = spaces.collect();
         for _ in 0..ROUNDS_MAX {
             let wanted = limit - found.hits.len() as u32;
@@ -141,10 +148,7 @@ impl Service {
             let scores: HashMap<i64, f32> =
                 page.hits.iter().map(|hit| (hit.key, hit.score)).collect();
             let keys: Vec<ContentKey> = page.hits.iter().map(|hit| ContentKey(hit.key)).collect();
-            let summaries = self
-                .store()
-                .summaries(&caller.viewer, &keys, self.now())
-                .await?;
+            let summaries = self.store().summaries(&viewer, &keys, self.now()).await?;
             found.hits.extend(
                 summaries
                     .into_iter()
@@ -169,7 +173,13 @@ impl SearchQuery {
     fn digest(&self) -> u32 {
         let mut hasher = DefaultHasher::new();
         let bounds = (self.min_size, self.max_size, self.newer, self.older);
-        let rest = (&self.file_type, &self.peer, self.sort, self.order);
+        let rest = (
+            &self.file_type,
+            &self.peer,
+            &self.space,
+            self.sort,
+            self.order,
+        );
         (&self.text, bounds, rest).hash(&mut hasher);
         hasher.finish() as u32
     }
@@ -191,6 +201,7 @@ fn hit(summary: ContentSummary, score: f32, words: &Query) -> SearchHit {
         matches,
         names: summary.names,
         size: summary.size,
+        spaces: summary.spaces,
         providers: summary.providers,
         peers: peers
             .map(|(id, addresses)| HitPeer { id, addresses })
@@ -241,6 +252,10 @@ mod tests {
         for other in [
             SearchQuery {
                 text: "x".to_owned(),
+                ..plain.clone()
+            },
+            SearchQuery {
+                space: Some("lab".parse().unwrap()),
                 ..plain.clone()
             },
             SearchQuery {

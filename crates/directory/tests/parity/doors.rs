@@ -335,6 +335,7 @@ async fn knock_grpc(
                 peer,
                 newer: call.text("newer"),
                 older: call.text("older"),
+                space: call.text("space"),
                 sort: call.text("sort"),
                 order: call.text("order"),
                 limit,

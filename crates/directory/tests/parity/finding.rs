@@ -67,7 +67,13 @@ pub async fn searching(play: &mut Play<'_>, bob: &str) {
     let next = play.ok("next page", bob, call("search", next)).await;
     assert_ne!(first["results"][0]["hash"], next["results"][0]["hash"]);
     assert_eq!(next["results"].as_array().unwrap().len(), 1);
+    for (step, space) in [("search in a space", "lab"), ("in another", "none")] {
+        let asked = call("search", json!({"q": "holiday", "space": space}));
+        play.refused(step, Some(bob), asked, "permission_denied")
+            .await;
+    }
     for (step, fields) in [
+        ("search space", json!({"q": "holiday", "space": "a b"})),
         ("search cursor", json!({"q": "holiday", "cursor": "x"})),
         ("search age", json!({"q": "holiday", "newer": "soon"})),
         ("search sort", json!({"q": "holiday", "sort": "name"})),

@@ -21,5 +21,6 @@ mod replicas;
 mod rest_only;
 mod scenarios;
 mod secrecy;
+mod spaces;
 mod swarm;
 mod throttling;

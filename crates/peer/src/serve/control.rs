@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use convite_core::{ErrorCode, Problem};
+use convite_wire::convert::some_text;
 use convite_wire::status::to_status;
 use convite_wire::v1::control_server::Control;
 use convite_wire::v1::{
@@ -99,9 +100,10 @@ impl Control for ControlService {
 
     async fn share(&self, request: Request<ShareRequest>) -> Result<Response<ShareReply>, Status> {
         self.admit(&request)?;
-        let folder = request.into_inner().folder;
+        let ShareRequest { folder, space } = request.into_inner();
+        let space = some_text(space).map(|space| space.parse()).transpose();
         let share = self
-            .blocking(move |state| state.share(absolute(&folder)?))
+            .blocking(move |state| state.share(absolute(&folder)?, space?))
             .await?;
         Ok(Response::new(ShareReply { share: Some(share) }))
     }

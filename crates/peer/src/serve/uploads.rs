@@ -160,6 +160,7 @@ impl Uploads {
                 hash: convite_wire::convert::hash_bytes(&running.hash),
                 user: running.user.to_string(),
                 bytes: running.bytes.load(Ordering::Relaxed),
+                ..Transfer::default()
             })
             .collect()
     }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod spaces;
 mod watching;
 
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ use async_trait::async_trait;
 use convite_client::{Lease, Published, Registered};
 use convite_core::model::FileEntry;
 use convite_core::{ContentHash, ErrorCode, PeerAddress, PeerId, Problem, SafePath, UnixMillis};
-use convite_core::{UserName, model};
+use convite_core::{SpaceName, UserName, model};
 use convite_peer::directory::Directory;
 use convite_peer::run::start_with;
 use convite_peer::{PeerConfig, RunningPeer};
@@ -28,6 +29,10 @@ struct Held {
     generation: u64,
     away: bool,
     refusal: Option<ErrorCode>,
+    /// Spaces that the account does not belong to.
+    closed: Vec<SpaceName>,
+    /// Every file that was ever put in, with its space.
+    ever: Vec<(String, Option<SpaceName>)>,
     listed: bool,
     registered: u32,
     changes: u32,
@@ -38,6 +43,21 @@ struct Held {
     /// Gives certificates, if there is one.
     authority: Option<Authority>,
     certificate_life: Duration,
+}
+
+impl Held {
+    fn admit(&mut self, files: &[FileEntry]) -> Result<(), Problem> {
+        let closed =
+            |file: &&FileEntry| file.space.as_ref().is_some_and(|s| self.closed.contains(s));
+        if files.iter().any(|file| closed(&file)) {
+            return Err(Problem::new(ErrorCode::PermissionDenied, "not yours").hint("ask"));
+        }
+        let put = files
+            .iter()
+            .map(|file| (file.path.to_string(), file.space.clone()));
+        self.ever.extend(put);
+        Ok(())
+    }
 }
 
 struct Authority {
@@ -165,6 +185,7 @@ impl Directory for Memory {
         if base != held.generation {
             return Err(Problem::new(ErrorCode::GenerationMismatch, "another"));
         }
+        held.admit(&upsert)?;
         for path in &remove {
             held.files.remove(path.as_str());
         }
@@ -191,6 +212,7 @@ impl Directory for Memory {
         drop(self.held()?);
         let mut files: BTreeMap<String, model::FileEntry> = BTreeMap::new();
         while let Some(batch) = batches.recv().await {
+            self.held()?.admit(&batch)?;
             files.extend(batch.into_iter().map(|file| (file.path.to_string(), file)));
         }
         let mut held = self.held()?;

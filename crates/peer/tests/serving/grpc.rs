@@ -239,6 +239,7 @@ async fn control_is_for_the_home_alone() {
     let folder = more.to_str().unwrap().to_owned();
     let request = ShareRequest {
         folder: folder.clone(),
+        ..ShareRequest::default()
     };
     client.share(with(request, &peer.control)).await.unwrap();
     peer.scan().await;
@@ -251,6 +252,7 @@ async fn control_is_for_the_home_alone() {
     assert_eq!(peer.state.catalogue.totals().0, 1);
     let relative = ShareRequest {
         folder: "here".to_owned(),
+        ..ShareRequest::default()
     };
     let status = client
         .share(with(relative, &peer.control))

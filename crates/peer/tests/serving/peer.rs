@@ -52,7 +52,7 @@ impl Peer {
         let root = place.path().join("share");
         std::fs::create_dir(&root).unwrap();
         let mut shares = ShareList::load(place.path().join("shares.json")).unwrap();
-        shares.add(&root).unwrap();
+        shares.add(&root, None).unwrap();
         let stop = CancellationToken::new();
         let state = Arc::new(PeerState::new(
             "peer_1".parse().unwrap(),

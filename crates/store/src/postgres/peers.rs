@@ -10,13 +10,15 @@ use super::publish::{self, publication};
 use super::{PostgresStore, audit, listing, partials, transaction};
 use crate::peers::{anothers, nobody, one_that_stays, sharing_nothing, unknown};
 use crate::stored::damaged;
-use crate::{AccountId, AuditEntry, PeerKey, Peers, Registration, Viewer};
+use crate::{AccountId, AuditEntry, PeerKey, Peers, Registration, Tally, Viewer};
 
 /// What a change of a peer has to know of it.
 pub(super) struct Peer {
     pub(super) key: i64,
     pub(super) generation: u64,
     pub(super) attempt: i64,
+    /// What its last publication was answered with.
+    pub(super) last: Tally,
 }
 
 /// The peer of that name that may publish, if it belongs to `account`; of another's it says no more
@@ -24,7 +26,7 @@ pub(super) struct Peer {
 pub(super) async fn owned(db: &Connection, peer: &PeerId, account: AccountId) -> Outcome<Peer> {
     let found = db
         .row(
-            "SELECT id, generation, attempt, transient FROM peers
+            "SELECT id, generation, attempt, transient, last_upserted, last_removed FROM peers
              WHERE name = $1 AND account = $2 FOR NO KEY UPDATE",
             &[&peer.as_str(), &account.0],
         )
@@ -37,6 +39,15 @@ pub(super) async fn owned(db: &Connection, peer: &PeerId, account: AccountId) ->
         key: row.try_get(0)?,
         generation: unsigned(row.try_get(1)?)?,
         attempt: row.try_get(2)?,
+        last: tally((row.try_get(4)?, row.try_get(5)?))?,
+    })
+}
+
+/// What a publication touched, as it was stored.
+pub(super) fn tally((upserted, removed): (i64, i64)) -> Outcome<Tally> {
+    Ok(Tally {
+        upserted: unsigned(upserted)?,
+        removed: unsigned(removed)?,
     })
 }
 

@@ -225,9 +225,10 @@ async fn apply(
         key,
         generation: held,
         attempt,
+        last,
     } = peers::owned(db, peer, account).await?;
     if held == generation {
-        return Ok(Default::default());
+        return Ok((last, Vec::new()));
     }
     if held != base {
         return Err(incoming::on_another_base(held, base).into());
@@ -242,18 +243,33 @@ async fn apply(
     publication.remove(&remove).await?;
     publication.upsert(&change.upsert).await?;
     let done = publication.finish().await?;
-    set_generation(db, key, generation).await?;
+    set_generation(db, key, generation, done.0).await?;
     Ok(done)
 }
 
-async fn set_generation(db: &Connection, peer: i64, generation: u64) -> Outcome<()> {
+/// Sets the generation, and what its publication is answered with.
+async fn set_generation(db: &Connection, peer: i64, generation: u64, answer: Tally) -> Outcome<()> {
     let generation = stored(generation, "generation")?;
+    let (upserted, removed) = (answer.upserted as i64, answer.removed as i64);
     db.execute(
-        "UPDATE peers SET generation = $1 WHERE id = $2",
-        &[&generation, &peer],
+        "UPDATE peers SET generation = $1, last_upserted = $3, last_removed = $4 WHERE id = $2",
+        &[&generation, &peer, &upserted, &removed],
     )
     .await?;
     Ok(())
+}
+
+/// What the publication of this generation was answered with, if the peer holds it.
+async fn answered(db: &Connection, peer: i64, generation: u64) -> Outcome<Option<Tally>> {
+    let generation = stored(generation, "generation")?;
+    let row = db
+        .row(
+            "SELECT last_upserted, last_removed FROM peers WHERE id = $1 AND generation = $2",
+            &[&peer, &generation],
+        )
+        .await?;
+    let tally = |row: Row| peers::tally((row.try_get(0)?, row.try_get(1)?));
+    row.map(tally).transpose()
 }
 
 async fn begin_full(db: &Connection, peer: &PeerId, account: AccountId) -> Outcome<FullSync> {
@@ -267,6 +283,7 @@ async fn begin_full(db: &Connection, peer: &PeerId, account: AccountId) -> Outco
     Ok(FullSync {
         peer: PeerKey(peer.key),
         attempt,
+        tally: Tally::default(),
     })
 }
 
@@ -295,8 +312,8 @@ async fn add_full(
     publication.finish().await
 }
 
-/// Removes some of the files that the attempt did not name, from the key `from` on. Returns where
-/// to go on, or none when all are gone and the generation is set.
+/// Removes some of the files that the attempt did not name, from the key `from` on, and counts them
+/// in. Returns where to go on, or none when all are gone and the generation is set.
 async fn finish_full(
     db: &Connection,
     sync: FullSync,
@@ -315,13 +332,20 @@ async fn finish_full(
     let stale: Vec<&str> = stale.collect::<Result<_, _>>()?;
     let mut publication = Publication::new(db, sync.peer.0, sync.attempt);
     publication.remove(&stale).await?;
-    let (tally, touched) = publication.finish().await?;
-    if (stale.len() as i64) < REMOVE_MAX {
-        set_generation(db, sync.peer.0, generation).await?;
-        return Ok(((tally, None), touched));
+    let (removed, touched) = publication.finish().await?;
+    let mut tally = sync.tally;
+    tally.removed += removed.removed;
+    if (stale.len() as i64) == REMOVE_MAX {
+        let last = stale.last().map(|path| (*path).to_owned());
+        return Ok(((tally, last), touched));
     }
-    let last = stale.last().map(|path| (*path).to_owned());
-    Ok(((tally, last), touched))
+    if tally == Tally::default()
+        && let Some(before) = answered(db, sync.peer.0, generation).await?
+    {
+        return Ok(((before, None), touched));
+    }
+    set_generation(db, sync.peer.0, generation, tally).await?;
+    Ok(((tally, None), touched))
 }
 
 /// Ends a transaction: logs what its publication touched, and commits.
@@ -420,19 +444,18 @@ impl Files for PostgresStore {
 
     async fn finish_full(
         &self,
-        sync: FullSync,
+        mut sync: FullSync,
         generation: u64,
         _now: UnixMillis,
     ) -> Result<Tally, Problem> {
-        let mut total = Tally::default();
         let mut from = String::new();
         loop {
             let (tally, next): (Tally, Option<String>) =
                 publication!(self, db => finish_full(db, sync, generation, &from))?;
-            total.removed += tally.removed;
+            sync.tally = tally;
             match next {
                 Some(path) => from = path,
-                None => return Ok(total),
+                None => return Ok(tally),
             }
         }
     }

@@ -17,7 +17,7 @@ use super::partials::{self, hash_from};
 use super::paths::PATH;
 use super::peers::{addresses_from, id_from, unsigned};
 use super::{PostgresStore, changes, spaces};
-use crate::located::{Names, PATHS_MAX, PATHS_OF_PEER_MAX, PEERS_MAX, Sharer, located};
+use crate::located::{Names, PATHS_MAX, PATHS_OF_PEER_MAX, PEERS_MAX, Sharer, located, only_in};
 use crate::{Changes, ContentDocument, ContentKey, ContentSummary, Contents, Viewer};
 
 /// A peer online that holds a content.
@@ -181,6 +181,12 @@ async fn summaries(
     }
     let holders = holders(db, viewer, &contents, now).await?;
     let mut names = names(db, &holders).await?;
+    let spaces_of = |key: &i64| {
+        let holders = holders.get(key).into_iter().flatten();
+        only_in(holders.map(|holder| &holder.spaces))
+    };
+    let spaces = contents.iter().flat_map(spaces_of).collect();
+    let spaces = spaces::names(db, &spaces).await?;
     let mut summaries = Vec::with_capacity(keys.len());
     for key in keys {
         let (Some((hash, size)), Some(holders)) = (found.get(&key.0), holders.get(&key.0)) else {
@@ -192,6 +198,15 @@ async fn summaries(
             hash: *hash,
             size: *size,
             names: names.remove(&key.0).unwrap_or_default().most_common(),
+            spaces: {
+                let of_content = spaces_of(&key.0);
+                let mut named: Vec<_> = of_content
+                    .iter()
+                    .filter_map(|space| spaces.get(space).cloned())
+                    .collect();
+                named.sort();
+                named
+            },
             providers: holders.len() as u64,
             peers: peers
                 .map(|holder| (holder.id.clone(), holder.addresses.clone()))

@@ -3,6 +3,8 @@
 //! Whoever publishes into a space locks its membership until it is done, and whoever ends a
 //! membership has it locked before looking for files: so none is put there behind its back.
 
+use std::collections::{BTreeSet, HashMap};
+
 use async_trait::async_trait;
 use convite_core::administration::SpaceSummary;
 use convite_core::model::Page;
@@ -39,13 +41,39 @@ pub(super) fn space_name(text: &str) -> Outcome<SpaceName> {
     Ok(text.parse().map_err(|_| damaged("the name of a space"))?)
 }
 
-/// The number of a space.
-pub(super) async fn key(db: &Connection, space: &SpaceName) -> Outcome<i64> {
+/// The names of those of these spaces that have one, by number.
+pub(super) async fn names(
+    db: &Connection,
+    spaces: &BTreeSet<i64>,
+) -> Outcome<HashMap<i64, SpaceName>> {
+    if spaces.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let spaces: Vec<i64> = spaces.iter().copied().collect();
+    let rows = db
+        .rows(
+            "SELECT id, name FROM spaces WHERE id = ANY ($1)",
+            &[&spaces],
+        )
+        .await?;
+    let named = rows
+        .iter()
+        .map(|row| Ok((row.try_get(0)?, space_name(row.try_get(1)?)?)));
+    named.collect()
+}
+
+/// The number of a space, if there is one of that name.
+async fn find(db: &Connection, space: &SpaceName) -> Outcome<Option<SpaceKey>> {
     let row = db
         .row("SELECT id FROM spaces WHERE name = $1", &[&space.as_str()])
         .await?;
-    let row = row.ok_or_else(|| crate::spaces::unknown(space))?;
-    Ok(row.try_get(0)?)
+    Ok(row.map(|row| row.try_get(0).map(SpaceKey)).transpose()?)
+}
+
+/// The number of a space.
+pub(super) async fn key(db: &Connection, space: &SpaceName) -> Outcome<i64> {
+    let key = find(db, space).await?;
+    Ok(key.ok_or_else(|| crate::spaces::unknown(space))?.0)
 }
 
 /// The number of a space that the account of a peer may publish to. Of a space that it does not
@@ -244,6 +272,11 @@ async fn members(
 impl Spaces for PostgresStore {
     async fn viewer(&self, account: AccountId) -> Result<Viewer, Problem> {
         Ok(viewer(&self.connections.get().await?, account).await?)
+    }
+
+    async fn narrowed(&self, viewer: &Viewer, space: &SpaceName) -> Result<Viewer, Problem> {
+        let key = find(&self.connections.get().await?, space).await?;
+        viewer.narrowed(space, key)
     }
 
     async fn create_space(

@@ -9,13 +9,15 @@ use super::failure::Outcome;
 use super::{SqliteStore, audit, listing, partials, publish};
 use crate::peers::{anothers, nobody, one_that_stays, sharing_nothing, unknown};
 use crate::stored::damaged;
-use crate::{AccountId, AuditEntry, PeerKey, Peers, Registration, Viewer};
+use crate::{AccountId, AuditEntry, PeerKey, Peers, Registration, Tally, Viewer};
 
 /// What a change of a peer has to know of it.
 pub(super) struct Peer {
     pub(super) key: i64,
     pub(super) generation: u64,
     pub(super) attempt: i64,
+    /// What its last publication was answered with.
+    pub(super) last: Tally,
 }
 
 /// The peer of that name that may publish, if it belongs to `account`; of another's it says no more
@@ -23,7 +25,8 @@ pub(super) struct Peer {
 pub(super) fn owned(db: &Connection, peer: &PeerId, account: AccountId) -> Outcome<Peer> {
     let found = db
         .prepare_cached(
-            "SELECT id, generation, attempt, transient FROM peers WHERE name = ? AND account = ?",
+            "SELECT id, generation, attempt, transient, last_upserted, last_removed
+             FROM peers WHERE name = ? AND account = ?",
         )?
         .query_row(params![peer.as_str(), account.0], |row| {
             Ok((
@@ -31,10 +34,11 @@ pub(super) fn owned(db: &Connection, peer: &PeerId, account: AccountId) -> Outco
                 row.get::<_, i64>(1)?,
                 row.get(2)?,
                 row.get::<_, bool>(3)?,
+                (row.get(4)?, row.get(5)?),
             ))
         })
         .optional()?;
-    let (key, generation, attempt, transient) = found.ok_or_else(|| unknown(peer))?;
+    let (key, generation, attempt, transient, last) = found.ok_or_else(|| unknown(peer))?;
     if transient {
         return Err(sharing_nothing(peer).into());
     }
@@ -42,6 +46,15 @@ pub(super) fn owned(db: &Connection, peer: &PeerId, account: AccountId) -> Outco
         key,
         generation: unsigned(generation)?,
         attempt,
+        last: tally(last)?,
+    })
+}
+
+/// What a publication touched, as it was stored.
+pub(super) fn tally((upserted, removed): (i64, i64)) -> Outcome<Tally> {
+    Ok(Tally {
+        upserted: unsigned(upserted)?,
+        removed: unsigned(removed)?,
     })
 }
 

@@ -210,9 +210,10 @@ pub(super) fn change(
         key,
         generation: held,
         attempt,
+        last,
     } = peers::owned(db, peer, account)?;
     if held == generation {
-        return Ok(Tally::default());
+        return Ok(last);
     }
     if held != base {
         return Err(incoming::on_another_base(held, base).into());
@@ -223,15 +224,33 @@ pub(super) fn change(
     publication.remove(remove.iter().map(SafePath::as_str))?;
     publication.upsert(&upsert)?;
     let tally = publication.finish()?;
-    set_generation(db, key, generation)?;
+    set_generation(db, key, generation, tally)?;
     Ok(tally)
 }
 
-fn set_generation(db: &Connection, peer: i64, generation: u64) -> Outcome<()> {
+/// Sets the generation, and what its publication is answered with.
+fn set_generation(db: &Connection, peer: i64, generation: u64, answer: Tally) -> Outcome<()> {
     let generation = stored(generation, "generation")?;
-    db.prepare_cached("UPDATE peers SET generation = ? WHERE id = ?")?
-        .execute(params![generation, peer])?;
+    let (upserted, removed) = (answer.upserted as i64, answer.removed as i64);
+    db.prepare_cached(
+        "UPDATE peers SET generation = ?, last_upserted = ?, last_removed = ? WHERE id = ?",
+    )?
+    .execute(params![generation, upserted, removed, peer])?;
     Ok(())
+}
+
+/// What the publication of this generation was answered with, if the peer holds it.
+fn answered(db: &Connection, peer: i64, generation: u64) -> Outcome<Option<Tally>> {
+    let generation = stored(generation, "generation")?;
+    db.prepare_cached(
+        "SELECT last_upserted, last_removed FROM peers WHERE id = ? AND generation = ?",
+    )?
+    .query_row(params![peer, generation], |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    })
+    .optional()?
+    .map(peers::tally)
+    .transpose()
 }
 
 pub(super) fn begin_full(db: &Connection, peer: &PeerId, account: AccountId) -> Outcome<FullSync> {
@@ -242,6 +261,7 @@ pub(super) fn begin_full(db: &Connection, peer: &PeerId, account: AccountId) -> 
     Ok(FullSync {
         peer: PeerKey(peer.key),
         attempt,
+        tally: Tally::default(),
     })
 }
 
@@ -262,8 +282,8 @@ pub(super) fn add_full(db: &Connection, sync: FullSync, files: Vec<FileEntry>) -
     publication.finish()
 }
 
-/// Removes some of the files that the attempt did not name, from the path `from` on. Returns where
-/// to go on, or none when all are gone and the generation is set.
+/// Removes some of the files that the attempt did not name, from the path `from` on, and counts them
+/// in. Returns where to go on, or none when all are gone and the generation is set.
 pub(super) fn finish_full(
     db: &Connection,
     sync: FullSync,
@@ -284,12 +304,18 @@ pub(super) fn finish_full(
     };
     let mut publication = Publication::new(db, sync.peer.0, sync.attempt);
     publication.remove(&stale)?;
-    let tally = publication.finish()?;
-    if stale.len() < REMOVE_MAX as usize {
-        set_generation(db, sync.peer.0, generation)?;
-        return Ok((tally, None));
+    let mut tally = sync.tally;
+    tally.removed += publication.finish()?.removed;
+    if stale.len() == REMOVE_MAX as usize {
+        return Ok((tally, stale.into_iter().next_back()));
     }
-    Ok((tally, stale.into_iter().next_back()))
+    if tally == Tally::default()
+        && let Some(before) = answered(db, sync.peer.0, generation)?
+    {
+        return Ok((before, None));
+    }
+    set_generation(db, sync.peer.0, generation, tally)?;
+    Ok((tally, None))
 }
 
 /// Takes the files of a peer out of a space, or out of all.
@@ -354,21 +380,20 @@ impl Files for SqliteStore {
 
     async fn finish_full(
         &self,
-        sync: FullSync,
+        mut sync: FullSync,
         generation: u64,
         _now: UnixMillis,
     ) -> Result<Tally, Problem> {
-        let mut total = Tally::default();
         let mut from = String::new();
         loop {
             let (tally, next) = self
                 .writer
                 .write(move |db| finish_full(db, sync, generation, &from))
                 .await?;
-            total.removed += tally.removed;
+            sync.tally = tally;
             match next {
                 Some(path) => from = path,
-                None => return Ok(total),
+                None => return Ok(tally),
             }
         }
     }

@@ -14,8 +14,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::failure::Outcome;
 use super::peers::{addresses_from, unsigned};
-use super::{SqliteStore, changes, partials};
-use crate::located::{Names, PATHS_OF_PEER_MAX, PEERS_MAX, Sharer, located};
+use super::{SqliteStore, changes, partials, spaces};
+use crate::located::{Names, PATHS_OF_PEER_MAX, PEERS_MAX, Sharer, located, only_in};
 use crate::stored::damaged;
 use crate::{Changes, ContentDocument, ContentKey, ContentSummary, Contents, Viewer};
 
@@ -158,6 +158,7 @@ pub(super) fn summaries(
             hash: ContentHash::from_bytes(hash),
             size: unsigned(size)?,
             names: names.most_common(),
+            spaces: spaces::names(db, &only_in(holders.iter().map(|holder| &holder.spaces)))?,
             providers: holders.len() as u64,
             peers: peers
                 .map(|holder| Ok((holder.id.clone(), holder.addresses()?)))

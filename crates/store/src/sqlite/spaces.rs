@@ -1,5 +1,7 @@
 //! Spaces, and who belongs to them.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use convite_core::administration::SpaceSummary;
 use convite_core::model::Page;
@@ -27,13 +29,32 @@ pub(super) fn viewer(db: &Connection, account: AccountId) -> Outcome<Viewer> {
     Ok(Viewer::of(spaces.collect::<Result<Vec<_>, _>>()?))
 }
 
+/// The names of those of these spaces that have one, in order.
+pub(super) fn names(db: &Connection, spaces: &BTreeSet<i64>) -> Outcome<Vec<SpaceName>> {
+    let mut find = db.prepare_cached("SELECT name FROM spaces WHERE id = ?")?;
+    let mut names = Vec::new();
+    for space in spaces {
+        let found: Option<String> = find.query_row([space], |row| row.get(0)).optional()?;
+        if let Some(text) = found {
+            names.push(text.parse().map_err(|_| damaged("the name of a space"))?);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// The number of a space, if there is one of that name.
+fn find(db: &Connection, space: &SpaceName) -> Outcome<Option<SpaceKey>> {
+    Ok(db
+        .prepare_cached("SELECT id FROM spaces WHERE name = ?")?
+        .query_row([space.as_str()], |row| row.get(0).map(SpaceKey))
+        .optional()?)
+}
+
 /// The number of a space.
 pub(super) fn key(db: &Connection, space: &SpaceName) -> Outcome<i64> {
-    let key = db
-        .prepare_cached("SELECT id FROM spaces WHERE name = ?")?
-        .query_row([space.as_str()], |row| row.get(0))
-        .optional()?;
-    Ok(key.ok_or_else(|| crate::spaces::unknown(space))?)
+    let key = find(db, space)?;
+    Ok(key.ok_or_else(|| crate::spaces::unknown(space))?.0)
 }
 
 /// The number of a space that an account may publish to. Of a space that it does not belong to it
@@ -194,6 +215,11 @@ fn members(
 impl Spaces for SqliteStore {
     async fn viewer(&self, account: AccountId) -> Result<Viewer, Problem> {
         self.readers.read(|db| viewer(db, account))
+    }
+
+    async fn narrowed(&self, viewer: &Viewer, space: &SpaceName) -> Result<Viewer, Problem> {
+        let key = self.readers.read(|db| find(db, space))?;
+        viewer.narrowed(space, key)
     }
 
     async fn create_space(

@@ -65,6 +65,7 @@ macro_rules! contract {
                 sizes_beyond_bounds_are_refused_and_change_nothing,
                 a_peer_of_another_account_is_not_found,
                 a_whole_index_replaces_what_was_there,
+                the_same_index_sent_again_gets_the_same_answer,
                 an_interrupted_index_leaves_nothing_after_the_next,
                 a_newer_attempt_voids_an_older,
                 a_large_removal_is_complete,
@@ -103,6 +104,7 @@ macro_rules! contract {
                 leaving_a_space_takes_the_files_out_of_it,
                 a_space_that_is_removed_takes_its_files_with_it,
                 what_nobody_lets_see_cannot_be_announced_or_located,
+                a_view_narrowed_to_a_space_shows_that_alone,
                 an_invite_lets_into_its_space,
                 spaces_and_members_come_in_pages,
             }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use convite_core::ErrorCode;
+use convite_core::model::FileEntry;
 use convite_store::{IndexChange, Store};
 
 use crate::world::*;
@@ -21,11 +22,11 @@ pub async fn a_change_is_applied_once(store: Arc<dyn Store>) {
     assert_eq!(publish(&store, "ana", ana, 1, change()).await, tally(2, 0));
     let before = whole_index(&store, 10, NOW).await;
     // The answer got lost, and the peer sends it again.
-    assert_eq!(publish(&store, "ana", ana, 1, change()).await, tally(0, 0));
+    assert_eq!(publish(&store, "ana", ana, 1, change()).await, tally(2, 0));
     // Whatever it holds: the generation decides.
     assert_eq!(
         publish(&store, "ana", ana, 1, remove(&["s/a"])).await,
-        tally(0, 0)
+        tally(2, 0)
     );
     assert_eq!(whole_index(&store, 10, NOW).await, before);
     assert_eq!(
@@ -135,6 +136,37 @@ pub async fn a_whole_index_replaces_what_was_there(store: Arc<dyn Store>) {
         store.peers(&anyone(), 1, None, NOW).await.unwrap().items[0].files,
         3
     );
+}
+
+pub async fn the_same_index_sent_again_gets_the_same_answer(store: Arc<dyn Store>) {
+    let ana = sharing(&store, "ana", &[file("s/a", "a")]).await;
+    let whole = async |generation, files: &[FileEntry]| {
+        let mut sync = store.begin_full(&peer("ana"), ana, NOW).await.unwrap();
+        for file in files {
+            let taken = store.add_full(sync, vec![file.clone()], NOW).await.unwrap();
+            sync.tally.upserted += taken.upserted;
+        }
+        store.finish_full(sync, generation, NOW).await.unwrap()
+    };
+    let files = [file("s/b", "b"), file("s/c", "c")];
+    assert_eq!(whole(9, &files).await, tally(2, 1));
+    assert_eq!(whole(9, &files).await, tally(2, 1));
+    // Another under the same number is taken in all the same, and answered for itself.
+    assert_eq!(whole(9, &files[..1]).await, tally(0, 1));
+    assert_eq!(whole(9, &files[..1]).await, tally(0, 1));
+    // The same under another number changes nothing, and says so.
+    assert_eq!(whole(10, &files[..1]).await, tally(0, 0));
+    assert_eq!(paths(&store, NOW).await, ["ana:s/b"]);
+    // What came last counts, of whatever form.
+    assert_eq!(
+        publish(&store, "ana", ana, 10, upsert(&files)).await,
+        tally(1, 0)
+    );
+    assert_eq!(
+        publish(&store, "ana", ana, 10, upsert(&files)).await,
+        tally(1, 0)
+    );
+    assert_eq!(whole(12, &files).await, tally(0, 0));
 }
 
 pub async fn an_interrupted_index_leaves_nothing_after_the_next(store: Arc<dyn Store>) {

@@ -372,6 +372,56 @@ pub async fn what_nobody_lets_see_cannot_be_announced_or_located(store: Arc<dyn 
     assert_eq!(store.locate(&viewer, &hidden, NOW).await.unwrap(), None);
 }
 
+pub async fn a_view_narrowed_to_a_space_shows_that_alone(store: Arc<dyn Store>) {
+    for name in ["lab", "studio"] {
+        make(&store, name).await;
+    }
+    let ana = member(&store, "ana", &["lab", "studio"]).await;
+    let eve = member(&store, "eve", &["studio"]).await;
+    let files = [
+        file_in("lab", "s/in-lab", "a"),
+        file_in("studio", "s/in-studio", "bb"),
+        file_in("lab", "s/in-both", "ccc"),
+        file_in("studio", "t/in-both", "ccc"),
+        file("s/for-all", "dddd"),
+        file_in("lab", "s/for-all-too", "dddd"),
+    ];
+    publish(&store, "ana", ana, 0, upsert(&files)).await;
+    let viewer = eyes(&store, ana).await;
+    let lab = store.narrowed(&viewer, &space("lab")).await.unwrap();
+    assert_eq!(
+        seen(&store, &lab, "dddd").await,
+        [
+            "ana:s/for-all-too@lab",
+            "ana:s/in-both@lab",
+            "ana:s/in-lab@lab",
+            "ana=3",
+            "eve=0",
+            "[\"for-all-too\"] at [\"ana\"]",
+            "1 [\"in-lab\"] (1, 1)",
+            "3 [\"in-both\"] (1, 1)",
+            "4 [\"for-all-too\"] (1, 1)",
+        ]
+    );
+    // Whoever sees several is told where a content lies, unless everyone sees it.
+    let keys: Vec<_> = (1..100).map(ContentKey).collect();
+    let mut all = store.summaries(&viewer, &keys, NOW).await.unwrap();
+    all.sort_by_key(|summary| summary.size);
+    let spaces: Vec<Vec<_>> = all
+        .iter()
+        .map(|summary| summary.spaces.iter().map(SpaceName::as_str).collect())
+        .collect();
+    let expected: [&[&str]; 4] = [&["lab"], &["studio"], &["lab", "studio"], &[]];
+    assert_eq!(spaces, expected);
+    // A space of others and none at all are refused alike.
+    let viewer = eyes(&store, eve).await;
+    let others = store.narrowed(&viewer, &space("lab")).await.unwrap_err();
+    let none = store.narrowed(&viewer, &space("bal")).await.unwrap_err();
+    assert_eq!(others.code, ErrorCode::PermissionDenied);
+    assert_eq!(others.message.replace("lab", "bal"), none.message);
+    assert_eq!(others.hint, none.hint);
+}
+
 pub async fn an_invite_lets_into_its_space(store: Arc<dyn Store>) {
     let invite = InviteRecord {
         code: secret("code"),

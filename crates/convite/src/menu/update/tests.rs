@@ -41,6 +41,7 @@ fn hit(name: &str) -> SearchHit {
         providers: 1,
         peers: Vec::new(),
         score: 1.0,
+        spaces: Vec::new(),
     }
 }
 

@@ -71,13 +71,17 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) {
     list.draw(frame, pieces::below(body, 1), theme, |place| {
         let share = &shares[place];
         let files = text::count(share.files, "file", "files");
+        let named = match share.space.as_str() {
+            "" => share.name.clone(),
+            space => format!("{} · {space}", share.name),
+        };
         let (at, style) = if share.trouble.is_empty() {
             (share.folder.clone(), theme.dim())
         } else {
             (format!("✗ {}", share.trouble), theme.bad())
         };
         vec![Line::from(vec![
-            Span::raw(text::left_name(&share.name, name)),
+            Span::raw(text::left_name(&named, name)),
             Span::styled(format!(" {} ", text::left_name(&at, folder)), style),
             Span::raw(text::right(&files, count)),
         ])]

@@ -89,6 +89,7 @@ fn hit(name: &str, size: u64, providers: u64) -> SearchHit {
         providers,
         peers: Vec::new(),
         score: 1.0,
+        spaces: Vec::new(),
     }
 }
 
@@ -118,6 +119,11 @@ fn ready() -> Model {
         folder: folder.to_owned(),
         files,
         trouble: trouble.to_owned(),
+        space: match name {
+            "usb" => "lab".to_owned(),
+            _ => String::new(),
+        },
+        hint: String::new(),
     };
     let status = Status {
         id: "ana-desk".to_owned(),
