@@ -14,6 +14,7 @@
 mod access;
 mod administering;
 mod backup;
+mod browser;
 mod cli;
 #[path = "../../../store/tests/cluster/mod.rs"]
 mod cluster;
@@ -35,3 +36,4 @@ mod sharing;
 mod spaces;
 mod swarm;
 mod up;
+mod web;

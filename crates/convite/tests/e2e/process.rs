@@ -154,6 +154,11 @@ impl Process {
         })
     }
 
+    /// Waits for something in the text of stdout.
+    pub fn says<T>(&self, what: &str, look: impl Fn(&str) -> Option<T>) -> T {
+        self.stdout.wait(what, look)
+    }
+
     /// Waits for its ready event.
     pub fn ready(&self) -> Value {
         self.object("ready", |object| object["event"] == "ready")

@@ -1,0 +1,233 @@
+//! A real Chromium, driven over WebDriver (W3C). Its driver speaks plain HTTP on this machine, one
+//! request a connection, so that a few lines of sockets are the whole client.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::process::{DEADLINE, Process, until};
+
+/// The flags of every Chromium here: no window, nothing of its own on the network, and the
+/// directory's own authority taken for good, which no browser knows.
+const FLAGS: [&str; 10] = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--ignore-certificate-errors",
+];
+
+/// Whether there is a Chromium to test with; fetches Debian's where this may be done.
+pub fn is_there() -> bool {
+    let runs = || {
+        ["chromium", "chromedriver"].iter().all(|name| {
+            let version = Command::new(name).arg("--version").output();
+            version.is_ok_and(|output| output.status.success())
+        })
+    };
+    if !runs() {
+        let _ = Command::new("apt-get")
+            .args(["install", "-y", "-q", "chromium", "chromium-driver"])
+            .output();
+    }
+    let there = runs();
+    if !there {
+        println!("*** SKIPPED: no chromium and chromedriver here, and they could not be installed");
+    }
+    there
+}
+
+/// A window of a browser of its own; both end when this goes.
+pub struct Browser {
+    port: u16,
+    session: String,
+    downloads: PathBuf,
+    // Ended before its folder goes.
+    _driver: Process,
+    _folder: tempfile::TempDir,
+}
+
+impl Browser {
+    /// A window of that size in pixels, of somebody who reads `language`, by night if `is_dark`.
+    pub fn open(width: u32, height: u32, language: &str, is_dark: bool) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = Command::new("chromedriver");
+        command.arg("--port=0");
+        let driver = Process::start(command);
+        let port = driver.says("port of the driver", |text| {
+            let (_, after) = text.split_once("successfully on port ")?;
+            after.split('.').next()?.parse().ok()
+        });
+        let mut flags: Vec<String> = FLAGS.iter().map(ToString::to_string).collect();
+        flags.push(format!(
+            "--user-data-dir={}",
+            folder.path().join("profile").display()
+        ));
+        let options = json!({ "args": flags, "prefs": { "intl.accept_languages": language } });
+        let wanted = json!({ "capabilities": { "alwaysMatch": {
+            "browserName": "chrome",
+            "goog:chromeOptions": options,
+            "goog:loggingPrefs": { "browser": "ALL" },
+        } } });
+        let made = request(port, "POST", "/session", &wanted);
+        let downloads = folder.path().join("downloads");
+        fs::create_dir(&downloads).unwrap();
+        let browser = Self {
+            port,
+            session: made["sessionId"].as_str().unwrap().to_owned(),
+            downloads,
+            _driver: driver,
+            _folder: folder,
+        };
+        browser.tell(
+            "Emulation.setDeviceMetricsOverride",
+            json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500 }),
+        );
+        let scheme = if is_dark { "dark" } else { "light" };
+        browser.tell(
+            "Emulation.setEmulatedMedia",
+            json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] }),
+        );
+        browser.tell(
+            "Browser.setDownloadBehavior",
+            json!({ "behavior": "allow", "downloadPath": browser.downloads }),
+        );
+        browser
+    }
+
+    fn ask(&self, method: &str, path: &str, body: Value) -> Value {
+        let path = format!("/session/{}{path}", self.session);
+        request(self.port, method, &path, &body)
+    }
+
+    /// A command of Chromium's own protocol.
+    fn tell(&self, command: &str, params: Value) {
+        self.ask(
+            "POST",
+            "/goog/cdp/execute",
+            json!({ "cmd": command, "params": params }),
+        );
+    }
+
+    pub fn go(&self, url: &str) {
+        self.ask("POST", "/url", json!({ "url": url }));
+    }
+
+    /// What a script returns.
+    pub fn run(&self, script: &str) -> Value {
+        self.ask(
+            "POST",
+            "/execute/sync",
+            json!({ "script": script, "args": [] }),
+        )
+    }
+
+    /// Waits until an expression is true.
+    pub fn wait(&self, expression: &str) {
+        let script = format!("return Boolean({expression})");
+        until(expression, || (self.run(&script) == true).then_some(()));
+    }
+
+    /// The text that is seen in the first element of that selector.
+    pub fn text(&self, selector: &str) -> String {
+        let text = self.run(&format!(
+            "return document.querySelector({selector:?}).innerText"
+        ));
+        text.as_str().unwrap().to_owned()
+    }
+
+    fn element(&self, selector: &str) -> String {
+        self.wait(&format!("document.querySelector({selector:?})"));
+        let found = self.ask(
+            "POST",
+            "/element",
+            json!({ "using": "css selector", "value": selector }),
+        );
+        let id = found.as_object().unwrap().values().next().unwrap();
+        format!("/element/{}", id.as_str().unwrap())
+    }
+
+    /// Presses keys in an element, as a keyboard would.
+    pub fn type_into(&self, selector: &str, text: &str) {
+        let path = format!("{}/value", self.element(selector));
+        self.ask("POST", &path, json!({ "text": text }));
+    }
+
+    pub fn click(&self, selector: &str) {
+        let path = format!("{}/click", self.element(selector));
+        self.ask("POST", &path, json!({}));
+    }
+
+    /// The contents of what was downloaded under that name, once it is whole.
+    pub fn downloaded(&self, name: &str) -> Vec<u8> {
+        until(name, || fs::read(self.downloads.join(name)).ok())
+    }
+
+    /// What the console said since this was asked last, without `expected`.
+    pub fn complaints(&self, expected: &str) -> Vec<String> {
+        let said = self.ask("POST", "/se/log", json!({ "type": "browser" }));
+        let texts = said
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| entry["message"].to_string());
+        texts.filter(|text| !text.contains(expected)).collect()
+    }
+
+    /// Keeps a picture of the window under target/screenshots, for people.
+    pub fn picture(&self, name: &str) {
+        let picture = self.ask("GET", "/screenshot", Value::Null);
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("screenshots");
+        fs::create_dir_all(&folder).unwrap();
+        let bytes = data_encoding::BASE64
+            .decode(picture.as_str().unwrap().as_bytes())
+            .unwrap();
+        fs::write(folder.join(format!("{name}.png")), bytes).unwrap();
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        self.ask("DELETE", "", Value::Null);
+    }
+}
+
+fn request(port: u16, method: &str, path: &str, body: &Value) -> Value {
+    let body = match body {
+        Value::Null => String::new(),
+        body => body.to_string(),
+    };
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    stream
+        .set_write_timeout(Some(Duration::from_secs(5)))
+        .unwrap();
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all((head + &body).as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let mut answer: Value = serde_json::from_str(body).unwrap();
+    assert!(
+        head.starts_with("HTTP/1.1 200"),
+        "{method} {path}: {answer}"
+    );
+    answer["value"].take()
+}
