@@ -27,6 +27,7 @@ pub(super) async fn create_invite(
     let issued = door.service.create_invite(&caller, new).await?;
     Ok(v1::CreateInviteReply {
         invite: issued.link.to_string(),
+        web: issued.link.web(),
         expires_at: issued.expires.seconds(),
         uses: issued.uses,
     })

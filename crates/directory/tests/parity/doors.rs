@@ -288,7 +288,7 @@ async fn knock_grpc(
                 space: call.text("space"),
             };
             let reply = ask!(create_invite, message);
-            json!({"invite": reply.invite, "uses": reply.uses})
+            json!({"invite": reply.invite, "web": reply.web, "uses": reply.uses})
         }
         "register" => {
             let message = v1::RegisterPeerRequest {

@@ -50,6 +50,7 @@ fn comparable(mut value: Value) -> Value {
                 "ticket",
                 "ticket_key",
                 "invite",
+                "web",
             ] {
                 fields.remove(secret);
             }
