@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use convite_core::model::{FileEntry, IndexEntry, LocatedFile, Page, PeerSummary, Role};
 use convite_core::{
-    ContentHash, ErrorCode, PeerAddress, PeerId, Problem, SafePath, SpaceName, UnixMillis, UserName,
+    ContentHash, ErrorCode, PeerAddress, PeerId, Problem, SafePath, SpaceName, Terms, UnixMillis,
+    UserName,
 };
 use convite_wire::convert;
 use convite_wire::v1::directory_client::DirectoryClient as Stub;
@@ -148,6 +149,7 @@ impl DirectoryClient {
         addresses: &[PeerAddress],
         signing_request: Option<&[u8]>,
         transient: bool,
+        terms: &Terms,
     ) -> Result<Registered, Problem> {
         let message = v1::RegisterPeerRequest {
             peer: Some(v1::PeerEndpoint {
@@ -157,6 +159,8 @@ impl DirectoryClient {
             }),
             signing_request: signing_request.unwrap_or_default().to_vec().into(),
             transient,
+            uploads: terms.uploads.to_string(),
+            loads: terms.loads.to_string(),
         };
         let call = |mut stub: Stub<_>, request| async move { stub.register_peer(request).await };
         let reply = self.call(message, call).await?;

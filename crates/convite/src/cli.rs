@@ -16,8 +16,10 @@ use crate::units;
 
 pub mod administration;
 mod finding;
+mod inbox;
 
 pub use finding::{IndexArgs, SearchArgs};
+pub use inbox::InboxArgs;
 
 /// Private file sharing for a group.
 ///
@@ -72,7 +74,7 @@ pub enum LogFormat {
 #[derive(Subcommand)]
 pub enum Command {
     /// Start a directory and share a folder, all in one
-    Up(UpArgs),
+    Up(Box<UpArgs>),
     /// Run a directory: accounts, who is online, who shares what
     Directory(DirectoryCommand),
     /// Print a link that lets others join; list or revoke those there are
@@ -84,7 +86,7 @@ pub enum Command {
     /// End the session and take this peer off the list
     Logout,
     /// Run a peer that shares folders
-    Peer(PeerArgs),
+    Peer(Box<PeerArgs>),
     /// Share a folder or file, from the running peer or the next one started
     Share(ShareArgs),
     /// Stop sharing a folder or file
@@ -150,6 +152,8 @@ pub struct UpArgs {
     pub directory: DirectoryArgs,
     #[command(flatten)]
     pub ports: PortArgs,
+    #[command(flatten)]
+    pub inbox: InboxArgs,
     /// Open the menu, with the invite link shown
     #[arg(long)]
     pub menu: bool,
@@ -314,6 +318,8 @@ pub struct PeerArgs {
     pub metrics_listen: Option<SocketAddr>,
     #[command(flatten)]
     pub ports: PortArgs,
+    #[command(flatten)]
+    pub inbox: InboxArgs,
     /// Log lines also in a terminal
     #[arg(long)]
     pub no_menu: bool,

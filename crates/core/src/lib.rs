@@ -7,6 +7,7 @@
 pub mod address;
 pub mod administration;
 pub mod age;
+pub mod allowed;
 pub mod display;
 pub mod error;
 pub mod hash;
@@ -21,6 +22,7 @@ pub mod time;
 pub mod verify;
 
 pub use address::PeerAddress;
+pub use allowed::{Allowed, Terms};
 pub use error::{ErrorCode, Problem};
 pub use hash::ContentHash;
 pub use names::{PeerId, SpaceName, UserName};

@@ -83,6 +83,12 @@ pub struct PeerSummary {
     pub files: u64,
     /// Since when it has been online without a break, in seconds since 1970.
     pub since: i64,
+    /// Whether it takes files from the account that asks.
+    #[serde(default)]
+    pub uploads: bool,
+    /// Whether it fetches files for the account that asks.
+    #[serde(default)]
+    pub loads: bool,
 }
 
 /// One file of one peer, as the whole index lists them.

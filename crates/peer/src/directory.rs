@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use convite_client::{DirectoryClient, Lease, Published, Registered};
 use convite_core::model::FileEntry;
-use convite_core::{PeerAddress, PeerId, Problem, SafePath, UserName};
+use convite_core::{PeerAddress, PeerId, Problem, SafePath, Terms, UserName};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -20,6 +20,7 @@ pub trait Directory: Send + Sync {
         addresses: &[PeerAddress],
         signing_request: Option<&[u8]>,
         transient: bool,
+        terms: &Terms,
     ) -> Result<Registered, Problem>;
 
     /// Renews the lease.
@@ -62,8 +63,10 @@ impl Directory for DirectoryClient {
         addresses: &[PeerAddress],
         signing_request: Option<&[u8]>,
         transient: bool,
+        terms: &Terms,
     ) -> Result<Registered, Problem> {
-        DirectoryClient::register_peer(self, id, port, addresses, signing_request, transient).await
+        DirectoryClient::register_peer(self, id, port, addresses, signing_request, transient, terms)
+            .await
     }
 
     async fn heartbeat(&self, id: &PeerId) -> Result<Lease, Problem> {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use convite_client::Registered;
-use convite_core::{ErrorCode, PeerAddress, PeerId, Problem, UnixMillis};
+use convite_core::{ErrorCode, PeerAddress, PeerId, Problem, Terms, UnixMillis};
 use convite_net::tls::SwappableCertificate;
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -100,6 +100,8 @@ pub struct Presence {
     pub addresses: Vec<PeerAddress>,
     /// Whether it is there for its downloads alone, with nothing to publish.
     pub transient: bool,
+    /// What it does for others.
+    pub terms: Terms,
 }
 
 /// Times to be kept while on the list.
@@ -208,6 +210,7 @@ impl Presence {
                 &self.addresses,
                 request.as_deref(),
                 self.transient,
+                &self.terms,
             )
             .await?;
         self.gate.trust(&registered.ticket_key, id.clone())?;

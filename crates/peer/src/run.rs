@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use convite_client::DirectoryClient;
-use convite_core::{ErrorCode, PeerAddress, PeerId, Problem, UnixMillis};
+use convite_core::{ErrorCode, PeerAddress, PeerId, Problem, Terms, UnixMillis};
 use convite_net::origin::Hosts;
 use convite_net::tls::{SwappableCertificate, server_config};
 use serde::Serialize;
@@ -81,6 +81,8 @@ pub struct PeerConfig {
     pub upload_slots: usize,
     /// Where to answer for the monitoring, without encryption and to everybody; without it, nowhere.
     pub metrics_listen: Option<SocketAddr>,
+    /// What it does for others.
+    pub terms: Terms,
 }
 
 impl PeerConfig {
@@ -100,6 +102,7 @@ impl PeerConfig {
             upload_limit_per_peer: uploads.per_peer,
             upload_slots: uploads.slots,
             metrics_listen: None,
+            terms: Terms::default(),
         }
     }
 
@@ -208,6 +211,7 @@ pub async fn start_with(
         port: address.port(),
         addresses,
         transient: home.is_none(),
+        terms: config.terms,
     };
     let mut serving = Serving::new(&state, cache.clone(), gate);
     serving.hosts = Hosts::new(names.into_iter().chain([config.id.certificate_name()]));

@@ -7,7 +7,7 @@ use std::error::Error;
 use std::time::{Duration, Instant};
 
 use convite_core::model::{FileEntry, Role};
-use convite_core::{ContentHash, UnixMillis};
+use convite_core::{ContentHash, Terms, UnixMillis};
 use convite_store::{Admission, ContentKey, IndexChange, Registration, Viewer};
 
 const BATCH: u64 = 5_000;
@@ -43,6 +43,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         addresses: vec!["192.0.2.7:5001".parse()?],
         lease: LEASE,
         transient: false,
+        terms: Terms::default(),
     };
     let peer = &registration.id;
     store.register_peer(&registration, NOW).await?;

@@ -50,7 +50,7 @@ pub use contents::{
 pub use files::{Files, FullSync, IndexChange, Tally};
 pub use invites::{InviteRecord, Invites};
 pub use links::{LINK_GRACE, LINKS_MAX, LinkRecord, LinkUse, Links, NewLink};
-pub use peers::{PeerKey, Peers, Registration};
+pub use peers::{ListedPeer, PeerKey, Peers, Registration};
 pub use sessions::{SessionRecord, Sessions};
 pub use shared::{News, ReplicaId, Shared, Sharing};
 pub use spaces::{SpaceKey, Spaces, Viewer};

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use convite_core::model::{Page, PeerSummary};
-use convite_core::{ErrorCode, PeerAddress, PeerId, Problem, UnixMillis};
+use convite_core::{ErrorCode, PeerAddress, PeerId, Problem, Terms, UnixMillis};
 
 use crate::{AccountId, AuditEntry, SecretHash, Viewer};
 
@@ -26,6 +26,17 @@ pub struct Registration {
     /// There for one download: not listed or counted, shares nothing, and is forgotten, so that
     /// its id is free, when it leaves, its session ends or its lease runs out.
     pub transient: bool,
+    /// What it does for others.
+    pub terms: Terms,
+}
+
+/// A peer that is online, and what it does for others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedPeer {
+    /// Who and where; what it does for a caller is not filled in.
+    pub summary: PeerSummary,
+    /// For whom it does what.
+    pub terms: Terms,
 }
 
 /// The peers.
@@ -88,7 +99,15 @@ pub trait Peers: Send + Sync + 'static {
         limit: u32,
         cursor: Option<&str>,
         now: UnixMillis,
-    ) -> Result<Page<PeerSummary>, Problem>;
+    ) -> Result<Page<ListedPeer>, Problem>;
+
+    /// One of them.
+    async fn listed_peer(
+        &self,
+        viewer: &Viewer,
+        peer: &PeerId,
+        now: UnixMillis,
+    ) -> Result<Option<ListedPeer>, Problem>;
 
     /// The keys of the peers online, in any order.
     async fn online_peers(&self, now: UnixMillis) -> Result<Vec<PeerKey>, Problem>;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use cluster::Cluster;
 use convite_core::model::{FileEntry, Role};
-use convite_core::{ContentHash, ErrorCode, PeerId, UnixMillis};
+use convite_core::{ContentHash, ErrorCode, PeerId, Terms, UnixMillis};
 use convite_store::{
     AccountId, Admission, ContentKey, IndexChange, News, Registration, Store, Viewer,
 };
@@ -50,6 +50,7 @@ async fn sharing(store: &Arc<dyn Store>, id: &str) -> (PeerId, AccountId) {
         addresses: Vec::new(),
         lease: UnixMillis(NOW.0 + 1),
         transient: false,
+        terms: Terms::default(),
     };
     store.register_peer(&registration, NOW).await.unwrap();
     (registration.id, account.id)

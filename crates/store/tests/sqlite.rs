@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use convite_core::model::{FileEntry, Role};
-use convite_core::{ContentHash, ErrorCode, UnixMillis};
+use convite_core::{ContentHash, ErrorCode, Terms, UnixMillis};
 use convite_store::{Admission, IndexChange, Registration, Store};
 
 const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
@@ -53,6 +53,7 @@ async fn a_copy_made_as_if_by_a_crash_has_every_acknowledged_change() {
         addresses: Vec::new(),
         lease: UnixMillis(NOW.0 + 1),
         transient: false,
+        terms: Terms::default(),
     };
     store.register_peer(&registration, NOW).await.unwrap();
     for n in 1..=20 {

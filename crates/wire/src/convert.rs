@@ -103,6 +103,8 @@ impl From<&PeerSummary> for v1::PeerSummary {
             addresses: address_texts(&peer.addresses),
             files: peer.files,
             since: peer.since,
+            uploads: peer.uploads,
+            loads: peer.loads,
         }
     }
 }
@@ -117,6 +119,8 @@ impl TryFrom<v1::PeerSummary> for PeerSummary {
             addresses: addresses(&peer.addresses)?,
             files: peer.files,
             since: peer.since,
+            uploads: peer.uploads,
+            loads: peer.loads,
         })
     }
 }

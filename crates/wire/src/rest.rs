@@ -7,7 +7,7 @@ mod administration;
 mod links;
 
 use convite_core::model::{FileEntry, IndexEntry, PeerSummary, Role, SearchHit};
-use convite_core::{PeerAddress, PeerId, SafePath, SpaceName, UserName};
+use convite_core::{Allowed, PeerAddress, PeerId, SafePath, SpaceName, UserName};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -143,6 +143,15 @@ pub struct RegisterBody {
     /// its lease runs out.
     #[serde(default)]
     pub transient: bool,
+    /// Who may leave files with it: empty for nobody, `*` for every member, else names of accounts
+    /// and, behind `@`, of spaces: `ana,@lab`. Its own account always may, unless nobody may.
+    #[serde(default)]
+    #[schema(value_type = String)]
+    pub uploads: Allowed,
+    /// Who may have it fetch files, besides its own account; written in the same way.
+    #[serde(default)]
+    #[schema(value_type = String)]
+    pub loads: Allowed,
 }
 
 /// What registering gives.

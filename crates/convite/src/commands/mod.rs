@@ -53,7 +53,7 @@ pub async fn run(cli: Cli, output: &Output) -> Result<(), Failed> {
     }
     let context = Context::open(home)?;
     match cli.command {
-        Command::Up(args) => up::run(context, args, has_menu, output).await,
+        Command::Up(args) => up::run(context, *args, has_menu, output).await,
         Command::Directory(command) => match command.action {
             None => directory::run(&context, command.args, output).await,
             Some(action) => backup::run(&context, command.args, action, output).await,
@@ -65,7 +65,7 @@ pub async fn run(cli: Cli, output: &Output) -> Result<(), Failed> {
         Command::Join(args) => join::run(&context, &args, output).await,
         Command::Login(args) => session::login(context, args, output).await,
         Command::Logout => session::logout(context, output).await,
-        Command::Peer(args) => peer::run(context, args, has_menu, output).await,
+        Command::Peer(args) => peer::run(context, *args, has_menu, output).await,
         Command::Share(args) => share::share(&context, args, output).await,
         Command::Unshare(args) => share::unshare(&context, &args.folder, output).await,
         Command::Index(args) => lists::index(&context, args, output).await,

@@ -9,7 +9,7 @@ use convite_peer::{PeerConfig, Ports, RunningPeer};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{PeerArgs, PortArgs};
+use crate::cli::{InboxArgs, PeerArgs, PortArgs};
 use crate::context::Context;
 use crate::exit::Failed;
 use crate::identity;
@@ -31,6 +31,7 @@ pub async fn run(
         bind: args.bind,
         port: args.port_number.or(args.port),
         ports: args.ports,
+        inbox: args.inbox,
         addresses: args.addresses,
         metrics_listen: args.metrics_listen,
         shares: args.folders.into_iter().chain(args.shares).collect(),
@@ -57,6 +58,7 @@ pub struct Start {
     pub bind: IpAddr,
     pub port: Option<u16>,
     pub ports: PortArgs,
+    pub inbox: InboxArgs,
     pub addresses: Vec<PeerAddress>,
     pub metrics_listen: Option<SocketAddr>,
     pub shares: Vec<PathBuf>,
@@ -94,6 +96,7 @@ impl Start {
             upload_limit_per_peer: self.ports.upload_limit_per_peer.filter(|limit| *limit > 0),
             upload_slots: self.ports.upload_slots as usize,
             metrics_listen: self.metrics_listen,
+            terms: self.inbox.terms(),
         };
         convite_peer::start(config, client, stop).await
     }

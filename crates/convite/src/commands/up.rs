@@ -71,6 +71,7 @@ pub async fn run(
         bind: running.address.ip(),
         port: args.port,
         ports: args.ports,
+        inbox: args.inbox,
         addresses: Vec::new(),
         metrics_listen: None,
         shares: vec![args.folder],

@@ -73,6 +73,7 @@ fn every_command_prints_objects_and_nothing_else() {
         (1, "search a", 0),
         (1, "search nothing-at-all", 3),
         (1, "get a.txt -o out/", 0),
+        (1, "link a.txt", 0),
         (1, "get nothing-at-all", 3),
         (1, "share docs", 0),
         (1, "share docs --space none", 4),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use convite_client::{Credentials, DirectoryClient, Query};
 use convite_core::model::FileEntry;
-use convite_core::{ContentHash, PeerId, Problem};
+use convite_core::{ContentHash, PeerId, Problem, Terms};
 use rustix::process::Signal;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
@@ -149,7 +149,9 @@ fn publish(
         Box::pin(async move {
             let (peer, base) = (publisher(number), acknowledged.load(Ordering::SeqCst));
             if base == 0 {
-                client.register_peer(&peer, 5001, &[], None, false).await?;
+                client
+                    .register_peer(&peer, 5001, &[], None, false, &Terms::default())
+                    .await?;
             }
             let files = vec![file(number, base + 1)];
             client

@@ -1,6 +1,6 @@
 //! `RegisterPeer`, `LeavePeer`, `Heartbeat` and `ListPeers`.
 
-use convite_core::Problem;
+use convite_core::{Problem, Terms};
 use convite_wire::{convert, v1};
 use tonic::Request;
 
@@ -21,6 +21,10 @@ pub(super) async fn register_peer(
     let endpoint = Endpoint {
         signing_request: message.signing_request.to_vec(),
         transient: message.transient,
+        terms: Terms {
+            uploads: message.uploads.parse()?,
+            loads: message.loads.parse()?,
+        },
         ..endpoint(peer)?
     };
     let registered = door.service.register_peer(&caller, endpoint, seen).await?;

@@ -1,6 +1,6 @@
 //! `Login`, `Logout`, `ListSessions`, `RevokeSession` and `WhoAmI`.
 
-use convite_core::Problem;
+use convite_core::{Problem, Terms};
 use convite_wire::{convert, v1};
 use tonic::Request;
 
@@ -15,6 +15,7 @@ pub(super) fn endpoint(message: v1::PeerEndpoint) -> Result<Endpoint, Problem> {
         addresses: convert::addresses(&message.addresses)?,
         signing_request: Vec::new(),
         transient: false,
+        terms: Terms::default(),
     })
 }
 

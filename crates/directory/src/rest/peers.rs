@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json as Body;
 use axum::extract::State;
 use axum::http::StatusCode;
-use convite_core::{PeerId, Problem};
+use convite_core::{PeerId, Problem, Terms};
 use convite_wire::rest::{LeaseBody, PeersPage, RegisterBody, Registered};
 use rustls::pki_types::CertificateSigningRequestDer;
 use rustls::pki_types::pem::PemObject;
@@ -89,6 +89,10 @@ pub(super) async fn register(
         addresses: body.addresses,
         signing_request,
         transient: body.transient,
+        terms: Terms {
+            uploads: body.uploads,
+            loads: body.loads,
+        },
     };
     let registered = service.register_peer(&caller, endpoint, seen).await?;
     Ok(Body(Registered {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json as Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
-use convite_core::UserName;
+use convite_core::{Terms, UserName};
 use convite_wire::rest::{LoginBody, MeBody, SessionBody, SessionsPage};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -49,6 +49,7 @@ pub(super) async fn login(
         addresses: peer.addresses,
         signing_request: Vec::new(),
         transient: false,
+        terms: Terms::default(),
     });
     let session = service
         .login_with_peer(&body.user, &body.password, peer, seen)

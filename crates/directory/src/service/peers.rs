@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use convite_core::administration::Act;
 use convite_core::model::{Page, PeerSummary};
-use convite_core::{ErrorCode, PeerAddress, PeerId, Problem};
-use convite_store::Registration;
+use convite_core::{ErrorCode, PeerAddress, PeerId, Problem, SpaceName, Terms};
+use convite_store::{ListedPeer, Registration};
 
 use super::{Caller, Service};
 use crate::authority::PeerCertificate;
@@ -30,6 +30,8 @@ pub struct Endpoint {
     /// It is there for one download: not listed, and forgotten when it leaves or its lease runs
     /// out.
     pub transient: bool,
+    /// What it does for others.
+    pub terms: Terms,
 }
 
 /// Where a call came from.
@@ -84,6 +86,7 @@ impl Service {
             addresses: addresses.clone(),
             lease: now.after(self.parts.lease),
             transient: endpoint.transient,
+            terms: endpoint.terms,
         };
         let sign = |authority: &crate::authority::Authority| {
             let lifetime = self.parts.peer_certificate_lifetime;
@@ -165,8 +168,33 @@ impl Service {
     ) -> Result<Page<PeerSummary>, Problem> {
         let limit = page_limit(limit, PAGE_DEFAULT, PAGE_MAX)?;
         let (viewer, now) = (&caller.viewer, self.now());
-        self.store().peers(viewer, limit, cursor, now).await
+        let page = self.store().peers(viewer, limit, cursor, now).await?;
+        let spaces = self.spaces_of(caller).await?;
+        let peers = page.items.into_iter();
+        Ok(Page {
+            items: peers
+                .map(|peer| as_seen_by(caller, &spaces, peer))
+                .collect(),
+            next_cursor: page.next_cursor,
+        })
     }
+
+    /// The spaces that the caller belongs to, by name.
+    pub(super) async fn spaces_of(&self, caller: &Caller) -> Result<Vec<SpaceName>, Problem> {
+        let account = self.store().account_summary(&caller.user).await?;
+        Ok(account.map(|account| account.spaces).unwrap_or_default())
+    }
+}
+
+/// What a peer is to the caller, who belongs to these spaces.
+fn as_seen_by(caller: &Caller, spaces: &[SpaceName], peer: ListedPeer) -> PeerSummary {
+    let ListedPeer { mut summary, terms } = peer;
+    let may = caller.must_share().is_ok();
+    let (owner, user) = (&summary.user, &caller.user);
+    let loads = owner == user || terms.loads.lets(owner, user, spaces);
+    (summary.uploads, summary.loads) =
+        (may && terms.uploads.lets(owner, user, spaces), may && loads);
+    summary
 }
 
 /// How many items a page may have.

@@ -295,6 +295,8 @@ async fn knock_grpc(
                 peer: Some(endpoint(&call.fields)),
                 signing_request: bytes::Bytes::new(),
                 transient: call.fields["transient"] == true,
+                uploads: call.text("uploads"),
+                loads: call.text("loads"),
             };
             let reply = ask!(register_peer, message);
             json!({"lease_ms": reply.lease_ms, "generation": reply.generation, "addresses": reply.addresses})

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use convite_client::{Credentials, DirectoryClient as Client};
 use convite_core::model::Provider;
-use convite_core::{ContentHash, ErrorCode, PeerId, Problem, UnixMillis, UserName};
+use convite_core::{ContentHash, ErrorCode, PeerId, Problem, Terms, UnixMillis, UserName};
 use convite_wire::invite::Fingerprint;
 use convite_wire::status::from_status;
 use convite_wire::ticket::TicketVerifier;
@@ -310,7 +310,7 @@ async fn the_client_announces_watches_and_withdraws() {
     assert_eq!(watch.next().await.unwrap().unwrap(), []);
     let refused = bob.announce(&get, &hash, 5).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::NotFound);
-    bob.register_peer(&get, 5001, &[], None, true)
+    bob.register_peer(&get, 5001, &[], None, true, &Terms::default())
         .await
         .unwrap();
     bob.announce(&get, &hash, 5).await.unwrap();
@@ -344,7 +344,9 @@ async fn a_crowd_hears_of_each_of_its_members() {
     let began = Instant::now();
     let joined = members.into_iter().map(|(client, id, mut watch)| {
         tokio::spawn(async move {
-            let registered = client.register_peer(&id, 5001, &[], None, true).await;
+            let registered = client
+                .register_peer(&id, 5001, &[], None, true, &Terms::default())
+                .await;
             registered.unwrap();
             client.announce(&id, &hash, 5).await.unwrap();
             let (mut heard, mut messages) = (std::collections::HashSet::new(), 0);

@@ -14,7 +14,9 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use convite_client::{Lease, Published, Registered};
 use convite_core::model::FileEntry;
-use convite_core::{ContentHash, ErrorCode, PeerAddress, PeerId, Problem, SafePath, UnixMillis};
+use convite_core::{
+    ContentHash, ErrorCode, PeerAddress, PeerId, Problem, SafePath, Terms, UnixMillis,
+};
 use convite_core::{SpaceName, UserName, model};
 use convite_peer::directory::Directory;
 use convite_peer::run::start_with;
@@ -129,6 +131,7 @@ impl Directory for Memory {
         addresses: &[PeerAddress],
         signing_request: Option<&[u8]>,
         transient: bool,
+        _terms: &Terms,
     ) -> Result<Registered, Problem> {
         let mut held = self.held()?;
         if let Some(code) = held.refusal {

@@ -2,15 +2,54 @@
 
 use convite_core::model::{FileEntry, IndexEntry, Page, PeerSummary};
 use convite_core::{PeerId, SafePath, UnixMillis};
+use tokio_postgres::Row;
 
 use super::connections::Connection;
 use super::failure::Outcome;
 use super::partials::hash_from;
 use super::peers::{addresses_from, id_from, unsigned};
 use super::{paths, spaces};
-use crate::Viewer;
 use crate::cursor::{self, INDEX, PEERS, decode, encode, page, refuse};
-use crate::stored::user_name;
+use crate::stored::{self, user_name};
+use crate::{ListedPeer, Viewer};
+
+/// The peers online: those after `$1`, or the one named `$5`.
+const PEERS_ONLINE: &str = "SELECT p.name, a.name, p.addresses,
+         (SELECT coalesce(sum(n.files), 0)::BIGINT FROM peer_files n
+          WHERE n.peer = p.id AND n.space = ANY ($4)),
+         p.since, p.uploads, p.loads
+     FROM peers p JOIN accounts a ON a.id = p.account
+     WHERE p.name > $1 AND ($5::TEXT IS NULL OR p.name = $5)
+         AND NOT p.transient AND NOT p.departed AND p.lease > $2
+     ORDER BY p.name LIMIT $3";
+
+fn listed(row: &Row) -> Outcome<ListedPeer> {
+    let user: &str = row.try_get(1)?;
+    let summary = PeerSummary {
+        id: id_from(row.try_get(0)?)?,
+        user: user_name(user)?,
+        addresses: addresses_from(row.try_get(2)?)?,
+        files: unsigned(row.try_get(3)?)?,
+        since: UnixMillis(row.try_get(4)?).seconds(),
+        uploads: false,
+        loads: false,
+    };
+    let terms = stored::terms(row.try_get(5)?, row.try_get(6)?)?;
+    Ok(ListedPeer { summary, terms })
+}
+
+pub(super) async fn peer(
+    db: &Connection,
+    viewer: &Viewer,
+    peer: &PeerId,
+    now: UnixMillis,
+) -> Outcome<Option<ListedPeer>> {
+    let (seen, name) = (spaces::seen(viewer), Some(peer.as_str()));
+    let found = db
+        .row(PEERS_ONLINE, &[&"", &now.0, &1i64, &seen, &name])
+        .await?;
+    found.as_ref().map(listed).transpose()
+}
 
 pub(super) async fn peers(
     db: &Connection,
@@ -18,40 +57,17 @@ pub(super) async fn peers(
     limit: u32,
     cursor: Option<&str>,
     now: UnixMillis,
-) -> Outcome<Page<PeerSummary>> {
+) -> Outcome<Page<ListedPeer>> {
     let limit = limit.max(1);
     let after = cursor::after(cursor, PEERS, |name| name.parse::<PeerId>().is_ok())?;
+    let (seen, most) = (spaces::seen(viewer), i64::from(limit) + 1);
     let rows = db
-        .rows(
-            "SELECT p.name, a.name, p.addresses,
-                 (SELECT coalesce(sum(n.files), 0)::BIGINT FROM peer_files n
-                  WHERE n.peer = p.id AND n.space = ANY ($4)),
-                 p.since
-             FROM peers p JOIN accounts a ON a.id = p.account
-             WHERE p.name > $1 AND NOT p.transient AND NOT p.departed AND p.lease > $2
-             ORDER BY p.name LIMIT $3",
-            &[
-                &after,
-                &now.0,
-                &(i64::from(limit) + 1),
-                &spaces::seen(viewer),
-            ],
-        )
+        .rows(PEERS_ONLINE, &[&after, &now.0, &most, &seen, &None::<&str>])
         .await?;
-    let items = rows.iter().map(|row| {
-        let user: &str = row.try_get(1)?;
-        Ok(PeerSummary {
-            id: id_from(row.try_get(0)?)?,
-            user: user_name(user)?,
-            addresses: addresses_from(row.try_get(2)?)?,
-            files: unsigned(row.try_get(3)?)?,
-            since: UnixMillis(row.try_get(4)?).seconds(),
-        })
-    });
     Ok(page(
-        items.collect::<Outcome<_>>()?,
+        rows.iter().map(listed).collect::<Outcome<_>>()?,
         limit as usize,
-        |last: &PeerSummary| encode(&[PEERS, last.id.as_str()]),
+        |last: &ListedPeer| encode(&[PEERS, last.summary.id.as_str()]),
     ))
 }
 

@@ -1,7 +1,7 @@
 //! Who is on the list: registering, staying by heartbeats, leaving.
 
 use async_trait::async_trait;
-use convite_core::model::{Page, PeerSummary};
+use convite_core::model::Page;
 use convite_core::{PeerAddress, PeerId, Problem, UnixMillis};
 
 use super::connections::Connection;
@@ -10,7 +10,7 @@ use super::publish::{self, publication};
 use super::{PostgresStore, audit, listing, partials, transaction};
 use crate::peers::{anothers, nobody, one_that_stays, sharing_nothing, unknown};
 use crate::stored::damaged;
-use crate::{AccountId, AuditEntry, PeerKey, Peers, Registration, Tally, Viewer};
+use crate::{AccountId, AuditEntry, ListedPeer, PeerKey, Peers, Registration, Tally, Viewer};
 
 /// What a change of a peer has to know of it.
 pub(super) struct Peer {
@@ -68,6 +68,10 @@ async fn register(db: &Connection, registration: &Registration, now: UnixMillis)
     let addresses =
         serde_json::to_string(&registration.addresses).map_err(|_| damaged("addresses"))?;
     let name = registration.id.as_str();
+    let (uploads, loads) = (
+        registration.terms.uploads.to_string(),
+        registration.terms.loads.to_string(),
+    );
     // Its id is free, though it may not have been swept yet.
     db.execute(
         "DELETE FROM peers WHERE name = $1 AND transient AND lease <= $2",
@@ -85,8 +89,8 @@ async fn register(db: &Connection, registration: &Registration, now: UnixMillis)
         let added = db
             .execute(
                 "INSERT INTO peers (name, account, session, addresses, generation, lease, since,
-                     departed, attempt, transient)
-                 VALUES ($1, $2, $3, $4, 0, $5, $6, FALSE, 0, $7)
+                     departed, attempt, transient, uploads, loads)
+                 VALUES ($1, $2, $3, $4, 0, $5, $6, FALSE, 0, $7, $8, $9)
                  ON CONFLICT (name) DO NOTHING",
                 &[
                     &name,
@@ -96,6 +100,8 @@ async fn register(db: &Connection, registration: &Registration, now: UnixMillis)
                     &registration.lease.0,
                     &now.0,
                     &registration.transient,
+                    &uploads,
+                    &loads,
                 ],
             )
             .await?;
@@ -116,7 +122,7 @@ async fn register(db: &Connection, registration: &Registration, now: UnixMillis)
     }
     db.execute(
         "UPDATE peers SET session = $2, addresses = $3, lease = $4, departed = FALSE,
-             transient = $6,
+             transient = $6, uploads = $7, loads = $8,
              since = CASE WHEN NOT departed AND lease > $5 THEN since ELSE $5 END
          WHERE id = $1",
         &[
@@ -126,6 +132,8 @@ async fn register(db: &Connection, registration: &Registration, now: UnixMillis)
             &registration.lease.0,
             &now.0,
             &registration.transient,
+            &uploads,
+            &loads,
         ],
     )
     .await?;
@@ -217,9 +225,19 @@ impl Peers for PostgresStore {
         limit: u32,
         cursor: Option<&str>,
         now: UnixMillis,
-    ) -> Result<Page<PeerSummary>, Problem> {
+    ) -> Result<Page<ListedPeer>, Problem> {
         let db = self.connections.get().await?;
         Ok(listing::peers(&db, viewer, limit, cursor, now).await?)
+    }
+
+    async fn listed_peer(
+        &self,
+        viewer: &Viewer,
+        peer: &PeerId,
+        now: UnixMillis,
+    ) -> Result<Option<ListedPeer>, Problem> {
+        let db = self.connections.get().await?;
+        Ok(listing::peer(&db, viewer, peer, now).await?)
     }
 
     async fn online_peers(&self, now: UnixMillis) -> Result<Vec<PeerKey>, Problem> {

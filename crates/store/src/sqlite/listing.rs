@@ -2,17 +2,53 @@
 
 use convite_core::model::{FileEntry, IndexEntry, Page, PeerSummary};
 use convite_core::{ContentHash, PeerId, SafePath, UnixMillis};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 
 use super::failure::Outcome;
 use super::peers::{addresses_from, unsigned};
 use super::spaces;
-use crate::Viewer;
 use crate::cursor::{self, INDEX, PEERS, decode, encode, page, refuse};
-use crate::stored::{damaged, user_name};
+use crate::stored::{self, damaged, user_name};
+use crate::{ListedPeer, Viewer};
 
 fn peer_id(text: &str) -> Outcome<PeerId> {
     Ok(text.parse().map_err(|_| damaged("a peer id"))?)
+}
+
+/// The peers online: those after `?2`, or the one named `?5`.
+const PEERS_ONLINE: &str = "SELECT p.name, a.name, p.addresses,
+         (SELECT coalesce(sum(n.files), 0) FROM peer_files n WHERE n.peer = p.id
+          AND n.space IN (SELECT value FROM json_each(?1))),
+         p.since, p.uploads, p.loads
+     FROM peers p JOIN accounts a ON a.id = p.account
+     WHERE p.name > ?2 AND (?5 IS NULL OR p.name = ?5)
+         AND p.transient = 0 AND p.departed = 0 AND p.lease > ?3
+     ORDER BY p.name LIMIT ?4";
+
+fn listed(row: &Row<'_>) -> Outcome<ListedPeer> {
+    let user: String = row.get(1)?;
+    let terms = stored::terms(&row.get::<_, String>(5)?, &row.get::<_, String>(6)?)?;
+    let summary = PeerSummary {
+        id: peer_id(&row.get::<_, String>(0)?)?,
+        user: user_name(&user)?,
+        addresses: addresses_from(&row.get::<_, String>(2)?)?,
+        files: unsigned(row.get(3)?)?,
+        since: UnixMillis(row.get(4)?).seconds(),
+        uploads: false,
+        loads: false,
+    };
+    Ok(ListedPeer { summary, terms })
+}
+
+pub(super) fn peer(
+    db: &Connection,
+    viewer: &Viewer,
+    peer: &PeerId,
+    now: UnixMillis,
+) -> Outcome<Option<ListedPeer>> {
+    let mut statement = db.prepare_cached(PEERS_ONLINE)?;
+    let mut rows = statement.query(params![spaces::seen(viewer), "", now.0, 1, peer.as_str()])?;
+    rows.next()?.map(listed).transpose()
 }
 
 pub(super) fn peers(
@@ -21,33 +57,18 @@ pub(super) fn peers(
     limit: u32,
     cursor: Option<&str>,
     now: UnixMillis,
-) -> Outcome<Page<PeerSummary>> {
+) -> Outcome<Page<ListedPeer>> {
     let limit = limit.max(1);
     let after = cursor::after(cursor, PEERS, |name| name.parse::<PeerId>().is_ok())?;
-    let mut statement = db.prepare_cached(
-        "SELECT p.name, a.name, p.addresses,
-             (SELECT coalesce(sum(n.files), 0) FROM peer_files n WHERE n.peer = p.id
-              AND n.space IN (SELECT value FROM json_each(?1))),
-             p.since
-         FROM peers p JOIN accounts a ON a.id = p.account
-         WHERE p.name > ?2 AND p.transient = 0 AND p.departed = 0 AND p.lease > ?3
-         ORDER BY p.name LIMIT ?4",
-    )?;
-    let seen = spaces::seen(viewer);
-    let mut rows = statement.query(params![seen, after, now.0, i64::from(limit) + 1])?;
+    let mut statement = db.prepare_cached(PEERS_ONLINE)?;
+    let (seen, most) = (spaces::seen(viewer), i64::from(limit) + 1);
+    let mut rows = statement.query(params![seen, after, now.0, most, None::<&str>])?;
     let mut items = Vec::new();
     while let Some(row) = rows.next()? {
-        let user: String = row.get(1)?;
-        items.push(PeerSummary {
-            id: peer_id(&row.get::<_, String>(0)?)?,
-            user: user_name(&user)?,
-            addresses: addresses_from(&row.get::<_, String>(2)?)?,
-            files: unsigned(row.get(3)?)?,
-            since: UnixMillis(row.get(4)?).seconds(),
-        });
+        items.push(listed(row)?);
     }
     Ok(page(items, limit as usize, |last| {
-        encode(&[PEERS, last.id.as_str()])
+        encode(&[PEERS, last.summary.id.as_str()])
     }))
 }
 

@@ -1,7 +1,7 @@
 //! Who is on the list: registering, staying by heartbeats, leaving.
 
 use async_trait::async_trait;
-use convite_core::model::{Page, PeerSummary};
+use convite_core::model::Page;
 use convite_core::{PeerAddress, PeerId, Problem, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -9,7 +9,7 @@ use super::failure::Outcome;
 use super::{SqliteStore, audit, listing, partials, publish};
 use crate::peers::{anothers, nobody, one_that_stays, sharing_nothing, unknown};
 use crate::stored::damaged;
-use crate::{AccountId, AuditEntry, PeerKey, Peers, Registration, Tally, Viewer};
+use crate::{AccountId, AuditEntry, ListedPeer, PeerKey, Peers, Registration, Tally, Viewer};
 
 /// What a change of a peer has to know of it.
 pub(super) struct Peer {
@@ -75,6 +75,10 @@ pub(super) fn register(
     let addresses =
         serde_json::to_string(&registration.addresses).map_err(|_| damaged("addresses"))?;
     let name = registration.id.as_str();
+    let (uploads, loads) = (
+        registration.terms.uploads.to_string(),
+        registration.terms.loads.to_string(),
+    );
     // Its id is free, though it may not have been swept yet.
     db.prepare_cached("DELETE FROM peers WHERE name = ? AND transient = 1 AND lease <= ?")?
         .execute(params![name, now.0])?;
@@ -96,8 +100,8 @@ pub(super) fn register(
     let Some((key, account, generation, transient, online)) = found else {
         db.prepare_cached(
             "INSERT INTO peers (name, account, session, addresses, generation, lease, since,
-                 departed, attempt, transient)
-             VALUES (?, ?, ?, ?, 0, ?, ?, 0, 0, ?)",
+                 departed, attempt, transient, uploads, loads)
+             VALUES (?, ?, ?, ?, 0, ?, ?, 0, 0, ?, ?, ?)",
         )?
         .execute(params![
             name,
@@ -106,7 +110,9 @@ pub(super) fn register(
             addresses,
             registration.lease.0,
             now.0,
-            registration.transient
+            registration.transient,
+            uploads,
+            loads
         ])?;
         return Ok(0);
     };
@@ -121,7 +127,7 @@ pub(super) fn register(
     }
     db.prepare_cached(
         "UPDATE peers SET session = ?2, addresses = ?3, lease = ?4, departed = 0, transient = ?6,
-             since = CASE WHEN departed = 0 AND lease > ?5 THEN since ELSE ?5 END
+             uploads = ?7, loads = ?8, since = CASE WHEN departed = 0 AND lease > ?5 THEN since ELSE ?5 END
          WHERE id = ?1",
     )?
     .execute(params![
@@ -130,7 +136,9 @@ pub(super) fn register(
         addresses,
         registration.lease.0,
         now.0,
-        registration.transient
+        registration.transient,
+        uploads,
+        loads
     ])?;
     unsigned(generation)
 }
@@ -257,11 +265,20 @@ impl Peers for SqliteStore {
         limit: u32,
         cursor: Option<&str>,
         now: UnixMillis,
-    ) -> Result<Page<PeerSummary>, Problem> {
+    ) -> Result<Page<ListedPeer>, Problem> {
         let (viewer, cursor) = (viewer.clone(), cursor.map(str::to_owned));
         self.readers
             .read_long(move |db| listing::peers(db, &viewer, limit, cursor.as_deref(), now))
             .await
+    }
+
+    async fn listed_peer(
+        &self,
+        viewer: &Viewer,
+        peer: &PeerId,
+        now: UnixMillis,
+    ) -> Result<Option<ListedPeer>, Problem> {
+        self.readers.read(|db| listing::peer(db, viewer, peer, now))
     }
 
     async fn online_peers(&self, now: UnixMillis) -> Result<Vec<PeerKey>, Problem> {

@@ -57,6 +57,7 @@ macro_rules! contract {
                 a_peer_that_left_must_register,
                 since_begins_anew_after_a_break,
                 peers_come_in_pages_without_gaps_or_repeats,
+                what_a_peer_does_for_others_is_what_it_said_last,
             }
             publishing::{
                 a_change_is_applied_once,

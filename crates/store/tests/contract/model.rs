@@ -138,8 +138,11 @@ async fn compare(store: &Arc<dyn Store>, peers: &[Peer], now: UnixMillis) {
     }
     assert_eq!(shown, expected);
     for listed in store.peers(&anyone(), 100, None, now).await.unwrap().items {
-        let peer = peers.iter().find(|p| p.id == listed.id.as_str()).unwrap();
-        assert_eq!(listed.files, peer.files.len() as u64);
+        let peer = peers
+            .iter()
+            .find(|p| p.id == listed.summary.id.as_str())
+            .unwrap();
+        assert_eq!(listed.summary.files, peer.files.len() as u64);
     }
 
     let documents = store.contents(ContentKey(0), 10_000).await.unwrap();

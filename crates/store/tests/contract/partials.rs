@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use convite_core::{ContentHash, ErrorCode, UnixMillis};
+use convite_core::{ContentHash, ErrorCode, Terms, UnixMillis};
 use convite_store::{ANNOUNCEMENTS_MAX, AccountId, Registration, Store};
 
 use crate::world::*;
@@ -15,6 +15,7 @@ async fn register_transient(store: &Arc<dyn Store>, id: &str, account: AccountId
         addresses: vec!["192.0.2.9:5001".parse().unwrap()],
         lease: UnixMillis(now.0 + LEASE),
         transient: true,
+        terms: Terms::default(),
     };
     store.register_peer(&registration, now).await.unwrap();
 }
@@ -265,6 +266,7 @@ pub async fn a_transient_peer_shares_nothing_and_replaces_none_that_stays(store:
         addresses: Vec::new(),
         lease: at(LEASE),
         transient: true,
+        terms: Terms::default(),
     };
     let refused = store.register_peer(&claim, NOW).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::PeerTaken);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use convite_core::ErrorCode;
+use convite_core::{ErrorCode, Terms};
 use convite_store::{Registration, Store};
 
 use crate::world::*;
@@ -17,12 +17,13 @@ pub async fn the_id_of_anothers_peer_is_refused(store: Arc<dyn Store>) {
         addresses: vec!["203.0.113.6:1".parse().unwrap()],
         lease: at(LEASE),
         transient: false,
+        terms: Terms::default(),
     };
     let refused = store.register_peer(&claim, NOW).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::PeerTaken);
     let listed = store.peers(&anyone(), 10, None, NOW).await.unwrap().items;
-    assert_eq!(listed[0].user.as_str(), "laptop");
-    assert_eq!(listed[0].addresses[0].to_string(), "192.0.2.7:5001");
+    assert_eq!(listed[0].summary.user.as_str(), "laptop");
+    assert_eq!(listed[0].summary.addresses[0].to_string(), "192.0.2.7:5001");
     for refused in [
         store
             .renew_lease(&peer("laptop"), eve, at(1), NOW)
@@ -112,7 +113,7 @@ pub async fn since_begins_anew_after_a_break(store: Arc<dyn Store>) {
             .await
             .unwrap()
             .items;
-        listed[0].since * 1000 - NOW.0
+        listed[0].summary.since * 1000 - NOW.0
     };
     let renew = async |millis| {
         store
@@ -152,7 +153,7 @@ pub async fn peers_come_in_pages_without_gaps_or_repeats(store: Arc<dyn Store>) 
                 .peers(&anyone(), limit, cursor.as_deref(), NOW)
                 .await
                 .unwrap();
-            seen.extend(page.items.iter().map(|p| p.id.to_string()));
+            seen.extend(page.items.iter().map(|p| p.summary.id.to_string()));
             cursor = page.next_cursor;
             if cursor.is_none() {
                 break;
@@ -167,4 +168,41 @@ pub async fn peers_come_in_pages_without_gaps_or_repeats(store: Arc<dyn Store>) 
             .unwrap_err();
         assert_eq!(refused.code, ErrorCode::InvalidArgument, "{cursor}");
     }
+}
+
+pub async fn what_a_peer_does_for_others_is_what_it_said_last(store: Arc<dyn Store>) {
+    let ana = account(&store, "ana").await;
+    let listed = async |name: &str, now| {
+        let found = store.listed_peer(&anyone(), &peer(name), now).await;
+        found.unwrap().map(|peer| peer.terms)
+    };
+    let register = async |name: &str, uploads: &str, loads: &str, transient| {
+        let registration = Registration {
+            id: peer(name),
+            account: ana,
+            session: secret("ana"),
+            addresses: Vec::new(),
+            lease: at(LEASE),
+            transient,
+            terms: Terms {
+                uploads: uploads.parse().unwrap(),
+                loads: loads.parse().unwrap(),
+            },
+        };
+        store.register_peer(&registration, NOW).await.unwrap();
+    };
+    assert_eq!(listed("ana", NOW).await, None);
+    for (uploads, loads) in [("", "*"), ("bob,@lab", ""), ("*", "@lab")] {
+        register("ana", uploads, loads, false).await;
+        let terms = listed("ana", NOW).await.unwrap();
+        assert_eq!(terms.uploads.to_string(), uploads);
+        assert_eq!(terms.loads.to_string(), loads);
+        let page = store.peers(&anyone(), 10, None, NOW).await.unwrap();
+        assert_eq!(page.items[0].terms, terms);
+    }
+    register("get", "*", "*", true).await;
+    assert_eq!(listed("get", NOW).await, None);
+    assert_eq!(listed("ana", at(LEASE)).await, None);
+    store.leave(&peer("ana"), ana, NOW).await.unwrap();
+    assert_eq!(listed("ana", NOW).await, None);
 }

@@ -133,7 +133,9 @@ pub async fn a_whole_index_replaces_what_was_there(store: Arc<dyn Store>) {
     );
     assert_eq!(generation(&store, "ana", ana).await, 9);
     assert_eq!(
-        store.peers(&anyone(), 1, None, NOW).await.unwrap().items[0].files,
+        store.peers(&anyone(), 1, None, NOW).await.unwrap().items[0]
+            .summary
+            .files,
         3
     );
 }

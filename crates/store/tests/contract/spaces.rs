@@ -84,7 +84,7 @@ async fn seen(store: &Arc<dyn Store>, viewer: &Viewer, contents: &str) -> Vec<St
         seen.push(format!("{}:{}@{space}", entry.peer, entry.file.path));
     }
     for peer in store.peers(viewer, 100, None, NOW).await.unwrap().items {
-        seen.push(format!("{}={}", peer.id, peer.files));
+        seen.push(format!("{}={}", peer.summary.id, peer.summary.files));
     }
     let hash = file("x", contents).hash;
     let located = store.locate(viewer, &hash, NOW).await.unwrap();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::cluster::Cluster;
 use convite_core::model::{FileEntry, IndexEntry, Role};
-use convite_core::{ContentHash, PeerId, UnixMillis};
+use convite_core::{ContentHash, PeerId, Terms, UnixMillis};
 use convite_store::sqlite::SqliteStore;
 use convite_store::{
     AccountId, Admission, IndexChange, Registration, SecretHash, Store, Tally, Viewer,
@@ -95,6 +95,7 @@ pub async fn register(
         addresses: vec!["192.0.2.7:5001".parse().unwrap()],
         lease: UnixMillis(now.0 + LEASE),
         transient: false,
+        terms: Terms::default(),
     };
     store.register_peer(&registration, now).await.unwrap()
 }

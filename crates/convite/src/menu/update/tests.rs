@@ -379,6 +379,8 @@ fn any_message() -> impl Strategy<Value = Message> {
             addresses: Vec::new(),
             files: 0,
             since: 0,
+            uploads: false,
+            loads: false,
         };
         Message::Peers(Ok((0..count).map(peer).collect()))
     });

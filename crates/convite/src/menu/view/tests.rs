@@ -107,6 +107,8 @@ fn ready() -> Model {
         addresses: vec!["192.0.2.9:5001".parse().unwrap()],
         files,
         since: 0,
+        uploads: false,
+        loads: false,
     };
     let peers = vec![
         peer("ana-desk", "ana", 12),
