@@ -12,6 +12,7 @@ pub mod directory;
 pub mod home;
 mod lasting;
 mod links;
+mod loads;
 mod race;
 mod retry;
 mod sessions;

@@ -80,6 +80,7 @@ impl DirectoryClient {
     {
         let message = WatchRequest {
             hash: convert::hash_bytes(&hash),
+            ..WatchRequest::default()
         };
         let call = |mut stub: Stub<_>, request| async move { stub.watch(request).await };
         let replies = self.call(message, call).await?;

@@ -155,6 +155,8 @@ named! {
     /// A link was used by somebody, whose address is there, once; the target is the file's content
     /// hash, the actor who made the link.
     LinkUse = "link_use";
+    /// A peer was asked to load a file; the target is its id and the file's content hash.
+    LoadAdd = "load_add";
     /// The accounts were asked for; only ever denied, as the next.
     UserList = "user_list";
     /// The members of a space were asked for.

@@ -12,6 +12,7 @@ pub mod display;
 pub mod error;
 pub mod hash;
 pub mod kind;
+pub mod loads;
 pub mod model;
 pub mod names;
 pub mod path;

@@ -10,6 +10,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::address::PeerAddress;
 use crate::hash::ContentHash;
+use crate::loads::LoadId;
 use crate::names::{NAME_MAX, PeerId, SpaceName, UserName};
 use crate::path::{PATH_MAX, SafePath};
 
@@ -91,6 +92,8 @@ words! {
         NAME, 1..=NAME_MAX, "ana";
     ContentHash = "BLAKE3 of the whole file, what `b3sum` prints.",
         HASH, 64..=64, "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262";
+    LoadId = "What a load is named by.",
+        "^[0-9A-Fa-f]{16}$", 16..=16, "00d6f1c02a9e4b37";
     SafePath = "A relative path with `/` between its parts, at most 4,095 bytes of UTF-8. No part \
         is empty, `.` or `..`, has more than 255 bytes or holds a NUL.",
         PATH, 1..=PATH_MAX, "music/night concert.flac";
@@ -112,6 +115,7 @@ mod tests {
         assert!(example_of::<PeerId>().parse::<PeerId>().is_ok());
         assert!(example_of::<UserName>().parse::<UserName>().is_ok());
         assert!(example_of::<ContentHash>().parse::<ContentHash>().is_ok());
+        assert!(example_of::<LoadId>().parse::<LoadId>().is_ok());
         assert!(example_of::<SafePath>().parse::<SafePath>().is_ok());
         assert!(example_of::<PeerAddress>().parse::<PeerAddress>().is_ok());
     }

@@ -87,6 +87,15 @@ pub trait Contents: Send + Sync + 'static {
     /// Whether there is any file of a content that `viewer` may see, its peer online or not.
     async fn sees(&self, viewer: &Viewer, hash: &ContentHash) -> Result<bool, Problem>;
 
+    /// The spaces in which peers online share a content, by name, as far as `viewer` may see: none
+    /// of them if everyone may see it, and none at all if nobody shares it.
+    async fn lies_in(
+        &self,
+        viewer: &Viewer,
+        hash: &ContentHash,
+        now: UnixMillis,
+    ) -> Result<Option<Vec<SpaceName>>, Problem>;
+
     /// The contents of these keys that a peer online holds, in the order given, as far as `viewer`
     /// may see.
     async fn summaries(

@@ -13,6 +13,7 @@ pub(crate) const INDEX: &str = "index";
 pub(crate) const ACCOUNTS: &str = "accounts";
 pub(crate) const AUDIT: &str = "audit";
 pub(crate) const INVITES: &str = "invites";
+pub(crate) const LOADS: &str = "loads";
 pub(crate) const MEMBERS: &str = "members";
 pub(crate) const SESSIONS: &str = "sessions";
 pub(crate) const SPACES: &str = "spaces";
@@ -44,6 +45,27 @@ pub(crate) fn after(
         None => Ok(String::new()),
         Some(Some([_, key])) if valid(&key) => Ok(key),
         Some(_) => Err(refuse()),
+    }
+}
+
+/// The cursor behind a load, by when it was asked for and its number.
+pub(crate) fn of_load(created: i64, id: i64) -> String {
+    encode(&[LOADS, &created.to_string(), &id.to_string()])
+}
+
+/// When the load was asked for, and its number, before which a page begins: the newest without a
+/// cursor.
+///
+/// # Errors
+/// As [`after`].
+pub(crate) fn before_load(cursor: Option<&str>) -> Result<(i64, i64), Problem> {
+    let Some(cursor) = cursor else {
+        return Ok((i64::MAX, i64::MAX));
+    };
+    let [_, created, id] = decode::<3>(cursor, LOADS).ok_or_else(refuse)?;
+    match (created.parse(), id.parse()) {
+        (Ok(created), Ok(id)) => Ok((created, id)),
+        _ => Err(refuse()),
     }
 }
 

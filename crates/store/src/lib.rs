@@ -31,6 +31,7 @@ mod files;
 mod incoming;
 mod invites;
 mod links;
+mod loads;
 mod located;
 mod peers;
 pub mod postgres;
@@ -50,6 +51,9 @@ pub use contents::{
 pub use files::{Files, FullSync, IndexChange, Tally};
 pub use invites::{InviteRecord, Invites};
 pub use links::{LINK_GRACE, LINKS_MAX, LinkRecord, LinkUse, Links, NewLink};
+pub use loads::{
+    Host, LOAD_KEPT, LOAD_PATIENCE, LOAD_SILENCE, LOADS_MAX, Loads, NewLoad, OpenLoad,
+};
 pub use peers::{ListedPeer, PeerKey, Peers, Registration};
 pub use sessions::{SessionRecord, Sessions};
 pub use shared::{News, ReplicaId, Shared, Sharing};
@@ -84,6 +88,7 @@ pub trait Store:
     + Swarm
     + Contents
     + Links
+    + Loads
     + Audit
     + Upkeep
     + Sharing
@@ -100,6 +105,8 @@ impl<T> Store for T where
         + Swarm
         + Contents
         + Links
+        + Loads
+        + Loads
         + Audit
         + Upkeep
         + Sharing

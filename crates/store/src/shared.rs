@@ -2,7 +2,7 @@
 //! of them have alike, and news that they tell each other at once.
 
 use async_trait::async_trait;
-use convite_core::{ContentHash, PeerAddress, Problem, UnixMillis};
+use convite_core::{ContentHash, PeerAddress, PeerId, Problem, UnixMillis};
 use tokio::sync::broadcast;
 
 /// What one replica tells the others, so that they need not wait until they look. It may get lost;
@@ -15,6 +15,8 @@ pub enum News {
     Providers(Vec<ContentHash>),
     /// A peer came or went.
     Peers,
+    /// There is something for these peers to load.
+    Loads(Vec<PeerId>),
     /// A replica came or went.
     Replicas,
     /// Anything may have happened: news got lost.

@@ -55,6 +55,14 @@ impl Viewer {
         key.map(Self::only).ok_or_else(|| not_yours(name))
     }
 
+    /// The eyes that see what both see.
+    pub fn common(&self, other: &Self) -> Self {
+        let spaces = self.spaces.iter().filter(|s| other.spaces.contains(s));
+        Self {
+            spaces: spaces.copied().collect(),
+        }
+    }
+
     /// What it sees: the spaces by number, each once, [`SpaceKey::EVERYONE`] first.
     pub fn spaces(&self) -> &[SpaceKey] {
         &self.spaces

@@ -45,7 +45,7 @@ pub struct Load {
 /// database, and what each method names.
 #[async_trait]
 pub trait Upkeep: Send + Sync + 'static {
-    /// Forgets what has run out (transient peers and links at once; sessions, invites and announcements a
+    /// Forgets what has run out (transient peers and links at once; sessions, invites, announcements and loads a
     /// day after they ended) and all but the last `keep_changes` entries of the change log and the last [`AUDIT_MAX`]
     /// lines of the audit log, of these also what is older than [`AUDIT_KEPT`].
     async fn sweep(&self, keep_changes: u64, now: UnixMillis) -> Result<(), Problem>;

@@ -6,6 +6,7 @@ pub mod attachment;
 pub mod chunk;
 pub mod convert;
 pub mod invite;
+mod loads;
 pub mod methods;
 mod paseto;
 pub mod pieces;

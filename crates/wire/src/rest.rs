@@ -5,6 +5,7 @@
 
 mod administration;
 mod links;
+mod loads;
 
 use convite_core::model::{FileEntry, IndexEntry, PeerSummary, Role, SearchHit};
 use convite_core::{Allowed, PeerAddress, PeerId, SafePath, SpaceName, UserName};
@@ -16,6 +17,7 @@ pub use administration::{
     UserChangeBody, UsersPage,
 };
 pub use links::{LinkBody, LinkMade};
+pub use loads::{LoadBody, LoadMade, LoadsPage};
 
 /// A peer as it registers.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]

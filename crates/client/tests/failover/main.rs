@@ -222,7 +222,11 @@ async fn a_watch_goes_on_at_another_replica() {
             partial: false,
         };
         let providers = vec![provider];
-        v1::WatchReply { providers }.encode_to_vec()
+        v1::WatchReply {
+            providers,
+            ..Default::default()
+        }
+        .encode_to_vec()
     };
     let (of_first, of_second) = (news("first"), news("second"));
     let first = Replica::new(move |_| Does::Begin(of_first.clone())).await;

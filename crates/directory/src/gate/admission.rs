@@ -108,7 +108,8 @@ impl Default for Capacity {
             publish: bound(32, 512, 10, 32),
             // The hashes have bounds of their own.
             entry: bound(128, 512, 5, 128),
-            lasting: bound(16_384, 0, 0, 2048),
+            // Each peer that is online has one open.
+            lasting: bound(65_536, 0, 0, 2048),
             body_grace: Duration::from_secs(20),
         }
     }

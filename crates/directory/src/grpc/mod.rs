@@ -6,6 +6,7 @@ mod administration;
 mod index;
 mod invites;
 mod links;
+mod loads;
 mod locate;
 mod peers;
 mod search;
@@ -196,5 +197,9 @@ methods! {
     search_file: search, v1::SearchFileRequest => SearchFileReply;
     locate: locate, v1::LocateRequest => LocateReply;
     create_link: links, v1::CreateLinkRequest => CreateLinkReply;
+    load_file: loads, v1::LoadFileRequest => LoadFileReply;
+    list_loads: loads, v1::ListLoadsRequest => ListLoadsReply;
+    get_load: loads, v1::GetLoadRequest => GetLoadReply;
+    report_load: loads, v1::ReportLoadRequest => ReportLoadReply;
     announce: swarm, v1::AnnounceRequest => AnnounceReply;
 }

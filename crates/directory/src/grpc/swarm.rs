@@ -8,6 +8,7 @@ use tonic::Request;
 use tonic::codegen::BoxStream;
 
 use super::{Door, refuse};
+use crate::service::Caller;
 
 pub(super) async fn announce(
     door: &Door,
@@ -36,11 +37,36 @@ pub(super) async fn watch(
     request: Request<v1::WatchRequest>,
 ) -> Result<BoxStream<v1::WatchReply>, Problem> {
     let caller = door.caller(&request).await?;
-    let hash = ContentHash::from_slice(&request.into_inner().hash)?;
+    let message = request.into_inner();
+    if !message.peer.is_empty() {
+        return orders(door, caller, &message);
+    }
+    let hash = ContentHash::from_slice(&message.hash)?;
     let told = door.service.watch(caller, hash)?;
     let replies = ReceiverStream::new(told).map(|told| match told {
         Ok(providers) => Ok(v1::WatchReply {
             providers: providers.iter().map(Into::into).collect(),
+            loads: Vec::new(),
+        }),
+        Err(problem) => Err(refuse(problem)),
+    });
+    Ok(Box::pin(replies))
+}
+
+/// What a peer is asked to load.
+fn orders(
+    door: &Door,
+    caller: Caller,
+    message: &v1::WatchRequest,
+) -> Result<BoxStream<v1::WatchReply>, Problem> {
+    if !message.hash.is_empty() {
+        return Err(Problem::invalid("a hash or a peer is watched, not both"));
+    }
+    let told = door.service.watch_orders(caller, message.peer.parse()?)?;
+    let replies = ReceiverStream::new(told).map(|told| match told {
+        Ok(orders) => Ok(v1::WatchReply {
+            providers: Vec::new(),
+            loads: orders.iter().map(Into::into).collect(),
         }),
         Err(problem) => Err(refuse(problem)),
     });

@@ -12,6 +12,7 @@ mod health;
 mod index;
 mod invites;
 mod links;
+mod loads;
 mod metrics;
 mod openapi;
 mod peers;
@@ -116,6 +117,8 @@ fn described() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(contents::read))
         .routes(routes!(links::create))
         .routes(routes!(links::read))
+        .routes(routes!(loads::list, loads::load, loads::load_by_put))
+        .routes(routes!(loads::read))
 }
 
 /// This door; whatever has no path here falls to the last handler.

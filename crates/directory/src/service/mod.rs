@@ -11,8 +11,10 @@ mod events;
 mod index;
 mod invites;
 mod links;
+mod loads;
 mod locate;
 mod metrics;
+mod orders;
 mod peers;
 mod readiness;
 mod replicas;
@@ -88,6 +90,7 @@ pub struct Service {
     followed: watch::Sender<i64>,
     online: Mutex<Online>,
     watched: swarm::Watched,
+    orders: orders::Orders,
     relay: Arc<Relay>,
     siblings: replicas::Siblings,
     /// How many pages of each account are told of events.
@@ -126,6 +129,7 @@ impl Service {
             followed: watch::Sender::new(i64::MIN),
             online: Mutex::default(),
             watched: swarm::Watched::default(),
+            orders: orders::Orders::default(),
             siblings: replicas::Siblings::new(id),
             streams: Mutex::default(),
             stirred: watch::Sender::new(0),
@@ -212,11 +216,13 @@ impl Service {
             }
             News::Providers(hashes) => self.watched.touch(hashes),
             News::Peers => self.forget_online(),
+            News::Loads(peers) => peers.iter().for_each(|peer| self.orders.touch(peer)),
             News::Replicas => self.siblings.stir(),
             News::Anything => {
                 self.published.notify_one();
                 self.forget_online();
                 self.watched.touch_all();
+                self.orders.touch_all();
                 self.siblings.stir();
             }
         }

@@ -118,6 +118,7 @@ async fn nobody_has_more_than_a_share_of_the_answers_that_last() {
     };
     let watch = v1::WatchRequest {
         hash: vec![7; 32].into(),
+        ..Default::default()
     };
     let first = client
         .watch(with_token(watch.clone(), &token))

@@ -4,6 +4,7 @@ use convite_core::Problem;
 use convite_core::administration::{
     AccountSummary, AuditRecord, InviteSummary, SessionSummary, SpaceSummary,
 };
+use convite_core::loads::LoadSummary;
 use convite_net::dial::Http2;
 use convite_wire::v1;
 use convite_wire::v1::directory_client::DirectoryClient;
@@ -38,6 +39,10 @@ pub fn path(call: &Call) -> Option<(&'static str, String)> {
         "sessions" => list("/sessions".to_owned(), ""),
         "revoke_session" => ("DELETE", format!("/sessions/{}", part("id"))),
         "link" => ("POST", format!("/files/{}/link", part("hash"))),
+        "load_file" => ("POST", "/loadfiles".to_owned()),
+        "put_load_file" => ("PUT", "/loadfiles".to_owned()),
+        "loads" => list("/loadfiles".to_owned(), ""),
+        "get_load" => ("GET", format!("/loadfiles/{}", part("id"))),
         "audit" => list("/audit".to_owned(), ""),
         _ => return None,
     })
@@ -77,6 +82,19 @@ pub async fn ask(
     let cursor = text("cursor");
     let remove = call.operation.starts_with("remove");
     Ok(match call.operation {
+        "load_file" | "put_load_file" => {
+            let (hash, peer) = (hash_bytes(&text("hash")), text("peer"));
+            let reply = ask!(load_file, v1::LoadFileRequest { hash, peer });
+            json!({"load": reply.load})
+        }
+        "loads" => {
+            let reply = ask!(list_loads, v1::ListLoadsRequest { limit, cursor });
+            page::<_, LoadSummary>("loads", reply.loads, reply.next_cursor)
+        }
+        "get_load" => {
+            let load = ask!(get_load, v1::GetLoadRequest { load: id }).load;
+            serde_json::to_value(LoadSummary::try_from(load.unwrap())?).unwrap()
+        }
         "me" => {
             let me = ask!(who_am_i, v1::WhoAmIRequest {});
             json!({"user": me.user, "role": me.role, "spaces": me.spaces, "expires_at": me.expires_at})

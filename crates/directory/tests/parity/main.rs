@@ -15,6 +15,7 @@ mod events;
 mod finding;
 mod grpc_only;
 mod life;
+mod loads;
 mod monitoring;
 mod page;
 mod replicas;

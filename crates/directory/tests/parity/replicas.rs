@@ -13,7 +13,7 @@ use crate::swarm::{Member, ids};
 const SOON: Duration = Duration::from_secs(1);
 
 /// That many replicas, started at once on an empty database; none without PostgreSQL.
-async fn replicas(count: usize) -> Option<Vec<Running>> {
+pub async fn replicas(count: usize) -> Option<Vec<Running>> {
     let url = Cluster::shared()?.database();
     let mut starting = tokio::task::JoinSet::new();
     for _ in 0..count {

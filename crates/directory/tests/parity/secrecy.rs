@@ -195,7 +195,10 @@ async fn what_lies_in_anothers_space_is_answered_over_grpc_as_what_does_not_exis
             size: 7,
             withdrawn: false,
         };
-        let watching = v1::WatchRequest { hash: hash.clone() };
+        let watching = v1::WatchRequest {
+            hash: hash.clone(),
+            ..Default::default()
+        };
         let mut client = client.clone();
         let watched = match client.watch(with_token(Some(token), watching)).await {
             Err(status) => Err((status.code(), status.message().to_owned())),

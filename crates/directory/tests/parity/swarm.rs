@@ -62,6 +62,7 @@ impl Member {
         let hash = ContentHash::of(contents.as_bytes());
         let mut request = tonic::Request::new(v1::WatchRequest {
             hash: bytes::Bytes::copy_from_slice(hash.as_bytes()),
+            ..Default::default()
         });
         let bearer = format!("Bearer {}", self.token).parse().unwrap();
         request.metadata_mut().insert("authorization", bearer);

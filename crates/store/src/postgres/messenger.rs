@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use convite_core::ContentHash;
+use convite_core::{ContentHash, PeerId};
 use tokio::sync::{broadcast, mpsc};
 use tokio_postgres::{AsyncMessage, Client};
 
@@ -30,6 +30,8 @@ const GATHER: Duration = Duration::from_millis(10);
 /// The most contents that one message names; of more it says that anything may have happened.
 /// (A message has at most 8,000 bytes.)
 const CONTENTS_MAX: usize = 100;
+/// The most peers that one does.
+const PEERS_MAX: usize = 100;
 /// The wait before connecting anew.
 const PAUSE: Duration = Duration::from_millis(250);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
@@ -190,6 +192,7 @@ struct Gathered {
     peers: bool,
     replicas: bool,
     contents: BTreeSet<[u8; 32]>,
+    loads: BTreeSet<PeerId>,
 }
 
 impl Gathered {
@@ -199,6 +202,10 @@ impl Gathered {
             News::Peers => self.peers = true,
             News::Replicas => self.replicas = true,
             News::Anything => self.anything = true,
+            News::Loads(peers) => {
+                self.loads.extend(peers);
+                self.anything |= self.loads.len() > PEERS_MAX;
+            }
             News::Providers(hashes) => {
                 for hash in hashes {
                     if self.anything {
@@ -225,6 +232,10 @@ impl Gathered {
         if self.replicas {
             messages.push("replicas".into());
         }
+        if !self.loads.is_empty() {
+            let peers: Vec<_> = self.loads.iter().map(PeerId::as_str).collect();
+            messages.push(format!("loads {}", peers.join(" ")));
+        }
         if !self.contents.is_empty() {
             let hashes = self.contents.into_iter().map(ContentHash::from_bytes);
             let hashes: Vec<_> = hashes.map(|hash| hash.to_string()).collect();
@@ -242,6 +253,10 @@ fn read(message: &str) -> News {
         Some("published") => News::Published,
         Some("peers") => News::Peers,
         Some("replicas") => News::Replicas,
+        Some("loads") => match words.map(str::parse).collect() {
+            Ok(peers) => News::Loads(peers),
+            Err(_) => News::Anything,
+        },
         Some("providers") => match words.map(str::parse).collect() {
             Ok(hashes) => News::Providers(hashes),
             Err(_) => News::Anything,
@@ -269,6 +284,12 @@ mod tests {
         hashes
     }
 
+    /// The longest ids there are.
+    fn peers(numbers: std::ops::Range<usize>) -> Vec<PeerId> {
+        let id = |n: usize| format!("p{n:063}").parse().unwrap();
+        numbers.map(id).collect()
+    }
+
     #[test]
     fn what_is_told_at_once_is_heard_once() {
         let told = vec![
@@ -277,12 +298,15 @@ mod tests {
             News::Published,
             News::Providers(hashes(0..100)),
             News::Peers,
+            News::Loads(peers(50..100)),
             News::Replicas,
+            News::Loads(peers(0..60)),
         ];
         let heard = [
             News::Published,
             News::Peers,
             News::Replicas,
+            News::Loads(peers(0..100)),
             News::Providers(hashes(0..100)),
         ];
         assert_eq!(round_trip(told), heard);
@@ -292,6 +316,7 @@ mod tests {
     fn too_much_for_a_message_means_anything() {
         for told in [
             vec![News::Providers(hashes(0..101))],
+            vec![News::Loads(peers(0..101))],
             vec![
                 News::Providers(hashes(0..60)),
                 News::Providers(hashes(50..110)),
@@ -301,5 +326,6 @@ mod tests {
         }
         assert_eq!(read("of a newer version"), News::Anything);
         assert_eq!(read("providers what"), News::Anything);
+        assert_eq!(read("loads no/peer"), News::Anything);
     }
 }

@@ -16,6 +16,7 @@ mod failure;
 mod invites;
 mod links;
 mod listing;
+mod loads;
 mod messenger;
 mod migrations;
 mod orphans;

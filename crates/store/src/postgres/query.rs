@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use convite_core::model::LocatedFile;
-use convite_core::{ContentHash, PeerAddress, PeerId, Problem, UnixMillis};
+use convite_core::{ContentHash, PeerAddress, PeerId, Problem, SpaceName, UnixMillis};
 
 use super::connections::Connection;
 use super::failure::Outcome;
@@ -161,6 +161,31 @@ async fn locate(
     Ok(located(hash, all, claimed, partial))
 }
 
+async fn lies_in(
+    db: &Connection,
+    viewer: &Viewer,
+    hash: &ContentHash,
+    now: UnixMillis,
+) -> Outcome<Option<Vec<SpaceName>>> {
+    let rows = db
+        .rows(
+            "SELECT id FROM contents WHERE hash = $1",
+            &[&hash.as_bytes().as_slice()],
+        )
+        .await?;
+    let contents = rows.iter().map(|row| row.try_get(0));
+    let contents: Vec<i64> = contents.collect::<Result<_, _>>()?;
+    let holders = holders(db, viewer, &contents, now).await?;
+    if holders.is_empty() {
+        return Ok(None);
+    }
+    let spaces = only_in(holders.values().flatten().map(|holder| &holder.spaces));
+    let named = spaces::names(db, &spaces).await?;
+    let mut names: Vec<_> = named.into_values().collect();
+    names.sort();
+    Ok(Some(names))
+}
+
 async fn summaries(
     db: &Connection,
     viewer: &Viewer,
@@ -229,6 +254,15 @@ impl Contents for PostgresStore {
 
     async fn sees(&self, viewer: &Viewer, hash: &ContentHash) -> Result<bool, Problem> {
         Ok(partials::sees(&self.connections.get().await?, viewer, hash).await?)
+    }
+
+    async fn lies_in(
+        &self,
+        viewer: &Viewer,
+        hash: &ContentHash,
+        now: UnixMillis,
+    ) -> Result<Option<Vec<SpaceName>>, Problem> {
+        Ok(lies_in(&self.connections.get().await?, viewer, hash, now).await?)
     }
 
     async fn summaries(

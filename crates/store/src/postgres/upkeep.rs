@@ -7,7 +7,7 @@ use convite_core::{Problem, UnixMillis};
 use super::connections::Connection;
 use super::failure::Outcome;
 use super::peers::unsigned;
-use super::{PostgresStore, links, orphans, transaction};
+use super::{PostgresStore, links, loads, orphans, transaction};
 use crate::upkeep::REMEMBERED;
 use crate::{AUDIT_KEPT, AUDIT_MAX, Load, Totals, Upkeep};
 
@@ -31,6 +31,7 @@ async fn sweep(db: &Connection, keep_changes: u64, now: UnixMillis) -> Outcome<(
     )
     .await?;
     links::sweep(db, now).await?;
+    loads::sweep(db, now).await?;
     orphans::sweep(db).await?;
     let keep = i64::try_from(keep_changes).unwrap_or(i64::MAX);
     db.execute(

@@ -13,6 +13,7 @@ mod failure;
 mod invites;
 mod links;
 mod listing;
+mod loads;
 mod partials;
 mod peers;
 mod publish;

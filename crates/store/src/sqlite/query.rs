@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use convite_core::model::LocatedFile;
-use convite_core::{ContentHash, PeerAddress, PeerId, Problem, UnixMillis};
+use convite_core::{ContentHash, PeerAddress, PeerId, Problem, SpaceName, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::failure::Outcome;
@@ -131,6 +131,25 @@ pub(super) fn locate(
     Ok(located(hash, names, claimed, partial))
 }
 
+fn lies_in(
+    db: &Connection,
+    viewer: &Viewer,
+    hash: &ContentHash,
+    now: UnixMillis,
+) -> Outcome<Option<Vec<SpaceName>>> {
+    let mut statement = db.prepare_cached("SELECT id FROM contents WHERE hash = ?")?;
+    let contents = statement.query_map([hash.as_bytes()], |row| row.get(0))?;
+    let mut all = Vec::new();
+    for content in contents.collect::<Result<Vec<i64>, _>>()? {
+        all.extend(holders(db, viewer, content, now)?);
+    }
+    if all.is_empty() {
+        return Ok(None);
+    }
+    let spaces = only_in(all.iter().map(|holder| &holder.spaces));
+    spaces::names(db, &spaces).map(Some)
+}
+
 pub(super) fn summaries(
     db: &Connection,
     viewer: &Viewer,
@@ -181,6 +200,15 @@ impl Contents for SqliteStore {
 
     async fn sees(&self, viewer: &Viewer, hash: &ContentHash) -> Result<bool, Problem> {
         self.readers.read(|db| partials::sees(db, viewer, hash))
+    }
+
+    async fn lies_in(
+        &self,
+        viewer: &Viewer,
+        hash: &ContentHash,
+        now: UnixMillis,
+    ) -> Result<Option<Vec<SpaceName>>, Problem> {
+        self.readers.read(|db| lies_in(db, viewer, hash, now))
     }
 
     async fn summaries(

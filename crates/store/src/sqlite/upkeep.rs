@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use super::failure::Outcome;
 use super::peers::{self, unsigned};
-use super::{SqliteStore, audit, changes, links, partials};
+use super::{SqliteStore, audit, changes, links, loads, partials};
 use crate::upkeep::REMEMBERED;
 use crate::{AUDIT_KEPT, AUDIT_MAX, Load, Totals, Upkeep};
 
@@ -18,6 +18,7 @@ pub(super) fn sweep(db: &Connection, keep_changes: u64, now: UnixMillis) -> Outc
         .execute([forgotten])?;
     audit::sweep(db, AUDIT_MAX, now.0.saturating_sub(AUDIT_KEPT))?;
     links::sweep(db, now)?;
+    loads::sweep(db, now)?;
     partials::sweep(db, forgotten)?;
     peers::forget_lapsed(db, now)?;
     let keep = i64::try_from(keep_changes).unwrap_or(i64::MAX);

@@ -10,6 +10,7 @@ mod administering;
 mod cluster;
 mod following;
 mod links;
+mod loads;
 mod model;
 mod partials;
 mod peers;
@@ -124,6 +125,17 @@ macro_rules! contract {
                 who_begins_anew_after_a_while_spends_another_use,
                 the_last_use_of_a_link_goes_to_one_of_many,
                 links_that_are_over_are_forgotten_and_the_others_bounded,
+            }
+            loads::{
+                a_load_is_kept_until_its_peer_has_done_it,
+                the_same_asked_for_again_is_the_same_load,
+                only_its_own_peer_reports_of_a_load,
+                a_silent_peer_makes_a_load_wait_and_an_hour_ends_it,
+                loads_come_in_pages_newest_first_and_each_sees_the_own,
+                open_loads_are_bounded_and_those_over_forgotten,
+                a_removed_peer_takes_its_loads_with_it,
+                only_peers_that_stay_are_asked,
+                a_content_lies_where_peers_online_share_it,
             }
             model::{
                 the_index_agrees_with_a_plain_map,
