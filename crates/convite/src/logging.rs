@@ -1,15 +1,20 @@
 //! Log lines: to stderr, so that results on stdout stay clean; to the menu while that has the
-//! terminal.
+//! terminal. And spans for a collector, if there is one: [`crate::traces`].
 
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use tracing_subscriber::EnvFilter;
+use convite_net::trace;
+use tracing_subscriber::filter::Directive;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, fmt};
 
 use crate::cli::{Cli, Command, LogFormat};
 use crate::output::colour;
+use crate::traces::{self, ENDPOINT, Traces};
 
 /// Lines that are held for the menu at once; older ones are dropped.
 const HELD_MAX: usize = 1_000;
@@ -63,8 +68,9 @@ impl Drop for Hold {
     }
 }
 
-/// Starts logging as the command line and `$RUST_LOG` say.
-pub fn start(cli: &Cli) {
+/// Starts logging as the command line and `$RUST_LOG` say; what sends traces is to be ended. Wants to
+/// be called within a runtime.
+pub fn start(cli: &Cli) -> Option<Traces> {
     // `up` speaks to a person, who has no use for what goes well.
     let runs_on = matches!(cli.command, Command::Directory(_) | Command::Peer(_));
     let level = match (cli.common.quiet, cli.common.verbose, runs_on) {
@@ -75,16 +81,34 @@ pub fn start(cli: &Cli) {
         _ => "trace",
     };
     // A filter matches by prefix: `convite` is also `convite_peer` and the rest.
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(|| Lines);
-    match cli.common.log_format {
-        LogFormat::Json => builder.json().init(),
+    let mut filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    if let Ok(no_spans) = format!("{}=off", trace::TARGET).parse::<Directive>() {
+        filter = filter.add_directive(no_spans);
+    }
+    let lines: traces::Boxed = match cli.common.log_format {
+        LogFormat::Json => Box::new(
+            fmt::layer()
+                .json()
+                .with_writer(|| Lines)
+                .with_filter(filter),
+        ),
         LogFormat::Text => {
             let coloured =
-                colour::allowed(std::io::stderr().is_terminal()) && !crate::menu::is_wanted(cli);
-            builder.with_ansi(coloured).with_target(false).init();
+                colour::allowed(io::stderr().is_terminal()) && !crate::menu::is_wanted(cli);
+            let lines = fmt::layer().with_ansi(coloured).with_target(false);
+            Box::new(lines.with_writer(|| Lines).with_filter(filter))
         }
+    };
+    let traced = traces::start(&cli.command);
+    let is_refused = traced.is_err();
+    let (sending, spans) = traced.ok().flatten().unzip();
+    let layers: Vec<traces::Boxed> = std::iter::once(lines).chain(spans).collect();
+    tracing_subscriber::registry().with(layers).init();
+    if is_refused {
+        // Not what is wrong: it repeats the address, and that may have a password in it.
+        tracing::warn!(
+            "no traces are sent: ${ENDPOINT} is no address of the form http://HOST:PORT"
+        );
     }
+    sending
 }

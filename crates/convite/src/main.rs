@@ -15,6 +15,7 @@ mod menu;
 mod output;
 mod password;
 mod stop;
+mod traces;
 mod units;
 
 use std::process::ExitCode;
@@ -46,7 +47,6 @@ fn main() -> ExitCode {
             return exit::code(error.exit_code());
         }
     };
-    logging::start(&cli);
     convite_net::install_crypto();
     let output = Output::new(cli.common.json, cli.common.quiet);
     let runtime = match tokio::runtime::Runtime::new() {
@@ -60,7 +60,11 @@ fn main() -> ExitCode {
             return exit::code(exit::FAILED);
         }
     };
+    let traces = runtime.block_on(async { logging::start(&cli) });
     let ended = runtime.block_on(commands::run(cli, &output));
+    if let Some(traces) = traces {
+        traces.end();
+    }
     // What still blocks (a prompt, a disk) must not keep the process.
     runtime.shutdown_background();
     match ended {

@@ -16,6 +16,7 @@ use axum::response::{IntoResponse, Response};
 use convite_core::{ErrorCode, Problem};
 use convite_net::Connection;
 use convite_net::request_id::{REQUEST_ID, RequestId};
+use convite_net::trace;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 
@@ -83,6 +84,7 @@ async fn observe(State(requests): State<Requests>, request: Request, next: Next)
     let span = tracing::info_span!("request", id = id.as_str(), method = %request.method(), path = shown, remote);
     let via_grpc = is_grpc(&request);
     let counted = requests.begin(&request, via_grpc);
+    let traced = trace::served(&counted.route, request.headers());
     let is_stream = via_grpc && STREAMS.iter().any(|stream| path.starts_with(stream));
     let answered = async move {
         let began = Instant::now();
@@ -112,7 +114,10 @@ async fn observe(State(requests): State<Requests>, request: Request, next: Next)
         }
         response
     };
-    let mut response = id.clone().scope(answered).instrument(span).await;
+    // The inner of the two is the one that tasks take along.
+    let answered = id.clone().scope(answered).instrument(traced.clone());
+    let mut response = answered.instrument(span).await;
+    trace::answered(&traced, &response);
     response.headers_mut().insert(REQUEST_ID, id.value());
     response
 }

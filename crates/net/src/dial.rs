@@ -20,9 +20,10 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tracing::Instrument;
 
 use crate::heard::{Heard, Heeded};
-use crate::{CONNECTION_WINDOW, FRAME, STREAM_WINDOW};
+use crate::{CONNECTION_WINDOW, FRAME, STREAM_WINDOW, trace};
 
 /// A connection that has not been made by then is given up.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -262,8 +263,13 @@ where
     ///
     /// # Errors
     /// [`SendFailed`].
-    pub async fn send(&self, request: Request<B>) -> Result<Response<Incoming>, SendFailed<B>> {
-        let sent = self.sender.clone().try_send_request(request).await;
+    pub async fn send(&self, mut request: Request<B>) -> Result<Response<Incoming>, SendFailed<B>> {
+        let span = trace::sent(&mut request);
+        let sent = self.sender.clone().try_send_request(request);
+        let sent = sent.instrument(span.clone()).await;
+        if let Ok(response) = &sent {
+            trace::answered(&span, response);
+        }
         sent.map_err(|mut failed| match failed.take_message() {
             Some(request) => SendFailed::Unsent(Box::new(request)),
             None => SendFailed::Broken(failed.into_error()),
@@ -289,8 +295,14 @@ where
         self.sender.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        Box::pin(self.sender.send_request(request))
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let span = trace::sent(&mut request);
+        let sent = self.sender.send_request(request).instrument(span.clone());
+        Box::pin(async move {
+            let response = sent.await?;
+            trace::answered(&span, &response);
+            Ok(response)
+        })
     }
 }
 
@@ -366,7 +378,7 @@ where
 pub async fn http1_request<B>(
     address: &PeerAddress,
     expected: Option<&Expected>,
-    request: Request<B>,
+    mut request: Request<B>,
 ) -> Result<Response<Incoming>, Problem>
 where
     B: Body<Data = Bytes> + Send + 'static,
@@ -379,5 +391,9 @@ where
         tokio::spawn(connection);
         sender
     });
-    sender.send_request(request).await.map_err(broken)
+    let span = trace::sent(&mut request);
+    let sent = sender.send_request(request).instrument(span.clone());
+    let response = sent.await.map_err(broken)?;
+    trace::answered(&span, &response);
+    Ok(response)
 }

@@ -13,6 +13,7 @@ mod pulse;
 pub mod request_id;
 mod serve;
 pub mod tls;
+pub mod trace;
 
 use std::net::SocketAddr;
 

@@ -35,5 +35,6 @@ mod resuming;
 mod sharing;
 mod spaces;
 mod swarm;
+mod traces;
 mod up;
 mod web;

@@ -15,6 +15,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
 
 use super::limits::Slot;
 use super::opening::{Opened, Source};
@@ -110,7 +111,7 @@ impl Opened {
         let first = runs.next().await?;
         let (out, chunks) = mpsc::channel(CHUNKS);
         let left = range.end - range.start;
-        tokio::spawn(run_relay(relay, slot, runs, first, range, out));
+        tokio::spawn(run_relay(relay, slot, runs, first, range, out).in_current_span());
         Ok(RelayBody {
             chunks,
             left,
@@ -147,7 +148,8 @@ impl Runs {
             self.wanted.start = end;
             let (out, pieces) = mpsc::channel(run.len());
             let source = Arc::clone(&self.source);
-            let fetching = tokio::spawn(async move { source.fetch(run, out).await });
+            let fetching = async move { source.fetch(run, out).await };
+            let fetching = tokio::spawn(fetching.in_current_span());
             self.under_way.push_back(Run {
                 pieces,
                 fetching: AbortOnDropHandle::new(fetching),

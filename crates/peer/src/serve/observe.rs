@@ -1,15 +1,18 @@
 //! An id and a span around each request. Only paths are logged: queries and headers hold tickets.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
+use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::Response;
 use convite_metrics::Registry;
 use convite_metrics::catalogue::PEER_REQUESTS;
 use convite_net::Connection;
 use convite_net::request_id::{REQUEST_ID, RequestId};
+use convite_net::trace;
 use tracing::Instrument;
 
 /// Runs a request in a span of its own and notes how it was answered.
@@ -27,6 +30,7 @@ pub(super) async fn observe(
     let id = RequestId::of(request.headers());
     let span =
         tracing::info_span!("request", id = id.as_str(), method = %request.method(), path, remote);
+    let traced = trace::served(&named(&request, template.as_ref()), request.headers());
     let answered = async move {
         let began = Instant::now();
         let response = next.run(request).await;
@@ -36,7 +40,22 @@ pub(super) async fn observe(
         tracing::debug!(status, took = ?began.elapsed(), "answered");
         response
     };
-    let mut response = id.clone().scope(answered).instrument(span).await;
+    // The inner of the two is the one that tasks take along.
+    let answered = id.clone().scope(answered).instrument(traced.clone());
+    let mut response = answered.instrument(span).await;
+    trace::answered(&traced, &response);
     response.headers_mut().insert(REQUEST_ID, id.value());
     response
+}
+
+/// What a request is called in a trace: a call as in the protocol, another by method and template.
+fn named<'a>(request: &Request, template: Option<&'a MatchedPath>) -> Cow<'a, str> {
+    let Some(template) = template.map(MatchedPath::as_str) else {
+        return "other".into();
+    };
+    match *request.method() {
+        Method::GET => format!("GET {template}").into(),
+        Method::HEAD => format!("HEAD {template}").into(),
+        _ => template.into(),
+    }
 }
