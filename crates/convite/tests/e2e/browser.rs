@@ -2,15 +2,18 @@
 //! request a connection, so that a few lines of sockets are the whole client.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::process::{DEADLINE, Process, until};
+
+/// By then the driver has answered, or never will: it opens windows while two cores do all else.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The flags of every Chromium here: no window, nothing of its own on the network, and the
 /// directory's own authority taken for good, which no browser knows.
@@ -61,13 +64,7 @@ impl Browser {
     /// A window of that size in pixels, of somebody who reads `language`, by night if `is_dark`.
     pub fn open(width: u32, height: u32, language: &str, is_dark: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut command = Command::new("chromedriver");
-        command.arg("--port=0");
-        let driver = Process::start(command);
-        let port = driver.says("port of the driver", |text| {
-            let (_, after) = text.split_once("successfully on port ")?;
-            after.split('.').next()?.parse().ok()
-        });
+        let (driver, port) = driver();
         let mut flags: Vec<String> = FLAGS.iter().map(ToString::to_string).collect();
         flags.push(format!(
             "--user-data-dir={}",
@@ -89,18 +86,14 @@ impl Browser {
             _driver: driver,
             _folder: folder,
         };
-        browser.tell(
-            "Emulation.setDeviceMetricsOverride",
-            json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500 }),
-        );
-        let scheme = if is_dark { "dark" } else { "light" };
-        browser.tell(
-            "Emulation.setEmulatedMedia",
-            json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] }),
-        );
+        browser.look(width, height, is_dark);
         browser.tell(
             "Browser.setDownloadBehavior",
             json!({ "behavior": "allow", "downloadPath": browser.downloads }),
+        );
+        browser.tell(
+            "Browser.grantPermissions",
+            json!({ "permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"] }),
         );
         browser
     }
@@ -133,9 +126,17 @@ impl Browser {
     }
 
     /// Waits until an expression is true.
+    #[track_caller]
     pub fn wait(&self, expression: &str) {
         let script = format!("return Boolean({expression})");
-        until(expression, || (self.run(&script) == true).then_some(()));
+        let start = Instant::now();
+        while self.run(&script) != true {
+            if start.elapsed() > DEADLINE {
+                self.picture("never-happened");
+                panic!("never happened: {expression}\n{}", self.text("body"));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// The text that is seen in the first element of that selector.
@@ -173,15 +174,54 @@ impl Browser {
         until(name, || fs::read(self.downloads.join(name)).ok())
     }
 
-    /// What the console said since this was asked last, without `expected`.
-    pub fn complaints(&self, expected: &str) -> Vec<String> {
+    /// Presses keys one after the other, wherever the focus is.
+    pub fn press(&self, keys: &str) {
+        let strokes: Vec<Value> = keys
+            .chars()
+            .flat_map(|key| ["keyDown", "keyUp"].map(|kind| json!({ "type": kind, "value": key })))
+            .collect();
+        let actions = json!([{ "type": "key", "id": "keyboard", "actions": strokes }]);
+        self.ask("POST", "/actions", json!({ "actions": actions }));
+    }
+
+    /// Chooses in a list by the value of the choice.
+    pub fn choose(&self, selector: &str, value: &str) {
+        self.click(&format!("{selector} option[value={value:?}]"));
+    }
+
+    /// Changes the size of the window, and whether it is night.
+    pub fn look(&self, width: u32, height: u32, is_dark: bool) {
+        self.tell(
+            "Emulation.setDeviceMetricsOverride",
+            json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500 }),
+        );
+        let scheme = if is_dark { "dark" } else { "light" };
+        let features = json!([
+            { "name": "prefers-color-scheme", "value": scheme },
+            { "name": "prefers-reduced-motion", "value": "reduce" },
+        ]);
+        self.tell(
+            "Emulation.setEmulatedMedia",
+            json!({ "features": features }),
+        );
+    }
+
+    /// Fails the test if the console has complained about anything since this was asked last,
+    /// besides requests that the test means to be refused.
+    #[track_caller]
+    pub fn is_content_but_for(&self, refused: &[&str]) {
         let said = self.ask("POST", "/se/log", json!({ "type": "browser" }));
-        let texts = said
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|entry| entry["message"].to_string());
-        texts.filter(|text| !text.contains(expected)).collect()
+        let said = said.as_array().unwrap().iter();
+        let texts = said.map(|entry| entry["message"].to_string());
+        let is_meant = |text: &String| refused.iter().any(|part| text.contains(part));
+        let complaints: Vec<String> = texts.filter(|text| !is_meant(text)).collect();
+        assert_eq!(complaints, [""; 0]);
+    }
+
+    /// The same, where nothing is refused.
+    #[track_caller]
+    pub fn is_content(&self) {
+        self.is_content_but_for(&[]);
     }
 
     /// Keeps a picture of the window under target/screenshots, for people.
@@ -205,26 +245,56 @@ impl Drop for Browser {
     }
 }
 
+/// A driver and its port. It gives up if the free one that it chose has meanwhile been taken.
+fn driver() -> (Process, u16) {
+    loop {
+        let mut command = Command::new("chromedriver");
+        command.arg("--port=0");
+        let driver = Process::start(command);
+        let port = driver.says("port of the driver", |text| {
+            if text.contains("Exiting") {
+                return Some(None);
+            }
+            let (_, after) = text.split_once("successfully on port ")?;
+            Some(after.split('.').next()?.parse().ok())
+        });
+        if let Some(port) = port {
+            return (driver, port);
+        }
+    }
+}
+
 fn request(port: u16, method: &str, path: &str, body: &Value) -> Value {
     let body = match body {
         Value::Null => String::new(),
         body => body.to_string(),
     };
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    stream.set_read_timeout(Some(DEADLINE)).unwrap();
-    stream
-        .set_write_timeout(Some(Duration::from_secs(5)))
-        .unwrap();
+    let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
     let head = format!(
         "{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n\
          content-type: application/json\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
-    stream.write_all((head + &body).as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    let mut answer: Value = serde_json::from_str(body).unwrap();
+    let mut stream = BufReader::new(stream);
+    stream
+        .get_mut()
+        .write_all((head + &body).as_bytes())
+        .unwrap();
+    // By its length, not to its end: the driver may leave the connection open.
+    let (mut head, mut len) = (String::new(), 0);
+    while !head.ends_with("\r\n\r\n") {
+        let from = head.len();
+        assert_ne!(stream.read_line(&mut head).unwrap(), 0, "{path}: {head}");
+        let line = head[from..].to_ascii_lowercase();
+        if let Some(value) = line.strip_prefix("content-length:") {
+            len = value.trim().parse().unwrap();
+        }
+    }
+    let mut body = vec![0; len];
+    stream.read_exact(&mut body).unwrap();
+    let mut answer: Value = serde_json::from_slice(&body).unwrap();
     assert!(
         head.starts_with("HTTP/1.1 200"),
         "{method} {path}: {answer}"

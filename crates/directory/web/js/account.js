@@ -3,19 +3,20 @@ import { all, ask, remove } from "./api.js";
 import { h, show } from "./dom.js";
 import { ago, visible } from "./format.js";
 import { t } from "./i18n.js";
+import { longList } from "./long.js";
 import { attempt, say, sure } from "./notice.js";
 
 /** Sessions as a list; also the administrator's. */
 export function sessionRows(sessions, said, again, withUser = false) {
-  return h("ul", { class: "card list" }, sessions.map((session) => h("li", {}, h("div", { class: "item" },
+  return longList(sessions, (session) => h("li", {}, h("div", { class: "item" },
     h("span", { class: "what" },
       h("span", { class: "name" }, withUser ? visible(session.user) : visible(session.peer ?? t("session_without_peer")), " ", session.current && h("span", { class: "chip" }, t("this_session"))),
       h("span", { class: "meta" }, withUser && session.peer && h("span", {}, visible(session.peer)), session.address && h("span", {}, visible(session.address)),
         h("span", {}, t("used", { ago: ago(session.last_used_at) })))),
-    !session.current && sure(t("end"), (button) => attempt(button, said, async () => {
+    !session.current && sure(t("end"), `${visible(session.peer ?? session.user)} ${ago(session.last_used_at)}`, (button) => attempt(button, said, async () => {
       await remove(`/sessions/${encodeURIComponent(session.id)}`);
       await again();
-    }))))));
+    })))));
 }
 
 function password(me) {

@@ -10,6 +10,9 @@ export class Problem extends Error {
   }
 }
 
+/** The codes of a session that is none, or none any more; a wrong password is not among them. */
+const OVER = ["unauthenticated", "session_expired"];
+
 let onSignedOut = () => {};
 /** `action` runs when an answer says that nobody is signed in any more. */
 export const whenSignedOut = (action) => { onSignedOut = action; };
@@ -32,10 +35,11 @@ export async function ask(method, path, { body, query, signal, stranger } = {}) 
   }
   if (!answer.ok) {
     const problem = new Problem(answer.status, await answer.json().catch(() => ({})));
-    if (answer.status === 401 && !stranger) onSignedOut();
+    if (OVER.includes(problem.code) && !stranger) onSignedOut();
     throw problem;
   }
-  return answer.status === 204 ? null : answer.json();
+  const text = await answer.text();
+  return text ? JSON.parse(text) : null;
 }
 
 export const get = (path, query, signal) => ask("GET", path, { query, signal });

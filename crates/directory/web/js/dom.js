@@ -33,6 +33,8 @@ const PATHS = {
   sun: "M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8zM12 2v2m0 16v2M2 12h2m16 0h2M5 5l1.5 1.5m11 11L19 19M19 5l-1.5 1.5m-11 11L5 19",
   person: "M12 4a4 4 0 1 0 0 8 4 4 0 0 0 0-8zM4 21c0-4 4-6 8-6s8 2 8 6",
   down: "M12 4v12m0 0-5-5m5 5 5-5M5 20h14",
+  copy: "M9 9h11v11H9zM5 15H4V4h11v1",
+  turned: "m9 6 6 6-6 6",
   file: "M6 3h8l4 4v14H6zM14 3v4h4",
 };
 

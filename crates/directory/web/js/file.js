@@ -31,20 +31,23 @@ function linking(file) {
   return h("section", { class: "card pad stack" }, h("h2", {}, t("link_title")), h("p", { class: "soft small" }, t("link_text")), form);
 }
 
+const copied = (id, text) => h("div", { class: "copied" }, h("code", { id }, text),
+  h("button", { class: "icon", type: "button", "aria-label": t("copy_what", { what: t(id) }), title: t("copy"), onclick: () => copy(text) }, icon("copy")));
+
 export async function open(main, { parts: [hash] }) {
   const file = await get(`/files/${encodeURIComponent(hash)}`);
   const [name = hash, ...others] = file.names.map(visible);
   const fact = (label, ...value) => [h("dt", {}, label), h("dd", {}, ...value)];
   show(main, h("p", { class: "crumbs" }, h("a", { href: "#/search" }, `← ${t("back_to_search")}`)),
-    h("div", { class: "head" }, h("h1", {}, name),
+    h("div", { class: "head" }, h("h1", { class: "name" }, name),
       file.providers.length > 0 && h("a", { class: "button main", id: "download", href: `/files/${file.hash}/content`, download: "" }, icon("down"), t("download"))),
     h("div", { class: "two" },
       h("div", { class: "stack" },
         h("section", { class: "card pad" }, h("h2", { class: "quiet" }, t("facts")), h("dl", { class: "facts" },
           fact(t("size"), `${bytes(file.size)} `, file.size >= 1024 && h("span", { class: "soft small" }, many("bytes", file.size))),
-          fact(t("hash"), h("code", { id: "hash" }, file.hash), " ", h("button", { class: "plain small", type: "button", onclick: () => copy(file.hash) }, t("copy"))),
+          fact(t("hash"), copied("hash", file.hash)),
           others.length > 0 && fact(t("also"), h("ul", {}, others.map((other) => h("li", {}, other)))),
-          fact(t("with_command"), h("code", {}, `convite get ${file.hash}`)))),
+          fact(t("command"), copied("command", `convite get ${file.hash}`)))),
         linking(file)),
       h("section", { class: "card pad stack" }, h("h2", {}, many("providers", file.providers.length)), holders(file),
         h("ul", { class: "small" }, file.providers.slice(0, 100).map((one) => h("li", { class: "row spread" },

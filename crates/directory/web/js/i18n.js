@@ -21,6 +21,9 @@ export function speak(tag) {
   localStorage.setItem(KEPT, tag);
 }
 
+/** Whether there is such a sentence. */
+export const knows = (key) => key in LANGUAGES[current];
+
 /** The sentence `key`, `{name}` replaced by `values.name`. */
 export function t(key, values = {}) {
   const sentence = LANGUAGES[current][key] ?? key;

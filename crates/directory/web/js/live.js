@@ -1,11 +1,12 @@
 // What the directory tells by itself: one stream of events for the whole page.
+import { get } from "./api.js";
 
 let source = null;
 const listeners = new Map();
 
 /** Runs `action` with each event `name` (`peers`, `transfers`, `loads`); the answer stops that. */
 export function hear(name, action) {
-  if (!source) source = new EventSource("/events");
+  if (!source) source = listen();
   const take = (event) => {
     let told = null;
     try { told = event.data ? JSON.parse(event.data) : null; } catch { return; }
@@ -20,6 +21,17 @@ export function hear(name, action) {
     all.delete(take);
     if (all.size === 0 && source === from) stopLive();
   };
+}
+
+function listen() {
+  const opened = new EventSource("/events");
+  opened.addEventListener("error", () => {
+    // Refused, not broken: if the session is over, asking for anything says so to the whole page.
+    if (opened.readyState !== EventSource.CLOSED || source !== opened) return;
+    source = null;
+    get("/me").catch(() => {});
+  });
+  return opened;
 }
 
 export function stopLive() {

@@ -17,6 +17,7 @@ const main = document.getElementById("main");
 let me = null;
 let leave = () => {};
 let turn = 0;
+const KEPT = "convite.in";
 
 /** The address' fragment: `#/screen/part/…`. */
 function place() {
@@ -53,21 +54,26 @@ async function draw({ focus = false } = {}) {
   const { screen, parts } = place();
   frame(screen);
   document.title = `${t(`nav_${screen}`, me)} · Convite`;
-  show(main, bones());
+  top.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+  // Each screen has a room of its own: what comes late for one that was left is never seen.
+  const room = h("div", {});
+  const waiting = setTimeout(() => { if (!room.hasChildNodes()) show(room, bones()); }, 150);
+  show(main, room);
+  if (focus) main.focus({ preventScroll: true });
   try {
     const module = await SCREENS[screen]();
-    if (mine !== turn) return;
-    show(main);
-    leave = (await module.open(main, { parts, me, signOut })) ?? leave;
-    if (mine !== turn) { leave(); return; }
+    const stop = (await module.open(room, { parts, me, signOut })) ?? (() => {});
+    if (mine === turn) leave = stop; else stop();
   } catch (problem) {
-    if (mine === turn && me) show(main, trouble(problem));
+    if (mine === turn && me) show(room, trouble(problem, draw));
+  } finally {
+    clearTimeout(waiting);
   }
-  if (focus && !main.contains(document.activeElement)) main.focus({ preventScroll: true });
 }
 
 async function begin() {
   me = await get("/me");
+  remember(true);
   if (!location.hash.startsWith("#/")) history.replaceState(null, "", "#/search");
   await draw({ focus: true });
 }
@@ -80,12 +86,19 @@ async function signOut() {
 function forget() {
   if (!me) return;
   me = null;
+  remember(false);
   stopLive();
-  draw();
+  draw({ focus: true });
+}
+
+/** Whether somebody was signed in here, no more: strangers need not be asked who they are. */
+function remember(is) {
+  if (is) localStorage.setItem(KEPT, "yes"); else localStorage.removeItem(KEPT);
 }
 
 startTheme();
 whenSignedOut(forget);
 addEventListener("hashchange", () => { scrollTo(0, 0); draw({ focus: true }); });
 document.getElementById("skip").addEventListener("click", (event) => { event.preventDefault(); main.focus(); });
-begin().catch(() => draw());
+if (localStorage.getItem(KEPT)) begin().catch((problem) => { if (problem.status === 401) remember(false); draw(); });
+else draw();

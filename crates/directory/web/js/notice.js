@@ -1,6 +1,6 @@
 // What the page says: empty states, problems, waiting, and short messages.
 import { h, icon, show } from "./dom.js";
-import { t } from "./i18n.js";
+import { knows, language, t } from "./i18n.js";
 
 let timer;
 
@@ -11,16 +11,21 @@ export function say(text) {
   timer = setTimeout(() => show(document.getElementById("said")), 5000);
 }
 
-/** What went wrong, with what to do. */
-export function trouble(problem) {
+/** What went wrong, with what to do. The directory speaks English: in another language the code says it first. */
+export function trouble(problem, again) {
   const isSilent = problem.code === "unreachable";
-  const text = isSilent ? t("unreachable") : problem.message;
-  const hint = isSilent ? t("unreachable_hint") : problem.hint;
-  return h("div", { class: "trouble", role: "alert" }, h("p", {}, text), hint && h("p", {}, hint));
+  const said = [problem.message, problem.hint].filter(Boolean).map((text) => h("p", { lang: "en" }, text));
+  const own = isSilent ? [h("p", {}, t("unreachable")), h("p", {}, t("unreachable_hint"))]
+    : language() === "en" || !knows(`problem_${problem.code}`) ? said : [h("p", {}, t(`problem_${problem.code}`)), ...said];
+  return h("div", { class: "trouble", role: "alert" }, own, again && h("p", {}, h("button", { type: "button", onclick: () => again() }, t("again"))));
 }
 
 export const empty = (drawing, title, text, ...more) =>
   h("div", { class: "empty" }, icon(drawing), h("h2", {}, title), h("p", {}, text), ...more);
+
+/** What to type elsewhere, to be copied. */
+export const command = (text) => h("p", { class: "command" }, h("code", {}, text),
+  h("button", { class: "icon", type: "button", "aria-label": t("copy_what", { what: text }), title: t("copy"), onclick: () => copy(text) }, icon("copy")));
 
 /** Bones of a list that is on its way. */
 export const bones = () =>
@@ -42,14 +47,16 @@ export async function attempt(button, place, work) {
 }
 
 /** Asks before what cannot be undone: the button's second press does it. */
-export function sure(label, action) {
-  const button = h("button", { class: "bad", type: "button" }, label);
+export function sure(label, about, action) {
+  const button = h("button", { class: "bad", type: "button", "aria-label": `${label}: ${about}` }, label);
   let armed = false;
-  const rest = () => { armed = false; button.textContent = label; };
+  const rest = () => { armed = false; button.textContent = label; button.setAttribute("aria-label", `${label}: ${about}`); button.classList.remove("armed"); };
   button.addEventListener("click", () => {
     if (armed) { rest(); action(button); return; }
     armed = true;
+    button.classList.add("armed");
     button.textContent = t("sure");
+    button.setAttribute("aria-label", `${t("sure")} ${label}: ${about}`);
   });
   button.addEventListener("blur", rest);
   return button;

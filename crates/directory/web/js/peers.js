@@ -4,7 +4,8 @@ import { h, icon, show } from "./dom.js";
 import { ago, rate, visible } from "./format.js";
 import { many, t } from "./i18n.js";
 import { hear } from "./live.js";
-import { attempt, empty, sure } from "./notice.js";
+import { narrowed } from "./long.js";
+import { attempt, command, empty, sure } from "./notice.js";
 
 export async function open(main, { me }) {
   const list = h("div", {});
@@ -19,7 +20,7 @@ export async function open(main, { me }) {
       h("span", { class: "meta" }, h("span", {}, visible(peer.user)), h("span", {}, many("files", peer.files)),
         h("span", {}, t("online_since", { ago: ago(peer.since) })), peer.uploads && h("span", { class: "chip" }, t("takes_uploads")))),
     h("span", { class: "num" }, (peer.sent_rate > 0 || peer.received_rate > 0) && `↑ ${rate(peer.sent_rate)}  ↓ ${rate(peer.received_rate)}`),
-    (me.role === "admin" || me.user === peer.user) && sure(t("remove"), (button) => attempt(button, said, async () => {
+    (me.role === "admin" || me.user === peer.user) && sure(t("remove"), visible(peer.id), (button) => attempt(button, said, async () => {
       await remove(`/peers/${encodeURIComponent(peer.id)}`);
       await fresh(true);
     }))));
@@ -32,8 +33,8 @@ export async function open(main, { me }) {
     if (state === shown || (!isSure && list.contains(document.activeElement))) return;
     shown = state;
     show(total, many("online", peers.length));
-    show(list, peers.length === 0 ? empty("peer", t("no_peers_title"), t("no_peers_text"), h("p", {}, h("code", {}, "convite peer . ")))
-      : h("ul", { class: "card list" }, peers.map(row)));
+    show(list, peers.length === 0 ? empty("peer", t("no_peers_title"), t("no_peers_text"), command("convite peer --share ."))
+      : narrowed(peers, row, (peer) => `${peer.id} ${peer.user}`));
   }
   await fresh();
   return hear("peers", () => fresh().catch(() => {}));

@@ -25,7 +25,7 @@ function row(hit) {
   return h("li", {}, h("a", { class: "item", href: `#/file/${hit.hash}` },
     h("span", { class: "kind", "aria-hidden": "true" }, ending(hit.name) || icon("file")),
     h("span", { class: "what" }, h("span", { class: "name" }, marked(hit)),
-      h("span", { class: "meta" }, h("span", {}, many("providers", hit.providers)), more > 0 && h("span", {}, many("more_names", more)))),
+      h("span", { class: "meta" }, h("span", {}, many("providers", hit.providers)), more > 0 && h("span", {}, many("more_names", more)), kept.q.trim() && hit.matches?.length === 0 && h("span", {}, t("match_elsewhere")))),
     h("span", { class: "num" }, bytes(hit.size))));
 }
 
@@ -48,20 +48,24 @@ export async function open(main, { me }) {
     choice("peer", t("peer"), [["", t("any")]]),
     me.spaces.length > 0 && choice("space", t("space"), [["", t("any")], ...me.spaces.map((name) => [name, visible(name)])]),
     choice("sort", t("sort"), ["", "providers", "size", "date"].map((name) => [name, t(`sort_${name || "relevance"}`)])));
+  // On a narrow screen the filters are out of the way until they are wanted.
+  const set = () => Object.entries(kept).filter(([name, value]) => name !== "q" && value).length;
+  const opener = h("button", { class: "opener", type: "button", "aria-expanded": String(set() > 0), onclick: () =>
+    opener.setAttribute("aria-expanded", String(opener.getAttribute("aria-expanded") === "false")) }, t("filters"));
   show(main, h("h1", { class: "quiet" }, t("nav_search")),
-    h("search", {}, h("div", { class: "searchbox" }, icon("search"), h("label", { class: "quiet", for: "q" }, t("search_label")), box), filters),
+    h("search", {}, h("div", { class: "searchbox" }, icon("search"), h("label", { class: "quiet", for: "q" }, t("search_label")), box), opener, filters),
     count, found);
 
   let asked = new AbortController();
   let shown = "";
-  const narrowed = () => Object.entries(kept).some(([name, value]) => name !== "q" && name !== "sort" && value);
+  const isNarrowed = () => Object.entries(kept).some(([name, value]) => name !== "q" && name !== "sort" && value);
 
   async function run() {
     asked.abort();
     asked = new AbortController();
     const { signal } = asked;
     const [least, most] = [size(kept.min), size(kept.max)];
-    if (!kept.q.trim() && !narrowed()) {
+    if (!kept.q.trim() && !isNarrowed()) {
       shown = "";
       show(count);
       show(found, empty("search", t("start_title"), t("start_text")));
@@ -84,6 +88,7 @@ export async function open(main, { me }) {
   }
 
   function draw(page, query, signal) {
+    found.dataset.of = query.q;
     const state = JSON.stringify([page, query.q]);
     if (state === shown) return;
     shown = state;
@@ -93,7 +98,7 @@ export async function open(main, { me }) {
       return;
     }
     const list = h("ul", { class: "card list", id: "results" }, page.results.map(row));
-    const say = (next) => show(count, many("results", list.children.length), next ? "+" : "");
+    const say = (next) => show(count, next ? t("first_results", { count: list.children.length }) : many("results", list.children.length));
     const more = h("button", { type: "button" }, t("more"));
     let cursor = page.next_cursor;
     more.addEventListener("click", async () => {
@@ -123,7 +128,13 @@ export async function open(main, { me }) {
     const next = event.key === "ArrowDown" ? at.nextElementSibling : at.previousElementSibling;
     (next?.querySelector("a") ?? (event.key === "ArrowUp" ? box : at.querySelector("a"))).focus();
   });
-  filters.addEventListener("input", (event) => { kept[event.target.id] = event.target.value; run(); });
+  const narrow = ({ target: { id, value } }) => {
+    if (kept[id] === value) return;
+    kept[id] = value;
+    run();
+  };
+  filters.addEventListener("input", narrow);
+  filters.addEventListener("change", narrow);
   peers.then((items) => filters.querySelector("#peer").append(...items.map((peer) =>
     h("option", { value: peer.id, selected: kept.peer === peer.id }, visible(peer.id)))));
   box.focus();

@@ -27,7 +27,7 @@ export function doors(main, invite, entered) {
         await ask("POST", "/accounts", { body: { invite: read("invite").trim(), user, password }, stranger: true });
       }
       await ask("POST", "/login", { body: { user, password, cookie: true }, stranger: true });
-      history.replaceState(null, "", "#/search");
+      if (isJoining) history.replaceState(null, "", "#/search");
       await entered();
     });
   });

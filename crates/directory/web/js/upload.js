@@ -3,7 +3,7 @@ import { all, Problem } from "./api.js";
 import { h, icon, show } from "./dom.js";
 import { bytes, visible } from "./format.js";
 import { t } from "./i18n.js";
-import { empty, say, trouble } from "./notice.js";
+import { command, empty, say, trouble } from "./notice.js";
 
 /** Sends one file; XMLHttpRequest, because fetch tells nothing of what has gone out. */
 function send(peer, file, tell, keep) {
@@ -26,7 +26,7 @@ export async function open(main) {
   const peers = (await all("/peers", "peers")).filter((peer) => peer.uploads);
   const title = h("div", { class: "head" }, h("h1", {}, t("nav_upload")));
   if (peers.length === 0) {
-    show(main, title, empty("down", t("no_uploads_title"), t("no_uploads_text"), h("p", {}, h("code", {}, "convite peer --allow-uploads"))));
+    show(main, title, empty("down", t("no_uploads_title"), t("no_uploads_text"), command("convite peer --allow-uploads")));
     return undefined;
   }
   const target = h("select", { id: "to" }, peers.map((peer) => h("option", { value: peer.id }, visible(peer.id))));

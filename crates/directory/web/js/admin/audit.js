@@ -5,10 +5,9 @@ import { visible, when } from "../format.js";
 import { t } from "../i18n.js";
 
 const row = (entry) => h("li", {}, h("div", { class: "item" },
-  h("span", { class: "what" }, h("span", { class: "name" }, entry.action, " ", entry.target && visible(entry.target), " ",
-    entry.outcome !== "Done" && entry.outcome !== "done" && h("span", { class: "chip off" }, entry.outcome)),
-  h("span", { class: "meta" }, entry.actor && h("span", {}, visible(entry.actor)), entry.address && h("span", {}, visible(entry.address)), entry.times > 1 && h("span", {}, `×${entry.times}`))),
-  h("span", { class: "num" }, when(entry.last ?? entry.at))));
+  h("span", { class: "what" }, h("span", { class: "name" }, t(`act_${entry.action}`), " ", entry.outcome !== "done" && h("span", { class: "chip off" }, t(`outcome_${entry.outcome}`))),
+  h("span", { class: "meta" }, entry.target && h("span", { class: "text" }, visible(entry.target)), entry.actor && h("span", {}, t("made_by", { user: visible(entry.actor) })), entry.address && h("span", {}, visible(entry.address)), entry.times > 1 && h("span", {}, `×${entry.times}`))),
+  h("span", { class: "num" }, when(entry.last))));
 
 export async function open(body) {
   const list = h("ul", { class: "card list" });

@@ -7,12 +7,11 @@ import { attempt, copy, sure } from "../notice.js";
 import { roles } from "./users.js";
 
 function card(made) {
-  const address = `${location.origin}/#join=${encodeURIComponent(made.invite)}`;
   const line = (id, label, value) => h("div", {}, h("label", { for: id }, label),
     h("div", { class: "row" }, h("input", { id, readonly: true, value }), h("button", { type: "button", onclick: () => copy(value) }, t("copy"))));
   return h("section", { class: `card pad ${made.qr ? "invite" : ""}` },
     made.qr && h("img", { src: `data:image/svg+xml,${encodeURIComponent(made.qr)}`, alt: t("qr_alt"), width: 190, height: 190 }),
-    h("div", { class: "stack" }, h("h2", {}, t("invite_ready")), line("invite-web", t("invite_web"), address), line("invite-link", t("invite_command"), made.invite),
+    h("div", { class: "stack" }, h("h2", {}, t("invite_ready")), line("invite-web", t("invite_web"), made.web), line("invite-link", t("invite_command"), made.invite),
       h("p", { class: "note" }, t("invite_until", { when: when(made.expires_at) }))));
 }
 
@@ -23,8 +22,8 @@ export async function open(body) {
   const row = (invite) => h("li", {}, h("div", { class: "item" },
     h("span", { class: "what" }, h("span", { class: "name" }, t(`role_${invite.role}`), " ", invite.space && h("span", { class: "chip" }, visible(invite.space))),
       h("span", { class: "meta" }, invite.created_by && h("span", {}, t("made_by", { user: visible(invite.created_by) })), h("span", {}, t("until", { when: when(invite.expires_at) })),
-        typeof invite.uses_left === "number" && h("span", {}, many("uses_left", invite.uses_left)))),
-    sure(t("revoke"), (button) => attempt(button, said, async () => {
+        h("span", {}, typeof invite.uses_left === "number" ? many("uses_left", invite.uses_left) : t("uses_unlimited")))),
+    sure(t("revoke"), `${t(`role_${invite.role}`)} ${t("until", { when: when(invite.expires_at) })}`, (button) => attempt(button, said, async () => {
       await remove(`/invites/${encodeURIComponent(invite.id)}`);
       await again();
     }))));

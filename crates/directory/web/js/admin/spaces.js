@@ -14,7 +14,7 @@ function members(space, said, again) {
   const form = h("form", { class: "row" }, h("div", {}, input), button);
   async function draw() {
     const names = await all(`${path(space)}/members`, "members");
-    show(list, names.map((user) => h("li", { class: "row spread" }, visible(user), sure(t("remove"), (pressed) => attempt(pressed, said, async () => {
+    show(list, names.map((user) => h("li", { class: "row spread" }, visible(user), sure(t("remove"), visible(user), (pressed) => attempt(pressed, said, async () => {
       await remove(path(space, user));
       await draw();
     })))));
@@ -27,7 +27,7 @@ function members(space, said, again) {
       await draw();
     });
   });
-  const box = h("div", { class: "pad stack" }, list, form, h("p", {}, sure(t("remove_space"), (pressed) => attempt(pressed, said, async () => {
+  const box = h("div", { class: "pad stack" }, list, form, h("p", {}, sure(t("remove_space"), visible(space), (pressed) => attempt(pressed, said, async () => {
     await remove(path(space));
     await again();
   }))));
@@ -40,7 +40,7 @@ export async function open(body) {
   function row(space) {
     const inside = members(space.space, said, again);
     return h("li", {}, h("details", { ontoggle: (event) => event.target.open && attempt(null, said, inside.draw) },
-      h("summary", { class: "item" }, h("span", { class: "kind" }, icon("person")), h("span", { class: "what name" }, visible(space.space)), h("span", { class: "num" }, many("members", space.members))),
+      h("summary", { class: "item" }, h("span", { class: "kind" }, icon("person")), h("span", { class: "what name" }, visible(space.space)), h("span", { class: "num" }, many("members", space.members)), icon("turned")),
       inside.box));
   }
   async function again() {

@@ -1,0 +1,54 @@
+//! One's own account: its sessions and its password.
+
+use super::{Web, desk};
+use crate::harness::PASSWORD;
+
+#[test]
+fn one_changes_ones_password_and_ends_ones_other_sessions() {
+    let Some(web) = Web::open(desk, |_| {}) else {
+        return;
+    };
+    let browser = &web.browser;
+    web.join("ben");
+    let other = desk();
+    let enters = |password: &str| {
+        other.go(&web.address("/"));
+        other.type_into("#user", "ben");
+        other.type_into("#password", password);
+        other.click("form button");
+    };
+    enters(PASSWORD);
+    other.wait("document.querySelector('#q')");
+
+    web.screen("#/account", ".list li + li");
+    assert!(browser.text("main .list").contains("this session"));
+    web.click_surely("main .list button");
+    browser.wait("!document.querySelector('main .list li + li')");
+    other.run("location.hash = '#/peers'");
+    other.wait("document.querySelector('#user')");
+
+    browser.type_into("#old_password", "not the password");
+    browser.type_into("#new_password", "my other secret 9911");
+    browser.click("main form button");
+    browser.wait("document.querySelector('[role=alert]')");
+    browser.run("document.querySelector('#old_password').value = ''");
+    browser.type_into("#old_password", PASSWORD);
+    browser.click("main form button");
+    web.wait_for("#said", "The password is changed");
+    enters(PASSWORD);
+    other.wait("document.querySelector('[role=alert]')");
+    enters("my other secret 9911");
+    other.wait("document.querySelector('#q')");
+    browser.is_content_but_for(&["/users/ben"]);
+}
+
+#[test]
+fn an_address_inside_is_gone_to_after_signing_in() {
+    let Some(web) = Web::open(desk, |_| {}) else {
+        return;
+    };
+    web.browser.go(&web.address("/#/browse/peer_1/docs"));
+    web.enter("ana", PASSWORD);
+    web.wait_for("main .list", "always.txt");
+    web.browser.is_content();
+}

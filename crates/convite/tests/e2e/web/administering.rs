@@ -1,0 +1,246 @@
+//! Administration in the browser: what it shows is what the directory then does.
+
+use super::{Web, desk};
+use crate::browser::Browser;
+use crate::harness::PASSWORD;
+
+const OTHER: &str = "another long secret 5521";
+
+fn open() -> Option<Web> {
+    Web::open(desk, |_| {})
+}
+
+/// A row of the list that has that text.
+fn row(text: &str) -> String {
+    format!(
+        "[...document.querySelectorAll('main .list > li')].find((row) => row.innerText.includes({text:?}))"
+    )
+}
+
+/// Marks what an expression finds, so that it can be clicked as a person does.
+fn mark(web: &Web, expression: &str, name: &str) -> String {
+    web.browser.wait(expression);
+    web.browser.run(&format!("{expression}.id = {name:?}"));
+    format!("#{name}")
+}
+
+#[test]
+fn accounts_are_made_changed_and_shut_out() {
+    let Some(web) = open() else { return };
+    let browser = &web.browser;
+    web.sign_in("ana");
+    web.screen("#/admin/users", ".list");
+    browser.type_into("#new-user", "cleo");
+    browser.type_into("#new-password", PASSWORD);
+    browser.choose("#new-role", "guest");
+    browser.click("main form button");
+    let cleo = row("cleo");
+    browser.wait(&cleo);
+    assert!(browser.text("main .list").contains("Guest"));
+    // A name that is taken is said where one looks.
+    browser.type_into("#new-user", "cleo");
+    browser.type_into("#new-password", PASSWORD);
+    browser.click("main form button");
+    web.wait_for("[role=alert]", "cleo");
+
+    let select = mark(
+        &web,
+        &format!("{cleo}.querySelector('select')"),
+        "role-of-cleo",
+    );
+    browser.choose(&select, "member");
+    web.wait_for("#said", "Saved");
+    browser.wait(&format!(
+        "{cleo}.querySelector('.meta').innerText.includes('Member')"
+    ));
+    let renew = mark(
+        &web,
+        &format!("{cleo}.querySelector('[aria-expanded]')"),
+        "renew",
+    );
+    browser.click(&renew);
+    browser.type_into("main .inner input", OTHER);
+    browser.click("main .inner button");
+    browser.wait("!document.querySelector('main .inner')");
+
+    let other = Browser::open(800, 700, "en-US", false);
+    let signs_in = |password: &str| {
+        other.go(&web.address("/"));
+        other.type_into("#user", "cleo");
+        other.type_into("#password", password);
+        other.click("form button");
+    };
+    signs_in(PASSWORD);
+    other.wait("document.querySelector('[role=alert]')");
+    signs_in(OTHER);
+    other.wait("document.querySelector('#q')");
+    assert!(!other.text("#top").contains("Administration"));
+
+    // Shut out, she is out at once, and stays out.
+    let shut = mark(
+        &web,
+        &format!("{cleo}.querySelectorAll('button')[0]"),
+        "shut",
+    );
+    browser.click(&shut);
+    browser.wait(&format!("{cleo}.innerText.includes('disabled')"));
+    other.run("location.hash = '#/peers'");
+    other.wait("document.querySelector('#user')");
+    signs_in(OTHER);
+    other.wait("document.querySelector('[role=alert]')");
+    browser.picture("users-desktop-light");
+    browser.is_content_but_for(&["/users "]);
+    other.is_content_but_for(&["/login ", "/peers", "/events", "/me "]);
+}
+
+#[test]
+fn spaces_are_made_filled_and_removed() {
+    let Some(web) = open() else { return };
+    let _ben = web.directory.member("ben");
+    let browser = &web.browser;
+    web.sign_in("ana");
+    web.screen("#/admin/spaces", ".empty");
+    browser.type_into("#new-space", "lab");
+    browser.click("main form button");
+    browser.wait(&row("lab"));
+    browser.click("main summary");
+    browser.wait("document.querySelector('main details[open]')");
+    browser.type_into("main details input", "nobody");
+    browser.click("main details form button");
+    browser.wait("document.querySelector('[role=alert]')");
+    browser.run("document.querySelector('main details input').value = ''");
+    browser.type_into("main details input", "ben");
+    browser.click("main details form button");
+    web.wait_for("main details ul", "ben");
+    browser.wait("!document.querySelector('[role=alert]')");
+    browser.picture("spaces-desktop-light");
+    // He sees it, in his filters.
+    let ben = desk();
+    ben.go(&web.address("/"));
+    ben.type_into("#user", "ben");
+    ben.type_into("#password", PASSWORD);
+    ben.click("form button");
+    ben.wait("document.querySelector('#space option[value=lab]')");
+
+    web.click_surely("main details li button");
+    browser.wait("!document.querySelector('main details li')");
+    web.click_surely("main details p button");
+    browser.wait("document.querySelector('main .empty')");
+    browser.is_content_but_for(&["/members/nobody"]);
+}
+
+#[test]
+fn an_invite_is_made_scanned_used_and_revoked() {
+    let Some(web) = open() else { return };
+    let browser = &web.browser;
+    web.sign_in("ana");
+    web.screen("#/admin/invites", ".list");
+    browser.choose("#invite-role", "guest");
+    browser.run("document.querySelector('#invite-uses').value = 2");
+    browser.click("main form button");
+    browser.wait("document.querySelector('#invite-web')");
+    browser.wait("document.querySelector('.invite img').naturalWidth > 0");
+    let invite = browser.run("return document.querySelector('#invite-web').value");
+    let invite = invite.as_str().unwrap().to_owned();
+    assert!(invite.starts_with(&web.address("/#join=")), "{invite}");
+    let link = browser.run("return document.querySelector('#invite-link').value");
+    assert!(link.as_str().unwrap().starts_with("convite://"), "{link}");
+    browser.wait(&row("2 uses left"));
+    browser.picture("invites-desktop-light");
+
+    let other = desk();
+    other.go(&invite);
+    other.type_into("#user", "gus");
+    other.type_into("#password", PASSWORD);
+    other.click("form button");
+    other.wait("document.querySelector('#q')");
+    assert!(
+        !other.text("#top").contains("Upload"),
+        "a guest shares nothing"
+    );
+    other.is_content();
+
+    web.screen("#/admin/users", ".list");
+    web.screen("#/admin/invites", ".list");
+    let one = row("1 use left");
+    let revoke = mark(&web, &format!("{one}.querySelector('button')"), "revoke");
+    web.click_surely(&revoke);
+    browser.wait(&format!("!({one})"));
+    other.click("#top [href='#/account']");
+    other.click(".head button");
+    other.wait("document.querySelector('#user')");
+    other.go(&invite);
+    other.type_into("#user", "eve");
+    other.type_into("#password", PASSWORD);
+    other.click("form button");
+    web.wait_for("main", "Administration");
+    other.wait("document.querySelector('[role=alert]')");
+    browser.is_content();
+}
+
+#[test]
+fn sessions_are_ended_and_the_log_tells_of_all_of_it_page_by_page() {
+    let Some(web) = open() else { return };
+    let ben = desk();
+    ben.go(&web.address(&format!("/#join={}", code(&web))));
+    ben.type_into("#user", "ben");
+    ben.type_into("#password", PASSWORD);
+    ben.click("form button");
+    ben.wait("document.querySelector('#q')");
+    ben.run("location.hash = '#/peers'");
+    ben.wait("document.querySelector('main .list')");
+
+    let browser = &web.browser;
+    web.sign_in("ana");
+    web.screen("#/admin/sessions", ".list");
+    let end = mark(
+        &web,
+        &format!("{}.querySelector('button')", row("ben")),
+        "end",
+    );
+    web.click_surely(&end);
+    browser.wait(&format!("!({})", row("ben")));
+    // His open page notices by itself.
+    ben.wait("document.querySelector('#user')");
+
+    // More than one page of the log.
+    let made = browser.run(
+        "return (async () => {
+            await fetch('/spaces', { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{\"space\": \"lab\"}' });
+            for (let turn = 0; turn < 55; turn += 1) {
+                for (const method of ['PUT', 'DELETE']) await fetch('/spaces/lab/members/ben', { method });
+            }
+            return true;
+        })()",
+    );
+    assert_eq!(made, true);
+    web.screen("#/admin/audit", ".list");
+    let rows = "document.querySelectorAll('main .list > li').length";
+    browser.wait(&format!("{rows} === 100"));
+    assert!(
+        browser
+            .text("main .list li")
+            .contains("Member removed from a space")
+    );
+    browser.click("main .row button");
+    browser.wait(&format!("{rows} > 112"));
+    browser.wait("!document.querySelector('main .row button')");
+    let seen = browser.text("main .list");
+    for part in [
+        "Space made",
+        "Session ended",
+        "Joined with an invite",
+        "by ana",
+    ] {
+        assert!(seen.contains(part), "{part}");
+    }
+    assert!(!seen.contains("act_"), "{seen}");
+    browser.picture("audit-desktop-light");
+    browser.is_content();
+}
+
+/// The secret of the standing invite.
+fn code(web: &Web) -> String {
+    let (_, rest) = web.directory.invite.rsplit_once('/').unwrap();
+    rest.split('?').next().unwrap().to_owned()
+}

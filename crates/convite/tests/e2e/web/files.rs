@@ -1,0 +1,256 @@
+//! Files: found while one types, looked at, browsed, fetched, handed on.
+
+use convite_core::ContentHash;
+use serde_json::Value;
+
+use super::{BROKEN, HOSTILE, TURNED, Web, desk};
+use crate::browser::Browser;
+use crate::harness::{contents, text};
+
+const ROWS: &str = "document.querySelectorAll('#results li').length";
+
+#[test]
+fn somebody_with_an_invite_finds_a_file_and_gets_it() {
+    let bytes = contents(61, 300_000);
+    let Some(web) = Web::open(desk, |ana| {
+        ana.write("docs/lake.jpg", &bytes);
+        ana.write(&format!("docs/{HOSTILE}"), b"a");
+        ana.write(&format!("docs/{TURNED}"), b"b");
+        ana.write(&format!("docs/{BROKEN}"), b"c");
+    }) else {
+        return;
+    };
+    let browser = &web.browser;
+    web.join("ben");
+    // What lets one in is out of every script's reach.
+    let kept =
+        browser.run("return document.cookie + JSON.stringify({...localStorage, ...sessionStorage}) + location.href");
+    for secret in ["convite=", "join", "token"] {
+        assert!(!kept.as_str().unwrap().contains(secret), "{kept}");
+    }
+
+    browser.type_into("#q", "lak");
+    browser.wait(&format!("{ROWS} === 4"));
+    let seen = browser.text("#results");
+    assert!(seen.contains(HOSTILE), "{seen}");
+    assert!(!seen.contains('\u{202e}'), "{seen:?}");
+    assert!(seen.contains("lake\u{fffd}second line.txt"), "{seen:?}");
+    assert_eq!(
+        browser.run("return document.querySelectorAll('#results img').length"),
+        0
+    );
+    browser.picture("search-desktop-light");
+    browser.type_into("#q", "e.jpg");
+    browser.wait(&format!("{ROWS} === 1"));
+    browser.click("#results a");
+    browser.click("#download");
+    assert!(browser.downloaded("lake.jpg") == bytes);
+    assert_eq!(browser.text("#hash"), ContentHash::of(&bytes).to_string());
+    assert_ne!(browser.run("return document.title"), "taken");
+    browser.picture("file-desktop-light");
+    browser.is_content();
+
+    // Signed out, nothing of it is left, also not for one who comes back.
+    web.screen("#/account", ".head button");
+    browser.click(".head button");
+    browser.wait("document.querySelector('#user')");
+    assert!(!browser.text("body").contains("ben"));
+    browser.run("location.reload()");
+    browser.wait("document.querySelector('#user')");
+    browser.is_content();
+}
+
+#[test]
+fn filters_narrow_what_is_found() {
+    let Some(web) = Web::open(desk, |ana| {
+        ana.write("docs/lake one.jpg", &contents(1, 3_000));
+        ana.write("docs/lake two.txt", &contents(2, 2_000_000));
+        ana.write("docs/deep/lake/three.mp4", &contents(3, 500));
+    }) else {
+        return;
+    };
+    let ben = web.directory.member("ben");
+    ben.write("docs/lake four.jpg", &contents(4, 700));
+    let _peer = ben.peer("peer_2", &ben.path("docs"), "");
+    let browser = &web.browser;
+    web.sign_in("ana");
+    browser.type_into("#q", "lake");
+    browser.wait(&format!("{ROWS} === 4"));
+    assert_eq!(browser.text(".count"), "4 results");
+    // Found by its folder alone, which the name does not show.
+    web.wait_for("#results", "found by its folder");
+    let first = || browser.text("#results li");
+    let clear = |id: &str| {
+        browser.choose(id, "");
+        browser.wait(&format!("{ROWS} === 4"));
+    };
+
+    browser.choose("#type", "image");
+    browser.wait(&format!("{ROWS} === 2"));
+    clear("#type");
+    browser.choose("#peer", "peer_2");
+    browser.wait(&format!("{ROWS} === 1"));
+    assert!(first().contains("four.jpg"));
+    clear("#peer");
+    browser.choose("#sort", "size");
+    browser.wait("document.querySelector('#results li').innerText.includes('two.txt')");
+    browser.choose("#sort", "");
+    browser.type_into("#min", "1 MiB");
+    browser.wait(&format!("{ROWS} === 1"));
+    assert!(first().contains("two.txt"));
+    browser.type_into("#max", "a lot");
+    web.wait_for(".count", "10 MiB");
+    browser.run("for (const id of ['min', 'max']) { const box = document.getElementById(id); box.value = ''; box.dispatchEvent(new Event('input', { bubbles: true })); }");
+    browser.wait(&format!("{ROWS} === 4"));
+    browser.choose("#newer", "1d");
+    browser.wait(&format!("{ROWS} === 4"));
+
+    // What is not there is said, with what to do.
+    browser.type_into("#q", " nowhere");
+    web.wait_for("main", "Nothing found");
+    browser.is_content();
+}
+
+#[test]
+fn a_file_shows_who_holds_it_and_resumes_where_it_was_left() {
+    let bytes = contents(62, 3_000_000);
+    let Some(web) = Web::open(desk, |ana| {
+        ana.write("docs/travel/2024/lake.bin", &bytes);
+    }) else {
+        return;
+    };
+    let ben = web.directory.member("ben");
+    ben.write("docs/copy of it.bin", &bytes);
+    let _peer = ben.peer("peer_2", &ben.path("docs"), "");
+    let browser = &web.browser;
+    let hash = ContentHash::of(&bytes).to_string();
+    web.sign_in("ben");
+
+    // Through the folders to the file.
+    web.screen("#/browse", ".list");
+    browser.click("a[href='#/browse/peer_1']");
+    for folder in ["docs", "travel", "2024"] {
+        let row = format!(
+            "[...document.querySelectorAll('main .list a')].find((a) => a.innerText.startsWith({folder:?}))"
+        );
+        browser.wait(&row);
+        browser.run(&format!("{row}.click()"));
+    }
+    web.wait_for("main .list", "lake.bin");
+    assert!(browser.text(".crumbs").contains("travel"));
+    browser.picture("tree-desktop-light");
+    browser.click("main .list a[href*='/file/']");
+    browser.wait("document.querySelector('#hash')");
+    assert_eq!(browser.text("#hash"), hash);
+    let seen = browser.text("main");
+    for part in [
+        "lake.bin",
+        "copy of it.bin",
+        "3,000,000 bytes",
+        "2 providers",
+    ] {
+        assert!(seen.contains(part), "{part}: {seen}");
+    }
+    let label = browser.run("return document.querySelector('.holders').getAttribute('aria-label')");
+    let label = label.as_str().unwrap().to_owned();
+    assert!(
+        label.contains("peer_1") && label.contains("peer_2"),
+        "{label}"
+    );
+    browser.click(".copied button");
+    browser.wait("document.querySelector('#said').innerText.includes('Copied')");
+    assert_eq!(browser.run("return navigator.clipboard.readText()"), *hash);
+
+    // A part is left off and fetched later: only what is missing comes, and the whole is right.
+    let resumed = browser.run(&format!(
+        "return (async () => {{
+            const stop = new AbortController();
+            const first = await fetch('/files/{hash}/content', {{ signal: stop.signal }});
+            const tag = first.headers.get('etag');
+            const reader = first.body.getReader();
+            const {{ value }} = await reader.read();
+            stop.abort();
+            const rest = await fetch('/files/{hash}/content', {{ headers: {{ range: `bytes=${{value.length}}-`, 'if-range': tag }} }});
+            const body = new Uint8Array(await rest.arrayBuffer());
+            const all = new Uint8Array(value.length + body.length);
+            all.set(value);
+            all.set(body, value.length);
+            const sum = new Uint8Array(await crypto.subtle.digest('SHA-256', all));
+            const whole = await (await fetch('/files/{hash}/content')).arrayBuffer();
+            const wanted = new Uint8Array(await crypto.subtle.digest('SHA-256', whole));
+            return {{ status: rest.status, from: value.length, length: all.length, same: sum.join() === wanted.join() }};
+        }})()"
+    ));
+    assert_eq!(resumed["status"], 206, "{resumed}");
+    assert_eq!(resumed["length"], bytes.len(), "{resumed}");
+    assert!(resumed["from"].as_u64().unwrap() > 0, "{resumed}");
+    assert_eq!(resumed["same"], true, "{resumed}");
+    browser.is_content();
+}
+
+#[test]
+fn a_link_opens_a_file_for_one_without_an_account() {
+    let bytes = contents(63, 200_000);
+    let Some(web) = Web::open(desk, |ana| {
+        ana.write("docs/gift.bin", &bytes);
+    }) else {
+        return;
+    };
+    let browser = &web.browser;
+    web.sign_in("ana");
+    web.screen(&format!("#/file/{}", ContentHash::of(&bytes)), "#download");
+    browser.choose("#link-age", "86400");
+    browser.click("main form button");
+    browser.wait("document.querySelector('#link')");
+    let link = browser.run("return document.querySelector('#link').value");
+    let link = link.as_str().unwrap();
+    assert!(link.starts_with(&web.address("/d/")), "{link}");
+    browser.click("#link + button");
+    browser.wait("document.querySelector('#said').innerText.includes('Copied')");
+    assert_eq!(browser.run("return navigator.clipboard.readText()"), link);
+    browser.picture("link-desktop-light");
+    browser.is_content();
+
+    // Somebody else's browser, in which nobody has ever signed in.
+    let other = Browser::open(800, 600, "en-US", false);
+    other.go(&web.address("/"));
+    other.wait("document.querySelector('#user')");
+    other.run(&format!("location.href = {link:?}"));
+    assert!(other.downloaded("gift.bin") == bytes);
+}
+
+#[test]
+fn a_peer_with_thousands_of_files_is_browsed() {
+    const FILES: usize = 2_500;
+    let Some(web) = Web::open(desk, |ana| {
+        for number in 0..FILES {
+            ana.write(
+                &format!("docs/many/file-{number}.txt"),
+                format!("{number}").as_bytes(),
+            );
+        }
+    }) else {
+        return;
+    };
+    let browser = &web.browser;
+    let peers: Vec<Value> = web.ana.json("peers").ok().objects();
+    assert_eq!(text(&peers[0], "id"), "peer_1");
+    web.sign_in("ana");
+    web.screen("#/browse/peer_1/docs", ".list");
+    // All of them are counted, and the folder opens with some of them, more when asked for.
+    web.wait_for("main .list", "2,500 files");
+    web.screen("#/browse/peer_1/docs/many", ".list li:nth-child(200)");
+    let rows = "document.querySelectorAll('main .list li').length";
+    assert_eq!(browser.run(&format!("return {rows}")), 200);
+    // In the order of their numbers, as people count.
+    assert!(
+        browser
+            .text("main .list li:nth-child(11)")
+            .contains("file-10.txt")
+    );
+    browser.click("main .centred button");
+    browser.wait(&format!("{rows} === 400"));
+    browser.type_into("#narrow", "file-2499");
+    browser.wait(&format!("{rows} === 1"));
+    browser.is_content();
+}

@@ -1,0 +1,41 @@
+// Lists that may be long: some rows first, more when asked for, and a box that narrows them.
+import { h, show } from "./dom.js";
+import { number } from "./format.js";
+import { t } from "./i18n.js";
+
+const STEP = 200;
+/** From so many on, there is a box to narrow the list. */
+const MANY = 12;
+
+/** A list of `items`, each drawn by `row`, `STEP` at a time. */
+export function longList(items, row) {
+  const list = h("ul", { class: "card list" }, items.slice(0, STEP).map(row));
+  if (items.length <= STEP) return list;
+  const left = () => items.length - list.children.length;
+  const button = h("button", { type: "button" });
+  const rest = h("p", { class: "row centred" }, button);
+  const say = () => show(button, t("more_of", { count: number(left()) }));
+  button.addEventListener("click", () => {
+    const first = list.children.length;
+    list.append(...items.slice(first, first + STEP).map(row));
+    if (left() > 0) say(); else rest.remove();
+    list.children[first].querySelector("a, button, select")?.focus();
+  });
+  say();
+  return h("div", { class: "stack" }, list, rest);
+}
+
+/** The same, with a box above it that keeps those whose `words` have what is typed there. */
+export function narrowed(items, row, words) {
+  if (items.length <= MANY) return longList(items, row);
+  const list = h("div", {}, longList(items, row));
+  const said = h("p", { class: "quiet", role: "status" });
+  const box = h("input", { id: "narrow", type: "search", autocomplete: "off", spellcheck: "false", placeholder: t("narrow"), "aria-label": t("narrow") });
+  box.addEventListener("input", () => {
+    const wanted = box.value.trim().toLowerCase();
+    const left = items.filter((item) => words(item).toLowerCase().includes(wanted));
+    show(list, left.length > 0 ? longList(left, row) : h("p", { class: "soft" }, t("nothing")));
+    show(said, t("left_of", { count: number(left.length), all: number(items.length) }));
+  });
+  return h("div", { class: "stack" }, box, said, list);
+}
