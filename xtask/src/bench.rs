@@ -39,9 +39,10 @@ pub fn run(words: &[&str]) -> Result<(), Failure> {
         ["hash", options @ ..] => hash::run(&options::parse(options)?),
         ["swarm", options @ ..] => swarm::run(&options::parse(options)?),
         ["directory", options @ ..] => directory::run(&options::parse(options)?, options),
+        ["page", options @ ..] => directory::page(&options::parse(options)?, options),
         // The two ends of the floor are processes of their own, so that each has its own account.
         ["floor-send", address, path] => floor::send(address, path),
         ["floor-receive", path, hashed] => floor::receive(path, *hashed == "hashed"),
-        _ => Err("the benchmarks are transfer, swarm, faults, hash and directory".to_owned()),
+        _ => Err("the benchmarks are transfer, swarm, faults, hash, directory and page".to_owned()),
     }
 }

@@ -34,6 +34,8 @@ usage: cargo xtask COMMAND
                                      the first and the second start of a peer's shared folder
   bench directory [--files 1000000] [--seconds 20] [--database URL] [--install] [--alone] [--json]
                                      publishing, searching and locating in one directory
+  bench page [--files 1000000] [--database URL]
+                                     from the last key to the results, in a browser
   bench … --binary PATH              the same of another build of convite
 ";
 

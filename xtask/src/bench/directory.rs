@@ -6,13 +6,16 @@
 
 mod mix;
 mod names;
+mod page;
 mod work;
+
+pub use self::page::run as page;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use convite_client::{Credentials, DirectoryClient, Home};
-use convite_core::{PeerId, Problem};
+use convite_core::{PeerId, Problem, Terms};
 use serde_json::{Value, json};
 
 use self::mix::{Caller, query};
@@ -46,16 +49,8 @@ pub fn run(options: &Options, _: &[&str]) -> Result<(), Failure> {
     let system = System::new(scratch.path(), options.binary.as_deref())?;
     let database = options.database.as_deref();
     let (directory, invite) = system.directory_on(database)?;
-    let mut homes = Vec::new();
-    for number in 0..PEERS {
-        let home = format!("loader{number}");
-        system.join(&home, &invite)?;
-        homes.push(scratch.path().join(home));
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| format!("no runtime: {error}"))?;
+    let homes = homes(&system, &scratch, &invite)?;
+    let runtime = runtime()?;
     let folder = scratch.folder("tracker")?;
     let mut figures = runtime.block_on(measure(options, &directory, homes, &folder))?;
     let home = scratch.path().join("directory");
@@ -69,6 +64,24 @@ pub fn run(options: &Options, _: &[&str]) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A home for each peer, with an account of the directory.
+fn homes(system: &System, scratch: &Scratch, invite: &str) -> Result<Vec<PathBuf>, Failure> {
+    let mut homes = Vec::new();
+    for number in 0..PEERS {
+        let home = format!("loader{number}");
+        system.join(&home, invite)?;
+        homes.push(scratch.path().join(home));
+    }
+    Ok(homes)
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("no runtime: {error}"))
+}
+
 async fn measure(
     options: &Options,
     directory: &Running,
@@ -79,18 +92,7 @@ async fn measure(
     let empty = usage::memory_now(process).unwrap_or(0);
     let start = Instant::now();
     let cpu = usage::cpu(process)?;
-    let mut callers = Vec::new();
-    for (number, home) in homes.into_iter().enumerate() {
-        callers.push(caller(home, number)?);
-    }
-    let mut publishing = Vec::new();
-    for (number, caller) in callers.iter().enumerate() {
-        publishing.push(tokio::spawn(publish(caller.clone(), number, options.files)));
-    }
-    for task in publishing {
-        let done = task.await.map_err(|error| format!("publishing: {error}"))?;
-        done.map_err(|problem| told(&problem))?;
-    }
+    let callers = fill(homes, options.files).await?;
     let published = start.elapsed().as_secs_f64();
     eprintln!("published after {published:.1} s");
     wait_until_visible(&callers[0].client).await?;
@@ -119,6 +121,23 @@ async fn measure(
     }))
 }
 
+/// Publishes so many files as peers of these homes, whose leases are kept as long as the runtime lives.
+async fn fill(homes: Vec<PathBuf>, files: usize) -> Result<Vec<Caller>, Failure> {
+    let mut callers = Vec::new();
+    for (number, home) in homes.into_iter().enumerate() {
+        callers.push(caller(home, number)?);
+    }
+    let mut publishing = Vec::new();
+    for (number, caller) in callers.iter().enumerate() {
+        publishing.push(tokio::spawn(publish(caller.clone(), number, files)));
+    }
+    for task in publishing {
+        let done = task.await.map_err(|error| format!("publishing: {error}"))?;
+        done.map_err(|problem| told(&problem))?;
+    }
+    Ok(callers)
+}
+
 fn caller(home: PathBuf, number: usize) -> Result<Caller, Failure> {
     let home = Home::open(home).map_err(|problem| told(&problem))?;
     let credentials = Credentials::load(&home).map_err(|problem| told(&problem))?;
@@ -140,7 +159,9 @@ fn told(problem: &Problem) -> Failure {
 async fn publish(caller: Caller, number: usize, files: usize) -> Result<(), Problem> {
     let Caller { client, peer, .. } = caller;
     let port = 6_000 + number as u16;
-    let registered = client.register_peer(&peer, port, &[], None, false).await?;
+    let registered = client
+        .register_peer(&peer, port, &[], None, false, &Terms::default())
+        .await?;
     let beating = (client.clone(), peer.clone());
     tokio::spawn(async move {
         let (client, peer) = beating;

@@ -7,6 +7,15 @@ use crate::workspace::{self, cargo};
 
 /// Builds xtask with the feature `load` and starts the benchmark in that.
 pub fn run(_: &Options, words: &[&str]) -> Result<(), Failure> {
-    let build = "run --quiet --release --package xtask --features load -- bench directory";
-    workspace::run(cargo().args(build.split(' ')).args(words))
+    again("directory", words)
+}
+
+/// The same for that of the page, which fills a directory in the same way.
+pub fn page(_: &Options, words: &[&str]) -> Result<(), Failure> {
+    again("page", words)
+}
+
+fn again(name: &str, words: &[&str]) -> Result<(), Failure> {
+    let build = "run --quiet --release --package xtask --features load -- bench";
+    workspace::run(cargo().args(build.split(' ')).arg(name).args(words))
 }

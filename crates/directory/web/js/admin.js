@@ -13,6 +13,7 @@ export async function open(main, { parts: [name], me }) {
   show(main, h("div", { class: "head" }, h("h1", {}, t("nav_admin"))),
     h("nav", { class: "tabs", "aria-label": t("nav_admin") }, Object.keys(PARTS).map((one) =>
       h("a", { href: `#/admin/${one}`, "aria-current": one === part && "page" }, t(`admin_${one}`)))), body);
+  main.querySelector(".tabs [aria-current]").scrollIntoView({ block: "nearest", inline: "center" });
   const module = await PARTS[part]();
   return module.open(body, { me });
 }

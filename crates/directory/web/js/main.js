@@ -65,11 +65,14 @@ async function draw({ focus = false } = {}) {
     const stop = (await module.open(room, { parts, me, signOut })) ?? (() => {});
     if (mine === turn) leave = stop; else stop();
   } catch (problem) {
-    if (mine === turn && me) show(room, trouble(problem, draw));
+    if (mine === turn && me) show(room, trouble(problem, isPassing(problem) && draw), !isPassing(problem) && h("p", { class: "after" }, h("a", { href: "#/search" }, t("nav_search"))));
   } finally {
     clearTimeout(waiting);
   }
 }
+
+/** Whether the same may work in a moment. */
+const isPassing = (problem) => !(problem.status >= 400 && problem.status < 429);
 
 async function begin() {
   me = await get("/me");

@@ -3,7 +3,7 @@ import { all, get } from "./api.js";
 import { h, icon, show } from "./dom.js";
 import { bytes, ending, size, visible } from "./format.js";
 import { many, t } from "./i18n.js";
-import { bones, empty, trouble } from "./notice.js";
+import { bones, command, empty, trouble } from "./notice.js";
 
 const KINDS = ["archive", "audio", "code", "document", "image", "video"];
 const kept = { q: "", type: "", min: "", max: "", newer: "", peer: "", space: "", sort: "" };
@@ -68,7 +68,11 @@ export async function open(main, { me }) {
     if (!kept.q.trim() && !isNarrowed()) {
       shown = "";
       show(count);
-      show(found, empty("search", t("start_title"), t("start_text")));
+      const there = await peers;
+      const files = there.reduce((sum, peer) => sum + peer.files, 0);
+      if (signal.aborted) return;
+      show(found, files === 0 ? empty("folder", t("no_shares_title"), t("no_shares_text"), command("convite peer --share ."))
+        : empty("search", t("start_title"), t("start_text"), h("p", { class: "small" }, t("start_there", { files: many("files", files), peers: many("peers", there.length) }))));
       return;
     }
     if (Number.isNaN(least) || Number.isNaN(most)) { show(count, t("size_unread")); return; }

@@ -53,3 +53,60 @@ fn a_directory_that_is_away_is_said_so_and_comes_back() {
     browser.wait("document.querySelector('main .list, main .trouble button')");
     drop((directory, peer));
 }
+
+/// Holds the page's requests for what has `part` in its address until `release()` is called, even
+/// those that have been called off.
+fn hold(web: &Web, part: &str) {
+    web.browser.run(&format!(
+        "const real = window.fetch;
+         const gate = new Promise((open) => {{ window.release = open; }});
+         window.held = 0;
+         window.fetch = async (address, init) => {{
+             if (!String(address).includes({part:?})) return real(address, init);
+             const answer = await real(address, {{ ...init, signal: undefined }});
+             window.held += 1;
+             await gate;
+             return answer;
+         }};"
+    ));
+}
+
+#[test]
+fn an_answer_that_comes_late_is_never_shown_over_a_newer_one() {
+    let Some(web) = Web::open(desk, |ana| {
+        ana.write("docs/lake.txt", b"a");
+        ana.write("docs/land.txt", b"b");
+    }) else {
+        return;
+    };
+    let browser = &web.browser;
+    web.sign_in("ana");
+    browser.wait("document.querySelector('#q')");
+    hold(&web, "q=la&");
+    browser.type_into("#q", "la");
+    browser.wait("window.held === 1");
+    browser.type_into("#q", "ke");
+    browser.wait("document.querySelector('#results')");
+    browser.run("window.release()");
+    let shown = browser.run(
+        "return new Promise((done) => setTimeout(() => done(document.querySelector('#results').innerText), 300))",
+    );
+    let shown = shown.as_str().unwrap();
+    assert!(
+        shown.contains("lake.txt") && !shown.contains("land"),
+        "{shown}"
+    );
+
+    // Nor is a screen that one has left.
+    hold(&web, "/peers?");
+    browser.run("location.hash = '#/peers'");
+    browser.wait("window.held === 1");
+    web.screen("#/account", "#new_password");
+    browser.run("window.release()");
+    let shown = browser.run(
+        "return new Promise((done) => setTimeout(() => done(document.querySelector('main').innerText), 300))",
+    );
+    assert!(!shown.as_str().unwrap().contains("1 online"), "{shown}");
+    browser.wait("document.querySelector('#new_password')");
+    browser.is_content();
+}
