@@ -19,7 +19,9 @@ export function hear(name, action) {
   return () => {
     from.removeEventListener(name, take);
     all.delete(take);
-    if (all.size === 0 && source === from) stopLive();
+    if (all.size > 0 || source !== from) return;
+    source.close();
+    source = null;
   };
 }
 
@@ -32,9 +34,4 @@ function listen() {
     get("/me").catch(() => {});
   });
   return opened;
-}
-
-export function stopLive() {
-  source?.close();
-  source = null;
 }

@@ -2,7 +2,6 @@
 import { get, post, whenSignedOut } from "./api.js";
 import { h, icon, mark, show } from "./dom.js";
 import { language, other, speak, t } from "./i18n.js";
-import { stopLive } from "./live.js";
 import { bones, trouble } from "./notice.js";
 import { doors } from "./session.js";
 import { startTheme, turnTheme } from "./theme.js";
@@ -88,10 +87,11 @@ async function signOut() {
 
 function forget() {
   if (!me) return;
+  // Begun anew, so that nothing of one account is there for the next.
   me = null;
   remember(false);
-  stopLive();
-  draw({ focus: true });
+  show(top);
+  location.reload();
 }
 
 /** Whether somebody was signed in here, no more: strangers need not be asked who they are. */

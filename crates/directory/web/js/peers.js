@@ -19,7 +19,7 @@ export async function open(main, { me }) {
       h("a", { class: "name", href: `#/browse/${encodeURIComponent(peer.id)}` }, visible(peer.id)),
       h("span", { class: "meta" }, h("span", {}, visible(peer.user)), h("span", {}, many("files", peer.files)),
         h("span", {}, t("online_since", { ago: ago(peer.since) })), peer.uploads && h("span", { class: "chip" }, t("takes_uploads")))),
-    h("span", { class: "num" }, (peer.sent_rate > 0 || peer.received_rate > 0) && `↑ ${rate(peer.sent_rate)}  ↓ ${rate(peer.received_rate)}`),
+    h("span", { class: "num" }, [peer.sent_rate > 0 && `↑ ${rate(peer.sent_rate)}`, peer.received_rate > 0 && `↓ ${rate(peer.received_rate)}`].filter(Boolean).join("  ")),
     (me.role === "admin" || me.user === peer.user) && sure(t("remove"), visible(peer.id), (button) => attempt(button, said, async () => {
       await remove(`/peers/${encodeURIComponent(peer.id)}`);
       await fresh(true);

@@ -1,78 +1,103 @@
 // Files from here to a peer that takes them: dropped, or chosen; one after the other, with progress.
+// They go on while one looks at other screens.
 import { all, Problem } from "./api.js";
 import { h, icon, show } from "./dom.js";
-import { bytes, visible } from "./format.js";
+import { bytes, rate, visible } from "./format.js";
 import { t } from "./i18n.js";
 import { command, empty, say, trouble } from "./notice.js";
 
+const waiting = [];
+const list = h("ul", { class: "card list", id: "uploads" });
+let running = null;
+
 /** Sends one file; XMLHttpRequest, because fetch tells nothing of what has gone out. */
-function send(peer, file, tell, keep) {
+function send(job) {
   return new Promise((done, failed) => {
     const request = new XMLHttpRequest();
-    keep(request);
-    request.open("POST", `/peers/${encodeURIComponent(peer)}/upload`);
+    job.stop = () => request.abort();
+    request.open("POST", `/peers/${encodeURIComponent(job.peer)}/upload`);
+    request.setRequestHeader("accept", "application/json");
     request.responseType = "json";
-    request.upload.addEventListener("progress", (event) => tell(event.loaded));
+    request.upload.addEventListener("progress", (event) => job.tell(event.loaded));
     request.addEventListener("load", () => (request.status < 300 ? done(request.response) : failed(new Problem(request.status, request.response ?? {}))));
     request.addEventListener("error", () => failed(new Problem(0, { code: "unreachable" })));
-    request.addEventListener("abort", () => failed(Object.assign(new Error(), { name: "AbortError" })));
+    request.addEventListener("abort", () => failed(new DOMException("", "AbortError")));
     const form = new FormData();
-    form.append("file", file, file.name);
+    form.append("file", job.file, job.file.name);
     request.send(form);
   });
 }
+
+function addJob(peer, file) {
+  const name = visible(file.name);
+  const bar = h("progress", { max: 100, value: 0, "aria-label": t("progress_of", { name }) });
+  const state = h("span", { class: "meta" }, h("span", {}, visible(peer)), h("span", {}, t("state_waiting")));
+  const sum = h("span", { class: "num" }, bytes(file.size));
+  const job = { peer, file, stop: () => { waiting.splice(waiting.indexOf(job), 1); end(h("span", {}, t("cancelled"))); } };
+  const cancel = h("button", { class: "bad", type: "button", "aria-label": `${t("cancel")}: ${name}`, onclick: () => job.stop() }, t("cancel"));
+  const end = (...what) => { show(state, h("span", {}, visible(peer)), ...what); bar.remove(); cancel.remove(); show(sum, bytes(file.size)); };
+  let start;
+  job.tell = (sent) => {
+    start ??= performance.now();
+    const seconds = (performance.now() - start) / 1000;
+    bar.value = file.size ? Math.min(100, (sent / file.size) * 100) : 100;
+    show(state, h("span", {}, visible(peer)), h("span", {}, t("state_running")));
+    show(sum, `${bytes(Math.min(sent, file.size))} / ${bytes(file.size)}${seconds > 1 ? ` · ${rate(sent / seconds)}` : ""}`);
+  };
+  job.done = (answer) => {
+    const made = answer?.files?.[0];
+    end(h("span", { class: "chip" }, t("uploaded")), made && h("a", { href: `#/file/${made.hash}` }, t("open_file")));
+    say(t("uploaded_name", { name }));
+  };
+  job.failed = (problem) => {
+    end(h("span", { class: "chip off" }, t(problem.name === "AbortError" ? "cancelled" : "state_failed")));
+    if (problem.name !== "AbortError") state.after(trouble(problem));
+  };
+  list.prepend(h("li", {}, h("div", { class: "item" }, h("span", { class: "kind", "aria-hidden": "true" }, icon("up")),
+    h("span", { class: "what" }, h("span", { class: "name" }, name), state, bar), sum, cancel)));
+  waiting.push(job);
+}
+
+async function work() {
+  if (running) return;
+  for (let job = waiting.shift(); job; job = waiting.shift()) {
+    running = job;
+    job.tell(0);
+    try {
+      job.done(await send(job));
+    } catch (problem) {
+      job.failed(problem);
+    }
+  }
+  running = null;
+}
+
+// Leaving the page would end what is on its way.
+addEventListener("beforeunload", (event) => { if (running && document.querySelector("#top nav")) event.preventDefault(); });
 
 export async function open(main) {
   const peers = (await all("/peers", "peers")).filter((peer) => peer.uploads);
   const title = h("div", { class: "head" }, h("h1", {}, t("nav_upload")));
   if (peers.length === 0) {
-    show(main, title, empty("down", t("no_uploads_title"), t("no_uploads_text"), command("convite peer --allow-uploads")));
+    show(main, title, empty("up", t("no_uploads_title"), t("no_uploads_text"), command("convite peer --allow-uploads")), list);
     return undefined;
   }
   const target = h("select", { id: "to" }, peers.map((peer) => h("option", { value: peer.id }, visible(peer.id))));
-  const input = h("input", { id: "files", type: "file", multiple: true });
-  const list = h("ul", { class: "list" });
-  const zone = h("div", { class: "drop stack" }, icon("folder"), h("p", {}, t("drop_here")), h("div", {}, h("label", { for: "files" }, t("choose_files")), input));
-  show(main, title, h("div", { class: "stack" }, h("div", { class: "card pad" }, h("label", { for: "to" }, t("upload_to")), target), zone, h("div", { class: "card" }, list)));
-  zone.querySelector("svg").setAttribute("width", "40");
+  const input = h("input", { id: "files", type: "file", multiple: true, class: "quiet" });
+  const zone = h("div", { class: "drop" }, icon("up"), h("p", {}, t("drop_here")), h("p", {}, input, h("label", { class: "button main", for: "files" }, t("choose_files"))));
+  show(main, title, h("div", { class: "stack" }, h("div", { class: "to" }, h("label", { for: "to" }, t("upload_to")), target), zone, list));
 
-  const waiting = [];
-  let running = false;
-  async function work() {
-    if (running) return;
-    running = true;
-    for (let next = waiting.shift(); next; next = waiting.shift()) {
-      const { peer, file, bar, state } = next;
-      let request;
-      const stop = h("button", { class: "plain", type: "button", onclick: () => request?.abort() }, t("cancel"));
-      bar.after(stop);
-      try {
-        const answer = await send(peer, file, (sent) => { bar.value = file.size ? (sent / file.size) * 100 : 100; state.textContent = `${bytes(Math.min(sent, file.size))} / ${bytes(file.size)}`; }, (made) => { request = made; });
-        bar.value = 100;
-        const made = answer?.files?.[0];
-        show(state, made ? h("a", { href: `#/file/${made.hash}` }, t("uploaded")) : t("uploaded"));
-        say(t("uploaded_name", { name: visible(file.name) }));
-      } catch (problem) {
-        show(state, problem.name === "AbortError" ? t("cancelled") : trouble(problem));
-      }
-      stop.remove();
-    }
-    running = false;
-  }
-
-  function add(files) {
-    for (const file of files) {
-      const bar = h("progress", { max: 100, value: 0, "aria-label": t("progress_of", { name: visible(file.name) }) });
-      const state = h("span", { class: "meta" }, bytes(file.size));
-      list.append(h("li", {}, h("div", { class: "item" }, h("span", { class: "what" }, h("span", { class: "name" }, visible(file.name)), state, bar))));
-      waiting.push({ peer: target.value, file, bar, state });
-    }
+  const add = (files) => {
+    for (const file of files) addJob(target.value, file);
     work();
-  }
+  };
   const over = (is) => (event) => { event.preventDefault(); zone.classList.toggle("over", is); };
   zone.addEventListener("dragover", over(true));
   zone.addEventListener("dragleave", over(false));
   zone.addEventListener("drop", (event) => { over(false)(event); add(event.dataTransfer.files); });
   input.addEventListener("change", () => { add([...input.files]); input.value = ""; });
-  return undefined;
+  // A file dropped beside the zone would open in place of the page.
+  const guard = (event) => event.preventDefault();
+  for (const kind of ["dragover", "drop"]) addEventListener(kind, guard);
+  return () => { for (const kind of ["dragover", "drop"]) removeEventListener(kind, guard); };
 }

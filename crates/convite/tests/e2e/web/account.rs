@@ -52,3 +52,25 @@ fn an_address_inside_is_gone_to_after_signing_in() {
     web.wait_for("main .list", "always.txt");
     web.browser.is_content();
 }
+
+#[test]
+fn nothing_of_one_account_is_there_for_the_next() {
+    let Some(web) = Web::open(desk, |ana| {
+        ana.write("docs/lake.txt", b"a");
+    }) else {
+        return;
+    };
+    let browser = &web.browser;
+    web.join("ben");
+    web.screen("#/browse/peer_1/docs", ".list");
+    web.screen("#/search", "#q");
+    browser.type_into("#q", "lake");
+    browser.wait("document.querySelector('#results')");
+    web.screen("#/account", ".head button");
+    browser.click(".head button");
+    browser.wait("document.querySelector('#user')");
+    web.enter("ana", PASSWORD);
+    web.screen("#/search", "#q");
+    assert_eq!(browser.run("return document.querySelector('#q').value"), "");
+    browser.is_content();
+}
