@@ -8,6 +8,7 @@ use convite_core::{
     UserName,
 };
 use convite_wire::convert;
+use convite_wire::invite::Fingerprint;
 use convite_wire::v1::directory_client::DirectoryClient as Stub;
 use convite_wire::v1::{self, IndexHeader, IndexRequest};
 use tokio_stream::{Stream, StreamExt};
@@ -35,6 +36,7 @@ pub struct DirectoryClient {
     pub(crate) channel: Channel,
     pub(crate) bearer: Option<MetadataValue<Ascii>>,
     user: Option<UserName>,
+    authority: Option<Fingerprint>,
 }
 
 impl DirectoryClient {
@@ -59,6 +61,7 @@ impl DirectoryClient {
             channel,
             bearer: None,
             user: credentials.user.clone(),
+            authority: credentials.authority,
         };
         match &credentials.token {
             Some(token) => client.with_token(token),
@@ -82,6 +85,11 @@ impl DirectoryClient {
     /// The account, if one is known.
     pub fn user(&self) -> Option<&UserName> {
         self.user.as_ref()
+    }
+
+    /// The authority that the certificates here are under; none if they speak plaintext.
+    pub fn authority(&self) -> Option<Fingerprint> {
+        self.authority
     }
 
     /// Whether the connection is not encrypted.

@@ -17,9 +17,11 @@ use crate::units;
 pub mod administration;
 mod finding;
 mod inbox;
+mod load;
 
 pub use finding::{IndexArgs, SearchArgs};
 pub use inbox::InboxArgs;
+pub use load::LoadArgs;
 
 /// Private file sharing for a group.
 ///
@@ -97,6 +99,8 @@ pub enum Command {
     Search(SearchArgs),
     /// Fetch files, verified, from everyone who has them
     Get(GetArgs),
+    /// Have other peers fetch a file, and share it
+    Load(LoadArgs),
     /// Print a link to a file, for somebody without an account
     Link(administration::LinkArgs),
     /// List the peers online; remove one

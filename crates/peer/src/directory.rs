@@ -52,6 +52,11 @@ pub trait Directory: Send + Sync {
 
     /// The account that the peer belongs to, if it is known.
     fn user(&self) -> Option<UserName>;
+
+    /// The way to a real one; none for one that stands in for it.
+    fn client(&self) -> Option<DirectoryClient> {
+        None
+    }
 }
 
 #[async_trait]
@@ -103,5 +108,9 @@ impl Directory for DirectoryClient {
 
     fn user(&self) -> Option<UserName> {
         DirectoryClient::user(self).cloned()
+    }
+
+    fn client(&self) -> Option<DirectoryClient> {
+        Some(self.clone())
     }
 }

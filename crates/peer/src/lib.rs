@@ -3,7 +3,7 @@
 //! Folders are scanned (`scan`, when the system tells of a change: `watch`, and from time to time:
 //! `scans`), what is new is hashed (`hashing`, remembered in `cache`), put on
 //! the shelves (`catalogue`), told to the directory (`publish`) and served to bearers of the
-//! directory's tickets (`serve`). `run` starts all of it and ends it.
+//! directory's tickets (`serve`). What others have it fetch is `loads`. `run` starts all of it and ends it.
 
 pub mod beneath;
 pub mod cache;
@@ -13,6 +13,7 @@ pub mod download;
 pub mod hashing;
 pub mod home;
 pub mod indexing;
+pub mod loads;
 pub mod partial_files;
 pub mod presence;
 pub mod publish;

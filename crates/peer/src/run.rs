@@ -1,7 +1,8 @@
 //! A running peer: which tasks there are, in which order they start, and how they end.
 //!
 //! Tasks: *serving* (stops accepting, then lets what is in flight finish for
-//! [`convite_net`]'s draining time), *scans*, *publishing*, *presence* (leaves the directory).
+//! [`convite_net`]'s draining time), *scans*, *publishing*, *loads*, *presence* (leaves the
+//! directory).
 //! All of them end when the shutdown token is cancelled, by the caller or by `convite leave`.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
-use convite_client::DirectoryClient;
+use convite_client::{DirectoryClient, Home};
 use convite_core::{ErrorCode, PeerAddress, PeerId, Problem, Terms, UnixMillis};
 use convite_net::origin::Hosts;
 use convite_net::tls::{SwappableCertificate, server_config};
@@ -25,6 +26,7 @@ use crate::cache::Cache;
 use crate::directory::Directory;
 use crate::home::{self, PeerHome};
 use crate::indexing::Indexing;
+use crate::loads::Loads;
 use crate::partial_files::PartialFiles;
 use crate::presence::{IdentityKey, Presence};
 use crate::publish::Publishing;
@@ -83,6 +85,8 @@ pub struct PeerConfig {
     pub metrics_listen: Option<SocketAddr>,
     /// What it does for others.
     pub terms: Terms,
+    /// Where files go that others have it fetch; `loads` in its home if none.
+    pub downloads: Option<PathBuf>,
 }
 
 impl PeerConfig {
@@ -103,6 +107,7 @@ impl PeerConfig {
             upload_slots: uploads.slots,
             metrics_listen: None,
             terms: Terms::default(),
+            downloads: None,
         }
     }
 
@@ -211,15 +216,16 @@ pub async fn start_with(
         port: address.port(),
         addresses,
         transient: home.is_none(),
-        terms: config.terms,
+        terms: config.terms.clone(),
     };
     let mut serving = Serving::new(&state, cache.clone(), gate);
     serving.hosts = Hosts::new(names.into_iter().chain([config.id.certificate_name()]));
     let token = ControlToken::random()?;
     let metrics = Metrics::new(state.clone(), home.as_ref().map(|_| &token));
+    let client = directory.client();
     let control = home
         .is_some()
-        .then(|| ControlService::new(state.clone(), &token));
+        .then(|| ControlService::new(state.clone(), &token, client.clone()));
     let routes = router(serving, control, &metrics).await?;
     let monitoring = match config.metrics_listen {
         Some(address) => Some(metrics.serve_at(address).await?),
@@ -260,6 +266,21 @@ pub async fn start_with(
             state: state.clone(),
             cache,
         };
+        if let (Some(directory), Some(home)) = (client, &config.home) {
+            let home = Home::open(home.clone())?;
+            let loads = Loads {
+                directory,
+                state: state.clone(),
+                folder: config
+                    .downloads
+                    .unwrap_or_else(|| home.root().join("loads")),
+                home,
+                allowed: config.terms.loads,
+                bind: config.bind,
+                upload_limit: config.upload_limit,
+            };
+            tasks.push(("loads", tokio::spawn(loads.run_loads())));
+        }
         tasks.push(("publishing", tokio::spawn(publishing.run_publishing())));
         tasks.push(("scans", tokio::spawn(run_scans(indexing, config.rescan))));
     }

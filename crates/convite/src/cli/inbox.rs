@@ -18,6 +18,9 @@ pub struct InboxArgs {
     /// Folder where files of others go; it is shared with everyone, unless it is shared with a space [default: inbox in the home]
     #[arg(long, value_name = "DIR")]
     pub inbox: Option<PathBuf>,
+    /// Folder where files go that this peer is asked to fetch; each space has one in it [default: loads in the home]
+    #[arg(long, value_name = "DIR")]
+    pub downloads: Option<PathBuf>,
     /// The most that one account may have in the inbox
     #[arg(long, value_parser = units::size, default_value = "10GiB", value_name = "SIZE")]
     pub upload_quota: u64,

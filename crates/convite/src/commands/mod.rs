@@ -9,6 +9,7 @@ mod invite;
 pub mod join;
 mod link;
 mod lists;
+mod load;
 pub mod peer;
 mod search;
 mod session;
@@ -71,6 +72,7 @@ pub async fn run(cli: Cli, output: &Output) -> Result<(), Failed> {
         Command::Index(args) => lists::index(&context, args, output).await,
         Command::Search(args) => search::run(&context, args, output).await,
         Command::Get(args) => get::run(&context, args, output).await,
+        Command::Load(args) => load::run(&context, args, output).await,
         Command::Link(args) => link::run(&context, args, output).await,
         Command::User(args) => administration::user(&context, args.action, output).await,
         Command::Space(args) => administration::space(&context, args.action, output).await,

@@ -97,6 +97,7 @@ impl Start {
             upload_slots: self.ports.upload_slots as usize,
             metrics_listen: self.metrics_listen,
             terms: self.inbox.terms(),
+            downloads: self.inbox.downloads.clone(),
         };
         convite_peer::start(config, client, stop).await
     }

@@ -1,14 +1,15 @@
 //! The downloads that the menu has running, each a task that can be paused and given up.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use convite_client::{DirectoryClient, Home};
 use convite_core::model::LocatedFile;
-use convite_core::path::local_file_name;
 use convite_core::{ContentHash, ErrorCode, Problem};
-use convite_peer::download::{Fetch, Fetched, Member, MemberConfig, Progress, Target, begin};
+use convite_peer::download::{
+    Fetch, Fetched, Member, MemberConfig, Progress, Target, begin, numbered,
+};
 use convite_wire::invite::Fingerprint;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -225,42 +226,5 @@ async fn to(
                 orders.progress.send_replace(now);
             }
         }
-    }
-}
-
-/// `film.mkv`, then `film (1).mkv`, in a folder. The name may be a stranger's.
-fn numbered(folder: &Path, name: &str, number: u32) -> PathBuf {
-    let name = local_file_name(name);
-    if number == 0 {
-        return folder.join(name);
-    }
-    let path = Path::new(&name);
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    folder.join(match path.extension() {
-        Some(extension) => format!("{stem} ({number}).{}", extension.to_string_lossy()),
-        None => format!("{stem} ({number})"),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_that_is_taken_gets_a_number() {
-        let folder = Path::new("/d");
-        for (name, number, path) in [
-            ("film.mkv", 0, "/d/film.mkv"),
-            ("film.mkv", 1, "/d/film (1).mkv"),
-            ("README", 12, "/d/README (12)"),
-        ] {
-            assert_eq!(numbered(folder, name, number), Path::new(path));
-        }
-        assert!(numbered(folder, "../../etc/passwd", 0).starts_with("/d"));
-        assert_eq!(
-            numbered(folder, "../x", 1).parent(),
-            Some(folder),
-            "never beside the folder"
-        );
     }
 }

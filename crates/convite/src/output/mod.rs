@@ -11,6 +11,7 @@
 )]
 
 pub mod colour;
+pub mod loads;
 pub mod progress;
 mod table;
 

@@ -26,6 +26,7 @@ mod documents;
 mod doors;
 mod harness;
 mod json;
+mod loading;
 mod menu;
 mod process;
 mod providers;

@@ -18,7 +18,7 @@ mod limit;
 mod locality;
 mod member;
 mod partial;
-mod place;
+pub(crate) mod place;
 mod ranges;
 mod receive;
 
@@ -39,7 +39,7 @@ use partial::Partial;
 
 pub use handle::{DownloadHandle, begin};
 pub use member::{Member, MemberConfig};
-pub use place::Target;
+pub use place::{Target, numbered};
 
 /// What to fetch, and where to.
 pub struct Fetch {

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use convite_core::path::local_file_name;
 use convite_core::{ContentHash, ErrorCode, Problem};
 
 /// Where a file is wanted.
@@ -103,6 +104,21 @@ fn link_new(from: &Path, to: &Path) -> io::Result<()> {
     fs::remove_file(from)
 }
 
+/// `film.mkv`, then `film (1).mkv`, in a folder, for number 0 and 1. The name may be
+/// a stranger's.
+pub fn numbered(folder: &Path, name: &str, number: u32) -> PathBuf {
+    let name = local_file_name(name);
+    if number == 0 {
+        return folder.join(name);
+    }
+    let path = Path::new(&name);
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    folder.join(match path.extension() {
+        Some(extension) => format!("{stem} ({number}).{}", extension.to_string_lossy()),
+        None => format!("{stem} ({number})"),
+    })
+}
+
 fn hash_file(path: &Path) -> io::Result<ContentHash> {
     let mut file = fs::File::open(path)?;
     let mut hasher = blake3::Hasher::new();
@@ -142,4 +158,27 @@ pub(crate) async fn on_blocking_thread<T: Send + 'static>(
                 format!("a disk task failed: {error}"),
             ))
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_taken_gets_a_number() {
+        let folder = Path::new("/d");
+        for (name, number, path) in [
+            ("film.mkv", 0, "/d/film.mkv"),
+            ("film.mkv", 1, "/d/film (1).mkv"),
+            ("README", 12, "/d/README (12)"),
+        ] {
+            assert_eq!(numbered(folder, name, number), Path::new(path));
+        }
+        assert!(numbered(folder, "../../etc/passwd", 0).starts_with("/d"));
+        assert_eq!(
+            numbered(folder, "../x", 1).parent(),
+            Some(folder),
+            "never beside the folder"
+        );
+    }
 }

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use convite_client::DirectoryClient;
 use convite_core::{ErrorCode, Problem};
 use convite_wire::convert::some_text;
 use convite_wire::status::to_status;
@@ -42,22 +43,29 @@ impl ControlToken {
 /// The service `Control`.
 #[derive(Clone)]
 pub struct ControlService {
-    state: Arc<PeerState>,
+    pub(super) state: Arc<PeerState>,
+    /// The way to the directory, in the name of the peer's account.
+    pub(super) directory: Option<DirectoryClient>,
     /// Of the token: hashes are compared in constant time and tell nothing of it.
     token: blake3::Hash,
 }
 
 impl ControlService {
     /// Control of `state` for bearers of `token`.
-    pub fn new(state: Arc<PeerState>, token: &ControlToken) -> Self {
+    pub fn new(
+        state: Arc<PeerState>,
+        token: &ControlToken,
+        directory: Option<DirectoryClient>,
+    ) -> Self {
         Self {
             state,
+            directory,
             token: blake3::hash(token.0.as_bytes()),
         }
     }
 
     #[allow(clippy::result_large_err, reason = "tonic's own error type")]
-    fn admit<T>(&self, request: &Request<T>) -> Result<(), Status> {
+    pub(super) fn admit<T>(&self, request: &Request<T>) -> Result<(), Status> {
         let headers = request.metadata().clone().into_headers();
         match auth::bearer(&headers) {
             Some(token) if blake3::hash(token.as_bytes()) == self.token => Ok(()),

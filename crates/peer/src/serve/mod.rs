@@ -31,6 +31,7 @@ mod files;
 mod grpc;
 mod http;
 mod limits;
+mod loads;
 pub mod metrics;
 mod observe;
 mod origin;
@@ -105,7 +106,10 @@ pub async fn router(
     let mut services = tonic::service::Routes::new(health)
         .add_service(reflection().build_v1().map_err(broken)?)
         .add_service(reflection().build_v1alpha().map_err(broken)?);
+    let mut of_home = Router::new();
     if let Some(control) = control {
+        let load = post(loads::load_file).with_state(control.clone());
+        of_home = of_home.route("/convite.v1.Peer/LoadFile", load);
         services = services.add_service(ControlServer::new(control));
     }
     let hosts = serving.hosts.clone();
@@ -119,7 +123,10 @@ pub async fn router(
         .with_state(serving);
     // All of them inside the layers: whatever the peer answers is held to its names.
     let grpc = services.prepare().into_axum_router();
-    let routes = grpc.merge(own).merge(metrics.clone().routes());
+    let routes = grpc
+        .merge(own)
+        .merge(of_home)
+        .merge(metrics.clone().routes());
     Ok(routes
         .layer(from_fn_with_state(hosts, origin::check_origin))
         .layer(from_fn_with_state(counted, observe::observe)))

@@ -68,7 +68,7 @@ impl Peer {
         gate.trust(&signer.public_key(), state.id.clone()).unwrap();
         let serving = Serving::new(&state, cache.clone(), gate);
         let token = ControlToken::random().unwrap();
-        let service = ControlService::new(state.clone(), &token);
+        let service = ControlService::new(state.clone(), &token, None);
         let metrics = Metrics::new(state.clone(), Some(&token));
         let routes = router(serving, Some(service), &metrics).await.unwrap();
         let address = listener.local_addr().unwrap().into();

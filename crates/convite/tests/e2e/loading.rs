@@ -1,0 +1,327 @@
+//! Loading on other peers: who may, what comes of it, and what happens to a peer meanwhile.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use convite_client::{Credentials, DirectoryClient};
+use convite_core::{Allowed, ContentHash, ErrorCode, PeerId, Problem, Terms};
+use convite_net::dial::{Expected, Http2};
+use convite_net::tls::client_config;
+use convite_wire::invite::Fingerprint;
+use convite_wire::status::from_status;
+use convite_wire::v1::LoadHereRequest;
+use convite_wire::v1::peer_client::PeerClient;
+use rustix::process::Signal;
+use serde_json::Value;
+use tokio::runtime::Runtime;
+
+use crate::harness::{Directory, Home, Process, contents, text, until};
+
+const SIZE: usize = 8 << 20;
+/// So that a download takes about two seconds.
+const SLOW: &str = "--upload-limit 4MiB";
+
+/// A peer of a home that shares an empty folder.
+fn bare(home: &Home, id: &str, args: &str) -> Process {
+    let folder = home.path("own");
+    fs::create_dir_all(&folder).unwrap();
+    home.peer(id, &folder, args)
+}
+
+/// Where a home's peer puts what everyone may see.
+fn loaded(home: &Home, name: &str) -> PathBuf {
+    home.root().join("loads/loads").join(name)
+}
+
+fn holds(path: &Path, bytes: &[u8]) -> bool {
+    fs::read(path).is_ok_and(|found| found == bytes)
+}
+
+/// How many hold the file of that name, as somebody sees it.
+fn providers(home: &Home, name: &str) -> u64 {
+    let found = home.json(&format!("search {name}"));
+    let hit = found.objects().into_iter().find(|o| o["name"] == name);
+    hit.map_or(0, |hit| hit["providers"].as_u64().unwrap())
+}
+
+/// How the only load of somebody stands.
+fn state(home: &Home) -> String {
+    let listed = home.json("load --list").ok();
+    let [load] = listed.objects().try_into().unwrap();
+    text(&load, "state")
+}
+
+#[test]
+fn two_peers_fetch_at_once_and_each_is_seen_to() {
+    let directory = Directory::with("");
+    let (ana, ben) = (directory.member("ana"), directory.member("ben"));
+    let second = directory.member("ana");
+    let bytes = contents(51, SIZE);
+    ben.write("data/big.bin", &bytes);
+    let _source = ben.peer("ben-1", &ben.path("data"), SLOW);
+    let _peers = (bare(&ana, "ana-1", ""), bare(&second, "ana-2", ""));
+    let ran = ana.json("load big.bin --on ana-1 --on ana-2").ok();
+    let told: Vec<Value> = ran.objects();
+    for (home, peer) in [(&ana, "ana-1"), (&second, "ana-2")] {
+        let of_peer = || told.iter().filter(|object| object["peer"] == peer);
+        let running = of_peer().filter(|object| object["state"] == "running");
+        assert!(running.count() > 0, "{peer} was not seen to run");
+        let last = of_peer().next_back().unwrap();
+        assert_eq!(
+            (&last["event"], &last["bytes"]),
+            (&"done".into(), &SIZE.into())
+        );
+        assert!(holds(&loaded(home, "big.bin"), &bytes));
+    }
+    // Shared by the time that it is said to be done, and fetched again it is there.
+    assert_eq!(providers(&ben, "big.bin"), 3);
+    ana.json("load big.bin --on ana").ok();
+    let listed = ana.run("load --list").ok();
+    assert_eq!(
+        listed.stdout.matches("done").count(),
+        4,
+        "{}",
+        listed.stdout
+    );
+    let plain = ana.run("load big.bin --on ana-2").ok();
+    assert!(
+        plain
+            .stdout
+            .contains("ana-2: big.bin, 8.0 MiB, fetched and shared")
+    );
+}
+
+#[test]
+fn another_accounts_peer_loads_for_those_that_it_allows() {
+    let directory = Directory::with("");
+    let (ana, ben) = (directory.member("ana"), directory.member("ben"));
+    let carl = directory.member("carl");
+    ana.write("data/report.txt", b"a report");
+    let _source = ana.peer("ana-1", &ana.path("data"), "");
+    let peer = bare(&ben, "ben-1", "");
+    let refused = ana.run("load report.txt --on ben-1").ends(4);
+    assert!(refused.stderr.contains("does not load this file for you"));
+    ana.run("load report.txt --on ben").ends(4);
+    ana.run("load report.txt --on nobody").ends(3);
+    ana.run("load nothing.txt --on ben-1").ends(3);
+    ana.run("load report.txt").ends(2);
+    drop(peer);
+    let _peer = bare(&ben, "ben-1", "--allow-loads=ana");
+    carl.run("load report.txt --on ben-1").ends(4);
+    // Of several that are asked those that may do it, and that one did not is not lost.
+    let _closed = bare(&carl, "carl-1", "");
+    let ran = ana.json("load report.txt --on ben-1 --on carl-1").ends(4);
+    assert_eq!(text(&ran.event("done"), "peer"), "ben-1");
+    assert!(holds(&loaded(&ben, "report.txt"), b"a report"));
+    assert!(!loaded(&carl, "report.txt").exists());
+    // A name that is taken is not taken away.
+    ana.write("data/more/report.txt", b"another report");
+    until("it is found", || {
+        (ana.json("search report").objects().len() == 2).then_some(())
+    });
+    let several = ana.json("load report.txt --on ben-1").ends(1);
+    let candidates = several.objects().into_iter();
+    let candidates: Vec<_> = candidates.filter(|o| o["event"] == "candidate").collect();
+    assert_eq!(candidates.len(), 2);
+    for candidate in candidates {
+        ana.run(&format!("load {} --on ben-1", text(&candidate, "hash")))
+            .ok();
+    }
+    assert!(holds(&loaded(&ben, "report.txt"), b"a report"));
+    assert!(holds(&loaded(&ben, "report (1).txt"), b"another report"));
+}
+
+#[test]
+fn all_peers_that_allow_it_are_asked_and_those_that_have_it_left_alone() {
+    let directory = Directory::with("");
+    let (ana, ben) = (directory.member("ana"), directory.member("ben"));
+    let (carl, second) = (directory.member("carl"), directory.member("ana"));
+    ana.write("data/report.txt", b"a report");
+    let _source = ana.peer("ana-1", &ana.path("data"), "");
+    let nobody = ben.run("load report.txt --all").ends(3);
+    assert!(nobody.stderr.contains("--allow-loads"), "{}", nobody.stderr);
+    let _peers = [
+        bare(&second, "ana-2", ""),
+        bare(&ben, "ben-1", "--allow-loads"),
+        bare(&carl, "carl-1", "--allow-loads=ben"),
+    ];
+    let ran = ana.json("load report.txt --all").ok();
+    let done = ran.objects().into_iter().filter(|o| o["event"] == "done");
+    let mut done: Vec<_> = done.map(|object| text(&object, "peer")).collect();
+    done.sort();
+    assert_eq!(done, ["ana-2", "ben-1"]);
+    assert_eq!(providers(&carl, "report.txt"), 3);
+}
+
+#[test]
+fn a_copy_stays_in_the_space_and_what_is_not_seen_is_not_loaded() {
+    let directory = Directory::with("");
+    let (ana, ben) = (directory.member("ana"), directory.member("ben"));
+    let carl = directory.member("carl");
+    ana.run("space add lab").ok();
+    for user in ["ana", "ben"] {
+        ana.run(&format!("space member add lab {user}")).ok();
+    }
+    let secret = ana.write("data/secret.txt", b"of the lab");
+    let hash = ContentHash::of(b"of the lab");
+    ana.run(&format!(
+        "share {} --space lab",
+        secret.parent().unwrap().display()
+    ))
+    .ok();
+    let source = bare(&ana, "ana-1", "");
+    let _peers = [
+        bare(&ben, "ben-1", "--allow-loads --downloads got"),
+        bare(&carl, "carl-1", "--allow-loads"),
+    ];
+    // Carl is not told that there is such a file, nor his peer given it.
+    let unseen = carl.run(&format!("load {hash} --on ben-1")).ends(3);
+    let unknown = carl.run(&format!("load {} --on ben-1", "0".repeat(64)));
+    assert_eq!(unseen.stderr, unknown.stderr);
+    ana.run("load secret.txt --on carl-1").ends(4);
+
+    ana.json("load secret.txt --on ben-1").ok().event("done");
+    let copy = ben.path("got/loads@lab/secret.txt");
+    assert!(holds(&copy, b"of the lab"));
+    source.stop();
+    assert_eq!(providers(&ben, "secret.txt"), 1);
+    assert_eq!(providers(&carl, "secret.txt"), 0);
+    carl.run(&format!("get {hash}")).ends(3);
+    ben.run(&format!("load {hash} --on carl-1")).ends(4);
+}
+
+#[test]
+fn a_peer_that_is_killed_or_away_goes_on_when_it_is_back() {
+    let directory = Directory::with("--lease 2s");
+    let (ana, ben) = (directory.member("ana"), directory.member("ben"));
+    let bytes = contents(52, 2 * SIZE);
+    ana.write("data/big.bin", &bytes);
+    let _source = ana.peer("ana-1", &ana.path("data"), SLOW);
+    let peer = bare(&ben, "ben-1", "--allow-loads");
+    let load = ana.start("--json load big.bin --on ben-1");
+    load.object("a part is there", |object| {
+        object["event"] == "progress" && object["bytes"].as_u64() >= Some(2 << 20)
+    });
+    peer.kill();
+    assert!(
+        !loaded(&ben, "big.bin").exists(),
+        "shown before it was whole"
+    );
+    let left = fs::read_dir(ben.root().join("downloads")).unwrap();
+    assert_eq!(left.count(), 1, "nothing is kept");
+    let peer = bare(&ben, "ben-1", "--allow-loads");
+    load.ended().ok().event("done");
+    assert!(holds(&loaded(&ben, "big.bin"), &bytes));
+    drop(peer);
+
+    // Asked of a peer that is away, it is done when that comes.
+    until("it is off the list", || {
+        (ana.peers() == ["ana-1"]).then_some(())
+    });
+    ana.write("data/late.txt", b"late");
+    until("it is found", || {
+        (providers(&ana, "late.txt") == 1).then_some(())
+    });
+    let asked = ana.json("load late.txt --on ben-1 --no-wait").ok();
+    let asked = asked.event("asked");
+    assert_eq!(asked["state"], "waiting");
+    let _peer = bare(&ben, "ben-1", "--allow-loads");
+    until("it is done", || {
+        let listed = ana.json("load --list").objects();
+        (listed[0]["load"] == asked["load"] && listed[0]["state"] == "done").then_some(())
+    });
+    assert!(holds(&loaded(&ben, "late.txt"), b"late"));
+}
+
+#[test]
+fn who_waits_may_leave_and_the_peer_goes_on() {
+    let directory = Directory::with("");
+    let (ana, ben) = (directory.member("ana"), directory.member("ben"));
+    let bytes = contents(53, SIZE);
+    ben.write("data/big.bin", &bytes);
+    let _source = ben.peer("ben-1", &ben.path("data"), SLOW);
+    let _peer = bare(&ana, "ana-1", "");
+    let load = ana.start("load big.bin --on ana-1");
+    until("it runs", || {
+        let listed = ana.json("load --list").objects();
+        let runs = listed.iter().any(|load| load["state"] == "running");
+        runs.then_some(())
+    });
+    load.signal(Signal::INT);
+    let ran = load.ended().ends(130);
+    assert!(ran.stderr.contains("convite load --list"), "{}", ran.stderr);
+    until("it is done", || (state(&ana) == "done").then_some(()));
+    assert!(holds(&loaded(&ana, "big.bin"), &bytes));
+}
+
+#[test]
+fn a_peer_holds_to_its_own_list_whatever_the_directory_says() {
+    let directory = Directory::with("");
+    let (ana, ben) = (directory.member("ana"), directory.member("ben"));
+    ana.write("data/report.txt", b"a report");
+    let _source = ana.peer("ana-1", &ana.path("data"), "");
+    let _peer = bare(&ben, "ben-1", "");
+    // The directory is told another list than the peer has, as one that was broken into could make
+    // up by itself.
+    let home = convite_client::Home::open(ben.root()).unwrap();
+    let credentials = Credentials::load(&home).unwrap().unwrap();
+    let terms = Terms {
+        loads: Allowed::Everyone,
+        ..Terms::default()
+    };
+    Runtime::new().unwrap().block_on(async {
+        let client = DirectoryClient::new(&credentials).unwrap();
+        let id = "ben-1".parse().unwrap();
+        let registered = client.register_peer(&id, 5001, &[], None, false, &terms);
+        registered.await.unwrap();
+    });
+    let ran = ana.json("load report.txt --on ben-1").ends(1);
+    let failed = ran.event("failed");
+    assert!(text(&failed, "message").contains("does not load for you"));
+    assert!(!loaded(&ben, "report.txt").exists());
+}
+
+/// Asks a home's peer itself to load a file, with what is to be its home's secret.
+fn ask_peer(home: &Home, token: &str, contents: &[u8]) -> Result<String, Problem> {
+    let running: Value =
+        serde_json::from_slice(&fs::read(home.root().join("peer/running.json")).unwrap()).unwrap();
+    let Fingerprint(authority) = text(&home.credentials(), "authority").parse().unwrap();
+    let id: PeerId = text(&running, "id").parse().unwrap();
+    let name = id.certificate_name();
+    let address = text(&running, "url")["https://".len()..].parse().unwrap();
+    Runtime::new().unwrap().block_on(async {
+        let expected = Expected::new(client_config(authority), &name).unwrap();
+        let http2 = Http2::connect(&address, Some(&expected)).await.unwrap();
+        let origin = format!("https://{name}").parse().unwrap();
+        let mut client = PeerClient::with_origin(http2, origin);
+        let mut request = tonic::Request::new(LoadHereRequest {
+            hash: ContentHash::of(contents).as_bytes().to_vec().into(),
+        });
+        let bearer = format!("Bearer {token}").parse().unwrap();
+        request.metadata_mut().insert("authorization", bearer);
+        let reply = client.load_file(request).await;
+        reply
+            .map(|reply| reply.into_inner().load)
+            .map_err(|status| from_status(&status))
+    })
+}
+
+#[test]
+fn a_peer_takes_orders_from_its_own_home_alone() {
+    let directory = Directory::with("");
+    let (ana, ben) = (directory.member("ana"), directory.member("ben"));
+    ana.write("data/report.txt", b"a report");
+    let _source = ana.peer("ana-1", &ana.path("data"), "");
+    let _peer = bare(&ben, "ben-1", "--allow-loads");
+    let control = fs::read_to_string(ben.root().join("peer/control.token")).unwrap();
+    for token in [text(&ben.credentials(), "token"), "0".repeat(64)] {
+        let refused = ask_peer(&ben, &token, b"a report").unwrap_err();
+        assert_eq!(refused.code, ErrorCode::Unauthenticated);
+    }
+    let unknown = ask_peer(&ben, &control, b"no report").unwrap_err();
+    assert_eq!(unknown.code, ErrorCode::NotFound);
+    let load = ask_peer(&ben, &control, b"a report").unwrap();
+    until("it is done", || (state(&ben) == "done").then_some(()));
+    assert_eq!(ben.json("load --list").objects()[0]["load"], load.as_str());
+    assert!(holds(&loaded(&ben, "report.txt"), b"a report"));
+}
