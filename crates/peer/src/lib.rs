@@ -13,6 +13,7 @@ pub mod download;
 pub mod hashing;
 pub mod home;
 pub mod indexing;
+mod listening;
 pub mod loads;
 pub mod partial_files;
 pub mod presence;

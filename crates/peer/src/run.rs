@@ -12,12 +12,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
-use convite_client::{DirectoryClient, Home};
+use convite_client::DirectoryClient;
 use convite_core::{ErrorCode, PeerAddress, PeerId, Problem, Terms, UnixMillis};
 use convite_net::origin::Hosts;
 use convite_net::tls::{SwappableCertificate, server_config};
 use serde::Serialize;
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -26,6 +25,7 @@ use crate::cache::Cache;
 use crate::directory::Directory;
 use crate::home::{self, PeerHome};
 use crate::indexing::Indexing;
+use crate::listening::{advertised, listen};
 use crate::loads::Loads;
 use crate::partial_files::PartialFiles;
 use crate::presence::{IdentityKey, Presence};
@@ -266,19 +266,7 @@ pub async fn start_with(
             state: state.clone(),
             cache,
         };
-        if let (Some(directory), Some(home)) = (client, &config.home) {
-            let home = Home::open(home.clone())?;
-            let loads = Loads {
-                directory,
-                state: state.clone(),
-                folder: config
-                    .downloads
-                    .unwrap_or_else(|| home.root().join("loads")),
-                home,
-                allowed: config.terms.loads,
-                bind: config.bind,
-                upload_limit: config.upload_limit,
-            };
+        if let Some(loads) = Loads::of(&config, client, &state)? {
             tasks.push(("loads", tokio::spawn(loads.run_loads())));
         }
         tasks.push(("publishing", tokio::spawn(publishing.run_publishing())));
@@ -349,58 +337,6 @@ fn note_running(
         home::write_atomically(&path, contents).map_err(|e| home::disk(&path, &e))?;
     }
     Ok(())
-}
-
-async fn listen(bind: IpAddr, ports: &Ports) -> Result<TcpListener, Problem> {
-    let taken = |what: String| {
-        Problem::new(ErrorCode::Unavailable, what)
-            .hint("choose another with `--port`, or `--port 0` for any free one")
-    };
-    match ports {
-        Ports::Any => TcpListener::bind((bind, 0))
-            .await
-            .map_err(|e| taken(format!("cannot listen on {bind}: {e}"))),
-        Ports::Exactly(port) => TcpListener::bind((bind, *port))
-            .await
-            .map_err(|e| taken(format!("cannot listen on port {port}: {e}"))),
-        Ports::FirstFree(range) => {
-            for port in range.clone() {
-                if let Ok(listener) = TcpListener::bind((bind, port)).await {
-                    return Ok(listener);
-                }
-            }
-            Err(taken(format!(
-                "no port from {} to {} is free",
-                range.start(),
-                range.end()
-            )))
-        }
-    }
-}
-
-/// Where others may dial a listener: the extra addresses, then its own, or those of all
-/// interfaces if it listens on all.
-fn advertised(extra: &[PeerAddress], listener: SocketAddr) -> Vec<PeerAddress> {
-    let mut addresses = extra.to_vec();
-    if !listener.ip().is_unspecified() {
-        addresses.push(listener.into());
-    } else {
-        let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
-        let usable = interfaces
-            .iter()
-            .map(|interface| interface.ip())
-            .filter(|ip| match ip {
-                IpAddr::V4(ip) => !ip.is_loopback() && !ip.is_link_local(),
-                // Without a scope, which no address here has, a link-local one leads nowhere.
-                IpAddr::V6(ip) => {
-                    listener.is_ipv6() && !ip.is_loopback() && !ip.is_unicast_link_local()
-                }
-            });
-        addresses.extend(usable.map(|ip| SocketAddr::new(ip, listener.port()).into()));
-    }
-    let mut seen = std::collections::HashSet::new();
-    addresses.retain(|address| seen.insert(address.clone()));
-    addresses
 }
 
 impl RunningPeer {

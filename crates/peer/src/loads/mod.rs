@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
 use crate::publish::{RETRY_FIRST, RETRY_MAX};
+use crate::run::PeerConfig;
 use crate::state::PeerState;
 
 /// Files that are fetched at once.
@@ -133,6 +134,32 @@ impl Jobs {
 }
 
 impl Loads {
+    /// What a peer of that configuration needs; none for one that is transient, or has no directory
+    /// to follow.
+    ///
+    /// # Errors
+    /// `internal` if its home cannot be used.
+    pub fn of(
+        config: &PeerConfig,
+        directory: Option<DirectoryClient>,
+        state: &Arc<PeerState>,
+    ) -> Result<Option<Self>, Problem> {
+        let (Some(directory), Some(home)) = (directory, &config.home) else {
+            return Ok(None);
+        };
+        let home = Home::open(home.clone())?;
+        let folder = config.downloads.clone();
+        Ok(Some(Self {
+            directory,
+            state: Arc::clone(state),
+            folder: folder.unwrap_or_else(|| home.root().join("loads")),
+            home,
+            allowed: config.terms.loads.clone(),
+            bind: config.bind,
+            upload_limit: config.upload_limit,
+        }))
+    }
+
     /// Loads until the peer stops.
     pub async fn run_loads(self) {
         let stop = self.state.stop.clone();
