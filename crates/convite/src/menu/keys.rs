@@ -11,6 +11,8 @@ pub fn now(model: &Model) -> Vec<Key> {
         return match dialog {
             Dialog::Help | Dialog::Invitation => vec![("esc", "close")],
             Dialog::Get(_) => vec![("enter", "fetch"), ("esc", "don't")],
+            Dialog::Load(_) if model.hosts().is_empty() => vec![("esc", "close")],
+            Dialog::Load(_) => vec![("↑↓", "choose"), ("enter", "load"), ("esc", "don't")],
             Dialog::Share(_) => vec![("enter", "share"), ("esc", "don't")],
             Dialog::Confirm(_) => {
                 vec![
@@ -48,6 +50,7 @@ fn screen(model: &Model) -> Vec<Key> {
             Focus::Results => vec![
                 ("enter", "get"),
                 ("g", "get at once"),
+                ("l", "load on a peer"),
                 ("←→", "kind"),
                 ("/", "words"),
             ],
@@ -109,6 +112,7 @@ pub const HELP: &[(&str, &[Key])] = &[
         &[
             ("enter", "get: choose where to"),
             ("g", "get at once"),
+            ("l", "load on another peer"),
             ("^t, ←→", "kind of file"),
             ("r", "refresh"),
         ],

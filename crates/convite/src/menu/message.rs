@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use convite_client::Found;
 use convite_core::kind::Kind;
+use convite_core::loads::LoadSummary;
 use convite_core::model::{IndexEntry, Page, PeerSummary};
 use convite_core::{ContentHash, PeerId, Problem};
 use convite_peer::Status;
@@ -36,6 +37,10 @@ pub enum Message {
     Progress(TransferId, Progress),
     /// A transfer is over: [`State::Done`], [`State::Stopped`] or [`State::Failed`].
     Ended(TransferId, State),
+    /// What other peers are asked to fetch, the newest first.
+    Loads(Vec<LoadSummary>),
+    /// A peer was asked to: what to say of it.
+    Asked(Result<String, Problem>),
     Status(Box<Status>),
     Logged(Vec<String>),
     /// This home is in a session, and its peer runs.
@@ -66,6 +71,13 @@ pub enum Effect {
         name: String,
         folder: String,
     },
+    /// Have another peer fetch a file.
+    Load {
+        peer: PeerId,
+        hash: ContentHash,
+        name: String,
+    },
+    ListLoads,
     Pause(TransferId),
     Resume(TransferId),
     /// Give up; what was fetched is kept.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use convite_client::{Home, Query};
 use convite_core::model::PeerSummary;
-use convite_core::{ErrorCode, Problem};
+use convite_core::{ContentHash, ErrorCode, PeerId, Problem};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -30,6 +30,8 @@ const PAUSE: Duration = Duration::from_millis(120);
 /// How many results, and how many files and peers, are asked for at once.
 const RESULTS: u32 = 50;
 const FILES: u32 = 1_000;
+/// How many loads on other peers are looked at.
+const LOADS: u32 = 100;
 /// The most peers that are listed.
 const PEERS_MAX: usize = 5_000;
 
@@ -196,6 +198,10 @@ impl Runner {
         if self.ticks % STATUS == 1 {
             self.say(Message::Status(Box::new(session.peer.status())));
         }
+        let sees_loads = model.screen == Screen::Transfers || model.loads.open() > 0;
+        if self.ticks.is_multiple_of(STATUS) && sees_loads {
+            self.list_loads();
+        }
         if session.peer.is_stopping() {
             // `convite leave`, from elsewhere.
             self.say(Message::Stop);
@@ -249,6 +255,8 @@ impl Runner {
                     self.downloads.begin(id, session.common.clone(), wanted);
                 }
             }
+            Effect::Load { peer, hash, name } => self.load(peer, hash, name),
+            Effect::ListLoads => self.list_loads(),
             Effect::Pause(id) => self.downloads.pause(id, true),
             Effect::Resume(id) => self.downloads.pause(id, false),
             Effect::Cancel(id) => self.downloads.cancel(id),
@@ -319,6 +327,31 @@ impl Runner {
                 }
             };
             let _ = say.send(Message::Peers(answer));
+        });
+    }
+
+    fn load(&self, peer: PeerId, hash: ContentHash, name: String) {
+        let Some(session) = &self.session else {
+            return;
+        };
+        let (client, say) = (session.common.client.clone(), self.messages.clone());
+        tokio::spawn(async move {
+            let asked = client.load_file(&peer, &hash).await;
+            let told = asked.map(|_| format!("{peer} loads {name} (3 shows how it goes)"));
+            let _ = say.send(Message::Asked(told));
+        });
+    }
+
+    /// Loads that cannot be had stay as they were: they are looked at again soon.
+    fn list_loads(&self) {
+        let Some(session) = &self.session else {
+            return;
+        };
+        let (client, say) = (session.common.client.clone(), self.messages.clone());
+        tokio::spawn(async move {
+            if let Ok(page) = client.loads(LOADS, None).await {
+                let _ = say.send(Message::Loads(page.items));
+            }
         });
     }
 

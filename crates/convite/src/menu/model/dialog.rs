@@ -2,7 +2,7 @@
 
 use convite_core::ContentHash;
 
-use super::{Input, TransferId};
+use super::{Input, LoadDialog, TransferId};
 
 /// A question with two answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +39,7 @@ pub enum Dialog {
     Help,
     Invitation,
     Get(GetDialog),
+    Load(LoadDialog),
     /// A folder that is about to be shared.
     Share(Input),
     Confirm(Confirm),
@@ -54,7 +55,7 @@ impl Dialog {
         match self {
             Self::Get(get) => Some(&get.folder),
             Self::Share(path) => Some(path),
-            Self::Help | Self::Invitation | Self::Confirm(_) => None,
+            Self::Help | Self::Invitation | Self::Load(_) | Self::Confirm(_) => None,
         }
     }
 
@@ -63,7 +64,7 @@ impl Dialog {
         match self {
             Self::Get(get) => Some(&mut get.folder),
             Self::Share(path) => Some(path),
-            Self::Help | Self::Invitation | Self::Confirm(_) => None,
+            Self::Help | Self::Invitation | Self::Load(_) | Self::Confirm(_) => None,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod dialog;
 mod input;
+mod loads;
 mod meter;
 mod network;
 mod search;
@@ -14,10 +15,12 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use convite_core::Problem;
+use convite_core::model::PeerSummary;
 use convite_peer::Status;
 
 pub use dialog::{Confirm, Consequence, Dialog, GetDialog};
 pub use input::Input;
+pub use loads::{LoadDialog, Loads};
 pub use meter::Meter;
 pub use network::{Level, Network, Row};
 pub use search::{Focus, Search};
@@ -104,6 +107,7 @@ pub struct Model {
     pub search: Search,
     pub network: Network,
     pub transfers: Transfers,
+    pub loads: Loads,
     pub shares: Shares,
     /// Log lines, the oldest first.
     pub lines: VecDeque<String>,
@@ -133,6 +137,7 @@ impl Model {
             network: Network::default(),
             folder: memory.folder.clone().unwrap_or(folder),
             transfers: Transfers::remembered(memory),
+            loads: Loads::default(),
             shares: Shares::default(),
             lines: VecDeque::new(),
             activity: Selection::default(),
@@ -150,6 +155,13 @@ impl Model {
     pub fn ticket(&mut self) -> u64 {
         self.ticket += 1;
         self.ticket
+    }
+
+    /// The other peers online that load for this account.
+    pub fn hosts(&self) -> Vec<&PeerSummary> {
+        let is_other = |peer: &&PeerSummary| peer.id.as_str() != self.identity.peer;
+        let peers = self.network.peers.iter().filter(|peer| peer.loads);
+        peers.filter(is_other).collect()
     }
 
     /// Says something.

@@ -2,7 +2,7 @@
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent};
 
-use super::{edited, leave, transfers};
+use super::{edited, leave, loads, transfers};
 use crate::menu::message::Effect;
 use crate::menu::model::{Confirm, Consequence, Dialog, Model};
 
@@ -24,6 +24,7 @@ pub(super) fn pressed(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect
             }
         }
         Dialog::Confirm(confirm) => confirmed(model, confirm, key, effects),
+        Dialog::Load(load) => loads::pressed(model, load, key, effects),
         Dialog::Get(get) if key.code == KeyCode::Enter => {
             let folder = get.folder.text().trim().to_owned();
             if folder.is_empty() {

@@ -1,6 +1,7 @@
 //! What follows from what happens: the model changes, and effects are returned. Pure.
 
 mod dialog;
+mod loads;
 mod network;
 mod search;
 mod shares;
@@ -46,6 +47,12 @@ pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
         }
         Message::Progress(id, progress) => transfers::progressed(model, id, progress),
         Message::Ended(id, state) => transfers::ended(model, id, state, &mut effects),
+        Message::Loads(loads) => model.loads.all = loads,
+        Message::Asked(Ok(text)) => {
+            model.tell(text);
+            effects.push(Effect::ListLoads);
+        }
+        Message::Asked(Err(problem)) => model.complain(&problem),
         Message::Status(status) => {
             model.sent.note(model.now, status.bytes_served);
             model.shares.take(status.shares.clone());
@@ -121,6 +128,9 @@ fn show(model: &mut Model, screen: Screen, effects: &mut Vec<Effect>) {
     model.screen = screen;
     if screen == Screen::Network {
         effects.push(Effect::ListPeers);
+    }
+    if screen == Screen::Transfers {
+        effects.push(Effect::ListLoads);
     }
 }
 

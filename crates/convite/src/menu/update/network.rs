@@ -2,7 +2,7 @@
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent};
 
-use super::{moved, transfers};
+use super::{loads, moved, transfers};
 use crate::menu::message::Effect;
 use crate::menu::model::{Level, Model};
 
@@ -40,6 +40,13 @@ fn at_files(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>) {
             if let Some(file) = model.network.open() {
                 let name = file.path.file_name().to_owned();
                 transfers::ask_where(model, file.hash, name, file.size);
+            }
+        }
+        KeyCode::Char('l') => {
+            if let Some(file) = model.network.file() {
+                let (hash, size) = (file.hash, file.size);
+                let name = file.path.file_name().to_owned();
+                loads::ask_where(model, hash, name, size, effects);
             }
         }
         KeyCode::Char('g') => {

@@ -3,7 +3,7 @@
 use convite_core::kind::Kind;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::{edited, moved, transfers};
+use super::{edited, loads, moved, transfers};
 use crate::menu::message::Effect;
 use crate::menu::model::{Focus, Model};
 
@@ -53,6 +53,12 @@ fn chosen(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>) {
             if let Some(hit) = search.hit() {
                 let (hash, name, size) = (hit.hash, hit.name.clone(), hit.size);
                 transfers::ask_where(model, hash, name, size);
+            }
+        }
+        KeyCode::Char('l') => {
+            if let Some(hit) = search.hit() {
+                let (hash, name, size) = (hit.hash, hit.name.clone(), hit.size);
+                loads::ask_where(model, hash, name, size, effects);
             }
         }
         KeyCode::Char('g') => {

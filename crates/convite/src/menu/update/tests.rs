@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use convite_client::Found;
+use convite_core::loads::{LoadId, LoadState, LoadSummary};
 use convite_core::model::{FileEntry, IndexEntry, Page, PeerSummary, SearchHit};
 use convite_core::{ContentHash, ErrorCode, Problem};
 use convite_peer::Status;
@@ -96,6 +97,71 @@ fn done(place: &str) -> State {
         providers: 1,
         was_there: false,
     }
+}
+
+fn load(name: &str) -> LoadSummary {
+    LoadSummary {
+        load: LoadId(1),
+        peer: "ben-1".parse().unwrap(),
+        hash: ContentHash::of(name.as_bytes()),
+        name: name.to_owned(),
+        size: 10,
+        state: LoadState::Waiting,
+        bytes: 0,
+        rate: 0,
+        message: None,
+        created_at: 0,
+    }
+}
+
+#[test]
+fn another_peer_is_chosen_and_asked() {
+    let mut model = with_hits(&["film"]);
+    press(&mut model, KeyCode::Down);
+    let effects = press(&mut model, KeyCode::Char('l'));
+    assert_eq!(effects, [Effect::ListPeers]);
+    // Nobody may be asked yet, and Enter asks nobody.
+    assert_eq!(press(&mut model, KeyCode::Enter), []);
+    let peer = |id: &str, loads| PeerSummary {
+        id: id.parse().unwrap(),
+        user: "ben".parse().unwrap(),
+        addresses: Vec::new(),
+        files: 0,
+        since: 0,
+        uploads: false,
+        loads,
+    };
+    // Neither this menu's own peer nor one that does not load.
+    let peers = |ids: &[(&str, bool)]| {
+        let peers = ids.iter().map(|(id, loads)| peer(id, *loads));
+        Message::Peers(Ok(peers.collect()))
+    };
+    let all = [
+        ("ana-desk", true),
+        ("ben-1", true),
+        ("ben-2", false),
+        ("ben-3", true),
+    ];
+    update(&mut model, peers(&all));
+    press(&mut model, KeyCode::Down);
+    press(&mut model, KeyCode::Down);
+    // The one that is chosen stays so when another comes before it.
+    update(
+        &mut model,
+        peers(&[("a-new", true), ("ben-1", true), ("ben-3", true)]),
+    );
+    let asked = press(&mut model, KeyCode::Enter);
+    let expected = Effect::Load {
+        peer: "ben-3".parse().unwrap(),
+        hash: ContentHash::of(b"film"),
+        name: "film".to_owned(),
+    };
+    assert_eq!(asked, [expected]);
+    assert!(model.dialog.is_none());
+    let looks = update(&mut model, Message::Asked(Ok("asked".to_owned())));
+    assert_eq!(looks, [Effect::ListLoads]);
+    update(&mut model, Message::Loads(vec![load("film")]));
+    assert_eq!(model.loads.open(), 1);
 }
 
 #[test]
@@ -380,9 +446,19 @@ fn any_message() -> impl Strategy<Value = Message> {
             files: 0,
             since: 0,
             uploads: false,
-            loads: false,
+            loads: at.is_multiple_of(2),
         };
         Message::Peers(Ok((0..count).map(peer).collect()))
+    });
+    let loads = prop::collection::vec((0..4usize, any::<u64>(), any::<String>()), 0..9);
+    let loads = loads.prop_map(|loads| {
+        let loads = loads.into_iter().map(|(state, bytes, name)| LoadSummary {
+            state: LoadState::ALL[state],
+            bytes,
+            name,
+            ..load("x")
+        });
+        Message::Loads(loads.collect())
     });
     let paths = prop::collection::vec("[a-c](/[a-c]){0,3}", 0..30);
     let files = (tickets, paths, any::<bool>()).prop_map(|(ticket, paths, more)| Message::Files {
@@ -413,6 +489,7 @@ fn any_message() -> impl Strategy<Value = Message> {
         12 => any_key(),
         2 => searched,
         1 => peers,
+        1 => loads,
         1 => files,
         1 => progress,
         1 => ended,

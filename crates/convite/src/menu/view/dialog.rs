@@ -8,7 +8,7 @@ use ratatui::widgets::{Block, BorderType, Clear};
 
 use super::theme::Theme;
 use super::{help, pieces, text};
-use crate::menu::model::{Confirm, Dialog, Input, Model};
+use crate::menu::model::{Confirm, Dialog, Input, LoadDialog, Model};
 
 pub fn draw(frame: &mut Frame, area: Rect, model: &Model, dialog: &Dialog, theme: Theme) {
     match dialog {
@@ -28,6 +28,7 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, dialog: &Dialog, theme
             ];
             write(frame, inside, lines);
         }
+        Dialog::Load(load) => on_a_peer(frame, area, model, load, theme),
         Dialog::Share(path) => {
             let inside = open(frame, area, "Share a folder", 3, theme);
             let room = usize::from(inside.width);
@@ -39,6 +40,39 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, dialog: &Dialog, theme
             write(frame, inside, lines);
         }
     }
+}
+
+/// Peers that are shown of those that may be chosen.
+const HOSTS: usize = 8;
+
+fn on_a_peer(frame: &mut Frame, area: Rect, model: &Model, load: &LoadDialog, theme: Theme) {
+    let hosts = model.hosts();
+    let rows = hosts.len().clamp(1, HOSTS);
+    let inside = open(frame, area, "Load on a peer", rows as u16 + 3, theme);
+    let room = usize::from(inside.width);
+    let mut lines = vec![
+        Line::styled(text::fit_name(&load.name, room), theme.strong()),
+        Line::styled(display::bytes(load.size), theme.dim()),
+        Line::raw(""),
+    ];
+    if hosts.is_empty() {
+        let none = match model.network.known {
+            true => "No other peer online loads for you (`convite peer --allow-loads`).",
+            false => "asking who is online…",
+        };
+        lines.push(remark(none, room, theme));
+    }
+    let at = load.at(&hosts);
+    let first = (at + 1).saturating_sub(HOSTS);
+    for (place, peer) in hosts.iter().enumerate().skip(first).take(HOSTS) {
+        let style = match place == at {
+            true => theme.chosen(),
+            false => theme.plain(),
+        };
+        let line = format!("{}  {}", text::left(peer.id.as_str(), 32), peer.user);
+        lines.push(Line::styled(text::left(&line, room), style));
+    }
+    write(frame, inside, lines);
 }
 
 fn remark(remark: &'static str, room: usize, theme: Theme) -> Line<'static> {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use convite_client::Found;
+use convite_core::loads::{LoadId, LoadState, LoadSummary};
 use convite_core::model::{FileEntry, IndexEntry, Page, PeerSummary, SearchHit};
 use convite_core::{ContentHash, ErrorCode, Problem};
 use convite_peer::Status;
@@ -108,7 +109,7 @@ fn ready() -> Model {
         files,
         since: 0,
         uploads: false,
-        loads: false,
+        loads: true,
     };
     let peers = vec![
         peer("ana-desk", "ana", 12),
@@ -180,6 +181,22 @@ fn searched() -> Model {
     model
 }
 
+/// What `ben-laptop` was asked to fetch.
+fn load(name: &str, state: LoadState, bytes: u64) -> LoadSummary {
+    LoadSummary {
+        load: LoadId(bytes),
+        peer: "ben-laptop".parse().unwrap(),
+        hash: hash(name),
+        name: name.to_owned(),
+        size: 3 << 30,
+        state,
+        bytes,
+        rate: 5 << 20,
+        message: (state == LoadState::Failed).then(|| "no \u{1b}[31mroom".to_owned()),
+        created_at: 0,
+    }
+}
+
 fn transferring() -> Model {
     let mut model = searched();
     press(&mut model, &[KeyCode::Down]);
@@ -232,6 +249,12 @@ fn the_search_before_during_and_after() {
     let mut model = searched();
     press(&mut model, &[KeyCode::Down, KeyCode::Down, KeyCode::Enter]);
     look("get", &model);
+    let mut model = searched();
+    press(
+        &mut model,
+        &[KeyCode::Down, KeyCode::Char('l'), KeyCode::Down],
+    );
+    look("load", &model);
     let mut model = ready();
     kind(&mut model, "nothing like it");
     let ticket = model.search.awaited.unwrap();
@@ -283,6 +306,15 @@ fn the_network_from_peers_to_files() {
 fn transfers_shares_and_activity() {
     let mut model = transferring();
     look("transfers", &model);
+    let loads = vec![
+        load("holiday film 2026.mkv", LoadState::Running, 1 << 30),
+        load("film\u{1b}[2J\u{202e}gpj.exe", LoadState::Waiting, 0),
+        load("old film.mkv", LoadState::Failed, 1),
+        load("論文.pdf", LoadState::Done, 3 << 30),
+    ];
+    let mut with_loads = transferring();
+    update(&mut with_loads, Message::Loads(loads));
+    look("transfers_loads", &with_loads);
     press(&mut model, &[KeyCode::Char('q')]);
     look("quit", &model);
     press(&mut model, &[KeyCode::Esc, KeyCode::Char('4')]);

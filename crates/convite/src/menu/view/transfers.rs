@@ -1,6 +1,7 @@
 //! Transfers: what comes and goes, with bars.
 
 use convite_core::display;
+use convite_core::loads::LoadState;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -9,10 +10,13 @@ use super::pieces::{self, List};
 use super::text;
 use super::theme::Theme;
 use crate::menu::model::{Model, State, Transfer};
+use crate::output::loads::stands;
 use crate::units;
 
 /// Files going out that are shown below the transfers.
 const SENT: usize = 5;
+/// Loads on other peers that are.
+const ASKED: usize = 6;
 
 pub fn draw(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) {
     let sent = model.peer.as_ref().map_or(0, |peer| peer.uploads.len());
@@ -20,10 +24,15 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) {
         0 => 0,
         some => (some.min(SENT) as u16 + 1).min(area.height / 2),
     };
+    let asked = match model.loads.all.len() {
+        0 => 0,
+        some => (some.min(ASKED) as u16 + 1).min((area.height - below) / 2),
+    };
     let here = Rect {
-        height: area.height - below,
+        height: area.height - below - asked,
         ..area
     };
+    on_peers(frame, pieces::below(area, here.height), asked, model, theme);
     if model.transfers.all.is_empty() {
         let lines = [
             "Nothing is being fetched",
@@ -55,6 +64,38 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) {
             model,
             theme,
         );
+    }
+}
+
+/// What other peers fetch, in `rows` rows.
+fn on_peers(frame: &mut Frame, area: Rect, rows: u16, model: &Model, theme: Theme) {
+    if rows == 0 {
+        return;
+    }
+    frame.render_widget(
+        Line::styled("on other peers", theme.dim()),
+        pieces::row(area, 0),
+    );
+    let room = usize::from(area.width);
+    for (load, at) in model.loads.all.iter().zip(1..rows) {
+        let (mark, style) = match load.state {
+            LoadState::Waiting => ("·", theme.dim()),
+            LoadState::Running => ("⇣", theme.accent()),
+            LoadState::Done => ("✓", theme.good()),
+            LoadState::Failed => ("✗", theme.bad()),
+        };
+        let (peer, said) = if room < 70 { (10, 14) } else { (16, 26) };
+        let name = room.saturating_sub(peer + said + 6);
+        let line = Line::from(vec![
+            Span::styled(format!("{mark} "), style),
+            Span::raw(text::left_name(&load.name, name)),
+            Span::styled(
+                format!("  {}", text::left(load.peer.as_str(), peer)),
+                theme.dim(),
+            ),
+            Span::styled(format!("  {}", text::left(&stands(load), said)), style),
+        ]);
+        frame.render_widget(line, pieces::row(area, at));
     }
 }
 
