@@ -6,6 +6,7 @@ mod files;
 mod keyboard;
 mod languages;
 mod live;
+mod moving;
 mod screens;
 mod speed;
 

@@ -57,7 +57,7 @@ export async function open(main, { parts: [hash] }) {
   const [name = hash, ...others] = file.names.map(visible);
   const fact = (label, ...value) => [h("dt", {}, label), h("dd", {}, ...value)];
   show(main, h("p", { class: "crumbs" }, h("a", { href: "#/search" }, `← ${t("back_to_search")}`)),
-    h("div", { class: "head" }, h("h1", { class: "name" }, name),
+    h("div", { class: "head" }, h("h1", { class: name.length > 60 && "long" }, name),
       file.providers.length > 0 && h("a", { class: "button main", id: "download", href: `/files/${file.hash}/content`, download: "" }, icon("down"), t("download"))),
     h("div", { class: "two" },
       h("div", { class: "stack" },

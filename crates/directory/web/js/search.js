@@ -77,7 +77,7 @@ export async function open(main, { me }) {
     }
     if (Number.isNaN(least) || Number.isNaN(most)) { show(count, t("size_unread")); return; }
     const query = { q: kept.q, type: kept.type, min_size: least, max_size: most, newer: kept.newer, peer: kept.peer, space: kept.space, sort: kept.sort, limit: 30 };
-    const waiting = shown ? undefined : setTimeout(() => show(found, bones()), 120);
+    const waiting = shown ? undefined : setTimeout(() => { if (!signal.aborted) show(found, bones()); }, 120);
     try {
       const page = await get("/search", query, signal);
       if (!signal.aborted) draw(page, query, signal);

@@ -59,7 +59,7 @@ fn accounts_are_made_changed_and_shut_out() {
         "renew",
     );
     browser.click(&renew);
-    browser.type_into("main .inner input", OTHER);
+    browser.type_into("main .inner [type=password]", OTHER);
     browser.click("main .inner button");
     browser.wait("!document.querySelector('main .inner')");
 

@@ -109,7 +109,7 @@ fn the_page_speaks_spanish_to_those_who_do_and_changes_on_request() {
     // What the directory says in English is said in Spanish first.
     web.wait_for("[role=alert]", "no coinciden");
     browser.is_content_but_for(&["/login"]);
-    web.join("ben");
+    web.sign_in("ana");
     assert_eq!(browser.run("return document.documentElement.lang"), "es");
     assert_eq!(
         browser.run("return document.documentElement.dataset.theme"),
@@ -119,6 +119,33 @@ fn the_page_speaks_spanish_to_those_who_do_and_changes_on_request() {
     browser.wait("document.querySelector('#results')");
     assert!(browser.text(".count").contains("resultado"));
     browser.picture("search-phone-dark");
+    // Its words are longer: nothing sticks out.
+    for width in [360, 768, 900] {
+        browser.look(width, 800, width == 768);
+        for (screen, sign) in [
+            ("#/browse/peer_1", ".list"),
+            ("#/peers", ".list"),
+            ("#/transfers", ".empty"),
+            ("#/upload", ".empty"),
+            ("#/account", ".list"),
+            ("#/admin/users", ".list"),
+            ("#/admin/invites", ".list"),
+            ("#/admin/audit", ".list"),
+        ] {
+            web.screen(screen, sign);
+            let wide = browser.run("return document.documentElement.scrollWidth");
+            assert!(wide.as_u64().unwrap() <= width.into(), "{screen}: {wide}");
+            let over = "[...document.querySelectorAll('button')].filter((one) => one.scrollWidth > one.clientWidth + 1).map((one) => one.innerText)";
+            let over = browser.run(&format!("return {over}"));
+            assert_eq!(
+                over.as_array().unwrap().len(),
+                0,
+                "{screen} {width}: {over}"
+            );
+            let name = screen.replace(['#', '/'], "-");
+            browser.picture(&format!("spanish{name}-{width}"));
+        }
+    }
     browser.click("#top [lang=en]");
     browser.wait("document.documentElement.lang === 'en'");
     assert!(browser.text("#top nav").contains("Browse"));

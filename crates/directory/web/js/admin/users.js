@@ -31,7 +31,7 @@ export async function open(body, { me }) {
     opener.setAttribute("aria-expanded", String(!old));
     if (old) { old.remove(); return; }
     const input = h("input", { type: "password", required: true, autocomplete: "new-password", "aria-label": t("new_password_of", { user: visible(user) }), placeholder: t("new_password") });
-    const form = h("form", { class: "row inner" }, input, h("button", { class: "main" }, t("change_password")));
+    const form = h("form", { class: "row inner" }, h("input", { class: "quiet", type: "text", autocomplete: "username", value: user, readonly: true, tabindex: -1, "aria-hidden": "true" }), input, h("button", { class: "main" }, t("change_password")));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       change(user, { password: input.value });
