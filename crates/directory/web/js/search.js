@@ -3,6 +3,7 @@ import { all, get } from "./api.js";
 import { h, icon, show } from "./dom.js";
 import { bytes, ending, size, visible } from "./format.js";
 import { many, t } from "./i18n.js";
+import { hear } from "./live.js";
 import { bones, command, empty, trouble } from "./notice.js";
 
 const KINDS = ["archive", "audio", "code", "document", "image", "video"];
@@ -143,5 +144,7 @@ export async function open(main, { me }) {
     h("option", { value: peer.id, selected: kept.peer === peer.id }, visible(peer.id)))));
   box.focus();
   run();
-  return () => asked.abort();
+  // What is not there may come while one looks: a peer that comes back, a file just shared.
+  const stop = hear("peers", () => { if (found.dataset.of === kept.q && !found.querySelector("#results")) run(); });
+  return () => { stop(); asked.abort(); };
 }

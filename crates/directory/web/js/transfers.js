@@ -60,7 +60,7 @@ export async function open(main) {
     loads.follow(now.loads);
     moving.list.hidden = now.transfers.length === 0;
     loaded.hidden = now.loads.length === 0;
-    if (now.transfers.length > 0) show(none);
+    if (now.transfers.length + now.loads.length > 0) show(none);
     else if (!none.hasChildNodes()) show(none, empty("moves", t("no_transfers_title"), t("no_transfers_text")));
   };
   async function look() {

@@ -85,7 +85,7 @@ fn every_screen_fits_and_keeps_nobody_out() {
     let axe = axe();
     let ben = web.directory.member("ben");
     ben.write("docs/copy of lake.bin", &bytes);
-    let _peer = ben.peer("peer_2", &ben.path("docs"), "");
+    let _peer = ben.peer("peer_2", &ben.path("docs"), "--allow-uploads --allow-loads");
     let browser = &web.browser;
     let look_at = |name: &str, path: Option<&str>, sign: &str| {
         for (look, width, height, is_dark) in LOOKS {
@@ -118,6 +118,7 @@ fn every_screen_fits_and_keeps_nobody_out() {
     look_at("join-refused", None, "[role=alert]");
     web.sign_in("ana");
     let file = format!("#/file/{}", ContentHash::of(&bytes));
+    let only = format!("#/file/{}", ContentHash::of(b"here"));
     for (name, path, sign) in [
         ("search", "#/search", ".empty"),
         ("browse", "#/browse", ".list"),
@@ -125,10 +126,11 @@ fn every_screen_fits_and_keeps_nobody_out() {
         ("folder", "#/browse/peer_1/docs/many", "#narrow"),
         ("folder-empty", "#/browse/nobody/docs", ".empty"),
         ("file", file.as_str(), "#download"),
+        ("file-of-one", only.as_str(), "#load-on"),
         ("file-missing", "#/file/none", ".trouble"),
         ("peers", "#/peers", ".list"),
         ("transfers", "#/transfers", ".empty"),
-        ("upload", "#/upload", ".empty, .drop"),
+        ("upload", "#/upload", ".drop"),
         ("account", "#/account", ".list"),
         ("users", "#/admin/users", ".list"),
         ("spaces-none", "#/admin/spaces", ".empty"),
