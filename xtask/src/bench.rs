@@ -22,6 +22,7 @@ mod round;
 mod swarm;
 mod system;
 mod transfer;
+mod upload;
 mod usage;
 
 pub use options::Options;
@@ -35,6 +36,7 @@ use crate::Failure;
 pub fn run(words: &[&str]) -> Result<(), Failure> {
     match words {
         ["transfer", options @ ..] => transfer::run(&options::parse(options)?),
+        ["upload", options @ ..] => upload::run(&options::parse(options)?),
         ["faults", options @ ..] => faults::run(&options::parse(options)?),
         ["hash", options @ ..] => hash::run(&options::parse(options)?),
         ["swarm", options @ ..] => swarm::run(&options::parse(options)?),
@@ -43,6 +45,9 @@ pub fn run(words: &[&str]) -> Result<(), Failure> {
         // The two ends of the floor are processes of their own, so that each has its own account.
         ["floor-send", address, path] => floor::send(address, path),
         ["floor-receive", path, hashed] => floor::receive(path, *hashed == "hashed"),
-        _ => Err("the benchmarks are transfer, swarm, faults, hash, directory and page".to_owned()),
+        _ => Err(
+            "the benchmarks are transfer, upload, swarm, faults, hash, directory and page"
+                .to_owned(),
+        ),
     }
 }

@@ -36,6 +36,7 @@ pub fn check() -> Result<(), Failure> {
         "0",
         "--listen",
         "127.0.0.1:0",
+        "--allow-uploads",
     ];
     let served = Served::start(&folder, &up)?;
     let directory = served.ready("directory")?.to_string();

@@ -30,6 +30,8 @@ usage: cargo xtask COMMAND
   bench swarm [--downloaders 8] [--size 64MiB] [--rate 80mbit | --rates 20mbit,100mbit]
               [--provider-rate 40mbit] [--rounds 3] [--install] [--alone] [--json]
                                      one file to many peers at once, next to what links allow
+  bench upload [--size 2GiB] [--rounds 3] [--json]
+                                     one file put into a peer's inbox, next to the same one fetched
   bench hash [--size 2GiB] [--rounds 3] [--json]
                                      the first and the second start of a peer's shared folder
   bench directory [--files 1000000] [--seconds 20] [--database URL] [--install] [--alone] [--json]

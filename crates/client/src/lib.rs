@@ -19,6 +19,7 @@ mod sessions;
 mod silence;
 mod standing;
 mod swarm;
+mod uploads;
 
 pub use addresses::ADDRESSES_MAX;
 pub use answers::{Found, Invite, Lease, Published, Query, Registered, Session};

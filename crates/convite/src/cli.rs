@@ -20,7 +20,7 @@ mod inbox;
 mod load;
 
 pub use finding::{IndexArgs, SearchArgs};
-pub use inbox::InboxArgs;
+pub use inbox::{InboxArgs, PutArgs};
 pub use load::LoadArgs;
 
 /// Private file sharing for a group.
@@ -101,6 +101,8 @@ pub enum Command {
     Get(GetArgs),
     /// Have other peers fetch a file, and share it
     Load(LoadArgs),
+    /// Upload files to another peer's inbox, if it lets you
+    Put(PutArgs),
     /// Print a link to a file, for somebody without an account
     Link(administration::LinkArgs),
     /// List the peers online; remove one

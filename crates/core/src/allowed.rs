@@ -32,8 +32,8 @@ pub enum Allowed {
 }
 
 impl Allowed {
-    /// Whether `user`, who is in `spaces`, may at a peer of `owner`.
-    pub fn lets(&self, owner: &UserName, user: &UserName, spaces: &[SpaceName]) -> bool {
+    /// Whether `user`, who is in `spaces`, may at a peer of `owner`, if that is known.
+    pub fn lets(&self, owner: Option<&UserName>, user: &UserName, spaces: &[SpaceName]) -> bool {
         match self {
             Self::Nobody => false,
             Self::Everyone => true,
@@ -41,7 +41,7 @@ impl Allowed {
                 users,
                 spaces: listed,
             } => {
-                user == owner
+                Some(user) == owner
                     || users.contains(user)
                     || spaces.iter().any(|space| listed.contains(space))
             }
@@ -128,7 +128,7 @@ mod tests {
         };
         let lets = |list: &str, name: &str, of: &[&str]| {
             let allowed: Allowed = list.parse().unwrap();
-            allowed.lets(&user("owner"), &user(name), &spaces(of))
+            allowed.lets(Some(&user("owner")), &user(name), &spaces(of))
         };
         assert!(!lets("", "owner", &["lab"]));
         assert!(lets("*", "eve", &[]));

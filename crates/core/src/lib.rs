@@ -19,6 +19,7 @@ pub mod path;
 pub mod piece;
 mod schema;
 pub mod sort;
+pub mod stream;
 pub mod time;
 pub mod verify;
 
@@ -29,5 +30,6 @@ pub use hash::ContentHash;
 pub use names::{PeerId, SpaceName, UserName};
 pub use path::SafePath;
 pub use piece::{PieceGeometry, PieceIndex};
+pub use stream::StreamHasher;
 pub use time::UnixMillis;
 pub use verify::{PieceHash, PieceHasher, PieceHashes};

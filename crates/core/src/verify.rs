@@ -136,39 +136,37 @@ impl PieceHashes {
 
 /// The root hash over two or more pieces.
 fn root(geometry: &PieceGeometry, hashes: &[PieceHash]) -> [u8; 32] {
-    let (left, right) = split(geometry, geometry.file_size(), hashes);
+    let size = geometry.piece_size();
+    let (left, right) = split(size, geometry.file_size(), hashes);
     *merge_subtrees_root(
-        &subtree(geometry, left.0, left.1),
-        &subtree(geometry, right.0, right.1),
+        &subtree(size, left.0, left.1),
+        &subtree(size, right.0, right.1),
         Mode::Hash,
     )
     .as_bytes()
 }
 
-/// The chaining value of a subtree of `len` bytes; as deep as the logarithm of the piece count.
-fn subtree(geometry: &PieceGeometry, len: u64, hashes: &[PieceHash]) -> ChainingValue {
+/// The chaining value of a subtree of `len` bytes that is not the root, of the hashes of its runs of
+/// `size` bytes; as deep as the logarithm of their number.
+pub(crate) fn subtree(size: u64, len: u64, hashes: &[PieceHash]) -> ChainingValue {
     if let [only] = hashes {
         return *only;
     }
-    let (left, right) = split(geometry, len, hashes);
+    let (left, right) = split(size, len, hashes);
     merge_subtrees_non_root(
-        &subtree(geometry, left.0, left.1),
-        &subtree(geometry, right.0, right.1),
+        &subtree(size, left.0, left.1),
+        &subtree(size, right.0, right.1),
         Mode::Hash,
     )
 }
 
 type Subtree<'a> = (u64, &'a [PieceHash]);
 
-/// Where BLAKE3 divides a subtree of `len` bytes: always at a piece border, as pieces are
-/// power-of-two subtrees themselves.
-fn split<'a>(
-    geometry: &PieceGeometry,
-    len: u64,
-    hashes: &'a [PieceHash],
-) -> (Subtree<'a>, Subtree<'a>) {
+/// Where BLAKE3 divides a subtree of `len` bytes: always at a border of its runs of `size` bytes, as
+/// these are power-of-two subtrees themselves.
+fn split(size: u64, len: u64, hashes: &[PieceHash]) -> (Subtree<'_>, Subtree<'_>) {
     let left_len = left_subtree_len(len);
-    let (left, right) = hashes.split_at((left_len / geometry.piece_size()) as usize);
+    let (left, right) = hashes.split_at((left_len / size) as usize);
     ((left_len, left), (len - left_len, right))
 }
 

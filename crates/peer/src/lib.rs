@@ -8,16 +8,20 @@
 pub mod beneath;
 pub mod cache;
 pub mod catalogue;
+pub mod config;
+mod contents;
 pub mod directory;
 pub mod download;
 pub mod hashing;
 pub mod home;
+pub mod inbox;
 pub mod indexing;
 mod listening;
 pub mod loads;
 pub mod partial_files;
 pub mod presence;
 pub mod publish;
+pub mod put;
 pub mod refusals;
 pub mod run;
 pub mod scan;
@@ -27,4 +31,5 @@ pub mod shares;
 pub mod state;
 pub mod watch;
 
-pub use run::{PeerConfig, Ports, RunningPeer, Status, start};
+pub use config::{PeerConfig, Ports};
+pub use run::{RunningPeer, Status, start};

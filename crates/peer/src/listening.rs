@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use convite_core::{ErrorCode, PeerAddress, Problem};
 use tokio::net::TcpListener;
 
-use crate::run::Ports;
+use crate::config::Ports;
 
 /// Listens where it is wanted.
 ///

@@ -5,15 +5,14 @@
 //! directory).
 //! All of them end when the shutdown token is cancelled, by the caller or by `convite leave`.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::ops::RangeInclusive;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use convite_client::DirectoryClient;
-use convite_core::{ErrorCode, PeerAddress, PeerId, Problem, Terms, UnixMillis};
+use convite_core::{ErrorCode, PeerId, Problem, UnixMillis};
 use convite_net::origin::Hosts;
 use convite_net::tls::{SwappableCertificate, server_config};
 use serde::Serialize;
@@ -22,8 +21,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::cache::Cache;
+use crate::config::PeerConfig;
 use crate::directory::Directory;
 use crate::home::{self, PeerHome};
+use crate::inbox::Inbox;
 use crate::indexing::Indexing;
 use crate::listening::{advertised, listen};
 use crate::loads::Loads;
@@ -34,7 +35,7 @@ use crate::scans::run_scans;
 use crate::serve::auth::TicketGate;
 use crate::serve::control::{ControlService, ControlToken};
 use crate::serve::metrics::Metrics;
-use crate::serve::uploads::{UploadLimits, Uploads};
+use crate::serve::uploads::Uploads;
 use crate::serve::{Serving, router};
 use crate::shares::ShareList;
 use crate::state::PeerState;
@@ -44,82 +45,6 @@ pub type Status = convite_wire::v1::StatusReply;
 
 /// The longest that the peer waits for its tasks to end, draining included.
 const STOP_MAX: Duration = Duration::from_secs(10);
-
-/// Where a peer listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ports {
-    /// On any free port.
-    Any,
-    /// On this one.
-    Exactly(u16),
-    /// On the first of these that is free.
-    FirstFree(RangeInclusive<u16>),
-}
-
-/// How a peer is to run.
-#[derive(Debug, Clone)]
-pub struct PeerConfig {
-    /// The home, below which the peer keeps its state in `peer/`. A peer without one is transient:
-    /// it is there for its downloads alone, keeps nothing on disk, shares nothing of its own, scans
-    /// nothing and publishes nothing.
-    pub home: Option<PathBuf>,
-    /// Its id.
-    pub id: PeerId,
-    /// The address to listen on; unspecified (`0.0.0.0`, `::`) for all.
-    pub bind: IpAddr,
-    /// The port to listen on.
-    pub ports: Ports,
-    /// Further addresses at which it can be dialled, advertised first.
-    pub addresses: Vec<PeerAddress>,
-    /// What to share, besides what the home's list of shares has.
-    pub shares: Vec<PathBuf>,
-    /// Between two looks at everything; what changes is noticed before, where it can be watched.
-    pub rescan: Duration,
-    /// Bytes per second that it uploads in all; none for no limit.
-    pub upload_limit: Option<u64>,
-    /// Bytes per second that it uploads to one account at one IP address; none for no limit.
-    pub upload_limit_per_peer: Option<u64>,
-    /// Uploads at once; four times as many may wait for their turn.
-    pub upload_slots: usize,
-    /// Where to answer for the monitoring, without encryption and to everybody; without it, nowhere.
-    pub metrics_listen: Option<SocketAddr>,
-    /// What it does for others.
-    pub terms: Terms,
-    /// Where files go that others have it fetch; `loads` in its home if none.
-    pub downloads: Option<PathBuf>,
-}
-
-impl PeerConfig {
-    /// A peer `id` with its home at `home`, transient without, that listens at `bind`, on any free port, shares
-    /// nothing but what its home has on its list, and sends as fast as it can.
-    pub fn new(home: Option<PathBuf>, id: PeerId, bind: IpAddr) -> Self {
-        let uploads = UploadLimits::default();
-        Self {
-            home,
-            id,
-            bind,
-            ports: Ports::Any,
-            addresses: Vec::new(),
-            shares: Vec::new(),
-            rescan: Duration::from_secs(600),
-            upload_limit: uploads.in_all,
-            upload_limit_per_peer: uploads.per_peer,
-            upload_slots: uploads.slots,
-            metrics_listen: None,
-            terms: Terms::default(),
-            downloads: None,
-        }
-    }
-
-    fn upload_limits(&self) -> UploadLimits {
-        UploadLimits {
-            in_all: self.upload_limit,
-            per_peer: self.upload_limit_per_peer,
-            slots: self.upload_slots,
-            ..UploadLimits::default()
-        }
-    }
-}
 
 /// A peer that runs; it goes on if this is dropped.
 pub struct RunningPeer {
@@ -203,6 +128,7 @@ pub async fn start_with(
     // It was not set before: the state is new.
     let _ = state.url.set(url.clone());
     let gate = Arc::new(TicketGate::default());
+    let terms = config.terms.clone();
     let certificate = key.map(|key| (key, Arc::new(SwappableCertificate::new())));
     let tls = certificate
         .as_ref()
@@ -216,9 +142,10 @@ pub async fn start_with(
         port: address.port(),
         addresses,
         transient: home.is_none(),
-        terms: config.terms.clone(),
+        terms: terms.clone(),
     };
     let mut serving = Serving::new(&state, cache.clone(), gate);
+    serving.inbox = Inbox::open_if_any(config.inbox.clone(), terms.uploads, &state, &cache).await?;
     serving.hosts = Hosts::new(names.into_iter().chain([config.id.certificate_name()]));
     let token = ControlToken::random()?;
     let metrics = Metrics::new(state.clone(), home.as_ref().map(|_| &token));

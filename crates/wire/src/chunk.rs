@@ -1,4 +1,4 @@
-//! The bulk of the data plane: `FileChunk` messages with the file's bytes uncopied.
+//! The bulk of the data plane: `FileChunk` and `UploadChunk` messages with the file's bytes uncopied.
 //!
 //! On the wire this is plain gRPC (length-prefixed messages, gRPC over HTTP/2, "Requests" and
 //! "Responses") around plain protobuf, so that any client reads it. A sender puts [`head`] in one
@@ -6,7 +6,7 @@
 //! [`ChunkParser`], which hands the bytes on by reference count.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use convite_core::{ErrorCode, Problem};
+use convite_core::{ContentHash, ErrorCode, Problem};
 use prost::encoding::{WireType, decode_key, decode_varint, encode_key, encode_varint};
 use prost::encoding::{encoded_len_varint, key_len};
 
@@ -19,6 +19,10 @@ const HEAD_MAX: usize = 2 * (1 + 10);
 
 const OFFSET_TAG: u32 = 1;
 const DATA_TAG: u32 = 2;
+/// Of `UploadChunk` alone.
+const HASH_TAG: u32 = 3;
+/// Length of a content hash in bytes.
+const HASH: usize = 32;
 
 /// Everything of a `FileChunk` message on the wire that comes before its `len` bytes of data.
 pub fn head(offset: u64, len: usize) -> Bytes {
@@ -37,6 +41,18 @@ pub fn head(offset: u64, len: usize) -> Bytes {
     out.freeze()
 }
 
+/// The last `UploadChunk` of a file, on the wire.
+pub fn end(hash: &ContentHash) -> Bytes {
+    let message = key_len(HASH_TAG) + encoded_len_varint(HASH as u64) + HASH;
+    let mut out = BytesMut::with_capacity(PREFIX + message);
+    out.put_u8(0);
+    out.put_u32(message as u32);
+    encode_key(HASH_TAG, WireType::LengthDelimited, &mut out);
+    encode_varint(HASH as u64, &mut out);
+    out.put_slice(hash.as_bytes());
+    out.freeze()
+}
+
 /// A run of a file's bytes as it came off the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChunkData {
@@ -46,11 +62,14 @@ pub struct ChunkData {
     pub data: Bytes,
 }
 
-/// Takes a stream of `FileChunk` messages apart, in whatever runs they arrive.
+/// Takes a stream of `FileChunk` messages apart, or of `UploadChunk` messages, in whatever runs they
+/// arrive.
 ///
 /// Holds at most one message's head (a few bytes) between calls.
 #[derive(Default)]
 pub struct ChunkParser {
+    /// Whether a hash may end the stream, and has.
+    hash: Option<Ending>,
     /// The start of a head that has not come whole.
     partial: BytesMut,
     /// Bytes of the current message's data still to come.
@@ -59,7 +78,29 @@ pub struct ChunkParser {
     offset: u64,
 }
 
+enum Ending {
+    Awaited,
+    /// As far as it has come.
+    Coming(Vec<u8>),
+}
+
 impl ChunkParser {
+    /// A parser of `UploadChunk` messages.
+    pub fn of_upload() -> Self {
+        Self {
+            hash: Some(Ending::Awaited),
+            ..Self::default()
+        }
+    }
+
+    /// The content hash that ended the stream; none if it has not.
+    pub fn hash(&self) -> Option<ContentHash> {
+        match &self.hash {
+            Some(Ending::Coming(bytes)) => ContentHash::from_slice(bytes).ok(),
+            _ => None,
+        }
+    }
+
     /// Takes the next bytes of the stream and gives the file's bytes in them to `each`, in order.
     ///
     /// # Errors
@@ -75,6 +116,12 @@ impl ChunkParser {
                 if bytes.is_empty() {
                     return Ok(());
                 }
+                if let Some(Ending::Coming(hash)) = &mut self.hash {
+                    let part = bytes.split_to(self.remaining.min(bytes.len()));
+                    self.remaining -= part.len();
+                    hash.extend_from_slice(&part);
+                    continue;
+                }
                 let data = bytes.split_to(self.remaining.min(bytes.len()));
                 let offset = self.offset;
                 self.remaining -= data.len();
@@ -84,6 +131,9 @@ impl ChunkParser {
             }
             if bytes.is_empty() {
                 return Ok(());
+            }
+            if let Some(Ending::Coming(_)) = &self.hash {
+                return Err(malformed());
             }
             // Heads are read from a small buffer of their own, so that one may come in parts.
             let before = self.partial.len();
@@ -96,6 +146,12 @@ impl ChunkParser {
                     self.partial.clear();
                     self.remaining = head.data;
                     self.offset = head.offset;
+                    if head.is_hash {
+                        match &mut self.hash {
+                            Some(ending) => *ending = Ending::Coming(Vec::with_capacity(HASH)),
+                            None => return Err(malformed()),
+                        }
+                    }
                 }
             }
         }
@@ -113,16 +169,20 @@ struct Head {
     /// Bytes of data behind it.
     data: usize,
     offset: u64,
+    /// The data is the hash of the file.
+    is_hash: bool,
+}
+
+fn malformed() -> Problem {
+    Problem::new(
+        ErrorCode::InvalidArgument,
+        "the peer sent a malformed chunk",
+    )
 }
 
 /// Reads a head from the start of `bytes`; none if it has not come whole.
 fn parse_head(bytes: &[u8]) -> Result<Option<Head>, Problem> {
-    let refuse = || {
-        Problem::new(
-            ErrorCode::InvalidArgument,
-            "the peer sent a malformed chunk",
-        )
-    };
+    let refuse = malformed;
     if bytes.len() < PREFIX {
         return Ok(None);
     }
@@ -143,6 +203,7 @@ fn parse_head(bytes: &[u8]) -> Result<Option<Head>, Problem> {
                 len: PREFIX + message,
                 data: 0,
                 offset,
+                is_hash: false,
             }));
         }
         if !has_varint(body) {
@@ -155,7 +216,11 @@ fn parse_head(bytes: &[u8]) -> Result<Option<Head>, Problem> {
         let value = decode_varint(&mut body).map_err(|_| refuse())?;
         match (tag, wire_type) {
             (OFFSET_TAG, WireType::Varint) => offset = value,
-            (DATA_TAG, WireType::LengthDelimited) => {
+            (DATA_TAG | HASH_TAG, WireType::LengthDelimited) => {
+                let is_hash = tag == HASH_TAG;
+                if is_hash && value != HASH as u64 {
+                    return Err(refuse());
+                }
                 let head = start - body.len();
                 let data = usize::try_from(value).map_err(|_| refuse())?;
                 if head + data != message || offset.checked_add(value).is_none() {
@@ -165,6 +230,7 @@ fn parse_head(bytes: &[u8]) -> Result<Option<Head>, Problem> {
                     len: PREFIX + head,
                     data,
                     offset,
+                    is_hash,
                 }));
             }
             _ => return Err(refuse()),
@@ -193,7 +259,7 @@ fn incomplete(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::v1::FileChunk;
+    use crate::v1::{FileChunk, UploadChunk};
     use prost::Message;
 
     fn parse(stream: &[u8], run: usize) -> Result<(Vec<ChunkData>, bool), Problem> {
@@ -256,6 +322,39 @@ mod tests {
             }
         }
         assert!(!parse(&ours[..ours.len() - 1], 64).unwrap().1);
+    }
+
+    #[test]
+    fn an_upload_ends_with_its_hash() {
+        let hash = ContentHash::of(b"abc");
+        let mut wire = head(0, 3).to_vec();
+        wire.extend_from_slice(b"abc");
+        wire.extend_from_slice(&end(&hash));
+        let last = UploadChunk {
+            hash: hash.as_bytes().to_vec().into(),
+            ..UploadChunk::default()
+        };
+        assert_eq!(UploadChunk::decode(&end(&hash)[5..]).unwrap(), last);
+        for run in [1, 2, 7, 36, 100] {
+            let mut parser = ChunkParser::of_upload();
+            let mut data = Vec::new();
+            for part in wire.chunks(run) {
+                assert_eq!(parser.hash(), None);
+                let part = Bytes::copy_from_slice(part);
+                parser
+                    .feed(part, |chunk| data.extend_from_slice(&chunk.data))
+                    .unwrap();
+            }
+            assert_eq!(data, b"abc");
+            assert_eq!(parser.hash(), Some(hash));
+            assert!(parser.is_between_messages());
+            // Nothing comes after it, and in a download it is none.
+            assert!(parser.feed(head(3, 1), |_| {}).is_err());
+            assert!(parse(&wire, run).is_err());
+        }
+        let short = [0, 0, 0, 0, 3, 0x1a, 1, 9];
+        let fed = ChunkParser::of_upload().feed(Bytes::copy_from_slice(&short), |_| {});
+        assert!(fed.is_err());
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod range;
 pub mod rest;
 pub mod status;
 pub mod ticket;
+pub mod upload_ticket;
 
 /// Generated from `proto/convite/v1`.
 #[allow(missing_docs, clippy::all)]

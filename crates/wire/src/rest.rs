@@ -6,6 +6,7 @@
 mod administration;
 mod links;
 mod loads;
+mod uploads;
 
 use convite_core::model::{FileEntry, IndexEntry, PeerSummary, Role, SearchHit};
 use convite_core::{Allowed, PeerAddress, PeerId, SafePath, SpaceName, UserName};
@@ -18,6 +19,7 @@ pub use administration::{
 };
 pub use links::{LinkBody, LinkMade};
 pub use loads::{LoadBody, LoadMade, LoadsPage};
+pub use uploads::{UploadGrant, Uploaded, UploadedFile};
 
 /// A peer as it registers.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]

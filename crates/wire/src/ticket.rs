@@ -12,6 +12,7 @@ use pasetors::keys::{AsymmetricKeyPair, AsymmetricPublicKey, AsymmetricSecretKey
 use pasetors::token::UntrustedToken;
 use pasetors::version4::{PublicToken, V4};
 use ring::signature::Ed25519KeyPair;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::paseto;
@@ -88,9 +89,13 @@ impl TicketSigner {
     /// # Errors
     /// `internal` if signing fails.
     pub fn sign(&self, ticket: &Ticket) -> Result<String, Problem> {
-        let payload = serde_json::to_vec(ticket)
+        self.seal(ticket, PURPOSE)
+    }
+
+    pub(crate) fn seal(&self, claims: &impl Serialize, purpose: &[u8]) -> Result<String, Problem> {
+        let payload = serde_json::to_vec(claims)
             .map_err(|e| Problem::new(ErrorCode::Internal, format!("ticket: {e}")))?;
-        Ok(paseto::sign(&self.key, &payload, PURPOSE))
+        Ok(paseto::sign(&self.key, &payload, purpose))
     }
 }
 
@@ -121,18 +126,37 @@ impl TicketVerifier {
     /// # Errors
     /// `ticket_invalid`, without saying more than the bearer can use.
     pub fn verify(&self, token: &str, now: UnixMillis) -> Result<Ticket, Problem> {
+        let ticket: Ticket = self.unseal(token, PURPOSE)?;
+        self.is_for_us(&ticket.peer, ticket.expires, now)?;
+        Ok(ticket)
+    }
+
+    /// What a token says that was signed for `purpose`.
+    pub(crate) fn unseal<T: DeserializeOwned>(
+        &self,
+        token: &str,
+        purpose: &[u8],
+    ) -> Result<T, Problem> {
         let forged = || refuse("the ticket was not signed by this directory");
         let untrusted = UntrustedToken::<Public, V4>::try_from(token).map_err(|_| forged())?;
-        let trusted = PublicToken::verify(&self.key, &untrusted, None, Some(PURPOSE))
+        let trusted = PublicToken::verify(&self.key, &untrusted, None, Some(purpose))
             .map_err(|_| forged())?;
-        let ticket: Ticket = serde_json::from_str(trusted.payload()).map_err(|_| forged())?;
-        if ticket.peer != self.peer {
+        serde_json::from_str(trusted.payload()).map_err(|_| forged())
+    }
+
+    pub(crate) fn is_for_us(
+        &self,
+        peer: &PeerId,
+        expires: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<(), Problem> {
+        if *peer != self.peer {
             return Err(refuse("the ticket is for another peer"));
         }
-        if now > ticket.expires.after(CLOCK_SKEW) {
+        if now > expires.after(CLOCK_SKEW) {
             return Err(refuse("the ticket has expired"));
         }
-        Ok(ticket)
+        Ok(())
     }
 }
 

@@ -1,9 +1,12 @@
-//! What a peer takes in from others.
+//! What a peer takes in from others, and what is brought to one.
 
 use std::path::PathBuf;
 
 use clap::Args;
-use convite_core::{Allowed, Terms};
+use convite_client::Home;
+use convite_core::{Allowed, PeerId, Terms};
+
+use convite_peer::inbox::InboxConfig;
 
 use crate::units;
 
@@ -27,6 +30,17 @@ pub struct InboxArgs {
 }
 
 impl InboxArgs {
+    /// The inbox of a peer at home there.
+    pub fn config(&self, home: &Home) -> InboxConfig {
+        InboxConfig {
+            folder: self
+                .inbox
+                .clone()
+                .unwrap_or_else(|| home.root().join("inbox")),
+            quota: self.upload_quota,
+        }
+    }
+
     /// What the peer does for others.
     pub fn terms(&self) -> Terms {
         Terms {
@@ -34,4 +48,14 @@ impl InboxArgs {
             loads: self.allow_loads.clone().unwrap_or_default(),
         }
     }
+}
+
+#[derive(Args)]
+pub struct PutArgs {
+    /// Files to upload
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// The peer whose inbox they go to
+    #[arg(long, value_name = "PEER_ID")]
+    pub to: PeerId,
 }

@@ -105,7 +105,12 @@ async fn get(
 ) -> Result<Option<Member>, Failed> {
     let path = fetching.target.path.clone();
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let mut reporter = Reporter::new(output, fetching.file.hash, &name, fetching.file.size);
+    let mut reporter = Reporter::new(
+        output,
+        ("hash", fetching.file.hash.to_string()),
+        &name,
+        fetching.file.size,
+    );
     let (sender, progress) = watch::channel(Progress::default());
     let fetching = fetch(fetching, sender, interrupt.clone());
     tokio::pin!(fetching);
@@ -115,7 +120,10 @@ async fn get(
     let fetched = loop {
         tokio::select! {
             fetched = &mut fetching => break fetched,
-            _ = ticks.tick() => reporter.show(&progress.borrow()),
+            _ = ticks.tick() => {
+                let now = progress.borrow().clone();
+                reporter.show(now.verified, now.size, Some(now.providers));
+            }
         }
     };
     reporter.end();

@@ -11,6 +11,7 @@ mod link;
 mod lists;
 mod load;
 pub mod peer;
+mod put;
 mod search;
 mod session;
 mod share;
@@ -73,6 +74,7 @@ pub async fn run(cli: Cli, output: &Output) -> Result<(), Failed> {
         Command::Search(args) => search::run(&context, args, output).await,
         Command::Get(args) => get::run(&context, args, output).await,
         Command::Load(args) => load::run(&context, args, output).await,
+        Command::Put(args) => put::run(&context, args, output).await,
         Command::Link(args) => link::run(&context, args, output).await,
         Command::User(args) => administration::user(&context, args.action, output).await,
         Command::Space(args) => administration::space(&context, args.action, output).await,

@@ -98,6 +98,7 @@ impl Start {
             metrics_listen: self.metrics_listen,
             terms: self.inbox.terms(),
             downloads: self.inbox.downloads.clone(),
+            inbox: Some(self.inbox.config(&context.home)),
         };
         convite_peer::start(config, client, stop).await
     }

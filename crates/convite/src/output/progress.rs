@@ -1,12 +1,11 @@
-//! The progress of a download: a bar on a terminal, lines when piped, objects with `--json`.
+//! The progress of a transfer: a bar on a terminal, lines when piped, objects with `--json`.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use convite_core::{ContentHash, display};
-use convite_peer::download::Progress;
+use convite_core::display;
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Output;
 use crate::units;
@@ -20,18 +19,19 @@ const LINE: Duration = Duration::from_secs(5);
 /// The rate shown is the mean over this long.
 const RATE_WINDOW: Duration = Duration::from_secs(5);
 
-/// Shows one download.
+/// Shows one transfer.
 pub struct Reporter<'a> {
     output: &'a Output,
-    hash: ContentHash,
+    /// The key that tells it from others, and its value.
+    of: (&'static str, String),
     name: String,
     bar: Option<ProgressBar>,
     samples: VecDeque<(Instant, u64)>,
 }
 
 impl<'a> Reporter<'a> {
-    /// Begins to show a download.
-    pub fn new(output: &'a Output, hash: ContentHash, name: &str, size: u64) -> Self {
+    /// Begins to show a transfer, which `of` tells from others.
+    pub fn new(output: &'a Output, of: (&'static str, String), name: &str, size: u64) -> Self {
         let bar = output.can_draw().then(|| {
             let bar = ProgressBar::new(size);
             // The bar takes what the terminal has left: nothing wraps at 80 columns.
@@ -45,7 +45,7 @@ impl<'a> Reporter<'a> {
         });
         Self {
             output,
-            hash,
+            of,
             name: name.to_owned(),
             bar,
             samples: VecDeque::new(),
@@ -61,10 +61,11 @@ impl<'a> Reporter<'a> {
         }
     }
 
-    /// Shows where the download is now.
-    pub fn show(&mut self, progress: &Progress) {
+    /// Shows where the transfer is now: `done` of `size` bytes, by way of so many `others`, which is
+    /// said of downloads.
+    pub fn show(&mut self, done: u64, size: u64, others: Option<usize>) {
         let now = Instant::now();
-        self.samples.push_back((now, progress.verified));
+        self.samples.push_back((now, done));
         while self
             .samples
             .front()
@@ -73,40 +74,46 @@ impl<'a> Reporter<'a> {
             self.samples.pop_front();
         }
         let rate = self.rate();
-        let left = progress.size.saturating_sub(progress.verified);
+        let left = size.saturating_sub(done);
         let left = (rate > 0.0).then(|| Duration::from_secs_f64((left as f64 / rate).min(1e9)));
         if self.output.is_json() {
-            self.output.event(&json!({
+            let mut event = json!({
                 "event": "progress",
-                "hash": self.hash,
                 "name": self.name,
-                "bytes": progress.verified,
-                "size": progress.size,
+                "bytes": done,
+                "size": size,
                 "rate": rate.round() as u64,
                 "seconds_left": left.map(|left| left.as_secs()),
-                "providers": progress.providers,
-            }));
+            });
+            event[self.of.0] = Value::from(self.of.1.as_str());
+            if let Some(others) = others {
+                event["providers"] = Value::from(others);
+            }
+            self.output.event(&event);
             return;
         }
+        let others = others.map(providers);
         let text = format!(
             "{}  {}/s  {}  {}",
-            display::bytes(progress.size),
+            display::bytes(size),
             display::bytes(rate as u64),
             match left {
                 Some(left) => format!("{} left", units::took(left)),
                 None => "waiting".to_owned(),
             },
-            providers(progress.providers),
+            others.unwrap_or_default(),
         );
         match &self.bar {
             Some(bar) => {
-                bar.set_position(progress.verified);
-                bar.set_message(text);
+                bar.set_length(size);
+                bar.set_position(done);
+                bar.set_message(text.trim_end().to_owned());
             }
             None => self.output.note(&format!(
-                "{}: {} of {text}",
+                "{}: {} of {}",
                 display::escape(&self.name),
-                display::bytes(progress.verified)
+                display::bytes(done),
+                text.trim_end()
             )),
         }
     }

@@ -9,7 +9,7 @@ use convite_net::tls::{DIRECTORY_NAME, client_config_http1, fingerprint};
 use convite_wire::invite::Fingerprint;
 use http::header::{AUTHORIZATION, CONTENT_RANGE, ETAG, RANGE};
 use http::{HeaderMap, Request, StatusCode};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use serde_json::Value;
 
 use crate::harness::{Directory, Home, Pair, Process, contents, text, until};
@@ -48,7 +48,7 @@ impl Door {
         }
     }
 
-    fn of_peer(process: &Process, home: &Home) -> Self {
+    pub fn of_peer(process: &Process, home: &Home) -> Self {
         let ready = process.ready();
         let id: PeerId = text(&ready, "id").parse().unwrap();
         let url = text(&ready, "url");
@@ -60,14 +60,41 @@ impl Door {
     }
 
     pub fn get(&self, path: &str, bearer: Option<&str>, range: Option<&str>) -> Answer {
-        let mut request = Request::get(path).header("host", "localhost");
-        if let Some(bearer) = bearer {
-            request = request.header(AUTHORIZATION, format!("Bearer {bearer}"));
-        }
+        let mut request = Request::get(path);
         if let Some(range) = range {
             request = request.header(RANGE, range);
         }
-        let request = request.body(Empty::<Bytes>::new()).unwrap();
+        self.ask(request, bearer, Vec::new())
+    }
+
+    /// Posts files as the form that a browser sends.
+    pub fn post_files(&self, path: &str, bearer: Option<&str>, files: &[(&str, &[u8])]) -> Answer {
+        let mut form = Vec::new();
+        for (name, bytes) in files {
+            let head = format!(
+                "--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n"
+            );
+            form.extend_from_slice(head.as_bytes());
+            form.extend_from_slice(bytes);
+            form.extend_from_slice(b"\r\n");
+        }
+        form.extend_from_slice(b"--b--\r\n");
+        let kind = "multipart/form-data; boundary=b";
+        let request = Request::post(path).header("content-type", kind);
+        self.ask(request, bearer, form)
+    }
+
+    fn ask(
+        &self,
+        mut request: http::request::Builder,
+        bearer: Option<&str>,
+        body: Vec<u8>,
+    ) -> Answer {
+        request = request.header("host", "localhost");
+        if let Some(bearer) = bearer {
+            request = request.header(AUTHORIZATION, format!("Bearer {bearer}"));
+        }
+        let request = request.body(Full::new(Bytes::from(body))).unwrap();
         wait(async {
             let answer = http1_request(&self.address, Some(&self.expected), request).await;
             let (head, body) = answer.unwrap().into_parts();

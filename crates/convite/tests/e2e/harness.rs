@@ -106,9 +106,14 @@ impl Home {
 
     /// The same, reached through a relay alone.
     pub fn peer_behind(&self, relay: &Relay, id: &str, folder: &Path) -> Process {
+        self.peer_behind_with(relay, id, folder, "")
+    }
+
+    /// The same, with further flags.
+    pub fn peer_behind_with(&self, relay: &Relay, id: &str, folder: &Path, args: &str) -> Process {
         let folder = folder.display();
         let mut args = format!(
-            "--json peer {id} 0 {folder} --bind {} --no-menu",
+            "--json peer {id} 0 {folder} --bind {} --no-menu {args}",
             Relay::TARGET
         );
         for address in relay.addresses() {

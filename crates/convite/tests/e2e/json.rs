@@ -74,6 +74,7 @@ fn every_command_prints_objects_and_nothing_else() {
         (1, "search nothing-at-all", 3),
         (1, "get a.txt -o out/", 0),
         (1, "link a.txt", 0),
+        (1, "put docs/a.txt --to peer_1", 4),
         (1, "get nothing-at-all", 3),
         (1, "load a.txt --on peer_1", 0),
         (1, "load --list", 0),

@@ -38,4 +38,5 @@ mod spaces;
 mod swarm;
 mod traces;
 mod up;
+mod uploading;
 mod web;

@@ -1,5 +1,5 @@
-//! A TCP relay in front of a provider, which counts what the provider sends, holds it at a given
-//! number of bytes, lets it go on, or cuts all connections.
+//! A TCP relay in front of a peer, which counts what the peer sends (or what is sent to it), holds it
+//! at a given number of bytes, lets it go on, or cuts all connections.
 //!
 //! A directory lists a peer also at the address it listens on, which would lead around the relay.
 //! So the peer listens on an address of the loopback network where it is not looked for
@@ -18,6 +18,8 @@ const ADDRESSES: u8 = 15;
 
 struct Shared {
     target: AtomicU16,
+    /// Whether what is sent to the peer is counted and held, instead of what it sends.
+    is_upwards: AtomicBool,
     gate: Mutex<Gate>,
     changed: Condvar,
     closed: AtomicBool,
@@ -47,6 +49,7 @@ impl Relay {
         let port = listener.local_addr().unwrap().port();
         let shared = Arc::new(Shared {
             target: AtomicU16::new(0),
+            is_upwards: AtomicBool::new(false),
             gate: Mutex::new(Gate {
                 left: None,
                 sent: 0,
@@ -77,6 +80,14 @@ impl Relay {
         relay
     }
 
+    /// Holds whoever sends to the peer once so many bytes went there.
+    pub fn holding_received(bytes: usize) -> Self {
+        let relay = Self::open();
+        relay.shared.is_upwards.store(true, Ordering::SeqCst);
+        relay.hold_after(bytes);
+        relay
+    }
+
     /// Holds the provider once it has sent so many bytes more.
     pub fn hold_after(&self, bytes: usize) {
         self.shared.gate().left = Some(bytes);
@@ -93,7 +104,7 @@ impl Relay {
         self.shared.target.store(port, Ordering::SeqCst);
     }
 
-    /// Waits until the provider is held.
+    /// Waits until somebody is held.
     pub fn wait_until_held(&self) {
         let gate = self.shared.gate();
         let waiting = |gate: &mut Gate| gate.left != Some(0);
@@ -124,7 +135,7 @@ impl Relay {
         self.shared.changed.notify_all();
     }
 
-    /// Bytes that the provider has sent.
+    /// Bytes that were counted.
     pub fn sent(&self) -> u64 {
         self.shared.gate().sent
     }
@@ -160,9 +171,13 @@ impl Shared {
             gate.connections.extend([clone(&near), clone(&far)]);
         }
         let (up, down) = ((clone(&near), clone(&far)), (far, near));
-        std::thread::spawn(move || pass(up.0, up.1, Some));
+        let (held, free) = match self.is_upwards.load(Ordering::SeqCst) {
+            true => (up, down),
+            false => (down, up),
+        };
+        std::thread::spawn(move || pass(free.0, free.1, Some));
         let shared = self.clone();
-        std::thread::spawn(move || pass(down.0, down.1, |wanted| shared.allow(wanted)));
+        std::thread::spawn(move || pass(held.0, held.1, |wanted| shared.allow(wanted)));
     }
 
     /// How many of `wanted` bytes may pass now, waiting for at least one; none if it was cut.

@@ -55,7 +55,7 @@ impl Class {
             path if path.starts_with("/users/") => Self::Entry,
             "Watch" | "/events" => Self::Lasting,
             path if path.starts_with("/grpc.") || path.ends_with("/content") => Self::Lasting,
-            path if path.starts_with("/d/") => Self::Lasting,
+            path if path.starts_with("/d/") || path.ends_with("/upload") => Self::Lasting,
             _ => Self::Light,
         }
     }

@@ -12,6 +12,7 @@ mod peers;
 mod search;
 mod sessions;
 mod swarm;
+mod uploads;
 
 use std::sync::Arc;
 
@@ -196,6 +197,7 @@ methods! {
     list_index: index, v1::ListIndexRequest => ListIndexReply;
     search_file: search, v1::SearchFileRequest => SearchFileReply;
     locate: locate, v1::LocateRequest => LocateReply;
+    get_upload_ticket: uploads, v1::GetUploadTicketRequest => GetUploadTicketReply;
     create_link: links, v1::CreateLinkRequest => CreateLinkReply;
     load_file: loads, v1::LoadFileRequest => LoadFileReply;
     list_loads: loads, v1::ListLoadsRequest => ListLoadsReply;

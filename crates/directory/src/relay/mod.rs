@@ -7,13 +7,15 @@
 //!
 //! Rooms: `limits` (how many at once, how fast), `provider` (one peer, spoken to over HTTP),
 //! `company` (the providers of one file, whose turn it is), `opening` (what must be known before
-//! the first byte), `body` (pieces in order, as they are asked for).
+//! the first byte), `body` (pieces in order, as they are asked for); and `forward`, files on their
+//! way from a browser to a peer's inbox.
 //!
 //! Memory of one relay: three runs of 2 MiB, or of one piece (4 MiB at most), whatever the
 //! size of the file and however slow the reader; and 16 MiB of piece hashes for all of them.
 
 mod body;
 mod company;
+mod forward;
 mod limits;
 mod opening;
 mod provider;

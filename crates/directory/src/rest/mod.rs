@@ -20,6 +20,7 @@ mod qr;
 mod search;
 mod sessions;
 mod spaces;
+mod uploads;
 mod users;
 
 use std::sync::Arc;
@@ -111,6 +112,8 @@ fn described() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(peers::list, peers::register))
         .routes(routes!(peers::leave))
         .routes(routes!(peers::heartbeat))
+        .routes(routes!(uploads::ticket))
+        .routes(routes!(uploads::upload))
         .routes(routes!(index::list, index::publish))
         .routes(routes!(search::search))
         .routes(routes!(files::locate))

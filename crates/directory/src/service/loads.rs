@@ -193,7 +193,11 @@ impl Service {
 
 /// Whether a peer loads for an account that belongs to these spaces.
 fn lets(host: &Host, caller: &Caller, spaces: &[SpaceName]) -> bool {
-    host.account == caller.account || host.terms.loads.lets(&host.user, &caller.user, spaces)
+    host.account == caller.account
+        || host
+            .terms
+            .loads
+            .lets(Some(&host.user), &caller.user, spaces)
 }
 
 /// What a peer says, in bounds and without anything that a terminal would obey.

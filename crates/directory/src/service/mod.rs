@@ -22,6 +22,7 @@ mod search;
 mod sessions;
 mod spaces;
 mod swarm;
+mod uploads;
 mod users;
 
 use std::collections::{HashMap, HashSet};

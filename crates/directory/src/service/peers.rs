@@ -187,11 +187,11 @@ impl Service {
 }
 
 /// What a peer is to the caller, who belongs to these spaces.
-fn as_seen_by(caller: &Caller, spaces: &[SpaceName], peer: ListedPeer) -> PeerSummary {
+pub(super) fn as_seen_by(caller: &Caller, spaces: &[SpaceName], peer: ListedPeer) -> PeerSummary {
     let ListedPeer { mut summary, terms } = peer;
     let may = caller.must_share().is_ok();
-    let (owner, user) = (&summary.user, &caller.user);
-    let loads = owner == user || terms.loads.lets(owner, user, spaces);
+    let (owner, user) = (Some(&summary.user), &caller.user);
+    let loads = owner == Some(user) || terms.loads.lets(owner, user, spaces);
     (summary.uploads, summary.loads) =
         (may && terms.uploads.lets(owner, user, spaces), may && loads);
     summary

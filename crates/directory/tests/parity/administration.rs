@@ -43,6 +43,7 @@ pub fn path(call: &Call) -> Option<(&'static str, String)> {
         "put_load_file" => ("PUT", "/loadfiles".to_owned()),
         "loads" => list("/loadfiles".to_owned(), ""),
         "get_load" => ("GET", format!("/loadfiles/{}", part("id"))),
+        "upload_ticket" => ("POST", format!("/peers/{}/upload-ticket", part("peer"))),
         "audit" => list("/audit".to_owned(), ""),
         _ => return None,
     })
@@ -94,6 +95,11 @@ pub async fn ask(
         "get_load" => {
             let load = ask!(get_load, v1::GetLoadRequest { load: id }).load;
             serde_json::to_value(LoadSummary::try_from(load.unwrap())?).unwrap()
+        }
+        "upload_ticket" => {
+            let peer = text("peer");
+            let grant = ask!(get_upload_ticket, v1::GetUploadTicketRequest { peer });
+            json!({"ticket": grant.ticket, "addresses": grant.addresses})
         }
         "me" => {
             let me = ask!(who_am_i, v1::WhoAmIRequest {});

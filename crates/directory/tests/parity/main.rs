@@ -25,3 +25,4 @@ mod secrecy;
 mod spaces;
 mod swarm;
 mod throttling;
+mod uploads;

@@ -14,8 +14,9 @@ use convite_swarm::PieceSet;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
+use crate::config::{PeerConfig, Ports};
 use crate::partial_files::{PartialFile, PartialFiles, PartialHandle};
-use crate::run::{PeerConfig, Ports, RunningPeer, start};
+use crate::run::{RunningPeer, start};
 
 /// Tells the ids of members from others.
 const MARK: &str = "-get-";

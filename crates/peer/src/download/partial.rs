@@ -25,8 +25,8 @@ use convite_core::{ContentHash, ErrorCode, PieceGeometry, PieceHashes, Problem};
 use convite_swarm::PieceSet;
 use rustix::fs::{FlockOperation, flock};
 
-use super::contents::Contents;
 use super::place::{Target, disk_problem, on_blocking_thread};
+use crate::contents::Contents;
 
 /// An unfinished download, locked for this process.
 pub(crate) struct Partial {

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use convite_core::path::local_file_name;
 use convite_core::{ContentHash, ErrorCode, Problem};
 
+/// The longest name, in bytes.
+const NAME_MAX: usize = 255;
+
 /// Where a file is wanted.
 #[derive(Debug, Clone)]
 pub struct Target {
@@ -85,7 +88,7 @@ impl Target {
 
 /// Renames, but not over an existing file, without a moment in between for one to appear.
 #[cfg(target_os = "linux")]
-fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         // Some network file systems do not know the flag; a link does the same in two steps.
@@ -95,7 +98,7 @@ fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     link_new(from, to)
 }
 
@@ -104,19 +107,23 @@ fn link_new(from: &Path, to: &Path) -> io::Result<()> {
     fs::remove_file(from)
 }
 
-/// `film.mkv`, then `film (1).mkv`, in a folder, for number 0 and 1. The name may be
-/// a stranger's.
+/// `film.mkv`, then `film (1).mkv`, in a folder, for number 0 and 1; no longer than names can be.
+/// The name may be a stranger's.
 pub fn numbered(folder: &Path, name: &str, number: u32) -> PathBuf {
     let name = local_file_name(name);
     if number == 0 {
         return folder.join(name);
     }
-    let path = Path::new(&name);
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    folder.join(match path.extension() {
-        Some(extension) => format!("{stem} ({number}).{}", extension.to_string_lossy()),
-        None => format!("{stem} ({number})"),
-    })
+    let dot = name
+        .rfind('.')
+        .filter(|dot| *dot > 0 && name.len() - dot <= 32);
+    let (stem, extension) = name.split_at(dot.unwrap_or(name.len()));
+    let number = format!(" ({number})");
+    let mut end = stem.len().min(NAME_MAX - extension.len() - number.len());
+    while !stem.is_char_boundary(end) {
+        end -= 1;
+    }
+    folder.join(format!("{}{number}{extension}", &stem[..end]))
 }
 
 fn hash_file(path: &Path) -> io::Result<ContentHash> {

@@ -27,8 +27,8 @@ use tonic::body::Body;
 use tower::ServiceExt;
 
 use super::connection::{Connection, Grpc, failure};
-use super::contents::{Contents, Gathered};
 use super::limit::RateLimit;
+use crate::contents::{Contents, Gathered};
 
 /// What a receiving task tells the engine.
 pub(crate) enum News {

@@ -131,7 +131,10 @@ async fn load(
 fn lets(loads: &Loads, order: &LoadOrder) -> bool {
     let owner = loads.state.user.as_ref();
     owner.is_some_and(|owner| {
-        *owner == order.user || loads.allowed.lets(owner, &order.user, &order.user_spaces)
+        *owner == order.user
+            || loads
+                .allowed
+                .lets(Some(owner), &order.user, &order.user_spaces)
     })
 }
 

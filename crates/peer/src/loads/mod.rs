@@ -27,8 +27,8 @@ use tokio_stream::StreamExt;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
+use crate::config::PeerConfig;
 use crate::publish::{RETRY_FIRST, RETRY_MAX};
-use crate::run::PeerConfig;
 use crate::state::PeerState;
 
 /// Files that are fetched at once.

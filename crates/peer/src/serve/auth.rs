@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use convite_core::{ErrorCode, PeerId, Problem, UnixMillis};
 use convite_wire::ticket::{Ticket, TicketVerifier};
+use convite_wire::upload_ticket::UploadTicket;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
@@ -45,17 +46,7 @@ impl TicketGate {
     /// `unauthenticated` without one, `ticket_invalid` if it does not hold, `unavailable` while
     /// the directory's key is not known.
     pub fn ticket(&self, headers: &HeaderMap, query: Option<&str>) -> Result<Ticket, Problem> {
-        let token = bearer(headers)
-            .or_else(|| {
-                query?
-                    .split('&')
-                    .find_map(|field| field.strip_prefix("ticket="))
-            })
-            .ok_or_else(|| {
-                Problem::new(ErrorCode::Unauthenticated, "no ticket came with the request").hint(
-                    "ask the directory for one (`GET /files/{hash}` or `Locate`) and send it as bearer token or `?ticket=`",
-                )
-            })?;
+        let token = token_of(headers, query)?;
         let now = UnixMillis::from(SystemTime::now());
         let key = blake3::hash(token.as_bytes());
         if let Some(ticket) = self.remembered().get(&key)
@@ -63,13 +54,7 @@ impl TicketGate {
         {
             return Ok(ticket.clone());
         }
-        let trusted = self.verifier.read().unwrap_or_else(PoisonError::into_inner);
-        let verifier = trusted.as_ref().ok_or_else(|| {
-            Problem::new(
-                ErrorCode::Unavailable,
-                "this peer has not reached its directory yet",
-            )
-        })?;
+        let verifier = self.verifier()?;
         let ticket = verifier.verify(token, now)?;
         let mut remembered = self.remembered();
         if remembered.len() >= REMEMBERED_MAX {
@@ -81,11 +66,49 @@ impl TicketGate {
         Ok(ticket)
     }
 
+    /// The upload ticket that came with a request, as bearer token or else as `ticket=` in `query`.
+    ///
+    /// # Errors
+    /// As [`Self::ticket`].
+    pub fn upload_ticket(
+        &self,
+        headers: &HeaderMap,
+        query: Option<&str>,
+    ) -> Result<UploadTicket, Problem> {
+        let token = token_of(headers, query)?;
+        self.verifier()?
+            .verify_upload(token, UnixMillis::from(SystemTime::now()))
+    }
+
+    fn verifier(&self) -> Result<Arc<TicketVerifier>, Problem> {
+        let trusted = self.verifier.read().unwrap_or_else(PoisonError::into_inner);
+        trusted.clone().ok_or_else(|| {
+            Problem::new(
+                ErrorCode::Unavailable,
+                "this peer has not reached its directory yet",
+            )
+        })
+    }
+
     fn remembered(&self) -> MutexGuard<'_, HashMap<blake3::Hash, Ticket>> {
         self.remembered
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn token_of<'a>(headers: &'a HeaderMap, query: Option<&'a str>) -> Result<&'a str, Problem> {
+    bearer(headers)
+        .or_else(|| {
+            query?
+                .split('&')
+                .find_map(|field| field.strip_prefix("ticket="))
+        })
+        .ok_or_else(|| {
+            Problem::new(ErrorCode::Unauthenticated, "no ticket came with the request").hint(
+                "ask the directory for one (`GET /files/{hash}` or `Locate`) and send it as bearer token or `?ticket=`",
+            )
+        })
 }
 
 /// The bearer token of a request.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// A large buffer, in bytes: what is read at once, and goes out as one message.
-pub(super) const LARGE: usize = 256 << 10;
+pub(crate) const LARGE: usize = 256 << 10;
 /// A small one.
 const SMALL: usize = 64 << 10;
 /// Bytes of large buffers in use at once.
@@ -23,20 +23,20 @@ static BUDGET_LEFT: LazyLock<Arc<Semaphore>> =
 static POOL: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
 
 /// One upload's access to buffers.
-pub(super) struct Buffers {
+pub(crate) struct Buffers {
     /// The small buffer of its own.
     own: Arc<Semaphore>,
 }
 
 impl Buffers {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             own: Arc::new(Semaphore::new(1)),
         }
     }
 
     /// Room for up to `wanted` bytes, as soon as there is some; perhaps for fewer.
-    pub(super) async fn room(&self, wanted: usize) -> Option<Room> {
+    pub(crate) async fn room(&self, wanted: usize) -> Option<Room> {
         if let Some(room) = self.room_now(wanted) {
             return Some(room);
         }
@@ -52,7 +52,7 @@ impl Buffers {
     }
 
     /// Room, if there is some now.
-    pub(super) fn room_now(&self, wanted: usize) -> Option<Room> {
+    pub(crate) fn room_now(&self, wanted: usize) -> Option<Room> {
         let large = || {
             let permit = BUDGET_LEFT.clone().try_acquire_owned().ok()?;
             Some((permit, LARGE))
@@ -71,20 +71,20 @@ impl Buffers {
 }
 
 /// The right to use a buffer.
-pub(super) struct Room {
+pub(crate) struct Room {
     len: usize,
     permit: OwnedSemaphorePermit,
 }
 
 impl Room {
     /// How many bytes fit.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len
     }
 
     /// Has `fill` fill the first `len` bytes, at most [`Self::len`], of a buffer, which goes back
     /// when the network has let go of the bytes.
-    pub(super) fn fill<E>(
+    pub(crate) fn fill<E>(
         self,
         len: usize,
         fill: impl FnOnce(&mut [u8]) -> Result<(), E>,

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use convite_core::{ErrorCode, Problem};
@@ -19,17 +20,20 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cache::Cache;
 use crate::catalogue::Catalogue;
+use crate::inbox::Inbox;
 use crate::partial_files::PartialFiles;
 use crate::state::PeerState;
 
 pub mod auth;
 mod availability;
 mod body;
-mod buffers;
+pub(crate) mod buffers;
 pub mod control;
 mod files;
+mod form;
 mod grpc;
 mod http;
+mod inbound;
 mod limits;
 mod loads;
 pub mod metrics;
@@ -50,6 +54,8 @@ pub struct Serving {
     pub cache: Arc<Cache>,
     /// Who may have it.
     pub gate: Arc<auth::TicketGate>,
+    /// Where files of others go; none if none are taken.
+    pub inbox: Option<Arc<Inbox>>,
     /// What is being served.
     pub uploads: Arc<uploads::Uploads>,
     /// What was promised to whom asked.
@@ -72,6 +78,7 @@ impl Serving {
             partial_files: state.partial_files.clone(),
             cache,
             gate,
+            inbox: None,
             uploads: state.uploads.clone(),
             promises: Arc::default(),
             rescan: state.rescan.clone(),
@@ -116,10 +123,17 @@ pub async fn router(
     let counted = serving.counted.clone();
     let own = Router::new()
         .route("/files/{*what}", get(http::get_file))
+        .route(
+            "/upload",
+            // Bounded by what the inbox has room for, and never held in memory.
+            post(form::post_upload).layer(DefaultBodyLimit::disable()),
+        )
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/convite.v1.Peer/DownloadFile", post(grpc::download_file))
         .route("/convite.v1.Peer/GetPieces", post(grpc::get_pieces))
         .route("/convite.v1.Peer/Availability", post(grpc::availability))
+        .route("/convite.v1.Peer/BeginUpload", post(inbound::begin_upload))
+        .route("/convite.v1.Peer/UploadFile", post(inbound::upload_file))
         .with_state(serving);
     // All of them inside the layers: whatever the peer answers is held to its names.
     let grpc = services.prepare().into_axum_router();

@@ -10,5 +10,6 @@ mod origins;
 mod partial;
 mod peer;
 mod python;
+mod uploads;
 
 pub(crate) use peer::{Peer, contents, sign};

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use convite_core::{ContentHash, PeerAddress, UnixMillis};
+use convite_core::{Allowed, ContentHash, PeerAddress, UnixMillis};
 use convite_net::dial::Http2;
 use convite_peer::cache::Cache;
+use convite_peer::inbox::{Inbox, InboxConfig};
 use convite_peer::indexing::Indexing;
 use convite_peer::serve::auth::TicketGate;
 use convite_peer::serve::control::{ControlService, ControlToken};
@@ -18,6 +19,7 @@ use convite_peer::serve::{Serving, router};
 use convite_peer::shares::ShareList;
 use convite_peer::state::PeerState;
 use convite_wire::ticket::{Ticket, TicketSigner};
+use convite_wire::upload_ticket::UploadTicket;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -47,7 +49,22 @@ impl Peer {
         Self::listening(limits, listener).await
     }
 
+    /// With an inbox for those of the list, who may each have so many bytes in it.
+    pub(crate) async fn with_inbox(allowed: &str, quota: u64) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let inbox = (allowed.parse().unwrap(), quota);
+        Self::built(UploadLimits::default(), listener, Some(inbox)).await
+    }
+
     pub(crate) async fn listening(limits: UploadLimits, listener: TcpListener) -> Self {
+        Self::built(limits, listener, None).await
+    }
+
+    async fn built(
+        limits: UploadLimits,
+        listener: TcpListener,
+        inbox: Option<(Allowed, u64)>,
+    ) -> Self {
         let place = tempfile::tempdir().unwrap();
         let root = place.path().join("share");
         std::fs::create_dir(&root).unwrap();
@@ -66,7 +83,13 @@ impl Peer {
         let signer = TicketSigner::generate().unwrap();
         let gate = Arc::new(TicketGate::default());
         gate.trust(&signer.public_key(), state.id.clone()).unwrap();
-        let serving = Serving::new(&state, cache.clone(), gate);
+        let mut serving = Serving::new(&state, cache.clone(), gate);
+        if let Some((allowed, quota)) = inbox {
+            let folder = place.path().join("inbox");
+            let config = Some(InboxConfig { folder, quota });
+            let inbox = Inbox::open_if_any(config, allowed, &state, &cache).await;
+            serving.inbox = inbox.unwrap();
+        }
         let token = ControlToken::random().unwrap();
         let service = ControlService::new(state.clone(), &token, None);
         let metrics = Metrics::new(state.clone(), Some(&token));
@@ -126,6 +149,17 @@ impl Peer {
     pub(crate) fn sign(&self, peer: &str, hash: ContentHash, life: Duration) -> String {
         let expires = UnixMillis::from(SystemTime::now()).after(life);
         sign(&self.signer, peer, hash, expires)
+    }
+
+    /// What lets `user`, who is in these spaces, upload here.
+    pub(crate) fn upload_ticket(&self, user: &str, spaces: &[&str]) -> String {
+        let ticket = UploadTicket {
+            user: user.parse().unwrap(),
+            spaces: spaces.iter().map(|space| space.parse().unwrap()).collect(),
+            peer: "peer_1".parse().unwrap(),
+            expires: UnixMillis::from(SystemTime::now()).after(Duration::from_secs(300)),
+        };
+        self.signer.sign_upload(&ticket).unwrap()
     }
 
     pub(crate) async fn connect(&self) -> Http2<tonic::body::Body> {

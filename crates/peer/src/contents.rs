@@ -1,7 +1,8 @@
-//! The file that a download fills: verified pieces are written whole, where they belong.
+//! A file that is filled from the network, by a download or an upload: pieces are written whole, where
+//! they belong.
 //!
 //! A large file is written past the page cache (`O_DIRECT` of open(2)). It has to be on the disk
-//! when the download ends, so that a copy in the page cache is a second copy to make, which drives
+//! when it is whole, so that a copy in the page cache is a second copy to make, which drives
 //! out what others need, and then one to wait for. For that a piece is gathered in memory aligned
 //! to [`ALIGN`]; that copy takes the place of the kernel's. Small files, what is not aligned, and
 //! file systems that have no such writes go through the page cache, from where the network left

@@ -1,0 +1,52 @@
+//! The right to leave files with a peer, through both doors.
+
+use serde_json::json;
+
+use crate::administering::Scene;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ticket_is_for_those_that_the_peer_named() {
+    for scene in Scene::both().await {
+        scene.ana("add_space", json!({"space": "lab"})).await;
+        let ask = json!({"peer": "desk"});
+        scene
+            .bob_gets("upload_ticket", ask.clone(), "not_found")
+            .await;
+        let register = async |uploads: &str| {
+            let peer = json!({"id": "desk", "port": 5001, "uploads": uploads});
+            scene.ana("register", peer).await;
+        };
+        for (uploads, ana, bob) in [
+            ("", false, false),
+            ("eve", true, false),
+            ("@lab", true, false),
+        ] {
+            register(uploads).await;
+            for (may, listed) in [
+                (ana, scene.ana("peers", json!({})).await),
+                (bob, scene.bob("peers", json!({})).await),
+            ] {
+                assert_eq!(listed["peers"][0]["uploads"], may, "{uploads}");
+            }
+            scene
+                .bob_gets("upload_ticket", ask.clone(), "permission_denied")
+                .await;
+        }
+        scene
+            .ana("add_member", json!({"space": "lab", "user": "bob"}))
+            .await;
+        let grant = scene.bob("upload_ticket", ask.clone()).await;
+        assert!(grant["ticket"].as_str().unwrap().starts_with("v4.public."));
+        assert_eq!(grant["addresses"].as_array().unwrap().len(), 1);
+        register("bob").await;
+        scene.bob("upload_ticket", ask.clone()).await;
+        scene
+            .ana("change_user", json!({"user": "bob", "role": "guest"}))
+            .await;
+        scene
+            .bob_gets("upload_ticket", ask, "permission_denied")
+            .await;
+        let listed = scene.bob("peers", json!({})).await;
+        assert_eq!(listed["peers"][0]["uploads"], false);
+    }
+}

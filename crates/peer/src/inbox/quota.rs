@@ -1,0 +1,160 @@
+//! How much of whom may be in the inbox: what is there, and what is promised to uploads under way.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use convite_core::path::local_file_name;
+use convite_core::{ErrorCode, Problem, UserName, display};
+use walkdir::WalkDir;
+
+/// Free disk space is looked at again after so many bytes.
+const LOOK_EVERY: u64 = 16 << 20;
+
+pub(super) struct Quota {
+    /// The inbox.
+    folder: PathBuf,
+    /// Bytes for each account.
+    limit: u64,
+    accounts: Mutex<HashMap<UserName, Account>>,
+}
+
+#[derive(Default)]
+struct Account {
+    /// What is in its folder; not known before somebody asks.
+    stored: Option<u64>,
+    reserved: u64,
+}
+
+impl Quota {
+    pub(super) fn new(folder: PathBuf, limit: u64) -> Self {
+        Self {
+            folder,
+            limit,
+            accounts: Mutex::default(),
+        }
+    }
+
+    /// Room for so many bytes, until it is given back. Blocks the first time.
+    ///
+    /// # Errors
+    /// `too_large` if the account has no more.
+    pub(super) fn reserve(
+        self: &Arc<Self>,
+        user: &UserName,
+        bytes: u64,
+    ) -> Result<Reserved, Problem> {
+        self.add(user, bytes)?;
+        Ok(self.reserved(user, bytes))
+    }
+
+    /// [`Self::reserve`], whether there is room or not.
+    pub(super) fn reserve_anyway(self: &Arc<Self>, user: &UserName, bytes: u64) -> Reserved {
+        let mut accounts = self.lock();
+        accounts.entry(user.clone()).or_default().reserved += bytes;
+        drop(accounts);
+        self.reserved(user, bytes)
+    }
+
+    fn reserved(self: &Arc<Self>, user: &UserName, bytes: u64) -> Reserved {
+        Reserved {
+            quota: self.clone(),
+            user: user.clone(),
+            bytes,
+            looked: 0,
+        }
+    }
+
+    fn add(&self, user: &UserName, bytes: u64) -> Result<(), Problem> {
+        let known = self.lock().get(user).and_then(|account| account.stored);
+        if let Some(stored) = known
+            && self.fits(user, stored, bytes)
+        {
+            return Ok(());
+        }
+        // Its owner may have made room.
+        let stored = self.measure(user);
+        if self.fits(user, stored, bytes) {
+            return Ok(());
+        }
+        Err(Problem::new(
+            ErrorCode::TooLarge,
+            format!(
+                "your part of this peer's inbox, {}, is full",
+                display::bytes(self.limit)
+            ),
+        )
+        .hint("ask its owner to make room there, or to raise `--upload-quota`"))
+    }
+
+    fn fits(&self, user: &UserName, stored: u64, bytes: u64) -> bool {
+        let mut accounts = self.lock();
+        let account = accounts.entry(user.clone()).or_default();
+        account.stored = Some(stored);
+        let sum = stored
+            .saturating_add(account.reserved)
+            .saturating_add(bytes);
+        if sum > self.limit {
+            return false;
+        }
+        account.reserved += bytes;
+        true
+    }
+
+    fn measure(&self, user: &UserName) -> u64 {
+        let folder = self.folder.join(local_file_name(user.as_str()));
+        let files = WalkDir::new(folder).into_iter().flatten();
+        files
+            .filter_map(|entry| entry.metadata().ok())
+            .filter(std::fs::Metadata::is_file)
+            .map(|metadata| metadata.len())
+            .sum()
+    }
+
+    /// A file of that size is in the account's folder now.
+    pub(super) fn keep(&self, user: &UserName, bytes: u64) {
+        if let Some(Account {
+            stored: Some(stored),
+            ..
+        }) = self.lock().get_mut(user)
+        {
+            *stored += bytes;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<UserName, Account>> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Room that an upload has, until this is dropped.
+pub(super) struct Reserved {
+    quota: Arc<Quota>,
+    user: UserName,
+    bytes: u64,
+    looked: u64,
+}
+
+impl Reserved {
+    /// Room for more. Whether it is time to look at the disk.
+    ///
+    /// # Errors
+    /// `too_large` if the account has no more.
+    pub(super) fn grow(&mut self, bytes: u64) -> Result<bool, Problem> {
+        self.quota.add(&self.user, bytes)?;
+        self.bytes += bytes;
+        let is_time = self.bytes - self.looked >= LOOK_EVERY;
+        if is_time {
+            self.looked = self.bytes;
+        }
+        Ok(is_time)
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        if let Some(account) = self.quota.lock().get_mut(&self.user) {
+            account.reserved -= self.bytes;
+        }
+    }
+}

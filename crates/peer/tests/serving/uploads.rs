@@ -1,0 +1,342 @@
+//! Files left in a peer's inbox: as a form over HTTP, and over gRPC by the stock generated client.
+
+use std::fs;
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use convite_core::{ContentHash, ErrorCode, PieceGeometry};
+use convite_wire::status::from_status;
+use convite_wire::v1::{BeginUploadReply, BeginUploadRequest, UploadChunk, UploadFileReply};
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use tonic::Status;
+
+use super::grpc::{Client, client, with};
+use super::http::{body, code};
+use super::{Peer, contents};
+
+const QUOTA: u64 = 8 << 20;
+
+async fn peer() -> Peer {
+    Peer::with_inbox("ana,@lab", QUOTA).await
+}
+
+fn inbox(peer: &Peer) -> PathBuf {
+    peer.outside().join("inbox")
+}
+
+/// What is in the inbox for all to see, sorted.
+fn files(peer: &Peer) -> Vec<String> {
+    let walk = walk(&inbox(peer));
+    let mut files: Vec<_> = walk
+        .into_iter()
+        .filter(|path| !path.starts_with('.'))
+        .collect();
+    files.sort();
+    files
+}
+
+/// What is kept of uploads that did not come to an end.
+fn unfinished(peer: &Peer) -> usize {
+    fs::read_dir(inbox(peer).join(".convite-uploads"))
+        .unwrap()
+        .count()
+}
+
+fn walk(folder: &std::path::Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let name = entry.file_name().into_string().unwrap();
+        match entry.file_type().unwrap().is_dir() {
+            true => found.extend(walk(&entry.path()).iter().map(|f| format!("{name}/{f}"))),
+            false => found.push(name),
+        }
+    }
+    found
+}
+
+fn part(head: &str, bytes: &[u8]) -> Vec<u8> {
+    let head = format!("--b\r\ncontent-disposition: form-data; {head}\r\n\r\n");
+    [head.as_bytes(), bytes, b"\r\n"].concat()
+}
+
+fn file(name: &str, bytes: &[u8]) -> Vec<u8> {
+    let mut form = part(&format!("name=\"file\"; filename=\"{name}\""), bytes);
+    form.extend_from_slice(b"--b--\r\n");
+    form
+}
+
+async fn post(peer: &Peer, ticket: &str, form: Vec<u8>) -> Response<Incoming> {
+    let request = Request::post(format!("/upload?ticket={ticket}"))
+        .header("host", peer.address.to_string())
+        .header("content-type", "multipart/form-data; boundary=b")
+        .body(Full::new(Bytes::from(form)))
+        .unwrap();
+    convite_net::dial::http1_request(&peer.address, None, request)
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_form_is_kept_under_a_harmless_name_replaces_nothing_and_is_served() {
+    let peer = peer().await;
+    let ana = peer.upload_ticket("ana", &[]);
+    let bytes = contents(3_000_000);
+    for (name, kept) in [
+        ("x.txt", "x.txt"),
+        ("x.txt", "x (1).txt"),
+        ("../../x.txt", "_.._.._x.txt"),
+        (".bashrc", "_.bashrc"),
+        ("C:\\\\aux", "C___aux"),
+    ] {
+        let answer = post(&peer, &ana, file(name, &bytes[..100_000])).await;
+        assert_eq!(answer.status(), 200, "{name}");
+        let answer: serde_json::Value = serde_json::from_slice(&body(answer).await).unwrap();
+        let got = &answer["files"][0];
+        assert_eq!(got["path"], format!("inbox/ana/{kept}"));
+        assert_eq!(got["hash"], ContentHash::of(&bytes[..100_000]).to_string());
+        let there = inbox(&peer).join("ana").join(kept);
+        assert!(fs::read(there).unwrap() == bytes[..100_000]);
+    }
+    // Larger than a form may be elsewhere, and served at once, as it was never hashed again.
+    assert_eq!(post(&peer, &ana, file("big", &bytes)).await.status(), 200);
+    let hash = ContentHash::of(&bytes);
+    assert_eq!(peer.state.catalogue.by_hash(&hash).len(), 1);
+    let path = format!("/files/{hash}");
+    let answer = super::http::send(&peer, "GET", &path, Some(&peer.ticket(hash)), &[]).await;
+    assert!(body(answer).await == bytes);
+    assert_eq!((files(&peer).len(), unfinished(&peer)), (6, 0));
+}
+
+#[tokio::test]
+async fn what_is_not_allowed_leaves_nothing() {
+    let peer = peer().await;
+    let ana = peer.upload_ticket("ana", &[]);
+    let form = || file("x", b"contents");
+    let wrong = {
+        let hash = ContentHash::of(b"other").to_string();
+        [part("name=\"hash\"", hash.as_bytes()), form()].concat()
+    };
+    let torn = file("x", &[b'x'; 200_000])[..100_000].to_vec();
+    let torn_at_its_end = form()[..form().len() - 6].to_vec();
+    let read = peer.ticket(ContentHash::of(b"x"));
+    let bob = peer.upload_ticket("bob", &["others"]);
+    let too_much = contents(QUOTA as usize + 1);
+    for (who, form, want) in [
+        (&read, form(), (403, "ticket_invalid")),
+        (&bob, form(), (403, "permission_denied")),
+        (&ana, file("x", &too_much), (413, "too_large")),
+        (&ana, wrong, (502, "corrupt_contents")),
+        (&ana, torn, (400, "invalid_argument")),
+        (&ana, torn_at_its_end, (400, "invalid_argument")),
+        (&ana, part("name=\"else\"", b"x"), (400, "invalid_argument")),
+    ] {
+        let answer = post(&peer, who, form).await;
+        assert_eq!(code(answer).await, (want.0, want.1.to_owned()));
+        assert_eq!(files(&peer), [""; 0], "{want:?}");
+        assert_eq!(unfinished(&peer), 0, "{want:?}");
+    }
+    // The quota is free again, and each account has its own.
+    let most = file("big", &contents(QUOTA as usize - 100));
+    let bob = peer.upload_ticket("bob", &["lab"]);
+    for user in [&ana, &bob] {
+        assert_eq!(post(&peer, user, most.clone()).await.status(), 200);
+        let answer = post(&peer, user, file("x", &[0; 200])).await;
+        assert_eq!(code(answer).await, (413, "too_large".to_owned()));
+    }
+    // Whoever owns the inbox makes room by removing files.
+    fs::remove_file(inbox(&peer).join("ana/big")).unwrap();
+    assert_eq!(post(&peer, &ana, form()).await.status(), 200);
+
+    let closed = Peer::start(8).await;
+    let answer = post(&closed, &closed.upload_ticket("ana", &[]), form()).await;
+    assert_eq!(code(answer).await, (403, "permission_denied".to_owned()));
+}
+
+async fn begin(
+    client: &mut Client,
+    ticket: &str,
+    name: &str,
+    size: usize,
+) -> Result<BeginUploadReply, Status> {
+    let request = BeginUploadRequest {
+        name: name.to_owned(),
+        size: size as u64,
+        modified_ns: 1_600_000_000_123_456_789,
+    };
+    let begun = client.begin_upload(with(request, ticket)).await;
+    begun.map(tonic::Response::into_inner)
+}
+
+/// Sends `bytes` from `from` on in chunks of `run`, and the hash if there is one.
+async fn upload(
+    client: &mut Client,
+    ticket: &str,
+    id: &str,
+    bytes: &[u8],
+    from: usize,
+    hash: Option<ContentHash>,
+) -> Result<UploadFileReply, ErrorCode> {
+    let mut chunks = Vec::new();
+    let mut offset = from as u64;
+    for run in bytes[from..].chunks(100_000) {
+        chunks.push(UploadChunk {
+            offset,
+            data: Bytes::copy_from_slice(run),
+            hash: Bytes::new(),
+        });
+        offset += run.len() as u64;
+    }
+    chunks.extend(hash.map(|hash| UploadChunk {
+        hash: Bytes::copy_from_slice(hash.as_bytes()),
+        ..UploadChunk::default()
+    }));
+    let mut request = with(tokio_stream::iter(chunks), ticket);
+    let id = id.parse().unwrap();
+    request.metadata_mut().insert("convite-upload", id);
+    match client.upload_file(request).await {
+        Ok(reply) => Ok(reply.into_inner()),
+        Err(status) => Err(from_status(&status).code),
+    }
+}
+
+#[tokio::test]
+async fn an_upload_that_broke_off_goes_on_where_it_was() {
+    let peer = peer().await;
+    let ana = peer.upload_ticket("ana", &[]);
+    let mut client = client(&peer).await;
+    let bytes = contents(5_000_000);
+    let hash = ContentHash::of(&bytes);
+    let piece = PieceGeometry::new(5_000_000).unwrap().piece_size() as usize;
+    let begun = begin(&mut client, &ana, "film.mkv", bytes.len())
+        .await
+        .unwrap();
+    assert!(begun.piece_hashes.is_empty());
+    let id = begun.upload;
+    let broke_off = upload(&mut client, &ana, &id, &bytes[..3_000_000], 0, None).await;
+    assert_eq!(broke_off.unwrap_err(), ErrorCode::Unavailable);
+    assert_eq!((files(&peer).len(), unfinished(&peer)), (0, 1));
+
+    let begun = begin(&mut client, &ana, "film.mkv", bytes.len())
+        .await
+        .unwrap();
+    assert_eq!(begun.upload, id);
+    let held = begun.piece_hashes.len() / 32;
+    assert!((10..=3_000_000 / piece).contains(&held), "{held}");
+    // Of what rotted on the disk nothing is believed.
+    let kept = inbox(&peer)
+        .join(".convite-uploads")
+        .join(&id)
+        .join("contents");
+    let mut rotten = fs::read(&kept).unwrap();
+    rotten[4 * piece + 7] ^= 1;
+    fs::write(&kept, rotten).unwrap();
+    let begun = begin(&mut client, &ana, "film.mkv", bytes.len())
+        .await
+        .unwrap();
+    assert_eq!(begun.piece_hashes.len() / 32, 4);
+    // Not farther than that, not within a piece, not by another.
+    for from in [5 * piece, piece + 1] {
+        let refused = upload(&mut client, &ana, &id, &bytes, from, Some(hash)).await;
+        assert_eq!(refused.unwrap_err(), ErrorCode::InvalidArgument);
+    }
+    let bob = peer.upload_ticket("bob", &["lab"]);
+    let refused = upload(&mut client, &bob, &id, &bytes, 0, Some(hash)).await;
+    assert_eq!(refused.unwrap_err(), ErrorCode::NotFound);
+
+    let reply = upload(&mut client, &ana, &id, &bytes, 4 * piece, Some(hash)).await;
+    let reply = reply.unwrap();
+    assert_eq!(reply.path, "inbox/ana/film.mkv");
+    assert_eq!(
+        (reply.size, &*reply.hash),
+        (5_000_000, &hash.as_bytes()[..])
+    );
+    let there = inbox(&peer).join("ana/film.mkv");
+    assert!(fs::read(&there).unwrap() == bytes);
+    let modified = there.metadata().unwrap().modified().unwrap();
+    let since = modified.duration_since(std::time::UNIX_EPOCH).unwrap();
+    assert_eq!(since.as_secs(), 1_600_000_000);
+    assert_eq!(unfinished(&peer), 0);
+    assert_eq!(peer.state.catalogue.by_hash(&hash).len(), 1);
+}
+
+#[tokio::test]
+async fn a_sender_that_lies_leaves_nothing() {
+    let peer = peer().await;
+    let ana = peer.upload_ticket("ana", &[]);
+    let mut client = client(&peer).await;
+    let bytes = contents(300_000);
+    let hash = ContentHash::of(&bytes);
+    let id = begin(&mut client, &ana, "x", bytes.len())
+        .await
+        .unwrap()
+        .upload;
+    let mut changed = bytes.clone();
+    changed[200_000] ^= 1;
+    let refused = upload(&mut client, &ana, &id, &changed, 0, Some(hash)).await;
+    assert_eq!(refused.unwrap_err(), ErrorCode::CorruptContents);
+    assert_eq!((files(&peer).len(), unfinished(&peer)), (0, 0));
+
+    // More than was told, less than was told.
+    let id = begin(&mut client, &ana, "x", 200_000).await.unwrap().upload;
+    let refused = upload(&mut client, &ana, &id, &bytes, 0, Some(hash)).await;
+    assert_eq!(refused.unwrap_err(), ErrorCode::InvalidArgument);
+    let id = begin(&mut client, &ana, "x", 400_000).await.unwrap().upload;
+    let refused = upload(&mut client, &ana, &id, &bytes, 0, Some(hash)).await;
+    assert_eq!(refused.unwrap_err(), ErrorCode::Unavailable);
+    assert_eq!(files(&peer).len(), 0);
+
+    // What is promised counts, before it comes.
+    let refused = begin(&mut client, &ana, "big", QUOTA as usize).await;
+    assert_eq!(from_status(&refused.unwrap_err()).code, ErrorCode::TooLarge);
+    for id in ["../../x", "", "0123456789abcdef0123456789abcdef"] {
+        let refused = upload(&mut client, &ana, id, &bytes, 0, Some(hash)).await;
+        assert_eq!(refused.unwrap_err(), ErrorCode::NotFound, "{id}");
+    }
+    let bob = peer.upload_ticket("bob", &[]);
+    let refused = begin(&mut client, &bob, "x", 1).await.unwrap_err();
+    assert_eq!(from_status(&refused).code, ErrorCode::PermissionDenied);
+    let empty = begin(&mut client, &ana, "empty", 0).await.unwrap().upload;
+    let none = ContentHash::of(b"");
+    let reply = upload(&mut client, &ana, &empty, &[], 0, Some(none)).await;
+    assert_eq!(reply.unwrap().path, "inbox/ana/empty");
+}
+
+#[tokio::test]
+async fn the_same_upload_is_not_under_way_twice() {
+    let peer = peer().await;
+    let ana = peer.upload_ticket("ana", &[]);
+    let mut first = client(&peer).await;
+    let id = begin(&mut first, &ana, "x", 200_000).await.unwrap().upload;
+    let (chunks, stream) = tokio::sync::mpsc::channel(1);
+    let mut request = with(tokio_stream::wrappers::ReceiverStream::new(stream), &ana);
+    request
+        .metadata_mut()
+        .insert("convite-upload", id.parse().unwrap());
+    let sending = tokio::spawn(async move { first.upload_file(request).await });
+    let chunk = |offset| UploadChunk {
+        offset,
+        data: Bytes::from(vec![1; 100_000]),
+        hash: Bytes::new(),
+    };
+    chunks.send(chunk(0)).await.unwrap();
+    // The second one is refused from the moment on that the first has begun.
+    let mut second = client(&peer).await;
+    let refused = loop {
+        match begin(&mut second, &ana, "x", 200_000).await {
+            Ok(_) => tokio::task::yield_now().await,
+            Err(status) => break from_status(&status).code,
+        }
+    };
+    assert_eq!(refused, ErrorCode::Unavailable);
+    chunks.send(chunk(100_000)).await.unwrap();
+    let hash = ContentHash::of(&vec![1; 200_000]);
+    let end = UploadChunk {
+        hash: Bytes::copy_from_slice(hash.as_bytes()),
+        ..UploadChunk::default()
+    };
+    chunks.send(end).await.unwrap();
+    drop(chunks);
+    assert_eq!(sending.await.unwrap().unwrap().into_inner().size, 200_000);
+}

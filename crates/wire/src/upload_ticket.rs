@@ -1,0 +1,91 @@
+//! Upload tickets: this account may leave files with this peer, for a few minutes.
+//!
+//! Signed like [`crate::ticket`] with the same key, for another purpose, so that neither passes for
+//! the other. Who the account is stands in it: the peer decides by its own list whom it lets.
+
+use convite_core::{PeerId, Problem, SpaceName, UnixMillis, UserName};
+use serde::{Deserialize, Serialize};
+
+use crate::ticket::{TicketSigner, TicketVerifier};
+
+const PURPOSE: &[u8] = b"convite upload ticket v1";
+
+/// What an upload ticket says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UploadTicket {
+    /// The account that uploads.
+    #[serde(rename = "sub")]
+    pub user: UserName,
+    /// The spaces that it is in.
+    pub spaces: Vec<SpaceName>,
+    /// The only peer that may accept it.
+    #[serde(rename = "aud")]
+    pub peer: PeerId,
+    /// When it ends, in milliseconds since 1970.
+    #[serde(rename = "exp")]
+    pub expires: UnixMillis,
+}
+
+impl TicketSigner {
+    /// Signs an upload ticket.
+    ///
+    /// # Errors
+    /// `internal` if signing fails.
+    pub fn sign_upload(&self, ticket: &UploadTicket) -> Result<String, Problem> {
+        self.seal(ticket, PURPOSE)
+    }
+}
+
+impl TicketVerifier {
+    /// Checks signature, kind, audience and time of an upload ticket.
+    ///
+    /// # Errors
+    /// `ticket_invalid`.
+    pub fn verify_upload(&self, token: &str, now: UnixMillis) -> Result<UploadTicket, Problem> {
+        let ticket: UploadTicket = self.unseal(token, PURPOSE)?;
+        self.is_for_us(&ticket.peer, ticket.expires, now)?;
+        Ok(ticket)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use convite_core::ContentHash;
+
+    use super::*;
+    use crate::ticket::Ticket;
+
+    #[test]
+    fn a_ticket_to_read_uploads_nothing_and_the_other_way_round() {
+        let now = UnixMillis::from_seconds(1_000_000);
+        let signer = TicketSigner::generate().unwrap();
+        let verifier =
+            |peer: &str| TicketVerifier::new(&signer.public_key(), peer.parse().unwrap()).unwrap();
+        let upload = UploadTicket {
+            user: "ana".parse().unwrap(),
+            spaces: vec!["lab".parse().unwrap()],
+            peer: "peer_1".parse().unwrap(),
+            expires: now.after(Duration::from_secs(300)),
+        };
+        let token = signer.sign_upload(&upload).unwrap();
+        assert_eq!(
+            verifier("peer_1").verify_upload(&token, now).unwrap(),
+            upload
+        );
+        assert!(verifier("peer_1").verify(&token, now).is_err());
+        assert!(verifier("peer_2").verify_upload(&token, now).is_err());
+        let late = now.after(Duration::from_secs(361));
+        assert!(verifier("peer_1").verify_upload(&token, late).is_err());
+        let read = signer
+            .sign(&Ticket {
+                user: upload.user,
+                peer: upload.peer,
+                hash: ContentHash::of(b"x"),
+                expires: upload.expires,
+            })
+            .unwrap();
+        assert!(verifier("peer_1").verify_upload(&read, now).is_err());
+    }
+}
