@@ -9,15 +9,23 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use convite_core::{ErrorCode, Problem};
 use convite_wire::status::to_status;
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::BodyExt;
 use tokio::time::{Instant, Sleep, sleep};
 
 /// The slowest that bodies may come once [`Timely`]'s grace is used up, in bytes per second.
 const RATE_MIN: u64 = 1024;
 
+/// What of a body is still taken in, and thrown away, when the answer did not wait for it, in bytes;
+/// and for how long.
+const LINGER: u64 = 1 << 20;
+const LINGER_FOR: Duration = Duration::from_secs(2);
+
 /// See the module.
 pub(super) struct Timely {
     body: Body,
+    /// Nothing more comes.
+    ended: bool,
     /// The most bytes.
     max: u64,
     received: u64,
@@ -31,6 +39,7 @@ impl Timely {
     /// `body` within `max` bytes, and within `grace` and the time that its bytes take at 1 KiB/s.
     pub(super) fn new(body: Body, max: u64, grace: Duration) -> Self {
         Self {
+            ended: body.is_end_stream(),
             body,
             max,
             received: 0,
@@ -64,6 +73,7 @@ impl http_body::Body for Timely {
             if let Some((since, _)) = me.wait.take() {
                 me.waited += since.elapsed();
             }
+            me.ended = !matches!(frame, Some(Ok(_)));
             if let Some(Ok(frame)) = &frame {
                 me.received += frame.data_ref().map_or(0, |data| data.len() as u64);
             }
@@ -93,6 +103,29 @@ impl http_body::Body for Timely {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+impl Drop for Timely {
+    /// A connection that is closed while more comes is reset, and with it goes the answer that says
+    /// why (RFC 9112, section 9.6): a little more is taken in.
+    fn drop(&mut self) {
+        let left = self.body.size_hint().lower();
+        if self.ended || self.body.is_end_stream() || left > LINGER {
+            return;
+        }
+        let mut body = std::mem::take(&mut self.body);
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(tokio::time::timeout(LINGER_FOR, async move {
+                let mut taken = 0;
+                while let Some(Ok(frame)) = body.frame().await {
+                    taken += frame.data_ref().map_or(0, |data| data.len() as u64);
+                    if taken > LINGER {
+                        break;
+                    }
+                }
+            }));
+        }
     }
 }
 
