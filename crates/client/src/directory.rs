@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use convite_core::activity::Activity;
 use convite_core::model::{FileEntry, IndexEntry, LocatedFile, Page, PeerSummary, Role};
 use convite_core::{
     ContentHash, ErrorCode, PeerAddress, PeerId, Problem, SafePath, SpaceName, Terms, UnixMillis,
@@ -184,12 +185,12 @@ impl DirectoryClient {
         })
     }
 
-    /// Renews a peer's lease.
+    /// Renews a peer's lease, and says what it does.
     ///
     /// # Errors
     /// `not_found` if the directory does not list it: it must register.
-    pub async fn heartbeat(&self, id: &PeerId) -> Result<Lease, Problem> {
-        let message = v1::HeartbeatRequest { id: id.to_string() };
+    pub async fn heartbeat(&self, id: &PeerId, activity: &Activity) -> Result<Lease, Problem> {
+        let message = v1::HeartbeatRequest::of(id, activity);
         let call = |mut stub: Stub<_>, request| async move { stub.heartbeat(request).await };
         let reply = self.call(message, call).await?;
         self.heed_replicas(&reply.directories).await;

@@ -4,6 +4,7 @@
 //! other room depends on it. Text from outside becomes one of these types at the door, or is
 //! refused there.
 
+pub mod activity;
 pub mod address;
 pub mod administration;
 pub mod age;

@@ -89,6 +89,12 @@ pub struct PeerSummary {
     /// Whether it fetches files for the account that asks.
     #[serde(default)]
     pub loads: bool,
+    /// Bytes of files that it sends a second, just now, as far as the replica that is asked knows.
+    #[serde(default)]
+    pub sent_rate: u64,
+    /// Bytes of files that it receives a second, its downloads included.
+    #[serde(default)]
+    pub received_rate: u64,
 }
 
 /// One file of one peer, as the whole index lists them.

@@ -10,6 +10,11 @@ use crate::error::Problem;
 /// The longest peer id, user name or space name, in bytes.
 pub const NAME_MAX: usize = 64;
 
+/// Tells the ids of peers that are there for one download from others,
+const DOWNLOAD_MARK: &str = "-get-";
+/// with so many digits behind it.
+const DOWNLOAD_DIGITS: usize = 8;
+
 /// Letters, digits, `.`, `_` and `-`, beginning with a letter or digit, 1 to 64 of them.
 fn check(what: &str, text: &str) -> Result<(), Problem> {
     let hint = "use up to 64 letters, digits, '.', '_' or '-', beginning with a letter or digit";
@@ -96,6 +101,28 @@ impl PeerId {
         let label = data_encoding::HEXLOWER.encode(&digest.as_bytes()[..16]);
         format!("{label}.peer.convite")
     }
+
+    /// The id of a peer that is there for one download of this one.
+    pub fn for_download(&self, random: [u8; 4]) -> Self {
+        let random = data_encoding::HEXLOWER.encode(&random);
+        Self(format!("{}{DOWNLOAD_MARK}{random}", self.download_name()))
+    }
+
+    /// What the ids of this peer's downloads begin with.
+    pub fn download_name(&self) -> &str {
+        let long = NAME_MAX - DOWNLOAD_MARK.len() - DOWNLOAD_DIGITS;
+        // Ids are ASCII.
+        self.0.get(..long).unwrap_or(&self.0)
+    }
+
+    /// The [`Self::download_name`] of the peer for one of whose downloads this one is there, if its
+    /// id is of that form.
+    pub fn downloads_for(&self) -> Option<&str> {
+        let (name, random) = self.0.rsplit_once(DOWNLOAD_MARK)?;
+        let is_random =
+            random.len() == DOWNLOAD_DIGITS && random.bytes().all(|b| b.is_ascii_hexdigit());
+        (is_random && !name.is_empty()).then_some(name)
+    }
 }
 
 #[cfg(test)]
@@ -106,6 +133,20 @@ mod tests {
     fn peer_ids_that_scripts_use_are_accepted() {
         for good in ["peer_1", "a", "ana-laptop.local", "7", &"x".repeat(64)] {
             assert_eq!(good.parse::<PeerId>().unwrap().as_str(), good);
+        }
+    }
+
+    #[test]
+    fn the_id_of_a_download_says_whose_it_is() {
+        for id in ["ana-1", "a-get-b", &"x".repeat(64)] {
+            let peer: PeerId = id.parse().unwrap();
+            let download = peer.for_download([0, 1, 0xab, 0xff]);
+            assert_eq!(download.as_str().parse::<PeerId>().unwrap(), download);
+            assert!(download.as_str().ends_with("-get-0001abff"));
+            assert_eq!(download.downloads_for(), Some(peer.download_name()));
+        }
+        for id in ["ana-1", "a-get-b", "a-get-0001abf", "a-get-0001abfg"] {
+            assert_eq!(id.parse::<PeerId>().unwrap().downloads_for(), None, "{id}");
         }
     }
 

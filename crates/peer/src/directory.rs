@@ -3,6 +3,7 @@
 
 use async_trait::async_trait;
 use convite_client::{DirectoryClient, Lease, Published, Registered};
+use convite_core::activity::Activity;
 use convite_core::model::FileEntry;
 use convite_core::{PeerAddress, PeerId, Problem, SafePath, Terms, UserName};
 use tokio::sync::mpsc;
@@ -23,8 +24,8 @@ pub trait Directory: Send + Sync {
         terms: &Terms,
     ) -> Result<Registered, Problem>;
 
-    /// Renews the lease.
-    async fn heartbeat(&self, id: &PeerId) -> Result<Lease, Problem>;
+    /// Renews the lease, and says what the peer does.
+    async fn heartbeat(&self, id: &PeerId, activity: &Activity) -> Result<Lease, Problem>;
 
     /// Takes the peer off the list.
     async fn leave(&self, id: &PeerId) -> Result<(), Problem>;
@@ -74,8 +75,8 @@ impl Directory for DirectoryClient {
             .await
     }
 
-    async fn heartbeat(&self, id: &PeerId) -> Result<Lease, Problem> {
-        DirectoryClient::heartbeat(self, id).await
+    async fn heartbeat(&self, id: &PeerId, activity: &Activity) -> Result<Lease, Problem> {
+        DirectoryClient::heartbeat(self, id, activity).await
     }
 
     async fn leave(&self, id: &PeerId) -> Result<(), Problem> {

@@ -5,6 +5,7 @@
 //! the shelves (`catalogue`), told to the directory (`publish`) and served to bearers of the
 //! directory's tickets (`serve`). What others have it fetch is `loads`. `run` starts all of it and ends it.
 
+pub mod activity;
 pub mod beneath;
 pub mod cache;
 pub mod catalogue;

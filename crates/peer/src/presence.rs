@@ -1,14 +1,15 @@
 //! Being on the directory's list: registering, the heartbeat, the certificate, leaving.
 //!
 //! One task. *Off* the list it registers, again and again, less and less often. *On* it, it
-//! renews the lease at a third of its time, and the certificate at two thirds of its life; a
-//! failure puts it back to *off*. When the peer stops, it leaves, within [`LEAVE_MAX`].
+//! renews the lease at a third of its time, or every [`BUSY_BEAT`] while files move, and the
+//! certificate at two thirds of its life; a failure puts it back to *off*. When the peer stops, it leaves, within [`LEAVE_MAX`].
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use convite_client::Registered;
+use convite_core::activity::Activity;
 use convite_core::{ErrorCode, PeerAddress, PeerId, Problem, Terms, UnixMillis};
 use convite_net::tls::SwappableCertificate;
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
@@ -27,6 +28,8 @@ use crate::state::{Online, PeerState};
 pub const LEAVE_MAX: Duration = Duration::from_secs(2);
 /// The shortest time between two heartbeats.
 const BEAT_MIN: Duration = Duration::from_millis(100);
+/// The time between two heartbeats while files move: each tells how fast.
+const BUSY_BEAT: Duration = Duration::from_secs(1);
 
 /// The peer's own key: ECDSA P-256, for its certificates alone. Has no `Debug`.
 pub struct IdentityKey(KeyPair);
@@ -165,21 +168,40 @@ impl Presence {
 
     /// Renews the lease, and the certificate in time, until something fails.
     async fn stay(&self, mut listed: Listed) -> Problem {
+        let meter = self.state.uploads.meter();
+        let mut told = Activity::default();
+        let mut beat = Instant::now() + (listed.lease / 3).max(BEAT_MIN);
         loop {
-            let beat = Instant::now() + (listed.lease / 3).max(BEAT_MIN);
             let renew = listed.renew.filter(|renew| *renew <= beat);
-            tokio::time::sleep_until(renew.unwrap_or(beat)).await;
-            if renew.is_some() {
+            let moving = async {
+                if told.is_idle() {
+                    meter.stirred().await;
+                }
+                sleep(BUSY_BEAT).await;
+            };
+            tokio::select! {
+                () = tokio::time::sleep_until(renew.unwrap_or(beat)) => {}
+                () = moving => {}
+            }
+            if renew.is_some_and(|renew| renew <= Instant::now()) {
                 match self.register().await {
                     Ok(anew) => listed = anew,
                     Err(problem) => return problem,
                 }
+                beat = Instant::now() + (listed.lease / 3).max(BEAT_MIN);
+                continue;
+            }
+            let activity = meter.read();
+            // What moved is over before anybody was told of it.
+            if activity.is_idle() && told.is_idle() && Instant::now() < beat {
                 continue;
             }
             let before = self.cache.generation();
-            match self.directory.heartbeat(&self.state.id).await {
+            match self.directory.heartbeat(&self.state.id, &activity).await {
                 Ok(lease) => {
+                    told = activity;
                     listed.lease = lease.lease;
+                    beat = Instant::now() + (listed.lease / 3).max(BEAT_MIN);
                     // A directory restored from a backup shows itself here; one that was told
                     // something new meanwhile does not count.
                     let settled = self.state.pending.progress().borrow().settled;

@@ -1,5 +1,7 @@
 //! Contents: who holds each, and the log of their changes that the search index follows.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use convite_core::model::LocatedFile;
 use convite_core::{ContentHash, PeerAddress, PeerId, Problem, SpaceName, UnixMillis};
@@ -86,6 +88,14 @@ pub trait Contents: Send + Sync + 'static {
 
     /// Whether there is any file of a content that `viewer` may see, its peer online or not.
     async fn sees(&self, viewer: &Viewer, hash: &ContentHash) -> Result<bool, Problem>;
+
+    /// Of these contents those of which there is any file that `viewer` may see, its peer online or
+    /// not, each with a name (last part of a path) of such a file.
+    async fn names_seen(
+        &self,
+        viewer: &Viewer,
+        hashes: &[ContentHash],
+    ) -> Result<HashMap<ContentHash, String>, Problem>;
 
     /// The spaces in which peers online share a content, by name, as far as `viewer` may see: none
     /// of them if everyone may see it, and none at all if nobody shares it.

@@ -16,6 +16,11 @@ pub(crate) const PATHS_OF_PEER_MAX: u32 = 32;
 /// and of all peers together.
 pub(crate) const PATHS_MAX: usize = 1024;
 
+/// The last part of a path.
+pub(crate) fn name_of(path: &str) -> String {
+    path.rsplit('/').next().unwrap_or(path).to_owned()
+}
+
 /// File names, counted.
 #[derive(Default)]
 pub(crate) struct Names {
@@ -31,8 +36,7 @@ impl Names {
 
     /// Counts the last part of a path.
     pub(crate) fn count(&mut self, path: &str) {
-        let name = path.rsplit('/').next().unwrap_or(path);
-        *self.counts.entry(name.to_owned()).or_default() += 1;
+        *self.counts.entry(name_of(path)).or_default() += 1;
         self.looked_at += 1;
     }
 

@@ -105,6 +105,8 @@ impl From<&PeerSummary> for v1::PeerSummary {
             since: peer.since,
             uploads: peer.uploads,
             loads: peer.loads,
+            sent_rate: peer.sent_rate,
+            received_rate: peer.received_rate,
         }
     }
 }
@@ -121,6 +123,8 @@ impl TryFrom<v1::PeerSummary> for PeerSummary {
             since: peer.since,
             uploads: peer.uploads,
             loads: peer.loads,
+            sent_rate: peer.sent_rate,
+            received_rate: peer.received_rate,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! What goes over the network: the protocol's messages, the REST bodies, tickets, invite links,
 //! and the checked conversions between them and the words of [`convite_core`].
 
+mod activity;
 mod administration;
 pub mod attachment;
 pub mod chunk;

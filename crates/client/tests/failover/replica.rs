@@ -280,7 +280,10 @@ pub fn who(client: &DirectoryClient) -> Pin<Box<dyn Future<Output = Result<u64, 
     let client = client.clone();
     Box::pin(async move {
         let peer: PeerId = "peer_1".parse().unwrap();
-        client.heartbeat(&peer).await.map(|lease| lease.generation)
+        client
+            .heartbeat(&peer, &Default::default())
+            .await
+            .map(|lease| lease.generation)
     })
 }
 

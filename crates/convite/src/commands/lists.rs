@@ -14,7 +14,7 @@ const PAGE: u32 = 1_000;
 /// Lists the peers online.
 pub async fn peers(context: &Context, output: &Output) -> Result<(), Failed> {
     let client = context.client()?;
-    let mut table = Table::new(&["peer", "user", ">files", "address"]);
+    let mut table = Table::new(&["peer", "user", ">files", ">sends", ">receives", "address"]);
     let (mut cursor, mut count) = (None, 0usize);
     loop {
         let page = client.peers(PAGE, cursor).await?;
@@ -28,6 +28,8 @@ pub async fn peers(context: &Context, output: &Output) -> Result<(), Failed> {
                 peer.id.to_string(),
                 peer.user.to_string(),
                 peer.files.to_string(),
+                rate(peer.sent_rate),
+                rate(peer.received_rate),
                 peer.addresses
                     .first()
                     .map(ToString::to_string)
@@ -44,6 +46,14 @@ pub async fn peers(context: &Context, output: &Output) -> Result<(), Failed> {
         output.note("nobody is online: share something with `convite peer ID PORT DIR`");
     }
     Ok(())
+}
+
+/// A rate for people; nothing for none.
+fn rate(bytes: u64) -> String {
+    match bytes {
+        0 => String::new(),
+        bytes => format!("{}/s", display::bytes(bytes)),
+    }
 }
 
 /// Lists the files of the peers online.

@@ -249,6 +249,8 @@ mod tests {
             since: 0,
             uploads: false,
             loads,
+            sent_rate: 0,
+            received_rate: 0,
         };
         let online = [
             peer("ana", "ben", false),

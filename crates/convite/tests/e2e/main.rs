@@ -12,6 +12,7 @@
 )]
 
 mod access;
+mod activity;
 mod administering;
 mod backup;
 mod browser;

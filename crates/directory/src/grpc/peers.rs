@@ -58,8 +58,10 @@ pub(super) async fn heartbeat(
     request: Request<v1::HeartbeatRequest>,
 ) -> Result<v1::HeartbeatReply, Problem> {
     let caller = door.caller(&request).await?;
-    let peer = request.into_inner().id.parse()?;
-    let (lease, generation) = door.service.heartbeat(&caller, &peer).await?;
+    let message = request.into_inner();
+    let peer = message.id.parse()?;
+    let activity = message.try_into()?;
+    let (lease, generation) = door.service.heartbeat(&caller, &peer, activity).await?;
     Ok(v1::HeartbeatReply {
         lease_ms: lease.as_millis() as u64,
         generation,

@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::{HeaderName, header};
 use axum::response::IntoResponse;
 use axum::response::sse::{self, KeepAlive, Sse};
+use serde_json::json;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -23,8 +24,11 @@ problems!(EventsRefused, caller);
 
 /// What changes, as server-sent events (HTML standard, section 9.2), at most one a second.
 ///
-/// `peers`, without data worth reading, says that `GET /peers` has something new. The stream ends
-/// with the session, and counts as no use of it; an account has at most 16 at a time.
+/// `peers`, without data worth reading, says that `GET /peers` has something new. `transfers` has the
+/// files on their way that the account may see, `{"transfers": [{"hash", "name", "peer", "direction":
+/// "sending" or "receiving", "bytes", "size", "rate"}]}`: all of them, at most 200, whenever one
+/// moved. The stream ends with the session, and counts as no use of it; an account has at most 16 at
+/// a time.
 #[utoipa::path(
     get, path = "/events", operation_id = "events", tag = "peers",
     responses(
@@ -40,6 +44,10 @@ pub(super) async fn events(
     let events = ReceiverStream::new(service.events(caller)?).map(|event| {
         let event = match event {
             Event::Peers => sse::Event::default().event("peers").data("{}"),
+            Event::Transfers(transfers) => {
+                let data = json!({ "transfers": transfers }).to_string();
+                sse::Event::default().event("transfers").data(data)
+            }
         };
         Ok::<_, Infallible>(event)
     });

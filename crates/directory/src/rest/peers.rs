@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json as Body;
 use axum::extract::State;
 use axum::http::StatusCode;
+use convite_core::activity::Activity;
 use convite_core::{PeerId, Problem, Terms};
 use convite_wire::rest::{LeaseBody, PeersPage, RegisterBody, Registered};
 use rustls::pki_types::CertificateSigningRequestDer;
@@ -106,12 +107,23 @@ pub(super) async fn register(
     }))
 }
 
-problems!(HeartbeatRefused, caller, InvalidArgument, NotFound);
+problems!(
+    HeartbeatRefused,
+    caller,
+    InvalidArgument,
+    NotFound,
+    TooLarge,
+    UnsupportedMediaType
+);
 
-/// Renews a peer's lease.
+/// Renews a peer's lease, and says what it does; without a body, nothing.
+///
+/// While files move, every second or so is often enough: rates are shown as they come, until the
+/// lease runs out.
 #[utoipa::path(
     post, path = "/peers/{id}/heartbeat", operation_id = "heartbeat", tag = "peers",
     params(("id" = PeerId, Path)),
+    request_body = Activity,
     responses((status = 200, description = "The lease", body = LeaseBody), HeartbeatRefused),
     security(("session" = [])),
 )]
@@ -119,8 +131,9 @@ pub(super) async fn heartbeat(
     State(service): State<Arc<Service>>,
     caller: Caller,
     PathPart(id): PathPart,
+    Json(activity): Json<Activity>,
 ) -> Answer<Body<LeaseBody>> {
-    let (lease, generation) = service.heartbeat(&caller, &id.parse()?).await?;
+    let (lease, generation) = service.heartbeat(&caller, &id.parse()?, activity).await?;
     Ok(Body(LeaseBody {
         lease_ms: lease.as_millis() as u64,
         generation,

@@ -9,8 +9,9 @@ use std::collections::HashSet;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use convite_core::activity::TransferSummary;
 use convite_core::{ErrorCode, Problem};
-use convite_store::AccountId;
+use convite_store::{AccountId, Viewer};
 use tokio::sync::mpsc;
 
 use super::{Caller, Service};
@@ -23,10 +24,12 @@ const PACE: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_secs(2);
 
 /// One thing to tell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// The list of peers is not what it was, or what they share.
+    /// The list of peers is not what it was, or what they share, or how fast they are.
     Peers,
+    /// Files on their way, of those that the reader may see: all of them as they are now.
+    Transfers(Vec<TransferSummary>),
 }
 
 /// A place among the streams of an account, given up when dropped.
@@ -74,8 +77,10 @@ impl Drop for Seat {
 struct Listener {
     seat: Seat,
     caller: Caller,
-    /// The peers online, and how often the list or what is shared has changed here.
-    told: Option<(Arc<HashSet<i64>>, u64)>,
+    /// The peers online, how often the list or what is shared has changed here, and how often what
+    /// peers are doing.
+    told: Option<(Arc<HashSet<i64>>, u64, u64)>,
+    transfers: Vec<TransferSummary>,
 }
 
 impl Service {
@@ -92,6 +97,7 @@ impl Service {
             seat: Seat::take(self, caller.account)?,
             caller,
             told: None,
+            transfers: Vec::new(),
         };
         let (reader, events) = mpsc::channel(1);
         tokio::spawn(listener.run_listener(reader));
@@ -105,35 +111,44 @@ impl Service {
 }
 
 impl Listener {
-    /// Whether the session is still good.
-    async fn is_alive(&self) -> Result<bool, Problem> {
+    /// What the reader may see; none if the session is no good any more.
+    async fn viewer(&self) -> Result<Option<Viewer>, Problem> {
         let service = &self.seat.service;
         let session = service.store().session(&self.caller.session).await?;
         let now = service.now();
-        Ok(session.is_some_and(|session| !session.account.disabled && session.expires > now))
+        let session = session.filter(|session| !session.account.disabled && session.expires > now);
+        Ok(session.map(|session| session.viewer))
     }
 
     /// What the reader does not know yet; none once the session is over.
-    async fn look(&mut self, stirred: u64) -> Result<Option<Vec<Event>>, Problem> {
-        if !self.is_alive().await? {
+    async fn look(&mut self, stirred: u64, moved: u64) -> Result<Option<Vec<Event>>, Problem> {
+        let Some(viewer) = self.viewer().await? else {
             return Ok(None);
+        };
+        let service = &self.seat.service;
+        let mut events = Vec::new();
+        let now = (service.online().await?, stirred, moved);
+        if self.told.as_ref() != Some(&now) {
+            self.told = Some(now);
+            events.push(Event::Peers);
         }
-        let now = (self.seat.service.online().await?, stirred);
-        if self.told.as_ref() == Some(&now) {
-            return Ok(Some(Vec::new()));
+        let transfers = service.transfers(&self.caller.user, &viewer).await?;
+        if transfers != self.transfers {
+            self.transfers.clone_from(&transfers);
+            events.push(Event::Transfers(transfers));
         }
-        self.told = Some(now);
-        Ok(Some(vec![Event::Peers]))
+        Ok(Some(events))
     }
 
     async fn run_listener(mut self, reader: mpsc::Sender<Event>) {
         let shutdown = self.seat.service.parts.shutdown.clone();
         let mut stirred = self.seat.service.stirred.subscribe();
+        let mut moved = self.seat.service.activities.changes();
         let work = async {
             loop {
-                let count = *stirred.borrow_and_update();
+                let counts = (*stirred.borrow_and_update(), *moved.borrow_and_update());
                 // A database that is away ends it: the page comes again by itself.
-                let Ok(Some(events)) = self.look(count).await else {
+                let Ok(Some(events)) = self.look(counts.0, counts.1).await else {
                     return;
                 };
                 for event in events {
@@ -142,7 +157,11 @@ impl Listener {
                     }
                 }
                 tokio::time::sleep(PACE).await;
-                let _ = tokio::time::timeout(LOOK, stirred.changed()).await;
+                tokio::select! {
+                    _ = stirred.changed() => {}
+                    _ = moved.changed() => {}
+                    () = tokio::time::sleep(LOOK) => {}
+                }
             }
         };
         tokio::select! {

@@ -4,6 +4,7 @@
 //! operation wants one, and fails with a [`Problem`]; how either travels is the doors' business.
 
 mod accounts;
+mod activity;
 mod attempts;
 mod audit;
 mod contents;
@@ -92,6 +93,7 @@ pub struct Service {
     online: Mutex<Online>,
     watched: swarm::Watched,
     orders: orders::Orders,
+    activities: activity::Activities,
     relay: Arc<Relay>,
     siblings: replicas::Siblings,
     /// How many pages of each account are told of events.
@@ -131,6 +133,7 @@ impl Service {
             online: Mutex::default(),
             watched: swarm::Watched::default(),
             orders: orders::Orders::default(),
+            activities: activity::Activities::default(),
             siblings: replicas::Siblings::new(id),
             streams: Mutex::default(),
             stirred: watch::Sender::new(0),

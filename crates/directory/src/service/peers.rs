@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use convite_core::activity::Activity;
 use convite_core::administration::Act;
 use convite_core::model::{Page, PeerSummary};
 use convite_core::{ErrorCode, PeerAddress, PeerId, Problem, SpaceName, Terms};
@@ -110,22 +111,26 @@ impl Service {
         })
     }
 
-    /// Renews the lease of a peer of the caller's; returns the lease and the generation of its
-    /// index.
+    /// Renews the lease of a peer of the caller's, and notes what it does; returns the lease and the
+    /// generation of its index.
     ///
     /// # Errors
-    /// `not_found` if the caller has no such peer, or it left.
+    /// `not_found` if the caller has no such peer, or it left; `invalid_argument` for what no peer
+    /// can be doing.
     pub async fn heartbeat(
         &self,
         caller: &Caller,
         peer: &PeerId,
+        activity: Activity,
     ) -> Result<(Duration, u64), Problem> {
+        let activity = activity.checked()?;
         let now = self.now();
         let lease = now.after(self.parts.lease);
         let generation = self
             .store()
             .renew_lease(peer, caller.account, lease, now)
             .await?;
+        self.note_activity(peer, &caller.user, activity, lease);
         Ok((self.parts.lease, generation))
     }
 
@@ -152,6 +157,7 @@ impl Service {
             }
             left => left?,
         }
+        self.activities.forget(peer);
         self.peers_changed();
         Ok(())
     }
@@ -171,10 +177,12 @@ impl Service {
         let page = self.store().peers(viewer, limit, cursor, now).await?;
         let spaces = self.spaces_of(caller).await?;
         let peers = page.items.into_iter();
+        let mut items: Vec<_> = peers
+            .map(|peer| as_seen_by(caller, &spaces, peer))
+            .collect();
+        self.activities.fill_in(&mut items, now);
         Ok(Page {
-            items: peers
-                .map(|peer| as_seen_by(caller, &spaces, peer))
-                .collect(),
+            items,
             next_cursor: page.next_cursor,
         })
     }

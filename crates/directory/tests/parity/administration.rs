@@ -55,6 +55,7 @@ pub fn body(call: &Call) -> Value {
     let in_path = match call.operation {
         "change_user" => "user",
         "link" => "hash",
+        "heartbeat" => "id",
         _ => return fields,
     };
     if let Some(fields) = fields.as_object_mut() {

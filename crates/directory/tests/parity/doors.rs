@@ -302,7 +302,9 @@ async fn knock_grpc(
             json!({"lease_ms": reply.lease_ms, "generation": reply.generation, "addresses": reply.addresses})
         }
         "heartbeat" => {
-            let reply = ask!(heartbeat, v1::HeartbeatRequest { id });
+            let activity = activity(&call.fields);
+            let message = v1::HeartbeatRequest { id, ..activity };
+            let reply = ask!(heartbeat, message);
             json!({"lease_ms": reply.lease_ms, "generation": reply.generation, "directories": reply.directories})
         }
         "leave" => {
@@ -369,6 +371,28 @@ async fn knock_grpc(
         }
         _ => return administration::ask(client, token, call).await,
     })
+}
+
+fn activity(fields: &Value) -> v1::HeartbeatRequest {
+    let number = |of: &Value, name: &str| of[name].as_u64().unwrap_or_default();
+    let transfers = fields["transfers"].as_array().into_iter().flatten();
+    v1::HeartbeatRequest {
+        id: String::new(),
+        sent_rate: number(fields, "sent_rate"),
+        received_rate: number(fields, "received_rate"),
+        transfers: transfers
+            .map(|transfer| v1::RunningTransfer {
+                hash: hash_bytes(transfer["hash"].as_str().unwrap_or_default()),
+                direction: transfer["direction"]
+                    .as_str()
+                    .unwrap_or_default()
+                    .to_owned(),
+                bytes: number(transfer, "bytes"),
+                size: number(transfer, "size"),
+                rate: number(transfer, "rate"),
+            })
+            .collect(),
+    }
 }
 
 fn hash_bytes(text: &str) -> bytes::Bytes {

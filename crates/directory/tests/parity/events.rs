@@ -1,20 +1,20 @@
 //! What an open page is told.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use convite_core::UserName;
 use convite_net::dial::http1_request;
 use http_body_util::{BodyExt, Full};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::doors::{Door, Running, call, rest};
 
 const PATIENCE: Duration = Duration::from_secs(15);
 
-struct Stream(hyper::body::Incoming);
+pub struct Stream(hyper::body::Incoming);
 
 impl Stream {
-    async fn open(door: &Door, token: &str) -> (u16, Self) {
+    pub async fn open(door: &Door, token: &str) -> (u16, Self) {
         let Door::Rest(address, expected) = door else {
             panic!("not this door")
         };
@@ -28,6 +28,20 @@ impl Stream {
             assert_eq!(parts.headers["content-type"], "text/event-stream");
         }
         (parts.status.as_u16(), Self(body))
+    }
+
+    /// The data of the next event of that name for which it holds.
+    pub async fn find(&mut self, name: &str, is: impl Fn(&Value) -> bool) -> Value {
+        let began = Instant::now();
+        while began.elapsed() < PATIENCE {
+            let event = self.next().await.expect("it goes on");
+            let data = event.strip_prefix(&format!("event: {name}\ndata: "));
+            let data = data.and_then(|data| serde_json::from_str(data).ok());
+            if let Some(data) = data.filter(&is) {
+                return data;
+            }
+        }
+        panic!("no such event");
     }
 
     /// The next event, without comments; none at the end.

@@ -22,8 +22,10 @@ impl Engine<'_> {
         }
         if let Some(config) = self.fetch.member.clone() {
             let directory = self.fetch.directory.clone();
+            let (hash, size) = (self.fetch.file.hash, self.partial.geometry().file_size());
             self.tasks.spawn(async move {
-                Told::Member(Member::start(config, directory).await.map(Box::new))
+                let member = Member::start(config, directory, hash, size).await;
+                Told::Member(member.map(Box::new))
             });
         }
         let (directory, hash) = (self.fetch.directory.clone(), self.fetch.file.hash);

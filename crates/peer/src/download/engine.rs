@@ -18,7 +18,7 @@ use super::availability;
 use super::connection::{self, Connection};
 use super::handle::{Control, Order};
 use super::limit::RateLimit;
-use super::member::Member;
+use super::member::{Member, SoFar};
 use super::partial::Partial;
 use super::place::disk_problem;
 use super::receive::{News, Receive};
@@ -454,14 +454,19 @@ impl Engine<'_> {
         while self.tasks.join_next().await.is_some() {}
     }
 
-    fn count(&self, goes_on: bool) {
-        if let Some(member) = &self.member {
-            let verified = self.verified_bytes.saturating_sub(self.resumed);
-            member.count(verified, self.corrupt, goes_on);
+    fn count(&mut self, goes_on: bool) {
+        if let Some(member) = &mut self.member {
+            member.count(SoFar {
+                held: self.verified_bytes,
+                verified: self.verified_bytes.saturating_sub(self.resumed),
+                received: self.received,
+                corrupt: self.corrupt,
+                goes_on,
+            });
         }
     }
 
-    fn report(&self, progress: &watch::Sender<Progress>) {
+    fn report(&mut self, progress: &watch::Sender<Progress>) {
         self.count(true);
         let now = Progress {
             verified: self.verified_bytes,
@@ -477,7 +482,7 @@ impl Engine<'_> {
         });
     }
 
-    fn complete(self) -> Complete {
+    fn complete(mut self) -> Complete {
         self.count(false);
         let senders = self.known.iter().filter(|known| known.sent_verified);
         Complete {

@@ -8,18 +8,17 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use convite_client::DirectoryClient;
+use convite_core::activity::Direction;
 use convite_core::{ContentHash, ErrorCode, PeerAddress, PeerId, PieceHashes, PieceIndex, Problem};
 use convite_metrics::catalogue::{DOWNLOADS_ACTIVE, RECEIVED_BYTES, VERIFICATION_FAILURES};
 use convite_swarm::PieceSet;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
+use crate::activity::Moving;
 use crate::config::{PeerConfig, Ports};
 use crate::partial_files::{PartialFile, PartialFiles, PartialHandle};
 use crate::run::{RunningPeer, start};
-
-/// Tells the ids of members from others.
-const MARK: &str = "-get-";
 
 /// How a download provides what it has.
 #[derive(Debug, Clone)]
@@ -34,6 +33,20 @@ pub struct MemberConfig {
     pub upload_limit: Option<u64>,
 }
 
+/// How a download stands.
+pub(crate) struct SoFar {
+    /// Bytes of the file that are here.
+    pub(crate) held: u64,
+    /// Those that came in this run, verified.
+    pub(crate) verified: u64,
+    /// Bytes that came in this run, whatever became of them.
+    pub(crate) received: u64,
+    /// Pieces that were not what they should be.
+    pub(crate) corrupt: u64,
+    /// Whether it goes on.
+    pub(crate) goes_on: bool,
+}
+
 /// A download that provides.
 pub struct Member {
     id: PeerId,
@@ -41,16 +54,20 @@ pub struct Member {
     stop: CancellationToken,
     directory: DirectoryClient,
     provided: Option<(ContentHash, PartialHandle)>,
+    /// What it fetches, while it does.
+    moving: Option<Moving>,
 }
 
 impl Member {
-    /// Starts to listen, and registers with the directory.
+    /// Starts to listen, and registers with the directory, for a download of a file of `size` bytes.
     ///
     /// # Errors
     /// Those of [`start`]. A download goes on without.
     pub(crate) async fn start(
         config: MemberConfig,
         directory: DirectoryClient,
+        hash: ContentHash,
+        size: u64,
     ) -> Result<Self, Problem> {
         let id = random_id(&config.name)?;
         let stop = CancellationToken::new();
@@ -66,12 +83,15 @@ impl Member {
         )
         .await?;
         peer.state().counted.set(&DOWNLOADS_ACTIVE, &[], 1.0);
+        let meter = peer.state().uploads.meter();
+        let moving = meter.begin(Direction::Receiving, hash, None, size, 0);
         Ok(Self {
             id,
             peer,
             stop,
             directory,
             provided: None,
+            moving: Some(moving),
         })
     }
 
@@ -110,13 +130,18 @@ impl Member {
         });
     }
 
-    /// Notes what the download has received so far, in bytes verified and in pieces that were not
-    /// what they should be, and whether it goes on.
-    pub(crate) fn count(&self, verified: u64, corrupt: u64, goes_on: bool) {
+    /// Notes how the download stands.
+    pub(crate) fn count(&mut self, so_far: SoFar) {
         let counted = &self.peer.state().counted;
-        counted.set(&RECEIVED_BYTES, &[], verified as f64);
-        counted.set(&VERIFICATION_FAILURES, &[], corrupt as f64);
-        counted.set(&DOWNLOADS_ACTIVE, &[], f64::from(goes_on));
+        counted.set(&RECEIVED_BYTES, &[], so_far.verified as f64);
+        counted.set(&VERIFICATION_FAILURES, &[], so_far.corrupt as f64);
+        counted.set(&DOWNLOADS_ACTIVE, &[], f64::from(so_far.goes_on));
+        if let Some(moving) = &self.moving {
+            moving.stands_at(so_far.held, so_far.received);
+        }
+        if !so_far.goes_on {
+            self.moving = None;
+        }
     }
 
     /// Whether it provides anything yet.
@@ -144,7 +169,5 @@ fn random_id(name: &PeerId) -> Result<PeerId, Problem> {
     let mut random = [0; 4];
     getrandom::fill(&mut random)
         .map_err(|e| Problem::new(ErrorCode::Internal, format!("no randomness: {e}")))?;
-    let random = data_encoding::HEXLOWER.encode(&random);
-    let name: String = name.as_str().chars().take(48).collect();
-    format!("{name}{MARK}{random}").parse()
+    Ok(name.for_download(random))
 }

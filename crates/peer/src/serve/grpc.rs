@@ -72,7 +72,7 @@ async fn download(
     source.check(&ranges)?;
     let upload = serving
         .uploads
-        .begin(source.name(), hash, ticket.user, remote)
+        .begin(source.name(), hash, source.size(), ticket.user, remote)
         .await?;
     let geometry = source.geometry();
     let file = source.open(serving).await?;

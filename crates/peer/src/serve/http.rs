@@ -110,7 +110,7 @@ async fn answer(
     }
     let upload = serving
         .uploads
-        .begin(&name, hash, ticket.user, remote)
+        .begin(&name, hash, size, ticket.user, remote)
         .await?;
     let geometry = source.geometry();
     let file = source.open(serving).await?;

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use convite_core::activity::Direction;
 use convite_core::{ContentHash, ErrorCode, Problem, UserName};
 use convite_swarm::{Admission, Slots};
 use convite_wire::v1::Transfer;
@@ -16,6 +17,7 @@ use tokio::sync::{oneshot, watch};
 
 pub use super::limits::UploadLimits;
 use super::limits::{Limiter, Pace};
+use crate::activity::{Meter, Moving};
 
 /// How many may wait, for each that is served.
 const WAITING_PER_SLOT: usize = 4;
@@ -29,6 +31,7 @@ pub struct Uploads {
     running: Mutex<HashMap<u64, Arc<Running>>>,
     next: AtomicU64,
     bytes: AtomicU64,
+    meter: Arc<Meter>,
 }
 
 struct Queue {
@@ -59,10 +62,16 @@ impl Uploads {
             running: Mutex::default(),
             next: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            meter: Arc::default(),
         })
     }
 
-    /// Begins one, to `user` at `remote`, as soon as there is a slot; listed until the result is
+    /// Measures what this peer does.
+    pub fn meter(&self) -> &Arc<Meter> {
+        &self.meter
+    }
+
+    /// Begins one of a file of `size` bytes, to `user` at `remote`, as soon as there is a slot; listed until the result is
     /// dropped. Dropping the future gives up the place in the queue.
     ///
     /// # Errors
@@ -72,11 +81,14 @@ impl Uploads {
         self: &Arc<Self>,
         name: &str,
         hash: ContentHash,
+        size: u64,
         user: UserName,
         remote: Option<IpAddr>,
     ) -> Result<Upload, Problem> {
         let slot = self.slot().await?;
         let pace = self.limiter.pace((user.clone(), remote));
+        let to = Some(user.clone());
+        let moving = self.meter.begin(Direction::Sending, hash, to, size, 0);
         let running = Arc::new(Running {
             name: name.to_owned(),
             hash,
@@ -86,6 +98,7 @@ impl Uploads {
         self.list().insert(slot.id, running.clone());
         Ok(Upload {
             running,
+            moving,
             pace,
             slot,
         })
@@ -209,6 +222,7 @@ impl Drop for Slot {
 /// One upload, for as long as this lives.
 pub struct Upload {
     running: Arc<Running>,
+    moving: Moving,
     pace: Option<Pace>,
     slot: Slot,
 }
@@ -216,6 +230,7 @@ pub struct Upload {
 impl Upload {
     /// Counts bytes that went out.
     pub fn sent(&self, bytes: u64) {
+        self.moving.add(bytes);
         self.running.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.slot.all.bytes.fetch_add(bytes, Ordering::Relaxed);
     }

@@ -158,7 +158,11 @@ impl Directory for Memory {
         })
     }
 
-    async fn heartbeat(&self, _id: &PeerId) -> Result<Lease, Problem> {
+    async fn heartbeat(
+        &self,
+        _id: &PeerId,
+        _activity: &convite_core::activity::Activity,
+    ) -> Result<Lease, Problem> {
         let mut held = self.held()?;
         held.beats += 1;
         self.happened.notify_one();

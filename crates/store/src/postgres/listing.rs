@@ -33,6 +33,8 @@ fn listed(row: &Row) -> Outcome<ListedPeer> {
         since: UnixMillis(row.try_get(4)?).seconds(),
         uploads: false,
         loads: false,
+        sent_rate: 0,
+        received_rate: 0,
     };
     let terms = stored::terms(row.try_get(5)?, row.try_get(6)?)?;
     Ok(ListedPeer { summary, terms })

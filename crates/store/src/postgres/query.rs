@@ -17,7 +17,9 @@ use super::partials::{self, hash_from};
 use super::paths::PATH;
 use super::peers::{addresses_from, id_from, unsigned};
 use super::{PostgresStore, changes, spaces};
-use crate::located::{Names, PATHS_MAX, PATHS_OF_PEER_MAX, PEERS_MAX, Sharer, located, only_in};
+use crate::located::{
+    Names, PATHS_MAX, PATHS_OF_PEER_MAX, PEERS_MAX, Sharer, located, name_of, only_in,
+};
 use crate::{Changes, ContentDocument, ContentKey, ContentSummary, Contents, Viewer};
 
 /// A peer online that holds a content.
@@ -241,6 +243,30 @@ async fn summaries(
     Ok(summaries)
 }
 
+/// A name for each of these contents that a viewer may see any file of, its peer online or not.
+async fn names_seen(
+    db: &Connection,
+    viewer: &Viewer,
+    hashes: &[ContentHash],
+) -> Outcome<HashMap<ContentHash, String>> {
+    let hashes: Vec<&[u8]> = hashes.iter().map(|h| h.as_bytes().as_slice()).collect();
+    let sql = format!(
+        "SELECT c.hash, {PATH}
+         FROM contents c CROSS JOIN unnest($2::BIGINT[]) AS v (space)
+         CROSS JOIN LATERAL (
+             SELECT path, whole FROM files
+             WHERE content = c.id AND space = v.space ORDER BY peer, path LIMIT 1
+         ) f
+         WHERE c.hash = ANY ($1) ORDER BY c.id DESC, v.space DESC"
+    );
+    let rows = db.rows(&sql, &[&hashes, &spaces::seen(viewer)]).await?;
+    let mut names = HashMap::with_capacity(rows.len());
+    for row in &rows {
+        names.insert(hash_from(row.try_get(0)?)?, name_of(row.try_get(1)?));
+    }
+    Ok(names)
+}
+
 #[async_trait]
 impl Contents for PostgresStore {
     async fn locate(
@@ -254,6 +280,15 @@ impl Contents for PostgresStore {
 
     async fn sees(&self, viewer: &Viewer, hash: &ContentHash) -> Result<bool, Problem> {
         Ok(partials::sees(&self.connections.get().await?, viewer, hash).await?)
+    }
+
+    async fn names_seen(
+        &self,
+        viewer: &Viewer,
+        hashes: &[ContentHash],
+    ) -> Result<HashMap<ContentHash, String>, Problem> {
+        let db = self.connections.get().await?;
+        Ok(names_seen(&db, viewer, hashes).await?)
     }
 
     async fn lies_in(

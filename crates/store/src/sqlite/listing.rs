@@ -36,6 +36,8 @@ fn listed(row: &Row<'_>) -> Outcome<ListedPeer> {
         since: UnixMillis(row.get(4)?).seconds(),
         uploads: false,
         loads: false,
+        sent_rate: 0,
+        received_rate: 0,
     };
     Ok(ListedPeer { summary, terms })
 }

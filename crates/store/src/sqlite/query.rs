@@ -5,7 +5,7 @@
 //! names are taken from a bounded sample of each holder's paths. The index has the space before the
 //! peer, so that no row is looked at that the viewer may not see.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
 use convite_core::model::LocatedFile;
@@ -15,7 +15,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::failure::Outcome;
 use super::peers::{addresses_from, unsigned};
 use super::{SqliteStore, changes, partials, spaces};
-use crate::located::{Names, PATHS_OF_PEER_MAX, PEERS_MAX, Sharer, located, only_in};
+use crate::located::{Names, PATHS_OF_PEER_MAX, PEERS_MAX, Sharer, located, name_of, only_in};
 use crate::stored::damaged;
 use crate::{Changes, ContentDocument, ContentKey, ContentSummary, Contents, Viewer};
 
@@ -187,6 +187,31 @@ pub(super) fn summaries(
     Ok(summaries)
 }
 
+/// A name for each of these contents that a viewer may see any file of, its peer online or not.
+fn names_seen(
+    db: &Connection,
+    viewer: &Viewer,
+    hashes: &[ContentHash],
+) -> Outcome<HashMap<ContentHash, String>> {
+    let mut find = db.prepare_cached(
+        "SELECT f.path FROM contents c CROSS JOIN json_each(?2) s
+             CROSS JOIN files f INDEXED BY files_by_content
+                 ON f.content = c.id AND f.space = s.value
+         WHERE c.hash = ?1 LIMIT 1",
+    )?;
+    let seen = spaces::seen(viewer);
+    let mut names = HashMap::with_capacity(hashes.len());
+    for hash in hashes {
+        let path: Option<String> = find
+            .query_row(params![hash.as_bytes(), seen], |row| row.get(0))
+            .optional()?;
+        if let Some(path) = path {
+            names.insert(*hash, name_of(&path));
+        }
+    }
+    Ok(names)
+}
+
 #[async_trait]
 impl Contents for SqliteStore {
     async fn locate(
@@ -200,6 +225,14 @@ impl Contents for SqliteStore {
 
     async fn sees(&self, viewer: &Viewer, hash: &ContentHash) -> Result<bool, Problem> {
         self.readers.read(|db| partials::sees(db, viewer, hash))
+    }
+
+    async fn names_seen(
+        &self,
+        viewer: &Viewer,
+        hashes: &[ContentHash],
+    ) -> Result<HashMap<ContentHash, String>, Problem> {
+        self.readers.read(|db| names_seen(db, viewer, hashes))
     }
 
     async fn lies_in(

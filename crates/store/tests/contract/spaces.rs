@@ -88,8 +88,16 @@ async fn seen(store: &Arc<dyn Store>, viewer: &Viewer, contents: &str) -> Vec<St
     }
     let hash = file("x", contents).hash;
     let located = store.locate(viewer, &hash, NOW).await.unwrap();
-    assert_eq!(located.is_some(), store.sees(viewer, &hash).await.unwrap());
+    let sees = store.sees(viewer, &hash).await.unwrap();
+    assert_eq!(located.is_some(), sees);
+    let unknown = file("x", "nobody has this").hash;
+    let hashes = [unknown, hash];
+    let mut names = store.names_seen(viewer, &hashes).await.unwrap();
+    let name = names.remove(&hash);
+    assert!(names.is_empty(), "{names:?}");
+    assert_eq!(name.is_some(), sees);
     if let Some(located) = located {
+        assert!(located.names.contains(&name.unwrap()));
         let providers = located.providers.iter().map(|p| p.peer.to_string());
         let providers: Vec<_> = providers.collect();
         seen.push(format!("{:?} at {providers:?}", located.names));

@@ -130,6 +130,8 @@ fn another_peer_is_chosen_and_asked() {
         since: 0,
         uploads: false,
         loads,
+        sent_rate: 0,
+        received_rate: 0,
     };
     // Neither this menu's own peer nor one that does not load.
     let peers = |ids: &[(&str, bool)]| {
@@ -447,6 +449,8 @@ fn any_message() -> impl Strategy<Value = Message> {
             since: 0,
             uploads: false,
             loads: at.is_multiple_of(2),
+            sent_rate: 0,
+            received_rate: 0,
         };
         Message::Peers(Ok((0..count).map(peer).collect()))
     });

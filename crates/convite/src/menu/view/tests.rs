@@ -110,6 +110,8 @@ fn ready() -> Model {
         since: 0,
         uploads: false,
         loads: true,
+        sent_rate: 0,
+        received_rate: 0,
     };
     let peers = vec![
         peer("ana-desk", "ana", 12),
