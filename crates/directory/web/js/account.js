@@ -4,7 +4,7 @@ import { h, show } from "./dom.js";
 import { ago, visible } from "./format.js";
 import { t } from "./i18n.js";
 import { longList } from "./long.js";
-import { attempt, say, sure } from "./notice.js";
+import { attempt, bones, say, sure } from "./notice.js";
 
 /** Sessions as a list; also the administrator's. */
 export function sessionRows(sessions, said, again, withUser = false) {
@@ -39,7 +39,7 @@ function password(me) {
 
 export async function open(main, { me, signOut }) {
   const said = h("div", {});
-  const sessions = h("div", {});
+  const sessions = h("div", {}, bones());
   const again = async () => show(sessions, sessionRows(await all("/sessions", "sessions", { user: me.user }), said, again));
   show(main, h("div", { class: "head" }, h("h1", {}, me.user), h("button", { type: "button", onclick: signOut }, t("sign_out"))),
     h("div", { class: "stack-l" },

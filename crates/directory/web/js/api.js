@@ -47,7 +47,7 @@ export const post = (path, body = {}) => ask("POST", path, { body });
 export const remove = (path) => ask("DELETE", path);
 
 /** Every item of a list, page after page, up to `most`. */
-export async function all(path, field, query = {}, most = 2000) {
+export async function all(path, field, query = {}, most = 20000) {
   const items = [];
   let cursor;
   do {

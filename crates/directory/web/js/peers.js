@@ -5,10 +5,10 @@ import { ago, rate, visible } from "./format.js";
 import { many, t } from "./i18n.js";
 import { hear } from "./live.js";
 import { narrowed } from "./long.js";
-import { attempt, command, empty, sure } from "./notice.js";
+import { attempt, bones, command, empty, sure } from "./notice.js";
 
 export async function open(main, { me }) {
-  const list = h("div", {});
+  const list = h("div", {}, bones());
   const said = h("div", {});
   const total = h("span", { class: "soft" });
   show(main, h("div", { class: "head" }, h("h1", {}, t("nav_peers")), total), said, list);

@@ -7,6 +7,8 @@ import { hear } from "./live.js";
 import { bones, command, empty, trouble } from "./notice.js";
 
 const KINDS = ["archive", "audio", "code", "document", "image", "video"];
+/** So many peers are there to choose from; of more, what is shared is not summed up. */
+const PEERS = 500;
 const kept = { q: "", type: "", min: "", max: "", newer: "", peer: "", space: "", sort: "" };
 
 /** A name with its matching parts marked; `matches` count characters, not UTF-16 units. */
@@ -38,7 +40,7 @@ const entry = (id, label, hint) =>
   h("div", {}, h("label", { for: id }, label), h("input", { id, value: kept[id], placeholder: hint, autocomplete: "off" }));
 
 export async function open(main, { me }) {
-  const peers = all("/peers", "peers").catch(() => []);
+  const peers = all("/peers", "peers", {}, PEERS).catch(() => []);
   const box = h("input", { id: "q", type: "search", value: kept.q, placeholder: t("search_hint"), autocomplete: "off", spellcheck: "false", maxlength: 900 });
   const count = h("p", { class: "count", role: "status" });
   const found = h("div", {});
@@ -73,7 +75,7 @@ export async function open(main, { me }) {
       const files = there.reduce((sum, peer) => sum + peer.files, 0);
       if (signal.aborted) return;
       show(found, files === 0 ? empty("folder", t("no_shares_title"), t("no_shares_text"), command("convite peer --share ."))
-        : empty("search", t("start_title"), t("start_text"), h("p", { class: "small" }, t("start_there", { files: many("files", files), peers: many("peers", there.length) }))));
+        : empty("search", t("start_title"), t("start_text"), there.length < PEERS && h("p", { class: "small" }, t("start_there", { files: many("files", files), peers: many("peers", there.length) }))));
       return;
     }
     if (Number.isNaN(least) || Number.isNaN(most)) { show(count, t("size_unread")); return; }
@@ -86,7 +88,7 @@ export async function open(main, { me }) {
       if (signal.aborted || problem.name === "AbortError") return;
       shown = "";
       show(count);
-      show(found, trouble(problem));
+      show(found, trouble(problem, run));
     } finally {
       clearTimeout(waiting);
     }

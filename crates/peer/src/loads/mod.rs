@@ -4,7 +4,7 @@
 //! there is one of its own (`job`), which checks once more whether the peer does this for whoever
 //! asks, fetches the file into the folder of the space that the copy is to lie in (`folders`), waits
 //! until it is shared, and says all along how far it is (`telling`). A peer that was killed is told
-//! of everything open again when it is back, and goes on with what is on disk. [`AT_ONCE`] files are
+//! of everything open again when it is back, and goes on with what is on disk. `AT_ONCE` files are
 //! fetched at a time, and one content once at a time. All of it ends with the peer.
 
 mod folders;

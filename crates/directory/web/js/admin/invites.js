@@ -3,7 +3,7 @@ import { all, post, remove } from "../api.js";
 import { h, show } from "../dom.js";
 import { visible, when } from "../format.js";
 import { many, t } from "../i18n.js";
-import { attempt, copy, sure } from "../notice.js";
+import { attempt, bones, copy, sure } from "../notice.js";
 import { roles } from "./users.js";
 
 function card(made) {
@@ -18,7 +18,7 @@ function card(made) {
 export async function open(body) {
   const said = h("div", {});
   const made = h("div", {});
-  const list = h("div", {});
+  const list = h("div", {}, bones());
   const row = (invite) => h("li", {}, h("div", { class: "item" },
     h("span", { class: "what" }, h("span", { class: "name" }, t(`role_${invite.role}`), " ", invite.space && h("span", { class: "chip" }, visible(invite.space))),
       h("span", { class: "meta" }, invite.created_by && h("span", {}, t("made_by", { user: visible(invite.created_by) })), h("span", {}, t("until", { when: when(invite.expires_at) })),

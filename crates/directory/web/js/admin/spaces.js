@@ -3,7 +3,7 @@ import { all, ask, post, remove } from "../api.js";
 import { h, icon, show } from "../dom.js";
 import { visible } from "../format.js";
 import { many, t } from "../i18n.js";
-import { attempt, empty, sure } from "../notice.js";
+import { attempt, bones, empty, sure } from "../notice.js";
 
 const path = (space, user) => `/spaces/${encodeURIComponent(space)}${user === undefined ? "" : `/members/${encodeURIComponent(user)}`}`;
 
@@ -36,7 +36,7 @@ function members(space, said, again) {
 
 export async function open(body) {
   const said = h("div", {});
-  const list = h("div", {});
+  const list = h("div", {}, bones());
   function row(space) {
     const inside = members(space.space, said, again);
     return h("li", {}, h("details", { ontoggle: (event) => event.target.open && attempt(null, said, inside.draw) },

@@ -4,14 +4,14 @@ import { h, show } from "../dom.js";
 import { visible } from "../format.js";
 import { t } from "../i18n.js";
 import { narrowed } from "../long.js";
-import { attempt, say } from "../notice.js";
+import { attempt, bones, say } from "../notice.js";
 
 export const ROLES = ["member", "guest", "admin"];
 export const roles = (chosen) => ROLES.map((role) => h("option", { value: role, selected: role === chosen }, t(`role_${role}`)));
 
 export async function open(body, { me }) {
   const said = h("div", {});
-  const list = h("div", {});
+  const list = h("div", {}, bones());
   const change = (user, what) => attempt(null, said, async () => {
     await ask("PATCH", `/users/${encodeURIComponent(user)}`, { body: what });
     say(t("saved"));
