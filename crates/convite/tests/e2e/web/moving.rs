@@ -1,9 +1,68 @@
 //! Files on their way: uploaded from the browser, fetched by peers that are asked to.
 
+use std::fs;
+
 use convite_core::ContentHash;
 
 use super::{Web, desk};
 use crate::harness::contents;
+use crate::relay::Relay;
+
+#[test]
+fn files_are_chosen_or_dropped_and_are_then_at_the_peer() {
+    let Some(web) = Web::open(desk, |_| {}) else {
+        return;
+    };
+    let browser = &web.browser;
+    web.sign_in("ana");
+    // Nobody takes any: it says what to do about it.
+    web.screen("#/upload", ".command");
+    let ben = web.directory.member("ben");
+    ben.write("docs/a.txt", b"a");
+    let _peer = ben.peer("peer_2", &ben.path("docs"), "--allow-uploads");
+    web.screen("#/peers", ".list");
+    web.wait_for("main .list", "takes uploads");
+    web.screen("#/upload", "#files");
+    let choices =
+        browser.run("return [...document.querySelector('#to').options].map((one) => one.value)");
+    assert_eq!(choices, serde_json::json!(["peer_2"]));
+    browser.picture("uploads-desktop-light");
+
+    let bytes = contents(71, 3_000_000);
+    let name = "lago <b>é.bin";
+    let path = ben.write(&format!("elsewhere/{name}"), &bytes);
+    browser.type_into("#files", path.to_str().unwrap());
+    web.wait_for("#uploads", "Uploaded");
+    assert!(browser.text("#uploads").contains(name));
+    // Under a name that every system can have.
+    let inbox = ben.root().join("inbox/ana");
+    let kept = fs::read_dir(&inbox).unwrap().next().unwrap().unwrap();
+    assert!(fs::read(kept.path()).unwrap() == bytes, "{kept:?}");
+    let dropped = browser.run(
+        "const data = new DataTransfer();
+         data.items.add(new File(['dropped here'], 'dropped.txt'));
+         const zone = document.querySelector('.drop');
+         zone.dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true }));
+         return data.files.length;",
+    );
+    assert_eq!(dropped, 1);
+    browser.wait("document.querySelectorAll('#uploads .chip:not(.off)').length === 2");
+    assert_eq!(
+        fs::read(inbox.join("dropped.txt")).unwrap(),
+        b"dropped here"
+    );
+    browser.picture("uploaded-desktop-light");
+
+    // It is there for everybody at once, and the list outlives a look at another screen.
+    web.screen("#/search", "#q");
+    browser.type_into("#q", "lago");
+    browser.wait("document.querySelector('#results li')");
+    web.screen("#/upload", "#uploads li + li");
+    browser.click("#uploads li:last-child a");
+    browser.wait("document.querySelector('#hash')");
+    assert_eq!(browser.text("#hash"), ContentHash::of(&bytes).to_string());
+    browser.is_content();
+}
 
 #[test]
 fn a_peer_is_asked_to_fetch_a_file_and_one_sees_how_it_goes() {
@@ -36,5 +95,29 @@ fn a_peer_is_asked_to_fetch_a_file_and_one_sees_how_it_goes() {
     web.screen(&file, ".holders");
     web.wait_for("main", "2 providers");
     browser.wait("!document.querySelector('#load-on')");
+    browser.is_content();
+}
+
+#[test]
+fn a_file_on_its_way_is_seen_until_it_is_there() {
+    let Some(web) = Web::open(desk, |_| {}) else {
+        return;
+    };
+    let browser = &web.browser;
+    let ben = web.directory.member("ben");
+    ben.write("big/lake.bin", &contents(73, 8 << 20));
+    let relay = Relay::holding_after(3 << 20);
+    let _peer = ben.peer_behind(&relay, "peer_2", &ben.path("big"));
+    let cleo = web.directory.member("cleo");
+    let get = cleo.start("--json get lake.bin -o got/");
+    relay.wait_until_held();
+    web.sign_in("ana");
+    web.screen("#/transfers", "progress");
+    web.wait_for("main .list", "lake.bin");
+    browser.wait("document.querySelector('main progress').value > 10");
+    browser.picture("transfers-desktop-light");
+    relay.release();
+    get.ended().ok();
+    browser.wait("document.querySelector('main .empty')");
     browser.is_content();
 }
