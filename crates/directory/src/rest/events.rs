@@ -27,8 +27,9 @@ problems!(EventsRefused, caller);
 /// `peers`, without data worth reading, says that `GET /peers` has something new. `transfers` has the
 /// files on their way that the account may see, `{"transfers": [{"hash", "name", "peer", "direction":
 /// "sending" or "receiving", "bytes", "size", "rate"}]}`: all of them, at most 200, whenever one
-/// moved. The stream ends with the session, and counts as no use of it; an account has at most 16 at
-/// a time.
+/// moved. `loads` has what the account has had peers load, `{"loads": […]}` as `GET /loadfiles` has it:
+/// the newest, at most 100, whenever one moved. The stream ends with the session, and counts as no use
+/// of it; an account has at most 16 at a time.
 #[utoipa::path(
     get, path = "/events", operation_id = "events", tag = "peers",
     responses(
@@ -47,6 +48,10 @@ pub(super) async fn events(
             Event::Transfers(transfers) => {
                 let data = json!({ "transfers": transfers }).to_string();
                 sse::Event::default().event("transfers").data(data)
+            }
+            Event::Loads(loads) => {
+                let data = json!({ "loads": loads }).to_string();
+                sse::Event::default().event("loads").data(data)
             }
         };
         Ok::<_, Infallible>(event)

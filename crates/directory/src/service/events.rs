@@ -10,6 +10,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use convite_core::activity::TransferSummary;
+use convite_core::loads::LoadSummary;
 use convite_core::{ErrorCode, Problem};
 use convite_store::{AccountId, Viewer};
 use tokio::sync::mpsc;
@@ -22,6 +23,8 @@ pub(crate) const STREAMS_MAX: usize = 16;
 const PACE: Duration = Duration::from_secs(1);
 /// How often a stream looks without being woken.
 const LOOK: Duration = Duration::from_secs(2);
+/// The most loads that are told at once.
+const LOADS_TOLD: u32 = 100;
 
 /// One thing to tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +33,8 @@ pub(crate) enum Event {
     Peers,
     /// Files on their way, of those that the reader may see: all of them as they are now.
     Transfers(Vec<TransferSummary>),
+    /// What the reader has had peers load: the newest of it as it is now.
+    Loads(Vec<LoadSummary>),
 }
 
 /// A place among the streams of an account, given up when dropped.
@@ -81,6 +86,7 @@ struct Listener {
     /// peers are doing.
     told: Option<(Arc<HashSet<i64>>, u64, u64)>,
     transfers: Vec<TransferSummary>,
+    loads: Vec<LoadSummary>,
 }
 
 impl Service {
@@ -98,6 +104,7 @@ impl Service {
             caller,
             told: None,
             transfers: Vec::new(),
+            loads: Vec::new(),
         };
         let (reader, events) = mpsc::channel(1);
         tokio::spawn(listener.run_listener(reader));
@@ -137,6 +144,14 @@ impl Listener {
             self.transfers.clone_from(&transfers);
             events.push(Event::Transfers(transfers));
         }
+        let (store, account) = (service.store(), self.caller.account);
+        let loads = store
+            .loads(account, LOADS_TOLD, None, service.now())
+            .await?;
+        if loads.items != self.loads {
+            self.loads.clone_from(&loads.items);
+            events.push(Event::Loads(loads.items));
+        }
         Ok(Some(events))
     }
 
@@ -144,9 +159,11 @@ impl Listener {
         let shutdown = self.seat.service.parts.shutdown.clone();
         let mut stirred = self.seat.service.stirred.subscribe();
         let mut moved = self.seat.service.activities.changes();
+        let mut loads = self.seat.service.loads_moved.subscribe();
         let work = async {
             loop {
                 let counts = (*stirred.borrow_and_update(), *moved.borrow_and_update());
+                loads.borrow_and_update();
                 // A database that is away ends it: the page comes again by itself.
                 let Ok(Some(events)) = self.look(counts.0, counts.1).await else {
                     return;
@@ -160,6 +177,7 @@ impl Listener {
                 tokio::select! {
                     _ = stirred.changed() => {}
                     _ = moved.changed() => {}
+                    _ = loads.changed() => {}
                     () = tokio::time::sleep(LOOK) => {}
                 }
             }

@@ -81,7 +81,7 @@ impl Service {
         if is_new {
             self.orders.touch(peer);
             self.tell(News::Loads(vec![peer.clone()]));
-            self.stir_pages();
+            self.loads_moved.send_modify(|count| *count += 1);
         }
         Ok(id)
     }
@@ -140,7 +140,7 @@ impl Service {
         store
             .report_load(peer, caller.account, load, &report, now)
             .await?;
-        self.stir_pages();
+        self.loads_moved.send_modify(|count| *count += 1);
         if is_over {
             // There is room for the next.
             self.orders.touch(peer);

@@ -100,6 +100,8 @@ pub struct Service {
     streams: Mutex<HashMap<AccountId, usize>>,
     /// Counts what pages that are open may want to know.
     stirred: watch::Sender<u64>,
+    /// Counts what is asked of peers, and what they say of it.
+    loads_moved: watch::Sender<u64>,
 }
 
 /// The peers online as they were a moment ago.
@@ -137,6 +139,7 @@ impl Service {
             siblings: replicas::Siblings::new(id),
             streams: Mutex::default(),
             stirred: watch::Sender::new(0),
+            loads_moved: watch::Sender::new(0),
         }
     }
 

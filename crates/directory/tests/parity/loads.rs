@@ -11,6 +11,7 @@ use tonic::Streaming;
 
 use crate::administering::{PASSWORD, Scene};
 use crate::doors::{Door, Running, call, grpc, with_token};
+use crate::events::Stream;
 use crate::replicas::replicas;
 use crate::scenarios::file;
 use crate::swarm::Member;
@@ -371,4 +372,34 @@ async fn a_load_asked_for_at_one_replica_reaches_a_peer_at_another() {
         .unwrap();
     let stands = ana.ask("get_load", json!({"id": load})).await.unwrap();
     assert_eq!(stands["state"], "done");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_page_is_told_how_the_own_loads_go() {
+    let [scene, _] = Scene::both().await;
+    peer(&scene, &scene.ana, "ana-1", "", &[shared("plans", "")]).await;
+    peer(&scene, &scene.bob, "bob-1", "ana", &[]).await;
+    let (_, mut page) = Stream::open(&scene.door, &scene.ana).await;
+    let (_, mut other) = Stream::open(&scene.door, &scene.bob).await;
+    let load = ask(&scene, &scene.ana, "bob-1", "plans").await.unwrap();
+    let is = |state: &'static str, load: &str| {
+        let load = load.to_owned();
+        move |told: &Value| {
+            let [first] = told["loads"].as_array().unwrap().as_slice() else {
+                return false;
+            };
+            first["load"] == load.as_str() && first["state"] == state
+        }
+    };
+    page.find("loads", is("waiting", &load)).await;
+    for state in ["running", "done"] {
+        report(&scene.running, &scene.bob, "bob-1", &load, state, "")
+            .await
+            .unwrap();
+        page.find("loads", is(state, &load)).await;
+    }
+    // Another's page is told of its own alone: of this one, which comes after all of those.
+    let own = ask(&scene, &scene.bob, "bob-1", "plans").await.unwrap();
+    let told = other.find("loads", |_| true).await;
+    assert!(is("waiting", &own)(&told), "{told}");
 }

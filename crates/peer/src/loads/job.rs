@@ -33,10 +33,15 @@ const PUBLISHED: Duration = Duration::from_secs(30);
 pub(super) async fn run_job(shop: Arc<Shop>, order: LoadOrder, cancel: CancellationToken) {
     let loads = &shop.loads;
     let (standing, seen) = watch::channel(Standing::default());
+    let work = load(&shop, &order, &standing, &cancel);
+    tokio::pin!(work);
     let done = tokio::select! {
-        done = load(&shop, &order, &standing, &cancel) => done,
-        // It is of no use to anybody.
-        () = tell(loads, order.load, seen) => return cancel.cancel(),
+        done = &mut work => done,
+        () = tell(loads, order.load, seen) => {
+            // It is of no use to anybody. What it provides meanwhile ends in good order.
+            cancel.cancel();
+            work.await
+        }
     };
     let done = match done {
         Ok(None) => return,
