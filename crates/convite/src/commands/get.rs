@@ -285,7 +285,7 @@ pub(super) async fn find(
                     several.len()
                 ),
             )
-            .hint("say which with its hash: `convite get HASH`")
+            .hint("say which with its hash, in place of the name")
             .into())
         }
     }
