@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use convite_client::{Credentials, DirectoryClient, Home};
+use convite_core::activity::Activity;
 use convite_core::{PeerId, Problem, Terms};
 use serde_json::{Value, json};
 
@@ -167,7 +168,7 @@ async fn publish(caller: Caller, number: usize, files: usize) -> Result<(), Prob
         let (client, peer) = beating;
         loop {
             tokio::time::sleep(registered.lease / 3).await;
-            if client.heartbeat(&peer).await.is_err() {
+            if client.heartbeat(&peer, &Activity::default()).await.is_err() {
                 break;
             }
         }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use convite_client::{Credentials, DirectoryClient, Query};
+use convite_core::activity::Activity;
 use convite_core::{PeerId, Problem};
 use serde_json::{Value, json};
 
@@ -93,7 +94,13 @@ pub async fn drive(callers: &[Caller], files: usize, seconds: u64) -> Vec<Value>
     let all = callers.to_vec();
     let call = move |number: usize| {
         let caller = all[number % all.len()].clone();
-        async move { caller.client.heartbeat(&caller.peer).await.map(|_| ()) }
+        async move {
+            caller
+                .client
+                .heartbeat(&caller.peer, &Activity::default())
+                .await
+                .map(|_| ())
+        }
     };
     running.push(start(
         "heartbeat",
@@ -165,7 +172,10 @@ fn publish(
         let began = Instant::now();
         let mut generations = Vec::new();
         for caller in &callers {
-            let lease = caller.client.heartbeat(&caller.peer).await;
+            let lease = caller
+                .client
+                .heartbeat(&caller.peer, &Activity::default())
+                .await;
             generations.push(lease.map_or(0, |lease| lease.generation));
         }
         let every = Duration::from_secs(1) / PUBLISHES;

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use convite_core::Problem;
+use convite_core::activity::Activity;
 use serde_json::{Value, json};
 
 use super::mix::Caller;
@@ -41,8 +42,13 @@ pub async fn rows(
             None => Ok(()),
         }
     };
-    let beat =
-        |caller: Caller, _| async move { caller.client.heartbeat(&caller.peer).await.map(|_| ()) };
+    let beat = |caller: Caller, _| async move {
+        caller
+            .client
+            .heartbeat(&caller.peer, &Activity::default())
+            .await
+            .map(|_| ())
+    };
     let mut rows = vec![
         saturate("locate", process, callers, locate).await?,
         saturate("heartbeat", process, callers, beat).await?,
