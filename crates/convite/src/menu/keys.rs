@@ -1,6 +1,6 @@
 //! Which keys do what where: shown at the bottom of each screen, and in the help.
 
-use super::model::{Dialog, Focus, Level, Model, Screen, State};
+use super::model::{Dialog, Focus, Level, Model, Put, PutState, Screen, State};
 
 /// A key, and what it does.
 pub type Key = (&'static str, &'static str);
@@ -13,6 +13,7 @@ pub fn now(model: &Model) -> Vec<Key> {
             Dialog::Get(_) => vec![("enter", "fetch"), ("esc", "don't")],
             Dialog::Load(_) if model.hosts().is_empty() => vec![("esc", "close")],
             Dialog::Load(_) => vec![("↑↓", "choose"), ("enter", "load"), ("esc", "don't")],
+            Dialog::Put(_) => vec![("enter", "upload"), ("esc", "don't")],
             Dialog::Share(_) => vec![("enter", "share"), ("esc", "don't")],
             Dialog::Confirm(_) => {
                 vec![
@@ -56,7 +57,14 @@ fn screen(model: &Model) -> Vec<Key> {
             ],
         },
         Screen::Network => match model.network.level() {
-            Level::Peers => vec![("enter", "open"), ("r", "refresh")],
+            Level::Peers => {
+                let takes = model.network.peer().is_some_and(|peer| peer.uploads);
+                let mut keys = vec![("enter", "open"), ("r", "refresh")];
+                if takes {
+                    keys.insert(1, ("u", "upload a file"));
+                }
+                keys
+            }
             Level::Files => vec![
                 ("enter", "open, get"),
                 ("g", "get at once"),
@@ -72,7 +80,10 @@ fn screen(model: &Model) -> Vec<Key> {
                 Some(State::Stopped | State::Failed(_)) => vec![("r", "go on")],
                 _ => Vec::new(),
             };
-            if model.transfers.all.iter().any(|t| t.state.is_over()) {
+            let is_over = |put: &Put| put.state != PutState::Sending;
+            if model.transfers.all.iter().any(|t| t.state.is_over())
+                || model.puts.all.iter().any(is_over)
+            {
                 keys.push(("x", "clear ended"));
             }
             keys
@@ -113,6 +124,7 @@ pub const HELP: &[(&str, &[Key])] = &[
             ("enter", "get: choose where to"),
             ("g", "get at once"),
             ("l", "load on another peer"),
+            ("u", "upload to a peer"),
             ("^t, ←→", "kind of file"),
             ("r", "refresh"),
         ],

@@ -9,6 +9,7 @@ use convite_core::model::{IndexEntry, Page, PeerSummary};
 use convite_core::{ContentHash, PeerId, Problem};
 use convite_peer::Status;
 use convite_peer::download::Progress;
+use convite_peer::put;
 use ratatui::crossterm::event::KeyEvent;
 
 use super::model::{Identity, Memory, Secret, State, TransferId};
@@ -37,6 +38,9 @@ pub enum Message {
     Progress(TransferId, Progress),
     /// A transfer is over: [`State::Done`], [`State::Stopped`] or [`State::Failed`].
     Ended(TransferId, State),
+    /// How an upload stands, and how it ended.
+    PutProgress(TransferId, put::Progress),
+    PutEnded(TransferId, Result<put::Done, Problem>),
     /// What other peers are asked to fetch, the newest first.
     Loads(Vec<LoadSummary>),
     /// A peer was asked to: what to say of it.
@@ -78,6 +82,12 @@ pub enum Effect {
         name: String,
     },
     ListLoads,
+    /// Put a file into a peer's inbox.
+    Put {
+        id: TransferId,
+        peer: PeerId,
+        file: String,
+    },
     Pause(TransferId),
     Resume(TransferId),
     /// Give up; what was fetched is kept.

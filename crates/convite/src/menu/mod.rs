@@ -12,6 +12,7 @@ mod model;
 mod runner;
 mod terminal;
 mod update;
+mod uploads;
 mod view;
 
 use std::io::IsTerminal;

@@ -17,10 +17,11 @@ use super::message::{Effect, Message};
 use super::model::{Level, Model, Screen};
 use super::terminal::{self, Input, Terminal};
 use super::update::{begin_outside, update};
+use super::uploads;
 use crate::logging;
 
 /// How often bars move.
-const TICK: Duration = Duration::from_millis(250);
+pub const TICK: Duration = Duration::from_millis(250);
 /// Every so many ticks the peer is looked at,
 const STATUS: u64 = 4;
 /// and the list of peers, while it is in sight.
@@ -45,6 +46,8 @@ pub struct Runner {
     entering: JoinSet<Result<Session, Problem>>,
     searching: Option<AbortHandle>,
     downloads: Downloads,
+    /// Ends the uploads.
+    uploads: CancellationToken,
     began: Instant,
     ticks: u64,
 }
@@ -67,6 +70,7 @@ impl Runner {
             entering: JoinSet::new(),
             searching: None,
             downloads: Downloads::default(),
+            uploads: CancellationToken::new(),
             began: Instant::now(),
             ticks: 0,
         }
@@ -88,6 +92,7 @@ impl Runner {
             let _ = screen.draw(&model);
         }
         stop.cancel();
+        self.uploads.cancel();
         self.downloads.end().await;
         self.entering.abort_all();
         let ended = match self.session {
@@ -257,6 +262,13 @@ impl Runner {
             }
             Effect::Load { peer, hash, name } => self.load(peer, hash, name),
             Effect::ListLoads => self.list_loads(),
+            Effect::Put { id, peer, file } => {
+                if let Some(session) = &self.session {
+                    let (common, say) = (session.common.clone(), self.messages.clone());
+                    let what = (peer, memory::typed(&file));
+                    uploads::begin(id, common, what, say, self.uploads.clone());
+                }
+            }
             Effect::Pause(id) => self.downloads.pause(id, true),
             Effect::Resume(id) => self.downloads.pause(id, false),
             Effect::Cancel(id) => self.downloads.cancel(id),

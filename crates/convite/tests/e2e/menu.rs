@@ -161,7 +161,11 @@ fn a_newcomer_joins_finds_pauses_and_fetches_in_the_menu_alone() {
     let ana = directory.member("ana");
     let bytes = contents(71, 24 << 20);
     let film = ana.write("shared/holiday film.mkv", &bytes);
-    let _peer = ana.peer("ana-desk", film.parent().unwrap(), "--upload-limit 4M");
+    let _peer = ana.peer(
+        "ana-desk",
+        film.parent().unwrap(),
+        "--upload-limit 4M --allow-uploads",
+    );
     let ben = Home::new();
     fs::create_dir_all(ben.path("Downloads")).unwrap();
     // The name is taken by something else.
@@ -202,6 +206,15 @@ fn a_newcomer_joins_finds_pauses_and_fetches_in_the_menu_alone() {
 
     terminal.press(&["2"]);
     terminal.sees_all(&["ana-desk", "2 peers online", "(this one)"]);
+    // ana's peer takes uploads: ben leaves something there.
+    ben.write("notes.txt", b"for ana");
+    terminal.press(&["Home", "u"]);
+    terminal.sees_all(&["Upload a file", "ana-desk"]);
+    terminal.kind("notes.txt");
+    terminal.press(&["Enter", "3"]);
+    terminal.sees_all(&["to other peers", "✓ notes.txt"]);
+    let left = fs::read(ana.root().join("inbox/ben/notes.txt")).unwrap();
+    assert_eq!(left, b"for ana");
     terminal.press(&["q"]);
     terminal.is_back();
     assert_eq!(ana.peers(), ["ana-desk"], "ben has left the network");

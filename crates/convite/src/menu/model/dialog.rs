@@ -2,7 +2,7 @@
 
 use convite_core::ContentHash;
 
-use super::{Input, LoadDialog, TransferId};
+use super::{Input, LoadDialog, PutDialog, TransferId};
 
 /// A question with two answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +40,7 @@ pub enum Dialog {
     Invitation,
     Get(GetDialog),
     Load(LoadDialog),
+    Put(PutDialog),
     /// A folder that is about to be shared.
     Share(Input),
     Confirm(Confirm),
@@ -54,6 +55,7 @@ impl Dialog {
     fn input_ref(&self) -> Option<&Input> {
         match self {
             Self::Get(get) => Some(&get.folder),
+            Self::Put(put) => Some(&put.file),
             Self::Share(path) => Some(path),
             Self::Help | Self::Invitation | Self::Load(_) | Self::Confirm(_) => None,
         }
@@ -63,6 +65,7 @@ impl Dialog {
     pub fn input(&mut self) -> Option<&mut Input> {
         match self {
             Self::Get(get) => Some(&mut get.folder),
+            Self::Put(put) => Some(&mut put.file),
             Self::Share(path) => Some(path),
             Self::Help | Self::Invitation | Self::Load(_) | Self::Confirm(_) => None,
         }

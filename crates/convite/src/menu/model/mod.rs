@@ -5,6 +5,7 @@ mod input;
 mod loads;
 mod meter;
 mod network;
+mod puts;
 mod search;
 mod selection;
 mod shares;
@@ -23,6 +24,7 @@ pub use input::Input;
 pub use loads::{LoadDialog, Loads};
 pub use meter::Meter;
 pub use network::{Level, Network, Row};
+pub use puts::{Put, PutDialog, PutState, Puts};
 pub use search::{Focus, Search};
 pub use selection::Selection;
 pub use shares::Shares;
@@ -108,6 +110,7 @@ pub struct Model {
     pub network: Network,
     pub transfers: Transfers,
     pub loads: Loads,
+    pub puts: Puts,
     pub shares: Shares,
     /// Log lines, the oldest first.
     pub lines: VecDeque<String>,
@@ -138,6 +141,7 @@ impl Model {
             folder: memory.folder.clone().unwrap_or(folder),
             transfers: Transfers::remembered(memory),
             loads: Loads::default(),
+            puts: Puts::default(),
             shares: Shares::default(),
             lines: VecDeque::new(),
             activity: Selection::default(),

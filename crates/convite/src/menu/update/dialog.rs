@@ -2,7 +2,7 @@
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent};
 
-use super::{edited, leave, loads, transfers};
+use super::{edited, leave, loads, puts, transfers};
 use crate::menu::message::Effect;
 use crate::menu::model::{Confirm, Consequence, Dialog, Model};
 
@@ -35,6 +35,7 @@ pub(super) fn pressed(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect
             model.folder.clone_from(&folder);
             transfers::get(model, get.hash, get.name, get.size, folder, effects);
         }
+        Dialog::Put(put) if key.code == KeyCode::Enter => puts::begin(model, put, effects),
         Dialog::Share(path) if key.code == KeyCode::Enter => {
             if path.is_empty() {
                 model.dialog = Some(Dialog::Share(path));

@@ -3,6 +3,7 @@
 mod dialog;
 mod loads;
 mod network;
+mod puts;
 mod search;
 mod shares;
 #[cfg(test)]
@@ -48,6 +49,8 @@ pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
         Message::Progress(id, progress) => transfers::progressed(model, id, progress),
         Message::Ended(id, state) => transfers::ended(model, id, state, &mut effects),
         Message::Loads(loads) => model.loads.all = loads,
+        Message::PutProgress(id, progress) => puts::progressed(model, id, progress),
+        Message::PutEnded(id, done) => puts::ended(model, id, done),
         Message::Asked(Ok(text)) => {
             model.tell(text);
             effects.push(Effect::ListLoads);
@@ -191,7 +194,7 @@ fn pasted(model: &mut Model, text: &str, effects: &mut Vec<Effect>) {
 
 /// Ends at once if nothing would be interrupted, else asks.
 fn ask_to_quit(model: &mut Model, effects: &mut Vec<Effect>) {
-    let open = model.transfers.open();
+    let open = model.transfers.open() + model.puts.open();
     let asked = matches!(
         &model.dialog,
         Some(Dialog::Confirm(confirm)) if confirm.then == Consequence::Quit
@@ -205,7 +208,7 @@ fn ask_to_quit(model: &mut Model, effects: &mut Vec<Effect>) {
     };
     model.dialog = Some(Dialog::Confirm(Confirm {
         question: format!("{transfers} not done. Leave the network?"),
-        detail: "What was fetched is kept, and goes on from there the next time.".to_owned(),
+        detail: "What came over is kept, and goes on from there the next time.".to_owned(),
         yes: "Leave",
         no: "Stay",
         is_yes: false,

@@ -2,7 +2,7 @@
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent};
 
-use super::{loads, moved, transfers};
+use super::{loads, moved, puts, transfers};
 use crate::menu::message::Effect;
 use crate::menu::model::{Level, Model};
 
@@ -27,6 +27,7 @@ fn at_peers(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>) {
             }
         }
         KeyCode::Char('r') => effects.push(Effect::ListPeers),
+        KeyCode::Char('u') => puts::ask_what(model),
         _ => {
             let len = model.network.peers.len();
             moved(&mut model.network.chosen_peer, key, len);

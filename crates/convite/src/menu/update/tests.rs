@@ -8,6 +8,7 @@ use convite_core::model::{FileEntry, IndexEntry, Page, PeerSummary, SearchHit};
 use convite_core::{ContentHash, ErrorCode, Problem};
 use convite_peer::Status;
 use convite_peer::download::Progress;
+use convite_peer::put;
 use proptest::prelude::*;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
@@ -164,6 +165,62 @@ fn another_peer_is_chosen_and_asked() {
     assert_eq!(looks, [Effect::ListLoads]);
     update(&mut model, Message::Loads(vec![load("film")]));
     assert_eq!(model.loads.open(), 1);
+}
+
+#[test]
+fn a_file_goes_to_a_peer_that_takes_it() {
+    let mut model = ready();
+    press(&mut model, KeyCode::Tab);
+    let peer = |id: &str, uploads| PeerSummary {
+        id: id.parse().unwrap(),
+        user: "ben".parse().unwrap(),
+        addresses: Vec::new(),
+        files: 0,
+        since: 0,
+        uploads,
+        loads: false,
+        sent_rate: 0,
+        received_rate: 0,
+    };
+    let peers = vec![peer("ben-1", false), peer("ben-2", true)];
+    update(&mut model, Message::Peers(Ok(peers)));
+    assert_eq!(press(&mut model, KeyCode::Char('u')), []);
+    assert!(model.dialog.is_none() && model.notice.is_some());
+    press(&mut model, KeyCode::Down);
+    press(&mut model, KeyCode::Char('u'));
+    // No file is none, and letters are its name.
+    assert_eq!(press(&mut model, KeyCode::Enter), []);
+    typed(&mut model, " q.txt ");
+    let begun = press(&mut model, KeyCode::Enter);
+    let expected = Effect::Put {
+        id: 0,
+        peer: "ben-2".parse().unwrap(),
+        file: "q.txt".to_owned(),
+    };
+    assert_eq!(begun, [expected]);
+    let progress = put::Progress {
+        sent: 5,
+        resumed: 0,
+        size: 10,
+    };
+    update(&mut model, Message::PutProgress(0, progress));
+    assert_eq!(model.puts.open(), 1);
+    // It would be interrupted.
+    press(&mut model, KeyCode::Char('q'));
+    assert!(model.dialog.is_some() && !model.leaving);
+    press(&mut model, KeyCode::Esc);
+    let done = put::Done {
+        path: "inbox/ana/q.txt".to_owned(),
+        hash: ContentHash::of(b"q"),
+        bytes: 10,
+        resumed: 0,
+        took: Duration::from_secs(1),
+    };
+    update(&mut model, Message::PutEnded(0, Ok(done)));
+    assert_eq!(model.puts.open(), 0);
+    press(&mut model, KeyCode::Char('3'));
+    press(&mut model, KeyCode::Char('x'));
+    assert!(model.puts.all.is_empty());
 }
 
 #[test]

@@ -24,6 +24,7 @@ pub(super) fn pressed(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect
             }
         }
         KeyCode::Char('x') => {
+            model.puts.clear();
             if model.transfers.clear() > 0 {
                 effects.push(Effect::Remember(model.memory()));
             }

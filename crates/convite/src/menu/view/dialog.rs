@@ -28,6 +28,23 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, dialog: &Dialog, theme
             ];
             write(frame, inside, lines);
         }
+        Dialog::Put(put) => {
+            let inside = open(frame, area, "Upload a file", 5, theme);
+            let room = usize::from(inside.width);
+            let to = format!("to the inbox of {}", put.peer);
+            let lines = vec![
+                Line::styled(text::fit(&to, room), theme.strong()),
+                Line::raw(""),
+                labelled("File  ", &put.file, room, true, theme),
+                Line::raw(""),
+                remark(
+                    "It is shared from there; a name that is taken gets a number.",
+                    room,
+                    theme,
+                ),
+            ];
+            write(frame, inside, lines);
+        }
         Dialog::Load(load) => on_a_peer(frame, area, model, load, theme),
         Dialog::Share(path) => {
             let inside = open(frame, area, "Share a folder", 3, theme);

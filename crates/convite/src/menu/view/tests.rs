@@ -8,6 +8,7 @@ use convite_core::model::{FileEntry, IndexEntry, Page, PeerSummary, SearchHit};
 use convite_core::{ContentHash, ErrorCode, Problem};
 use convite_peer::Status;
 use convite_peer::download::Progress;
+use convite_peer::put;
 use convite_wire::v1::{ShareStatus, Transfer};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -302,6 +303,53 @@ fn the_network_from_peers_to_files() {
     update(&mut model, Message::Files { ticket, answer });
     press(&mut model, &[KeyCode::Enter, KeyCode::Down]);
     look("network_files", &model);
+}
+
+#[test]
+fn uploads_from_the_question_to_the_end() {
+    let mut model = ready();
+    let takes = |mut peer: PeerSummary| {
+        peer.uploads = true;
+        peer
+    };
+    let peers = model.network.peers.iter().cloned().map(takes).collect();
+    update(&mut model, Message::Peers(Ok(peers)));
+    press(&mut model, &[KeyCode::Tab]);
+    for file in ["films/summer\u{1b}[2J.mkv", "~/notes.txt", "big.iso"] {
+        press(
+            &mut model,
+            &[KeyCode::Home, KeyCode::Down, KeyCode::Char('u')],
+        );
+        kind(&mut model, file);
+        if file == "big.iso" {
+            look("put", &model);
+        }
+        press(&mut model, &[KeyCode::Enter]);
+    }
+    for second in 0..5u64 {
+        update(&mut model, Message::Tick(Duration::from_secs(second)));
+        let progress = put::Progress {
+            sent: (30 * second) << 20,
+            resumed: 0,
+            size: 600 << 20,
+        };
+        update(&mut model, Message::PutProgress(0, progress));
+    }
+    let done = put::Done {
+        path: "inbox/ana/notes.txt".to_owned(),
+        hash: hash("notes"),
+        bytes: 12,
+        resumed: 0,
+        took: Duration::from_millis(300),
+    };
+    update(&mut model, Message::PutEnded(1, Ok(done)));
+    let full = Problem::new(
+        ErrorCode::TooLarge,
+        "your part of this peer's inbox is full",
+    );
+    update(&mut model, Message::PutEnded(2, Err(full)));
+    press(&mut model, &[KeyCode::Char('3')]);
+    look("puts", &model);
 }
 
 #[test]

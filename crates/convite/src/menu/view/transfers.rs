@@ -9,12 +9,15 @@ use ratatui::text::{Line, Span};
 use super::pieces::{self, List};
 use super::text;
 use super::theme::Theme;
-use crate::menu::model::{Model, State, Transfer};
+use crate::menu::model::{Model, PutState, State, Transfer};
 use crate::output::loads::stands;
+use crate::output::progress::percent;
 use crate::units;
 
 /// Files going out that are shown below the transfers.
 const SENT: usize = 5;
+/// Files for inboxes of other peers that are.
+const PUT: usize = 4;
 /// Loads on other peers that are.
 const ASKED: usize = 6;
 
@@ -28,11 +31,17 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) {
         0 => 0,
         some => (some.min(ASKED) as u16 + 1).min((area.height - below) / 2),
     };
+    let put = match model.puts.all.len() {
+        0 => 0,
+        some => (some.min(PUT) as u16 + 1).min((area.height - below - asked) / 2),
+    };
     let here = Rect {
-        height: area.height - below - asked,
+        height: area.height - below - asked - put,
         ..area
     };
-    on_peers(frame, pieces::below(area, here.height), asked, model, theme);
+    to_inboxes(frame, pieces::below(area, here.height), put, model, theme);
+    let after = pieces::below(area, here.height + put);
+    on_peers(frame, after, asked, model, theme);
     if model.transfers.all.is_empty() {
         let lines = [
             "Nothing is being fetched",
@@ -64,6 +73,44 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) {
             model,
             theme,
         );
+    }
+}
+
+/// What goes to inboxes of other peers, in `rows` rows.
+fn to_inboxes(frame: &mut Frame, area: Rect, rows: u16, model: &Model, theme: Theme) {
+    if rows == 0 {
+        return;
+    }
+    frame.render_widget(
+        Line::styled("to other peers", theme.dim()),
+        pieces::row(area, 0),
+    );
+    let room = usize::from(area.width);
+    for (put, at) in model.puts.all.iter().zip(1..rows) {
+        let (mark, style, said) = match &put.state {
+            PutState::Sending => {
+                let done = percent(put.progress.sent, put.progress.size);
+                let rate = display::bytes(put.meter.rate());
+                ("↑", theme.accent(), format!("{done} %  {rate}/s"))
+            }
+            PutState::Done { took, .. } => {
+                let said = format!("in {}, verified", units::took(*took));
+                ("✓", theme.good(), said)
+            }
+            PutState::Failed(problem) => ("✗", theme.bad(), problem.message.clone()),
+        };
+        let (peer, told) = if room < 70 { (10, 16) } else { (16, 28) };
+        let name = room.saturating_sub(peer + told + 6);
+        let line = Line::from(vec![
+            Span::styled(format!("{mark} "), style),
+            Span::raw(text::left_name(&put.file, name)),
+            Span::styled(
+                format!("  {}", text::left(put.peer.as_str(), peer)),
+                theme.dim(),
+            ),
+            Span::styled(format!("  {}", text::left(&said, told)), style),
+        ]);
+        frame.render_widget(line, pieces::row(area, at));
     }
 }
 
