@@ -2,7 +2,7 @@
 //!
 //! Whoever moves bytes of a file holds a [`Moving`] while it does. Those of the same file, direction
 //! and account are one transfer, also if they follow on each other: a downloader asks for a few
-//! pieces at a time. A transfer in which nothing has moved for [`STILL_MAX`] is not told of, until it
+//! pieces at a time. A transfer in which nothing has moved for `STILL_MAX` is not told of, until it
 //! goes on.
 
 use std::cmp::Reverse;

@@ -1,7 +1,7 @@
 //! Being on the directory's list: registering, the heartbeat, the certificate, leaving.
 //!
 //! One task. *Off* the list it registers, again and again, less and less often. *On* it, it
-//! renews the lease at a third of its time, or every [`BUSY_BEAT`] while files move, and the
+//! renews the lease at a third of its time, or every `BUSY_BEAT` while files move, and the
 //! certificate at two thirds of its life; a failure puts it back to *off*. When the peer stops, it leaves, within [`LEAVE_MAX`].
 
 use std::path::Path;

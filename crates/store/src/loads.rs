@@ -1,7 +1,7 @@
 //! Loads: what accounts have peers fetch, and how far that is.
 //!
 //! The row says what was last reported; how a load stands follows from it, from the peer's lease and
-//! from the time ([`shown`]), so that nobody has to note that a peer has gone.
+//! from the time ([`show`]), so that nobody has to note that a peer has gone.
 
 use std::time::Duration;
 

@@ -3,7 +3,7 @@
 //!
 //! [`fetch`] owns one [`convite_swarm::Download`] and does what it says: dials providers
 //! (`connection`), follows what they hold (`availability`), receives and checks pieces
-//! (`receive`; from providers that speak only HTTP/1.1, `ranges`), writes them ([`crate::contents`]) and
+//! (`receive`; from providers that speak only HTTP/1.1, `ranges`), writes them (`contents`) and
 //! keeps them on disk for a resume (`partial`), and at the end moves the file to where it was wanted (`place`). From its first
 //! verified piece on it provides what it has to the others who fetch the file (`member`). A
 //! download that is interrupted, at whatever instant, resumes from what is on disk.
