@@ -6,8 +6,6 @@ import { t } from "./i18n.js";
 import { hear } from "./live.js";
 import { empty } from "./notice.js";
 
-/** How often, in milliseconds, loads that are not over are asked for. */
-const LOOK = 2000;
 const isOver = (load) => load.state === "done" || load.state === "failed";
 
 /** A row that changes in place, so that the focus and a screen reader stay where they are. */
@@ -63,13 +61,8 @@ export async function open(main) {
     if (now.transfers.length + now.loads.length > 0) show(none);
     else if (!none.hasChildNodes()) show(none, empty("moves", t("no_transfers_title"), t("no_transfers_text")));
   };
-  async function look() {
-    now.loads = (await get("/loadfiles", { limit: 50 })).loads;
-    draw();
-  }
+  now.loads = (await get("/loadfiles", { limit: 50 })).loads;
   draw();
-  await look();
-  const looking = setInterval(() => { if (!now.loads.every(isOver)) look().catch(() => {}); }, LOOK);
-  const stop = hear("transfers", (told) => { now.transfers = told?.transfers ?? []; draw(); });
-  return () => { clearInterval(looking); stop(); };
+  const stops = ["transfers", "loads"].map((name) => hear(name, (told) => { now[name] = told?.[name] ?? []; draw(); }));
+  return () => stops.forEach((stop) => stop());
 }
