@@ -181,6 +181,28 @@ async fn whatever_opens_nothing_is_answered_alike() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn links_of_one_who_is_shut_out_do_not_open_what_others_share() {
+    let mut world = World::new().await;
+    let ben = world.session("ben").await;
+    let ana = std::mem::replace(&mut world.token, ben.clone());
+    let bytes = contents(SIZE);
+    let _peer = world.peer("p-1", "a/file", &bytes, Manner::Honest).await;
+    world.token = ana;
+    let path = link(&world, &bytes, json!({"uses": 9})).await;
+    assert_eq!(get(&world, 2, &path).await.status, 200);
+    world.token = ben;
+    for (change, status) in [
+        (json!({"role": "guest"}), 404),
+        (json!({"role": "member"}), 200),
+        (json!({"disabled": true}), 404),
+        (json!({"disabled": false}), 200),
+    ] {
+        world.tell("PATCH", "/users/ana", change.clone()).await;
+        assert_eq!(get(&world, 2, &path).await.status, status, "{change}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn links_cannot_be_guessed_fast() {
     let strict = Pace {
         free: 3,
