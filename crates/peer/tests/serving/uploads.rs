@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use bytes::Bytes;
 use convite_core::{ContentHash, ErrorCode, PieceGeometry};
@@ -323,13 +324,16 @@ async fn the_same_upload_is_not_under_way_twice() {
     chunks.send(chunk(0)).await.unwrap();
     // The second one is refused from the moment on that the first has begun.
     let mut second = client(&peer).await;
-    let refused = loop {
-        match begin(&mut second, &ana, "x", 200_000).await {
-            Ok(_) => tokio::task::yield_now().await,
-            Err(status) => break from_status(&status).code,
+    let refused = async {
+        loop {
+            match begin(&mut second, &ana, "x", 200_000).await {
+                Ok(_) => tokio::task::yield_now().await,
+                Err(status) => break from_status(&status).code,
+            }
         }
     };
-    assert_eq!(refused, ErrorCode::Unavailable);
+    let refused = tokio::time::timeout(Duration::from_secs(20), refused).await;
+    assert_eq!(refused, Ok(ErrorCode::Unavailable));
     chunks.send(chunk(100_000)).await.unwrap();
     let hash = ContentHash::of(&vec![1; 200_000]);
     let end = UploadChunk {
