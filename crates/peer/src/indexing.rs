@@ -86,11 +86,13 @@ impl Indexing {
         let shares = self.state.shares();
         let mut found = Vec::new();
         let mut below: Vec<String> = Vec::new();
+        let mut is_gone = false;
         for place in places {
             for share in &shares {
                 let Some(inner) = watch::place_in(share, place) else {
                     continue;
                 };
+                is_gone |= share.root.symlink_metadata().is_err();
                 found.extend(scan::scan_below(share, &shares, inner).files);
                 if let Ok(path) = share.published(inner) {
                     below.push(path.as_str().to_owned());
@@ -113,8 +115,12 @@ impl Indexing {
         self.state
             .to_hash
             .store(new.len() as u64, Ordering::Relaxed);
-        // Those that cannot be read are the trouble of the next look at everything.
+        // Files that cannot be read are the trouble of the next look at everything. A share that
+        // is gone is its owner's concern now.
         self.hash(&new)?;
+        if is_gone {
+            self.state.rescan.notify_one();
+        }
         self.state.to_hash.store(0, Ordering::Relaxed);
         if !new.is_empty() {
             self.cache.sync()?;

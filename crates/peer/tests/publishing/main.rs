@@ -344,7 +344,14 @@ async fn changes_are_found_and_a_share_that_goes_away_is_unlisted() {
     let share = group.place.path().join("share");
     fs::rename(&share, group.place.path().join("away")).unwrap();
     group.directory.until(|held| held.files.is_empty()).await;
-    assert!(!peer.status().shares[0].trouble.is_empty());
+    let troubled = async {
+        while peer.status().shares[0].trouble.is_empty() {
+            peer.changed().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), troubled)
+        .await
+        .expect("the share's trouble is never told");
     fs::rename(group.place.path().join("away"), &share).unwrap();
     group.directory.until(|held| held.files.len() == 2).await;
     assert_eq!(peer.hashed(), 2);
