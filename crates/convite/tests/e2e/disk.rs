@@ -58,7 +58,7 @@ fn a_name_that_means_several_contents_fetches_none_of_them() {
         .filter(|o| o["event"] == "candidate")
         .collect();
     assert_eq!(candidates.len(), 2);
-    assert!(text(&ran.event("error"), "hint").contains("HASH"));
+    assert!(text(&ran.event("error"), "hint").contains("its hash"));
     assert!(!pair.ben.path("out").exists());
 
     let hash = text(candidates[0], "hash");
