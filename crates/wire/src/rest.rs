@@ -150,11 +150,11 @@ pub struct RegisterBody {
     /// Who may leave files with it: empty for nobody, `*` for every member, else names of accounts
     /// and, behind `@`, of spaces: `ana,@lab`. Its own account always may, unless nobody may.
     #[serde(default)]
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = r"^(\*|@?[A-Za-z0-9][A-Za-z0-9._-]{0,63}(,@?[A-Za-z0-9][A-Za-z0-9._-]{0,63}){0,99})?$")]
     pub uploads: Allowed,
     /// Who may have it fetch files, besides its own account; written in the same way.
     #[serde(default)]
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = r"^(\*|@?[A-Za-z0-9][A-Za-z0-9._-]{0,63}(,@?[A-Za-z0-9][A-Za-z0-9._-]{0,63}){0,99})?$")]
     pub loads: Allowed,
 }
 

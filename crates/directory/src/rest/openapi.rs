@@ -177,9 +177,10 @@ pub(super) fn finish(mut description: OpenApi) -> OpenApi {
                 operation.operation_id = Some("publishIndexByPost".to_owned());
             }
             // No body is one without fields, where none is required.
-            if (path == "/invites" || path.ends_with("/link"))
-                && let Some(RefOr::T(body)) = &mut operation.request_body
-            {
+            let takes_none = ["/invites", "/users/{user}"].contains(&path.as_str())
+                || path.ends_with("/link")
+                || path.ends_with("/heartbeat");
+            if takes_none && let Some(RefOr::T(body)) = &mut operation.request_body {
                 body.required = Some(utoipa::openapi::Required::False);
             }
             for response in operation.responses.responses.values_mut() {

@@ -20,8 +20,8 @@ use tokio::sync::mpsc;
 use crate::beneath::Identity;
 use crate::serve::buffers::{Buffers, LARGE};
 
-/// Chunks read ahead of the network.
-const AHEAD: usize = 3;
+/// Chunks read ahead of the network: 3 MiB, so that reading, hashing and sending need not wait for each other.
+const AHEAD: usize = 12;
 
 /// A file, as it was when it was opened.
 pub(super) struct Opened {
