@@ -62,11 +62,13 @@ pub struct RunningTransfer {
     /// Which way.
     pub direction: Direction,
     /// How much of it has gone, in bytes.
+    #[schema(format = "uint64")]
     pub bytes: u64,
     /// Of the file, in bytes.
     #[schema(maximum = 18_014_398_505_287_680_u64)]
     pub size: u64,
     /// Bytes a second, just now.
+    #[schema(format = "uint64")]
     pub rate: u64,
 }
 
@@ -75,8 +77,10 @@ pub struct RunningTransfer {
 #[serde(deny_unknown_fields, default)]
 pub struct Activity {
     /// Bytes of files that it sends a second.
+    #[schema(format = "uint64")]
     pub sent_rate: u64,
     /// Bytes of files that it receives a second.
+    #[schema(format = "uint64")]
     pub received_rate: u64,
     /// Files on their way, at most [`TRANSFERS_MAX`].
     #[schema(max_items = 32)]

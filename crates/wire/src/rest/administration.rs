@@ -49,6 +49,7 @@ pub struct UserChangeBody {
 /// `POST /spaces`.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({"space": "lab"})))]
 pub struct SpaceBody {
     /// The name.
     pub space: SpaceName,
