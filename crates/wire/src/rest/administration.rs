@@ -49,7 +49,6 @@ pub struct UserChangeBody {
 /// `POST /spaces`.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(examples(json!({"space": "lab"})))]
 pub struct SpaceBody {
     /// The name.
     pub space: SpaceName,
