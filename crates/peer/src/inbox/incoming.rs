@@ -14,6 +14,7 @@ use convite_core::{
 };
 use tokio::task::JoinHandle;
 
+use super::turns::Busy;
 use super::unfinished::{FOLDER, Unfinished};
 use crate::contents::{Contents, Gathered};
 
@@ -36,6 +37,8 @@ pub(super) struct Incoming {
     /// Blocks that are written.
     written: usize,
     notes: Option<Notes>,
+    /// Held by each job on the disk, so that none comes after somebody else has begun.
+    busy: Option<Arc<Busy>>,
 }
 
 /// Where the hashes of pieces are noted that are written.
@@ -93,6 +96,7 @@ impl Incoming {
             StreamHasher::default(),
             BLOCK,
             None,
+            None,
         ))
     }
 
@@ -101,6 +105,7 @@ impl Incoming {
         unfinished: &Unfinished,
         geometry: &PieceGeometry,
         held: Vec<PieceHash>,
+        busy: Arc<Busy>,
     ) -> io::Result<Self> {
         let open = |path: &Path| {
             let mut options = File::options();
@@ -125,7 +130,14 @@ impl Incoming {
         };
         let hasher = StreamHasher::resume(geometry, held);
         let block = geometry.piece_size();
-        Ok(Self::new(temporary, contents, hasher, block, Some(notes)))
+        Ok(Self::new(
+            temporary,
+            contents,
+            hasher,
+            block,
+            Some(notes),
+            Some(busy),
+        ))
     }
 
     fn new(
@@ -134,6 +146,7 @@ impl Incoming {
         hasher: StreamHasher,
         block: u64,
         notes: Option<Notes>,
+        busy: Option<Arc<Busy>>,
     ) -> Self {
         Self {
             temporary,
@@ -144,6 +157,7 @@ impl Incoming {
             coming: None,
             writing: VecDeque::with_capacity(WRITING),
             notes,
+            busy,
         }
     }
 
@@ -179,9 +193,10 @@ impl Incoming {
         if self.writing.len() >= WRITING {
             self.written().await?;
         }
-        let note = self.note();
+        let (note, busy) = (self.note(), self.busy.clone());
         let write = self.contents.clone().writing(gathered.finish()).await;
         self.writing.push_back(tokio::task::spawn_blocking(move || {
+            let _busy = busy;
             write()?;
             note()
         }));
@@ -237,8 +252,9 @@ impl Incoming {
             )
             .hint("the file may have changed meanwhile: send it again")));
         }
-        let contents = self.contents;
+        let (contents, busy) = (self.contents, self.busy);
         let synced = tokio::task::spawn_blocking(move || {
+            let _busy = busy;
             let file = contents.file();
             file.set_len(size)?;
             if let Some(modified) = believed(modified_ns) {
@@ -258,4 +274,49 @@ fn believed(modified_ns: i64) -> Option<SystemTime> {
     let since = u64::try_from(modified_ns).ok().filter(|ns| *ns > 0)?;
     let modified = SystemTime::UNIX_EPOCH.checked_add(Duration::from_nanos(since))?;
     (modified <= SystemTime::now() + FUTURE_MAX).then_some(modified)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::super::turns::Turns;
+    use super::super::unfinished::About;
+    use super::*;
+
+    #[test]
+    fn an_upload_that_broke_off_is_nobody_elses_before_its_last_write_is_done() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(1)
+            .build()
+            .unwrap();
+        let inbox = tempfile::tempdir().unwrap();
+        let about = About {
+            user: "ana".parse().unwrap(),
+            name: "x".to_owned(),
+            size: 200_000,
+            modified_ns: 0,
+        };
+        let id = about.id();
+        Unfinished::create(inbox.path(), &id, &about).unwrap();
+        let unfinished = Unfinished::open(inbox.path(), &id).unwrap();
+        let geometry = PieceGeometry::new(about.size).unwrap();
+        let turns = Turns::default();
+        let busy = turns.occupy(&id).unwrap();
+        let mut incoming = Incoming::resume(&unfinished, &geometry, Vec::new(), busy).unwrap();
+        runtime.block_on(async {
+            // The disk is slow: the one thread for it has something else to do.
+            let (ready, wait) = mpsc::channel::<()>();
+            let other = tokio::task::spawn_blocking(move || wait.recv());
+            incoming.take(vec![1; 100_000].into()).await.unwrap();
+            drop(incoming);
+            assert!(turns.occupy(&id).is_err());
+            ready.send(()).unwrap();
+            other.await.unwrap().unwrap();
+            tokio::task::spawn_blocking(|| ()).await.unwrap();
+            assert!(turns.occupy(&id).is_ok());
+        });
+        assert_eq!(std::fs::read(unfinished.contents()).unwrap(), [1; 65_536]);
+    }
 }

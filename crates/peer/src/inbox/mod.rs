@@ -6,15 +6,18 @@
 //! from there; one of a form begins anew.
 //!
 //! Rooms: `quota` (how much of whom), `unfinished` (what is kept of an upload), `incoming` (bytes on
-//! their way to the disk), `upload` (one file on its way in), `place` (names).
+//! their way to the disk), `upload` (one file on its way in), `place` (names), `shelving` (files that
+//! are in), `turns` (who may work).
 
 mod incoming;
 mod place;
 mod quota;
+mod shelving;
+mod turns;
 mod unfinished;
 mod upload;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,27 +25,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use convite_core::path::local_file_name;
-use convite_core::{Allowed, ContentHash, ErrorCode, PieceGeometry, PieceHash, Problem, SafePath};
+use convite_core::{Allowed, ContentHash, ErrorCode, PieceGeometry, PieceHash, Problem};
 use convite_wire::upload_ticket::UploadTicket;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::beneath::Identity;
 use crate::cache::Cache;
-use crate::catalogue::Served;
 use crate::home;
-use crate::indexing::RACY;
 use crate::state::PeerState;
 
 use incoming::{Incoming, Whole};
 use quota::{Quota, Reserved};
+use shelving::shelve;
+use turns::Turns;
 use unfinished::{About, Unfinished};
 use upload::Kind;
 pub use upload::Upload;
 
-/// Uploads that come in at once: each has up to four pieces in memory.
-const AT_ONCE: usize = 32;
-/// When to try again if there are as many.
-const AGAIN: Duration = Duration::from_secs(2);
 /// An upload that broke off is kept for so long.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
 /// Unfinished uploads of one account that are kept.
@@ -63,9 +60,7 @@ pub struct Inbox {
     allowed: Allowed,
     quota: Arc<Quota>,
     unfinished: Mutex<HashMap<String, Kept>>,
-    /// Those that somebody works on just now.
-    busy: Arc<Mutex<HashSet<String>>>,
-    slots: Arc<Semaphore>,
+    turns: Turns,
     state: Arc<PeerState>,
     cache: Arc<Cache>,
 }
@@ -74,21 +69,10 @@ pub struct Inbox {
 struct Kept {
     about: About,
     touched: SystemTime,
-    /// The hashes of its pieces that are here; not looked at since this peer started if none.
+    /// The hashes of its pieces that are here, as they were when it began last; none once a stream
+    /// has taken them, because it may write something else there.
     held: Option<Vec<PieceHash>>,
     _reserved: Reserved,
-}
-
-/// The right to work on an upload, alone.
-struct Busy {
-    upload: String,
-    busy: Arc<Mutex<HashSet<String>>>,
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        lock(&self.busy).remove(&self.upload);
-    }
 }
 
 /// An upload that may begin or go on.
@@ -159,8 +143,7 @@ impl Inbox {
             folder,
             allowed,
             unfinished: Mutex::default(),
-            busy: Arc::default(),
-            slots: Arc::new(Semaphore::new(AT_ONCE)),
+            turns: Turns::default(),
             state,
             cache,
         };
@@ -214,7 +197,7 @@ impl Inbox {
             modified_ns,
         };
         let upload = about.id();
-        let _busy = self.occupy(&upload)?;
+        let _busy = self.turns.occupy(&upload)?;
         self.forget_expired(SystemTime::now());
         let known = lock(&self.unfinished).contains_key(&upload);
         if !known {
@@ -248,7 +231,8 @@ impl Inbox {
         Ok(Begun { upload, held })
     }
 
-    /// Takes the bytes of an upload that began, from `offset` on.
+    /// Takes the bytes of an upload that began, from `offset` on. Each time it has to begin anew: what
+    /// is written now is not what was verified then.
     ///
     /// # Errors
     /// `not_found` if it did not begin, or not by the bearer of `ticket`; `invalid_argument` for an
@@ -261,28 +245,14 @@ impl Inbox {
         offset: u64,
     ) -> Result<Upload, Problem> {
         self.check(ticket)?;
-        let turn = self.turn()?;
-        let busy = self.occupy(upload)?;
-        let (about, held) = lock(&self.unfinished)
-            .get(upload)
-            .filter(|kept| kept.about.user == ticket.user)
-            .and_then(|kept| Some((kept.about.clone(), kept.held.clone()?)))
-            .ok_or_else(|| {
-                Problem::not_found("no such upload of yours is unfinished here")
-                    .hint("begin it with `BeginUpload`, and send the id that it answers")
-            })?;
-        let geometry = PieceGeometry::new(about.size).ok_or_else(too_large)?;
-        let pieces = usize::try_from(offset / geometry.piece_size()).unwrap_or(usize::MAX);
-        if !offset.is_multiple_of(geometry.piece_size()) || pieces > held.len() {
-            return Err(Problem::invalid(
-                "the upload does not begin at a piece that is here or the next",
-            ));
-        }
-        let held = held[..pieces].to_vec();
+        let turn = self.turns.turn()?;
+        let busy = self.turns.occupy(upload)?;
+        let (about, geometry, held) = self.take_held(ticket, upload, offset)?;
         let (folder, id) = (self.folder.clone(), upload.to_owned());
+        let alone = busy.clone();
         let incoming = on_blocking_thread(move || {
             let unfinished = Unfinished::open(&folder, &id)?;
-            Incoming::resume(&unfinished, &geometry, held)
+            Incoming::resume(&unfinished, &geometry, held, alone)
         })
         .await?;
         let kind = Kind::Known {
@@ -299,6 +269,35 @@ impl Inbox {
         ))
     }
 
+    /// The hashes of the pieces before `offset`, which nobody else gets until it begins anew.
+    fn take_held(
+        &self,
+        ticket: &UploadTicket,
+        upload: &str,
+        offset: u64,
+    ) -> Result<(About, PieceGeometry, Vec<PieceHash>), Problem> {
+        let mut unfinished = lock(&self.unfinished);
+        let kept = unfinished.get_mut(upload);
+        let kept = kept.filter(|kept| kept.about.user == ticket.user && kept.held.is_some());
+        let Some(Kept { about, held, .. }) = kept else {
+            return Err(Problem::not_found(
+                "no such upload of yours is unfinished here, or it did not begin",
+            )
+            .hint("begin with `BeginUpload` each time, and send the id that it answers"));
+        };
+        let geometry = PieceGeometry::new(about.size).ok_or_else(too_large)?;
+        let pieces = usize::try_from(offset / geometry.piece_size()).unwrap_or(usize::MAX);
+        let most = held.as_ref().map_or(0, Vec::len);
+        if !offset.is_multiple_of(geometry.piece_size()) || pieces > most {
+            return Err(Problem::invalid(
+                "the upload does not begin at a piece that is here or the next",
+            ));
+        }
+        let mut held = held.take().unwrap_or_default();
+        held.truncate(pieces);
+        Ok((about.clone(), geometry, held))
+    }
+
     /// Takes the bytes of a file whose size is not known.
     ///
     /// # Errors
@@ -309,7 +308,7 @@ impl Inbox {
         name: &str,
     ) -> Result<Upload, Problem> {
         self.check(ticket)?;
-        let turn = self.turn()?;
+        let turn = self.turns.turn()?;
         let (inbox, user) = (self.clone(), ticket.user.clone());
         let (incoming, reserved) = on_blocking_thread(move || {
             place::check_room(&inbox.folder, 0).map_err(io::Error::other)?;
@@ -330,38 +329,10 @@ impl Inbox {
         ))
     }
 
-    fn turn(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        self.slots.clone().try_acquire_owned().map_err(|_| {
-            Problem::new(
-                ErrorCode::Overloaded,
-                "this peer takes in as many files as it may at once",
-            )
-            .hint("try again in a moment")
-            .retry_after(AGAIN)
-        })
-    }
-
-    fn occupy(&self, upload: &str) -> Result<Busy, Problem> {
-        let new = lock(&self.busy).insert(upload.to_owned());
-        match new {
-            true => Ok(Busy {
-                upload: upload.to_owned(),
-                busy: self.busy.clone(),
-            }),
-            false => Err(Problem::new(
-                ErrorCode::Unavailable,
-                "the same upload is under way already",
-            )
-            .hint("wait for it to end")
-            .retry_after(AGAIN)),
-        }
-    }
-
     fn forget_expired(&self, now: SystemTime) {
-        let busy = lock(&self.busy).clone();
         lock(&self.unfinished).retain(|upload, kept| {
             let age = now.duration_since(kept.touched).unwrap_or_default();
-            let stays = age < KEPT || busy.contains(upload);
+            let stays = age < KEPT || self.turns.is_busy(upload);
             if !stays {
                 unfinished::remove(&self.folder, upload);
             }
@@ -380,19 +351,7 @@ impl Inbox {
         let size = whole.hashes.geometry().file_size();
         let folder = self.folder.join(local_file_name(ticket.user.as_str()));
         let placed = place::put(whole.path(), &folder, name)?;
-        let metadata = placed.symlink_metadata()?;
-        let identity = Identity::of(&metadata);
-        let now = SystemTime::now();
-        let since = metadata
-            .modified()
-            .ok()
-            .and_then(|at| now.duration_since(at).ok());
-        let racy = since.is_none_or(|since| since < RACY);
-        // Else it is hashed once more, when it is found.
-        if let Err(problem) = self.cache.remember(&[(identity, racy, whole.hashes)]) {
-            tracing::warn!("{problem}");
-        }
-        let shown = self.shelve(&placed, identity, hash);
+        let shown = shelve(&self.state, &self.cache, &placed, whole.hashes)?;
         let inner = placed.strip_prefix(&self.folder).unwrap_or(&placed);
         Ok(Received {
             path: shown.map_or_else(
@@ -402,25 +361,6 @@ impl Inbox {
             hash,
             size,
         })
-    }
-
-    /// Has a file served and told of at once; what would find it later finds nothing new.
-    fn shelve(&self, placed: &Path, identity: Identity, hash: ContentHash) -> Option<SafePath> {
-        let shares = self.state.shares();
-        let over = shares.iter().filter(|s| placed.starts_with(&s.root));
-        let share = over.max_by_key(|share| share.root.components().count())?;
-        let inner = placed.strip_prefix(&share.root).ok()?;
-        let path = share.published(inner).ok()?;
-        self.state.put(Served {
-            path: path.clone(),
-            root: share.root.clone(),
-            space: share.space.clone(),
-            identity,
-            hash,
-        });
-        self.state.pending.note(path.clone());
-        self.state.pending.hurry();
-        Some(path)
     }
 }
 

@@ -9,8 +9,9 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::incoming::Incoming;
 use super::quota::Reserved;
+use super::turns::Busy;
 use super::unfinished::About;
-use super::{Busy, Inbox, Received, on_blocking_thread, place, refused_by_disk};
+use super::{Inbox, Received, on_blocking_thread, place, refused_by_disk};
 
 /// A file on its way in. Dropped before its end it is kept, if its size is known, and else removed.
 pub struct Upload {
@@ -27,7 +28,7 @@ pub(super) enum Kind {
     Known {
         upload: String,
         about: About,
-        _busy: Busy,
+        _busy: Arc<Busy>,
     },
     /// Its name.
     Unknown { name: String, reserved: Reserved },

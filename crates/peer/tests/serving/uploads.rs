@@ -219,9 +219,7 @@ async fn an_upload_that_broke_off_goes_on_where_it_was() {
     assert_eq!(broke_off.unwrap_err(), ErrorCode::Unavailable);
     assert_eq!((files(&peer).len(), unfinished(&peer)), (0, 1));
 
-    let begun = begin(&mut client, &ana, "film.mkv", bytes.len())
-        .await
-        .unwrap();
+    let begun = begin_when_free(&mut client, &ana, "film.mkv", bytes.len()).await;
     assert_eq!(begun.upload, id);
     let held = begun.piece_hashes.len() / 32;
     assert!((10..=3_000_000 / piece).contains(&held), "{held}");
@@ -260,6 +258,63 @@ async fn an_upload_that_broke_off_goes_on_where_it_was() {
     assert_eq!(since.as_secs(), 1_600_000_000);
     assert_eq!(unfinished(&peer), 0);
     assert_eq!(peer.state.catalogue.by_hash(&hash).len(), 1);
+}
+
+#[tokio::test]
+async fn nothing_is_published_under_a_hash_that_it_is_not() {
+    let peer = peer().await;
+    let ana = peer.upload_ticket("ana", &[]);
+    let mut client = client(&peer).await;
+    let bytes = contents(400_000);
+    let hash = ContentHash::of(&bytes);
+    let piece = PieceGeometry::new(400_000).unwrap().piece_size() as usize;
+    // All but the last piece, so that their hashes are known.
+    let kept = 6 * piece;
+    let begun = begin(&mut client, &ana, "x", bytes.len()).await.unwrap();
+    let id = begun.upload;
+    let broke_off = upload(&mut client, &ana, &id, &bytes[..kept + 1], 0, None).await;
+    assert_eq!(broke_off.unwrap_err(), ErrorCode::Unavailable);
+    let begun = begin_when_free(&mut client, &ana, "x", bytes.len()).await;
+    let held = begun.piece_hashes.len() / 32 * piece;
+    assert!(held >= piece);
+    // Other bytes in their place, and then the rest, as if they were what they had been.
+    let mut other = bytes.clone();
+    other[7] ^= 1;
+    let broke_off = upload(&mut client, &ana, &id, &other[..held], 0, None).await;
+    assert_eq!(broke_off.unwrap_err(), ErrorCode::Unavailable);
+    let refused = loop {
+        match upload(&mut client, &ana, &id, &bytes, held, Some(hash)).await {
+            Err(ErrorCode::Unavailable) => tokio::task::yield_now().await,
+            other => break other.map(|reply| reply.path),
+        }
+    };
+    assert_eq!(refused, Err(ErrorCode::NotFound));
+    assert_eq!(peer.state.catalogue.by_hash(&hash).len(), 0);
+    assert_eq!(files(&peer), [""; 0]);
+    // Whoever begins anew goes on with what is there now.
+    let begun = begin_when_free(&mut client, &ana, "x", bytes.len()).await;
+    let held = begun.piece_hashes.len() / 32 * piece;
+    let refused = upload(&mut client, &ana, &id, &bytes, held, Some(hash)).await;
+    match held {
+        0 => assert_eq!(refused.unwrap().size, 400_000),
+        _ => assert_eq!(refused.unwrap_err(), ErrorCode::CorruptContents),
+    }
+}
+
+/// [`begin`], once what is left of the stream before it is done.
+async fn begin_when_free(
+    client: &mut Client,
+    ticket: &str,
+    name: &str,
+    size: usize,
+) -> BeginUploadReply {
+    loop {
+        match begin(client, ticket, name, size).await {
+            Ok(begun) => return begun,
+            Err(status) => assert_eq!(from_status(&status).code, ErrorCode::Unavailable),
+        }
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]
