@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use convite_core::model::LocatedFile;
-use convite_core::{ContentHash, PeerAddress, PeerId, Problem, SpaceName, UnixMillis};
+use convite_core::{ContentHash, PeerAddress, PeerId, Problem, SpaceName, UnixMillis, UserName};
 
 use crate::{PeerKey, SpaceKey, Viewer};
 
@@ -67,6 +67,9 @@ pub struct ContentSummary {
     pub peers: Vec<(PeerId, Vec<PeerAddress>)>,
 }
 
+/// A content on its way, to or from a peer of that account.
+pub type Move = (UserName, ContentHash);
+
 /// The contents.
 ///
 /// Every method is one transaction unless it says otherwise. Errors are `internal` for a failing
@@ -75,7 +78,8 @@ pub struct ContentSummary {
 pub trait Contents: Send + Sync + 'static {
     /// Who holds a content, as far as `viewer` may see, with empty tickets; none if nobody online
     /// does. Partial providers are seen by who may see any file of the content, its peer online or
-    /// not. First those that share
+    /// not; but not those whose account sees one in a space that `viewer` is not in, because anybody
+    /// can claim to share a hash. First those that share
     /// it, by id, then partial providers, by id; nobody twice. `size` is the one that most of those
     /// that share it claim, or else most partial providers (the smaller of two that tie). Without
     /// anyone who shares it there are no names.
@@ -89,13 +93,14 @@ pub trait Contents: Send + Sync + 'static {
     /// Whether there is any file of a content that `viewer` may see, its peer online or not.
     async fn sees(&self, viewer: &Viewer, hash: &ContentHash) -> Result<bool, Problem>;
 
-    /// Of these contents those of which there is any file that `viewer` may see, its peer online or
-    /// not, each with a name (last part of a path) of such a file.
-    async fn names_seen(
+    /// Of these movements those that `viewer` may know of, each with a name (last part of a path) of
+    /// a file of the content that it may see, its peer online or not. Of an account that sees the
+    /// content in a space that `viewer` is not in, it knows of none.
+    async fn moves_seen(
         &self,
         viewer: &Viewer,
-        hashes: &[ContentHash],
-    ) -> Result<HashMap<ContentHash, String>, Problem>;
+        moves: &[Move],
+    ) -> Result<HashMap<Move, String>, Problem>;
 
     /// The spaces in which peers online share a content, by name, as far as `viewer` may see: none
     /// of them if everyone may see it, and none at all if nobody shares it.

@@ -46,7 +46,7 @@ mod upkeep;
 pub use accounts::{AccountChange, AccountId, AccountRecord, Accounts, Admission};
 pub use audit::{AUDIT_LINES_MAX, AUDIT_WINDOW, Audit, AuditEntry};
 pub use contents::{
-    Changes, ContentDocument, ContentKey, ContentSummary, Contents, DOCUMENT_PATHS_MAX,
+    Changes, ContentDocument, ContentKey, ContentSummary, Contents, DOCUMENT_PATHS_MAX, Move,
 };
 pub use files::{Files, FullSync, IndexChange, Tally};
 pub use invites::{InviteRecord, Invites};

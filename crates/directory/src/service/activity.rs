@@ -4,7 +4,7 @@
 //! one knows it at which the peer beats. A peer's word is believed for its own doings and no more:
 //! who may see a file of which it speaks is asked of the store, for each reader.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use convite_core::activity::{Activity, RunningTransfer, TransferSummary};
@@ -37,6 +37,13 @@ struct Doing {
     /// When its lease runs out.
     until: UnixMillis,
     activity: Activity,
+}
+
+/// What one of them moves.
+struct Running {
+    user: UserName,
+    peer: PeerId,
+    transfer: RunningTransfer,
 }
 
 /// How fast, in bytes a second: out and in.
@@ -124,21 +131,25 @@ impl Activities {
     }
 
     /// What moves, with who moves it; first what `user` moves, then the fastest.
-    fn running(&self, user: &UserName, now: UnixMillis) -> Vec<(PeerId, RunningTransfer)> {
+    fn running(&self, user: &UserName, now: UnixMillis) -> Vec<Running> {
         let doing = self.doing();
         let alive = doing.iter().filter(|(_, known)| known.until > now);
         let mut running: Vec<_> = alive
             .flat_map(|(peer, known)| {
                 let transfers = known.activity.transfers.iter();
-                transfers.map(move |transfer| (known.user != *user, peer, transfer))
+                transfers.map(move |transfer| (&known.user, peer, transfer))
             })
             .collect();
         let fastest = |rate: u64| std::cmp::Reverse(rate);
-        running.sort_by_key(|(others, _, transfer)| (*others, fastest(transfer.rate)));
+        running.sort_by_key(|(of, _, transfer)| (*of != user, fastest(transfer.rate)));
         running.truncate(LOOKED_AT_MAX);
-        let shown = running.into_iter().map(|(_, peer, transfer)| {
+        let shown = running.into_iter().map(|(user, peer, transfer)| {
             let name = peer.downloads_for().and_then(|name| name.parse().ok());
-            (name.unwrap_or_else(|| peer.clone()), transfer.clone())
+            Running {
+                user: user.clone(),
+                peer: name.unwrap_or_else(|| peer.clone()),
+                transfer: transfer.clone(),
+            }
         });
         shown.collect()
     }
@@ -168,15 +179,19 @@ impl Service {
         if running.is_empty() {
             return Ok(Vec::new());
         }
-        let mut hashes: Vec<_> = running.iter().map(|(_, transfer)| transfer.hash).collect();
-        hashes.sort_unstable();
-        hashes.dedup();
-        let names = self.store().names_seen(viewer, &hashes).await?;
-        let seen = running.into_iter().filter_map(|(peer, transfer)| {
+        let moves: HashSet<_> = running
+            .iter()
+            .map(|moving| (moving.user.clone(), moving.transfer.hash))
+            .collect();
+        let moves: Vec<_> = moves.into_iter().collect();
+        let names = self.store().moves_seen(viewer, &moves).await?;
+        let seen = running.into_iter().filter_map(|moving| {
+            let transfer = moving.transfer;
+            let moved = (moving.user, transfer.hash);
             Some(TransferSummary {
-                name: names.get(&transfer.hash)?.clone(),
+                name: names.get(&moved)?.clone(),
                 hash: transfer.hash,
-                peer,
+                peer: moving.peer,
                 direction: transfer.direction,
                 bytes: transfer.bytes,
                 size: transfer.size,
@@ -254,7 +269,7 @@ mod tests {
         let running = activities.running(&eve, NOW);
         let shown: Vec<_> = running
             .iter()
-            .map(|(peer, of)| (peer.as_str(), of.rate))
+            .map(|of| (of.peer.as_str(), of.transfer.rate))
             .collect();
         assert_eq!(
             shown[..2],

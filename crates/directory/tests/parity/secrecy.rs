@@ -1,6 +1,8 @@
 //! What lies in a space is, for whoever is not in it, as what does not exist: however it is asked
 //! for, the answers are the same to the last byte.
 
+use std::time::Duration;
+
 use convite_core::ContentHash;
 use convite_core::model::Role;
 use convite_wire::v1;
@@ -8,7 +10,9 @@ use http::response::Parts;
 use serde_json::{Value, json};
 
 use crate::doors::{Door, Running, call, grpc, http, rest, with_token};
+use crate::events::Stream;
 use crate::scenarios::file;
+use crate::swarm::{Member, ids};
 
 /// A directory with a file in the space `lab`, shared by `bob-1`, and sessions of everybody.
 struct World {
@@ -243,4 +247,67 @@ async fn what_lies_in_anothers_space_is_answered_over_grpc_as_what_does_not_exis
         }
     }
     assert_eq!(leaks, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_claims_to_share_what_lies_in_a_space_hears_of_nobody_who_downloads_it() {
+    let world = World::new().await;
+    let door = rest(world.running.get());
+    let ok = async |token: &str, operation, fields| {
+        let answer = door.knock(Some(token), &call(operation, fields)).await;
+        answer.unwrap_or_else(|code| panic!("{operation}: {code}"))
+    };
+    let hash = world.hash();
+    let (_, carl) = &world.outside[1];
+    // Carl knows the hash from somewhere, and says that he shares it.
+    let mut claim = file("x", 1, "numbers");
+    claim["hash"] = hash.clone().into();
+    let index = json!({"peer": "carl-1", "generation": 1, "upsert": [claim]});
+    ok(carl, "publish", index.clone()).await;
+    let watching = Member {
+        door: grpc(world.running.get()).await,
+        token: carl.clone(),
+    };
+    let mut watch = watching.watch("numbers").await.unwrap();
+    assert_eq!(ids(&watch.first), [("carl-1", false)]);
+    let (_, mut page) = Stream::open(&door, carl).await;
+
+    let member = json!({"id": "bob-1-get-0", "port": 5009, "transient": true});
+    ok(&world.bob, "register", member).await;
+    let announcement = json!({"peer": "bob-1-get-0", "hash": hash, "size": 7});
+    let announced = watching
+        .door
+        .knock(Some(&world.bob), &call("announce", announcement))
+        .await;
+    announced.unwrap();
+    let moving = |id: &str, rate: u64| {
+        json!({"id": id, "sent_rate": rate, "received_rate": rate, "transfers": [
+            {"hash": hash, "direction": "receiving", "bytes": 1, "size": 7, "rate": rate},
+        ]})
+    };
+    for id in ["bob-1", "bob-1-get-0"] {
+        ok(&world.bob, "heartbeat", moving(id, 100)).await;
+    }
+    // What Carl does next himself is the next that he hears.
+    ok(carl, "register", json!({"id": "carl-2", "port": 5010})).await;
+    let mut index = index;
+    index["peer"] = "carl-2".into();
+    ok(carl, "publish", index).await;
+    ok(carl, "heartbeat", moving("carl-2", 5)).await;
+    let news = watch.next(Duration::from_secs(5)).await;
+    assert_eq!(ids(&news), [("carl-2", false)]);
+    let told = page.find("transfers", |told| {
+        told["transfers"].as_array().is_some_and(|t| !t.is_empty())
+    });
+    let told = told.await;
+    let movers: Vec<_> = told["transfers"].as_array().unwrap().iter().collect();
+    assert!(movers.iter().all(|of| of["peer"] == "carl-2"), "{told}");
+    for door in [&door, &watching.door] {
+        let asked = call("locate", json!({ "hash": hash }));
+        let located = door.knock(Some(carl), &asked).await.unwrap();
+        assert!(!located.to_string().contains("bob-1"), "{located}");
+        // Who is in the space is told.
+        let located = door.knock(Some(&world.bob), &asked).await.unwrap();
+        assert!(located.to_string().contains("bob-1-get-0"), "{located}");
+    }
 }

@@ -15,6 +15,26 @@ use crate::peers::unknown;
 use crate::stored::damaged;
 use crate::{ANNOUNCEMENTS_MAX, AccountId, Swarm, Viewer};
 
+/// Whether an account sees a file of the content with that hash in a space that is not among these.
+/// Anybody can claim to share a hash, so that alone shows nobody who has to do with the content for
+/// the sake of such a file.
+macro_rules! sees_elsewhere {
+    ($account:literal, $hash:literal, $spaces:literal) => {
+        concat!(
+            "EXISTS (SELECT 1 FROM memberships m CROSS JOIN contents c
+                 JOIN files f ON f.content = c.id AND f.space = m.space
+                 WHERE c.hash = ",
+            $hash,
+            " AND m.space <> ALL (",
+            $spaces,
+            "::BIGINT[]) AND m.account = ",
+            $account,
+            ")"
+        )
+    };
+}
+pub(super) use sees_elsewhere;
+
 /// Reads a hash.
 pub(super) fn hash_from(bytes: &[u8]) -> Outcome<ContentHash> {
     Ok(ContentHash::from_slice(bytes).map_err(|_| damaged("a hash"))?)
@@ -94,17 +114,22 @@ async fn withdraw(
     Ok(())
 }
 
-/// The partial providers online, by id.
+/// The partial providers online that a viewer may know of, by id.
 pub(super) async fn providers(
     db: &Connection,
+    viewer: &Viewer,
     hash: &ContentHash,
     now: UnixMillis,
 ) -> Outcome<Vec<Provider>> {
     let rows = db
         .rows(
-            "SELECT p.name, p.addresses, x.size FROM partials x JOIN peers p ON p.id = x.peer
-             WHERE x.hash = $1 AND NOT p.departed AND p.lease > $2 ORDER BY p.name",
-            &[&hash.as_bytes().as_slice(), &now.0],
+            concat!(
+                "SELECT p.name, p.addresses, x.size FROM partials x JOIN peers p ON p.id = x.peer
+                 WHERE x.hash = $1 AND NOT p.departed AND p.lease > $3 AND NOT ",
+                sees_elsewhere!("p.account", "$1", "$2"),
+                " ORDER BY p.name",
+            ),
+            &[&hash.as_bytes().as_slice(), &spaces::seen(viewer), &now.0],
         )
         .await?;
     let providers = rows.iter().map(|row| {

@@ -5,7 +5,7 @@
 //! names are taken from a bounded sample of each holder's paths. The index has the space before the
 //! peer, so that no row is looked at that the viewer may not see.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use async_trait::async_trait;
 use convite_core::model::LocatedFile;
@@ -13,14 +13,15 @@ use convite_core::{ContentHash, PeerAddress, PeerId, Problem, SpaceName, UnixMil
 
 use super::connections::Connection;
 use super::failure::Outcome;
-use super::partials::{self, hash_from};
+use super::partials::{self, hash_from, sees_elsewhere};
 use super::paths::PATH;
 use super::peers::{addresses_from, id_from, unsigned};
 use super::{PostgresStore, changes, spaces};
 use crate::located::{
     Names, PATHS_MAX, PATHS_OF_PEER_MAX, PEERS_MAX, Sharer, located, name_of, only_in,
 };
-use crate::{Changes, ContentDocument, ContentKey, ContentSummary, Contents, Viewer};
+use crate::stored::user_name;
+use crate::{Changes, ContentDocument, ContentKey, ContentSummary, Contents, Move, Viewer};
 
 /// A peer online that holds a content.
 struct Holder {
@@ -157,7 +158,7 @@ async fn locate(
     });
     let claimed = claimed.collect();
     let partial = match partials::sees(db, viewer, hash).await? {
-        true => partials::providers(db, hash, now).await?,
+        true => partials::providers(db, viewer, hash, now).await?,
         false => Vec::new(),
     };
     Ok(located(hash, all, claimed, partial))
@@ -243,13 +244,15 @@ async fn summaries(
     Ok(summaries)
 }
 
-/// A name for each of these contents that a viewer may see any file of, its peer online or not.
-async fn names_seen(
+/// Of these movements those that a viewer may know of, each with a name of the content.
+async fn moves_seen(
     db: &Connection,
     viewer: &Viewer,
-    hashes: &[ContentHash],
-) -> Outcome<HashMap<ContentHash, String>> {
-    let hashes: Vec<&[u8]> = hashes.iter().map(|h| h.as_bytes().as_slice()).collect();
+    moves: &[Move],
+) -> Outcome<HashMap<Move, String>> {
+    let distinct: BTreeSet<&ContentHash> = moves.iter().map(|(_, hash)| hash).collect();
+    let hashes: Vec<&[u8]> = distinct.iter().map(|h| h.as_bytes().as_slice()).collect();
+    let seen = spaces::seen(viewer);
     let sql = format!(
         "SELECT c.hash, {PATH}
          FROM contents c CROSS JOIN unnest($2::BIGINT[]) AS v (space)
@@ -259,12 +262,36 @@ async fn names_seen(
          ) f
          WHERE c.hash = ANY ($1) ORDER BY c.id DESC, v.space DESC"
     );
-    let rows = db.rows(&sql, &[&hashes, &spaces::seen(viewer)]).await?;
+    let rows = db.rows(&sql, &[&hashes, &seen]).await?;
     let mut names = HashMap::with_capacity(rows.len());
     for row in &rows {
         names.insert(hash_from(row.try_get(0)?)?, name_of(row.try_get(1)?));
     }
-    Ok(names)
+    let named = moves.iter().filter(|(_, hash)| names.contains_key(hash));
+    let (users, hashes): (Vec<&str>, Vec<&[u8]>) = named
+        .map(|(user, hash)| (user.as_str(), hash.as_bytes().as_slice()))
+        .unzip();
+    if users.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = db
+        .rows(
+            concat!(
+                "SELECT g.name, g.hash
+                 FROM unnest($1::TEXT[], $2::BYTEA[]) AS g (name, hash)
+                 LEFT JOIN accounts a ON a.name = g.name
+                 WHERE NOT ",
+                sees_elsewhere!("a.id", "g.hash", "$3")
+            ),
+            &[&users, &hashes, &seen],
+        )
+        .await?;
+    let shown = rows.iter().map(|row| {
+        let (user, hash) = (user_name(row.try_get(0)?)?, hash_from(row.try_get(1)?)?);
+        let name = names.get(&hash).cloned().unwrap_or_default();
+        Ok(((user, hash), name))
+    });
+    shown.collect()
 }
 
 #[async_trait]
@@ -282,13 +309,13 @@ impl Contents for PostgresStore {
         Ok(partials::sees(&self.connections.get().await?, viewer, hash).await?)
     }
 
-    async fn names_seen(
+    async fn moves_seen(
         &self,
         viewer: &Viewer,
-        hashes: &[ContentHash],
-    ) -> Result<HashMap<ContentHash, String>, Problem> {
+        moves: &[Move],
+    ) -> Result<HashMap<Move, String>, Problem> {
         let db = self.connections.get().await?;
-        Ok(names_seen(&db, viewer, hashes).await?)
+        Ok(moves_seen(&db, viewer, moves).await?)
     }
 
     async fn lies_in(

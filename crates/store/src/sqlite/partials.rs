@@ -17,6 +17,23 @@ use crate::stored::damaged;
 use crate::{ANNOUNCEMENTS_MAX, AccountId, Swarm, Viewer};
 use convite_core::model::Provider;
 
+/// Whether an account sees a file of the content with the hash `?1` in a space that is not among
+/// those of `?2`. Anybody can claim to share a hash, so that alone shows nobody who has to do with
+/// the content for the sake of such a file.
+macro_rules! sees_elsewhere {
+    ($account:literal) => {
+        concat!(
+            "EXISTS (SELECT 1 FROM memberships m CROSS JOIN contents c ON c.hash = ?1
+                 CROSS JOIN files f INDEXED BY files_by_content
+                     ON f.content = c.id AND f.space = m.space
+                 WHERE m.space NOT IN (SELECT value FROM json_each(?2)) AND m.account = ",
+            $account,
+            ")"
+        )
+    };
+}
+pub(super) use sees_elsewhere;
+
 /// The key of a peer of `account` that may announce: it has not left, and is not one that is
 /// forgotten because its lease ran out.
 fn announcer(db: &Connection, peer: &PeerId, account: AccountId, now: UnixMillis) -> Outcome<i64> {
@@ -93,17 +110,21 @@ pub(super) fn announced(db: &Connection, peer: &PeerId) -> Outcome<Vec<ContentHa
     Ok(hashes.collect::<Result<_, _>>()?)
 }
 
-/// The partial providers online, by id.
+/// The partial providers online that a viewer may know of, by id.
 pub(super) fn providers(
     db: &Connection,
+    viewer: &Viewer,
     hash: &ContentHash,
     now: UnixMillis,
 ) -> Outcome<Vec<Provider>> {
-    let mut statement = db.prepare_cached(
+    let mut statement = db.prepare_cached(concat!(
         "SELECT p.name, p.addresses, x.size FROM partials x CROSS JOIN peers p ON p.id = x.peer
-         WHERE x.hash = ? AND p.departed = 0 AND p.lease > ? ORDER BY p.name",
-    )?;
-    let mut rows = statement.query(params![hash.as_bytes(), now.0])?;
+         WHERE x.hash = ?1 AND p.departed = 0 AND p.lease > ?3 AND NOT ",
+        sees_elsewhere!("p.account"),
+        " ORDER BY p.name",
+    ))?;
+    let seen = spaces::seen(viewer);
+    let mut rows = statement.query(params![hash.as_bytes(), seen, now.0])?;
     let mut providers = Vec::new();
     while let Some(row) = rows.next()? {
         let id: String = row.get(0)?;

@@ -5,6 +5,7 @@
 //! names are taken from a bounded sample of each holder's paths. The index has the space before the
 //! peer, so that no row is looked at that the viewer may not see.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
@@ -13,11 +14,12 @@ use convite_core::{ContentHash, PeerAddress, PeerId, Problem, SpaceName, UnixMil
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::failure::Outcome;
+use super::partials::sees_elsewhere;
 use super::peers::{addresses_from, unsigned};
 use super::{SqliteStore, changes, partials, spaces};
 use crate::located::{Names, PATHS_OF_PEER_MAX, PEERS_MAX, Sharer, located, name_of, only_in};
 use crate::stored::damaged;
-use crate::{Changes, ContentDocument, ContentKey, ContentSummary, Contents, Viewer};
+use crate::{Changes, ContentDocument, ContentKey, ContentSummary, Contents, Move, Viewer};
 
 /// A peer online that holds a content.
 struct Holder {
@@ -125,7 +127,7 @@ pub(super) fn locate(
         claimed.push((unsigned(size)?, sharers.collect::<Outcome<_>>()?));
     }
     let partial = match partials::sees(db, viewer, hash)? {
-        true => partials::providers(db, hash, now)?,
+        true => partials::providers(db, viewer, hash, now)?,
         false => Vec::new(),
     };
     Ok(located(hash, names, claimed, partial))
@@ -187,12 +189,8 @@ pub(super) fn summaries(
     Ok(summaries)
 }
 
-/// A name for each of these contents that a viewer may see any file of, its peer online or not.
-fn names_seen(
-    db: &Connection,
-    viewer: &Viewer,
-    hashes: &[ContentHash],
-) -> Outcome<HashMap<ContentHash, String>> {
+/// Of these movements those that a viewer may know of, each with a name of the content.
+fn moves_seen(db: &Connection, viewer: &Viewer, moves: &[Move]) -> Outcome<HashMap<Move, String>> {
     let mut find = db.prepare_cached(
         "SELECT f.path FROM contents c CROSS JOIN json_each(?2) s
              CROSS JOIN files f INDEXED BY files_by_content
@@ -200,16 +198,29 @@ fn names_seen(
          WHERE c.hash = ?1 LIMIT 1",
     )?;
     let seen = spaces::seen(viewer);
-    let mut names = HashMap::with_capacity(hashes.len());
-    for hash in hashes {
-        let path: Option<String> = find
-            .query_row(params![hash.as_bytes(), seen], |row| row.get(0))
-            .optional()?;
-        if let Some(path) = path {
-            names.insert(*hash, name_of(&path));
+    let mut hide = db.prepare_cached(concat!(
+        "SELECT 1 FROM accounts a WHERE a.name = ?3 AND ",
+        sees_elsewhere!("a.id")
+    ))?;
+    let mut names = HashMap::<ContentHash, Option<String>>::new();
+    let mut shown = HashMap::with_capacity(moves.len());
+    for (user, hash) in moves {
+        let name = match names.entry(*hash) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => {
+                let path: Option<String> = find
+                    .query_row(params![hash.as_bytes(), seen], |row| row.get(0))
+                    .optional()?;
+                unknown.insert(path.as_deref().map(name_of))
+            }
+        };
+        if let Some(name) = name
+            && !hide.exists(params![hash.as_bytes(), seen, user.as_str()])?
+        {
+            shown.insert((user.clone(), *hash), name.clone());
         }
     }
-    Ok(names)
+    Ok(shown)
 }
 
 #[async_trait]
@@ -227,12 +238,12 @@ impl Contents for SqliteStore {
         self.readers.read(|db| partials::sees(db, viewer, hash))
     }
 
-    async fn names_seen(
+    async fn moves_seen(
         &self,
         viewer: &Viewer,
-        hashes: &[ContentHash],
-    ) -> Result<HashMap<ContentHash, String>, Problem> {
-        self.readers.read(|db| names_seen(db, viewer, hashes))
+        moves: &[Move],
+    ) -> Result<HashMap<Move, String>, Problem> {
+        self.readers.read(|db| moves_seen(db, viewer, moves))
     }
 
     async fn lies_in(

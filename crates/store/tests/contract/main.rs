@@ -100,6 +100,7 @@ macro_rules! contract {
             }
             spaces::{
                 each_sees_what_lies_in_the_own_spaces_and_nothing_else,
+                a_claimed_hash_shows_nobody_who_has_it_from_a_space,
                 a_document_holds_the_names_of_one_space,
                 a_file_that_moves_to_another_space_is_published_anew,
                 only_members_publish_into_a_space,

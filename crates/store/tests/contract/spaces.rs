@@ -90,15 +90,19 @@ async fn seen(store: &Arc<dyn Store>, viewer: &Viewer, contents: &str) -> Vec<St
     let located = store.locate(viewer, &hash, NOW).await.unwrap();
     let sees = store.sees(viewer, &hash).await.unwrap();
     assert_eq!(located.is_some(), sees);
-    let unknown = file("x", "nobody has this").hash;
-    let hashes = [unknown, hash];
-    let mut names = store.names_seen(viewer, &hashes).await.unwrap();
-    let name = names.remove(&hash);
+    // Of the transfers of an account that is in no space.
+    let (unknown, who) = (file("x", "nobody has this").hash, "nobody".parse().unwrap());
+    let moves = [(who, hash), ("nobody".parse().unwrap(), unknown)];
+    let mut names = store.moves_seen(viewer, &moves).await.unwrap();
+    let name = names.remove(&moves[0]);
     assert!(names.is_empty(), "{names:?}");
     assert_eq!(name.is_some(), sees);
     if let Some(located) = located {
         assert!(located.names.contains(&name.unwrap()));
-        let providers = located.providers.iter().map(|p| p.peer.to_string());
+        let providers = located.providers.iter().map(|p| match p.partial {
+            true => format!("~{}", p.peer),
+            false => p.peer.to_string(),
+        });
         let providers: Vec<_> = providers.collect();
         seen.push(format!("{:?} at {providers:?}", located.names));
     }
@@ -173,6 +177,75 @@ pub async fn each_sees_what_lies_in_the_own_spaces_and_nothing_else(store: Arc<d
             "4 [\"other\"] (1, 1)",
         ]
     );
+}
+
+/// Of these accounts those that a viewer may know to move a content.
+async fn movers(
+    store: &Arc<dyn Store>,
+    viewer: &Viewer,
+    contents: &str,
+    users: &[&str],
+) -> Vec<String> {
+    let hash = file("x", contents).hash;
+    let moves = users.iter().map(|user| (user.parse().unwrap(), hash));
+    let moves: Vec<_> = moves.collect();
+    let seen = store.moves_seen(viewer, &moves).await.unwrap();
+    let mut users: Vec<_> = seen.into_keys().map(|(user, _)| user.to_string()).collect();
+    users.sort();
+    users
+}
+
+pub async fn a_claimed_hash_shows_nobody_who_has_it_from_a_space(store: Arc<dyn Store>) {
+    for name in ["board", "lab"] {
+        make(&store, name).await;
+    }
+    let ana = member(&store, "ana", &["board"]).await;
+    let bea = member(&store, "bea", &["board", "lab"]).await;
+    let fay = member(&store, "fay", &["lab"]).await;
+    let eve = member(&store, "eve", &["board"]).await;
+    let files = [file_in("board", "s/minutes", "abc")];
+    publish(&store, "ana", ana, 0, upsert(&files)).await;
+    // Eve has to go, and keeps the hash in mind.
+    take_out(&store, "board", "eve").await;
+    let mut claim = file("x", "abc");
+    claim.size = 1;
+    publish(&store, "eve", eve, 0, upsert(&[claim])).await;
+    for (id, account) in [("bea", bea), ("fay", fay)] {
+        let (eyes, hash) = (eyes(&store, account).await, file("x", "abc").hash);
+        let announced = store
+            .announce(&peer(id), account, &eyes, &hash, 3, NOW)
+            .await;
+        assert!(announced.unwrap());
+    }
+    // Who has it from the claim alone is shown to all; who has it from the space, to its members.
+    let everybody = ["ana", "bea", "eve", "fay"];
+    let board = Viewer::of(eyes(&store, ana).await.spaces().iter().copied());
+    for (account, expected, moving) in [
+        (eve, "[\"x\"] at [\"eve\", \"~fay\"]", vec!["eve", "fay"]),
+        (fay, "[\"x\"] at [\"eve\", \"~fay\"]", vec!["eve", "fay"]),
+        (
+            bea,
+            "[\"minutes\", \"x\"] at [\"ana\", \"eve\", \"~bea\", \"~fay\"]",
+            everybody.to_vec(),
+        ),
+        (
+            ana,
+            "[\"minutes\", \"x\"] at [\"ana\", \"eve\", \"~bea\", \"~fay\"]",
+            everybody.to_vec(),
+        ),
+    ] {
+        let viewer = eyes(&store, account).await;
+        let shown = seen(&store, &viewer, "abc").await;
+        assert!(shown.iter().any(|line| line == expected), "{shown:?}");
+        assert_eq!(movers(&store, &viewer, "abc", &everybody).await, moving);
+    }
+    // Narrowed eyes are those of one who is in that space alone.
+    let claimed = seen(&store, &anyone(), "abc").await;
+    assert!(claimed.contains(&"[\"x\"] at [\"eve\", \"~fay\"]".to_owned()));
+    let narrow = store.narrowed(&board, &space("board")).await.unwrap();
+    let inside = seen(&store, &narrow, "abc").await;
+    let expected = "[\"minutes\"] at [\"ana\", \"~bea\", \"~fay\"]";
+    assert!(inside.contains(&expected.to_owned()), "{inside:?}");
 }
 
 pub async fn a_document_holds_the_names_of_one_space(store: Arc<dyn Store>) {
