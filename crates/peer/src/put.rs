@@ -3,7 +3,8 @@
 //! The file is read and hashed once, on its way. What an earlier attempt left there is not sent again
 //! if it is what the file begins with: the other side says the hashes of its pieces, and they are
 //! compared with the file here. At the end the content hash goes over, and the other side puts the
-//! file away only if it came to the same.
+//! file away only if it came to the same. An answer that gets lost is told again: the other side
+//! remembers for a day, and if its hash is that of the file here, it is there.
 
 mod body;
 mod reading;
@@ -15,11 +16,11 @@ use std::time::{Duration, Instant};
 use bytes::{Buf, Bytes};
 use convite_client::DirectoryClient;
 use convite_core::model::Provider;
-use convite_core::{ContentHash, ErrorCode, PeerId, PieceHash, Problem};
+use convite_core::{ContentHash, ErrorCode, PeerId, Problem};
 use convite_wire::invite::Fingerprint;
 use convite_wire::status::from_status;
 use convite_wire::v1::peer_client::PeerClient;
-use convite_wire::v1::{BeginUploadRequest, UploadFileReply};
+use convite_wire::v1::{BeginUploadReply, BeginUploadRequest, UploadFileReply};
 use http::{HeaderValue, Request, header};
 use http_body_util::BodyExt;
 use prost::Message;
@@ -163,7 +164,21 @@ async fn try_once(
     progress: &watch::Sender<Progress>,
 ) -> Result<(UploadFileReply, u64), Problem> {
     let grpc = connect(put).await?;
-    let (upload, held) = begin(&grpc, put, opened).await?;
+    let mut begun = begin(&grpc, put, opened, false).await?;
+    if let Some(done) = begun.done.take() {
+        let file = opened.clone();
+        let hash = tokio::task::spawn_blocking(move || file.hash());
+        let hash = hash.await.map_err(|_| failed())??;
+        if *hash.as_bytes() == *done.hash {
+            let size = opened.size();
+            progress.send_modify(|progress| (progress.sent, progress.resumed) = (size, size));
+            return Ok((done, size));
+        }
+        // It has changed since, and kept its size and time.
+        begun = begin(&grpc, put, opened, true).await?;
+    }
+    let (held, _) = begun.piece_hashes.as_chunks::<32>();
+    let (upload, held) = (begun.upload, held.to_vec());
     let file = opened.clone();
     let agreed = tokio::task::spawn_blocking(move || file.agreed(held));
     let agreed = agreed.await.map_err(|_| failed())??;
@@ -207,23 +222,23 @@ async fn begin(
     grpc: &Grpc,
     put: &Put,
     opened: &Opened,
-) -> Result<(String, Vec<PieceHash>), Problem> {
+    anew: bool,
+) -> Result<BeginUploadReply, Problem> {
     let mut client = PeerClient::with_origin(grpc.http2.clone(), grpc.origin.clone())
         .max_decoding_message_size(BEGUN_MAX);
     let mut request = tonic::Request::new(BeginUploadRequest {
         name: opened.name(),
         size: opened.size(),
         modified_ns: opened.modified_ns(),
+        anew,
     });
     let metadata = request.metadata_mut();
     metadata.insert("authorization", grpc.bearer.clone());
     let reply = tokio::time::timeout(BEGIN_MAX, client.begin_upload(request))
         .await
         .map_err(|_| broken(&put.peer))?
-        .map_err(|status| refusal(&put.peer, &status))?
-        .into_inner();
-    let (held, _) = reply.piece_hashes.as_chunks::<32>();
-    Ok((reply.upload, held.to_vec()))
+        .map_err(|status| refusal(&put.peer, &status))?;
+    Ok(reply.into_inner())
 }
 
 /// What a status says, which of a connection that broke says little.

@@ -3,12 +3,13 @@
 //! What comes in is hashed on its way and is nowhere to be seen before it is whole and synced. Then it
 //! gets its name, never in the place of another, is put on the shelves and is told to the directory.
 //! An upload whose size was told before (gRPC) is kept for a day when it breaks off, and goes on
-//! from there; one of a form begins anew.
+//! from there; one of a form begins anew. For as long it is remembered how it ended.
 //!
-//! Rooms: `quota` (how much of whom), `unfinished` (what is kept of an upload), `incoming` (bytes on
+//! Rooms: `quota` (how much of whom), `unfinished` (what is kept of an upload), `finished`, `incoming` (bytes on
 //! their way to the disk), `upload` (one file on its way in), `place` (names), `shelving` (files that
 //! are in), `turns` (who may work).
 
+mod finished;
 mod incoming;
 mod place;
 mod quota;
@@ -32,18 +33,22 @@ use crate::cache::Cache;
 use crate::home;
 use crate::state::PeerState;
 
+use finished::{Finished, FinishedUploads};
 use incoming::{Incoming, Whole};
 use quota::{Quota, Reserved};
-use shelving::shelve;
+use shelving::{published, shelve};
 use turns::Turns;
 use unfinished::{About, Unfinished};
 use upload::Kind;
 pub use upload::Upload;
 
-/// An upload that broke off is kept for so long.
+/// An upload that broke off is kept for so long, and how one ended is remembered.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
 /// Unfinished uploads of one account that are kept.
 const UNFINISHED_MAX: usize = 100;
+
+/// Finished uploads of one account that are remembered.
+const FINISHED_MAX: usize = 1000;
 
 /// Where the inbox is, and what may go there.
 #[derive(Debug, Clone)]
@@ -60,6 +65,7 @@ pub struct Inbox {
     allowed: Allowed,
     quota: Arc<Quota>,
     unfinished: Mutex<HashMap<String, Kept>>,
+    finished: FinishedUploads,
     turns: Turns,
     state: Arc<PeerState>,
     cache: Arc<Cache>,
@@ -82,6 +88,8 @@ pub struct Begun {
     pub upload: String,
     /// The hashes of the pieces that are here, from the first on; never of all.
     pub held: Vec<PieceHash>,
+    /// The file, if it came in already: then nothing is to be sent.
+    pub done: Option<Received>,
 }
 
 /// A file that came in.
@@ -140,6 +148,7 @@ impl Inbox {
         }
         let inbox = Self {
             quota: Arc::new(Quota::new(folder.clone(), config.quota)),
+            finished: FinishedUploads::open(&folder, FINISHED_MAX).map_err(failed)?,
             folder,
             allowed,
             unfinished: Mutex::default(),
@@ -148,6 +157,11 @@ impl Inbox {
             cache,
         };
         for (upload, about, touched) in unfinished::all(&inbox.folder).map_err(failed)? {
+            if inbox.finished.find(&upload).is_some() {
+                // Killed when it had just got its name.
+                unfinished::remove(&inbox.folder, &upload);
+                continue;
+            }
             // What an account has left unfinished counts, even beyond what it may have by now.
             let kept = Kept {
                 _reserved: inbox.quota.reserve_anyway(&about.user, about.size),
@@ -175,8 +189,9 @@ impl Inbox {
         }
     }
 
-    /// Begins an upload, or finds out how far an earlier one came. Blocks for as long as it takes to
-    /// hash what is here.
+    /// Begins an upload, or finds out how far an earlier one came. One of the same file that ended
+    /// within a day is told, unless it is to come `anew`. Blocks for as long as it takes to hash what
+    /// is here.
     ///
     /// # Errors
     /// `permission_denied`; `too_large` beyond the quota or for no file at all; `no_space`;
@@ -187,6 +202,7 @@ impl Inbox {
         name: &str,
         size: u64,
         modified_ns: i64,
+        anew: bool,
     ) -> Result<Begun, Problem> {
         self.check(ticket)?;
         let geometry = PieceGeometry::new(size).ok_or_else(too_large)?;
@@ -199,6 +215,21 @@ impl Inbox {
         let upload = about.id();
         let _busy = self.turns.occupy(&upload)?;
         self.forget_expired(SystemTime::now());
+        if anew {
+            self.finished.forget(&upload);
+        } else if let Some(finished) = self.finished.find(&upload) {
+            self.forget(&upload);
+            let done = Received {
+                path: self.shown(&finished.placed),
+                hash: finished.hash,
+                size: finished.size,
+            };
+            return Ok(Begun {
+                upload,
+                held: Vec::new(),
+                done: Some(done),
+            });
+        }
         let known = lock(&self.unfinished).contains_key(&upload);
         if !known {
             let own = |kept: &&Kept| kept.about.user == about.user;
@@ -228,7 +259,11 @@ impl Inbox {
             kept.held = Some(held.clone());
             kept.touched = SystemTime::now();
         }
-        Ok(Begun { upload, held })
+        Ok(Begun {
+            upload,
+            held,
+            done: None,
+        })
     }
 
     /// Takes the bytes of an upload that began, from `offset` on. Each time it has to begin anew: what
@@ -330,6 +365,7 @@ impl Inbox {
     }
 
     fn forget_expired(&self, now: SystemTime) {
+        self.finished.forget_expired(now);
         lock(&self.unfinished).retain(|upload, kept| {
             let age = now.duration_since(kept.touched).unwrap_or_default();
             let stays = age < KEPT || self.turns.is_busy(upload);
@@ -341,26 +377,46 @@ impl Inbox {
     }
 
     fn forget(&self, upload: &str) {
-        lock(&self.unfinished).remove(upload);
-        unfinished::remove(&self.folder, upload);
+        if lock(&self.unfinished).remove(upload).is_some() {
+            unfinished::remove(&self.folder, upload);
+        }
     }
 
-    /// Puts a file that came in where its owner and others find it.
-    fn put_away(&self, name: &str, ticket: &UploadTicket, whole: Whole) -> io::Result<Received> {
+    /// Puts a file that came in where its owner and others find it; of an `upload` that can be asked
+    /// for again it is remembered where.
+    fn put_away(
+        &self,
+        name: &str,
+        ticket: &UploadTicket,
+        whole: Whole,
+        upload: Option<&str>,
+    ) -> io::Result<Received> {
         let hash = whole.hashes.content();
         let size = whole.hashes.geometry().file_size();
         let folder = self.folder.join(local_file_name(ticket.user.as_str()));
-        let placed = place::put(whole.path(), &folder, name)?;
-        let shown = shelve(&self.state, &self.cache, &placed, whole.hashes)?;
-        let inner = placed.strip_prefix(&self.folder).unwrap_or(&placed);
+        let from = whole.path();
+        let placed = place::put(from, &folder, name, |to| match upload {
+            Some(upload) => {
+                let finished = Finished::of(&ticket.user, hash, from, to)?;
+                self.finished.note(upload, &finished)
+            }
+            None => Ok(()),
+        })?;
+        shelve(&self.state, &self.cache, &placed, whole.hashes)?;
         Ok(Received {
-            path: shown.map_or_else(
-                || inner.to_string_lossy().into_owned(),
-                |path| path.to_string(),
-            ),
+            path: self.shown(&placed),
             hash,
             size,
         })
+    }
+
+    /// A file of the inbox as it is published; below the inbox where nothing of it is shared.
+    fn shown(&self, placed: &Path) -> String {
+        let inner = placed.strip_prefix(&self.folder).unwrap_or(placed);
+        published(&self.state, placed).map_or_else(
+            || inner.to_string_lossy().into_owned(),
+            |path| path.to_string(),
+        )
     }
 }
 

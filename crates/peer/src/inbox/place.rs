@@ -31,11 +31,21 @@ pub(super) fn check_room(folder: &Path, size: u64) -> Result<(), Problem> {
     .hint("ask its owner to make room"))
 }
 
-/// Moves a synced file into `folder`, under `name` or the first number of it that is free.
-pub(super) fn put(from: &Path, folder: &Path, name: &str) -> io::Result<PathBuf> {
+/// Moves a synced file into `folder`, under `name` or the first number of it that is free. What it
+/// is to be called is told to `note` before.
+pub(super) fn put(
+    from: &Path,
+    folder: &Path,
+    name: &str,
+    note: impl Fn(&Path) -> io::Result<()>,
+) -> io::Result<PathBuf> {
     fs::create_dir_all(folder)?;
     for number in 0..=NUMBER_MAX {
         let to = numbered(folder, name, number);
+        if to.symlink_metadata().is_ok() {
+            continue;
+        }
+        note(&to)?;
         match rename_new(from, &to) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             moved => {
@@ -59,7 +69,7 @@ mod tests {
         for n in 1..=3 {
             let from = place.path().join("from");
             fs::write(&from, n.to_string()).unwrap();
-            put(&from, &folder, "x.txt").unwrap();
+            put(&from, &folder, "x.txt", |_| Ok(())).unwrap();
             assert!(!from.exists());
         }
         for (name, contents) in [("x.txt", "1"), ("x (1).txt", "2"), ("x (2).txt", "3")] {

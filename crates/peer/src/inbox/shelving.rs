@@ -4,16 +4,17 @@ use std::io;
 use std::path::Path;
 use std::time::SystemTime;
 
-use convite_core::{ContentHash, PieceHashes, SafePath};
+use convite_core::{PieceHashes, SafePath};
 
 use crate::beneath::Identity;
 use crate::cache::Cache;
 use crate::catalogue::Served;
 use crate::indexing::RACY;
+use crate::shares::Share;
 use crate::state::PeerState;
 
-/// Has the whole file at `placed` served and told of, if it lies in what is shared: as what is
-/// returned. Whoever finds it later finds nothing new. Blocks.
+/// Has the whole file at `placed` served and told of, if it lies in what is shared. Whoever finds it
+/// later finds nothing new. Blocks.
 ///
 /// # Errors
 /// Those of looking at it.
@@ -22,7 +23,7 @@ pub(crate) fn shelve(
     cache: &Cache,
     placed: &Path,
     hashes: PieceHashes,
-) -> io::Result<Option<SafePath>> {
+) -> io::Result<()> {
     let hash = hashes.content();
     let metadata = placed.symlink_metadata()?;
     let identity = Identity::of(&metadata);
@@ -35,20 +36,9 @@ pub(crate) fn shelve(
     if let Err(problem) = cache.remember(&[(identity, racy, hashes)]) {
         tracing::warn!("{problem}");
     }
-    Ok(on_shelves(state, placed, identity, hash))
-}
-
-fn on_shelves(
-    state: &PeerState,
-    placed: &Path,
-    identity: Identity,
-    hash: ContentHash,
-) -> Option<SafePath> {
-    let shares = state.shares();
-    let over = shares.iter().filter(|s| placed.starts_with(&s.root));
-    let share = over.max_by_key(|share| share.root.components().count())?;
-    let inner = placed.strip_prefix(&share.root).ok()?;
-    let path = share.published(inner).ok()?;
+    let Some((share, path)) = shown_as(state, placed) else {
+        return Ok(());
+    };
     state.put(Served {
         path: path.clone(),
         root: share.root.clone(),
@@ -56,7 +46,21 @@ fn on_shelves(
         identity,
         hash,
     });
-    state.pending.note(path.clone());
+    state.pending.note(path);
     state.pending.hurry();
-    Some(path)
+    Ok(())
+}
+
+/// As what the file at `placed` is published, if it lies in what is shared.
+pub(crate) fn published(state: &PeerState, placed: &Path) -> Option<SafePath> {
+    shown_as(state, placed).map(|(_, path)| path)
+}
+
+fn shown_as(state: &PeerState, placed: &Path) -> Option<(Share, SafePath)> {
+    let shares = state.shares().into_iter();
+    let over = shares.filter(|share| placed.starts_with(&share.root));
+    let share = over.max_by_key(|share| share.root.components().count())?;
+    let inner = placed.strip_prefix(&share.root).ok()?;
+    let path = share.published(inner).ok()?;
+    Some((share, path))
 }

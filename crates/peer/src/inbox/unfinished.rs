@@ -4,6 +4,7 @@
 //! INBOX/.convite-uploads/ID/about     whose it is, its name and size
 //! INBOX/.convite-uploads/ID/contents  the file as far as it has come
 //! INBOX/.convite-uploads/ID/hashes    the hashes of its pieces, each noted once its piece was written
+//! INBOX/.convite-uploads/ID.done      how one ended: see `finished`
 //! INBOX/.convite-uploads/form-N       a file of a form: goes when it breaks off
 //! ```
 //!
@@ -21,6 +22,7 @@ use convite_core::{PieceGeometry, PieceHash, UserName};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::finished::ENDING;
 use crate::home;
 use crate::scan::PARTIAL_PREFIX;
 
@@ -113,6 +115,9 @@ pub(super) fn all(inbox: &Path) -> io::Result<Vec<(String, About, SystemTime)>> 
     for entry in fs::read_dir(inbox.join(FOLDER))? {
         let entry = entry?;
         let id = entry.file_name().to_string_lossy().into_owned();
+        if id.ends_with(ENDING) {
+            continue;
+        }
         let about = fs::read(entry.path().join("about"))
             .ok()
             .and_then(|bytes| serde_json::from_slice::<About>(&bytes).ok())

@@ -1,11 +1,13 @@
 //! One file on its way in.
 
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use convite_core::{ContentHash, ErrorCode, Problem};
 use convite_wire::upload_ticket::UploadTicket;
 use tokio::sync::OwnedSemaphorePermit;
+use tracing::Instrument;
 
 use super::incoming::Incoming;
 use super::quota::Reserved;
@@ -84,6 +86,14 @@ impl Upload {
     /// `unavailable` if not all came; `corrupt_contents` if it is not `expected`: nothing of it is
     /// kept then; those of the disk.
     pub async fn finish(self, expected: Option<ContentHash>) -> Result<Received, Problem> {
+        // On its own: whoever goes before the answer finds it when asking again.
+        let finishing = tokio::spawn(self.put_away(expected).in_current_span());
+        finishing
+            .await
+            .unwrap_or_else(|error| Err(refused_by_disk(&io::Error::other(error))))
+    }
+
+    async fn put_away(self, expected: Option<ContentHash>) -> Result<Received, Problem> {
         let Self {
             inbox,
             ticket,
@@ -108,7 +118,11 @@ impl Upload {
             }
         };
         on_blocking_thread(move || {
-            let received = inbox.put_away(&name, &ticket, whole)?;
+            let upload = match &kind {
+                Kind::Known { upload, .. } => Some(upload.as_str()),
+                Kind::Unknown { .. } => None,
+            };
+            let received = inbox.put_away(&name, &ticket, whole, upload)?;
             inbox.quota.keep(&ticket.user, received.size);
             inbox.end(&kind);
             tracing::info!(

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use convite_core::verify::hash_piece;
 use convite_core::{
-    ContentHash, ErrorCode, PieceGeometry, PieceHash, Problem, StreamHasher, display,
+    ContentHash, ErrorCode, PieceGeometry, PieceHash, PieceHashes, Problem, StreamHasher, display,
 };
 use rayon::prelude::*;
 use rustix::fs::{Advice, fadvise};
@@ -93,6 +93,30 @@ impl Opened {
         Ok(held)
     }
 
+    /// The file's content hash. Blocks until all of it is read.
+    pub(super) fn hash(&self) -> Result<ContentHash, Problem> {
+        let hash = |index: u32| {
+            let range = self.geometry.piece_range(index);
+            let mut piece = vec![0; (range.end - range.start) as usize];
+            self.file
+                .read_exact_at(&mut piece, range.start)
+                .map(|()| hash_piece(&self.geometry, index, &piece))
+        };
+        let pieces = (0..self.geometry.piece_count()).into_par_iter();
+        let hashes: Result<Vec<PieceHash>, _> = pieces.map(hash).collect();
+        let hashes = hashes.map_err(|error| self.changed(&error))?;
+        self.check_unchanged()?;
+        Ok(PieceHashes::fold(self.geometry, hashes)?.content())
+    }
+
+    fn check_unchanged(&self) -> Result<(), Problem> {
+        let now = self.file.metadata();
+        match now.is_ok_and(|now| Identity::of(&now) == self.identity) {
+            true => Ok(()),
+            false => Err(changed()),
+        }
+    }
+
     fn changed(&self, error: &io::Error) -> Problem {
         if error.kind() != io::ErrorKind::UnexpectedEof {
             return Problem::new(
@@ -167,13 +191,7 @@ fn read(
             return Ok(());
         }
     }
-    let now = opened
-        .file
-        .metadata()
-        .map(|metadata| Identity::of(&metadata));
-    if !now.is_ok_and(|now| now == opened.identity) {
-        return Err(changed());
-    }
+    opened.check_unchanged()?;
     // Nobody listens any more if the other side broke off.
     let _ = out.blocking_send(Part::End(hasher.finish()?.content()));
     Ok(())

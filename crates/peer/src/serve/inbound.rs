@@ -74,7 +74,7 @@ async fn begin(
     let (inbox, ticket) = admit(serving, &headers, None)?;
     let file = request.into_inner();
     let begun = tokio::task::spawn_blocking(move || {
-        inbox.begin(&ticket, &file.name, file.size, file.modified_ns)
+        inbox.begin(&ticket, &file.name, file.size, file.modified_ns, file.anew)
     });
     let begun = begun
         .await
@@ -82,6 +82,7 @@ async fn begin(
     Ok(tonic::Response::new(BeginUploadReply {
         upload: begun.upload,
         piece_hashes: Bytes::from(begun.held.as_flattened().to_vec()),
+        done: begun.done.as_ref().map(reply),
     }))
 }
 
@@ -178,13 +179,17 @@ impl Stream {
     }
 }
 
-/// One message and an `OK` (gRPC over HTTP/2, "Responses").
-fn answer(received: &Received) -> Result<Response, Problem> {
-    let message = UploadFileReply {
+fn reply(received: &Received) -> UploadFileReply {
+    UploadFileReply {
         path: received.path.clone(),
         hash: hash_bytes(&received.hash),
         size: received.size,
-    };
+    }
+}
+
+/// One message and an `OK` (gRPC over HTTP/2, "Responses").
+fn answer(received: &Received) -> Result<Response, Problem> {
+    let message = reply(received);
     let mut framed = BytesMut::new();
     framed.put_u8(0);
     framed.put_u32(message.encoded_len() as u32);

@@ -31,6 +31,7 @@ pub(crate) struct Peer {
     pub(crate) signer: TicketSigner,
     pub(crate) control: String,
     pub(crate) state: Arc<PeerState>,
+    pub(crate) cache: Arc<Cache>,
     indexing: Arc<Indexing>,
     _stop: DropGuard,
 }
@@ -107,7 +108,8 @@ impl Peer {
             address,
             signer,
             control: token.text().to_owned(),
-            indexing: Arc::new(Indexing::new(state.clone(), cache).unwrap()),
+            indexing: Arc::new(Indexing::new(state.clone(), cache.clone()).unwrap()),
+            cache,
             state,
             _stop: stop.drop_guard(),
         }

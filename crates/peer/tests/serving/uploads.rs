@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use convite_core::{ContentHash, ErrorCode, PieceGeometry};
+use convite_core::{ContentHash, ErrorCode, PieceGeometry, UnixMillis};
+use convite_peer::inbox::{Inbox, InboxConfig};
 use convite_wire::status::from_status;
+use convite_wire::upload_ticket::UploadTicket;
 use convite_wire::v1::{BeginUploadReply, BeginUploadRequest, UploadChunk, UploadFileReply};
 use http::{Request, Response};
 use http_body_util::Full;
@@ -18,6 +20,8 @@ use super::http::{body, code};
 use super::{Peer, contents};
 
 const QUOTA: u64 = 8 << 20;
+/// When the files were modified that are sent over gRPC.
+const MODIFIED: i64 = 1_600_000_000_123_456_789;
 
 async fn peer() -> Peer {
     Peer::with_inbox("ana,@lab", QUOTA).await
@@ -40,9 +44,9 @@ fn files(peer: &Peer) -> Vec<String> {
 
 /// What is kept of uploads that did not come to an end.
 fn unfinished(peer: &Peer) -> usize {
-    fs::read_dir(inbox(peer).join(".convite-uploads"))
-        .unwrap()
-        .count()
+    let kept = fs::read_dir(inbox(peer).join(".convite-uploads")).unwrap();
+    let names = kept.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| !name.ends_with(".done")).count()
 }
 
 fn walk(folder: &std::path::Path) -> Vec<String> {
@@ -161,10 +165,22 @@ async fn begin(
     name: &str,
     size: usize,
 ) -> Result<BeginUploadReply, Status> {
+    begin_as(client, ticket, name, size, false).await
+}
+
+/// [`begin`], or `anew`.
+async fn begin_as(
+    client: &mut Client,
+    ticket: &str,
+    name: &str,
+    size: usize,
+    anew: bool,
+) -> Result<BeginUploadReply, Status> {
     let request = BeginUploadRequest {
         name: name.to_owned(),
         size: size as u64,
-        modified_ns: 1_600_000_000_123_456_789,
+        modified_ns: MODIFIED,
+        anew,
     };
     let begun = client.begin_upload(with(request, ticket)).await;
     begun.map(tonic::Response::into_inner)
@@ -315,6 +331,69 @@ async fn begin_when_free(
         }
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test]
+async fn an_upload_whose_answer_was_lost_is_not_taken_in_twice() {
+    let peer = peer().await;
+    let ana = peer.upload_ticket("ana", &[]);
+    let mut client = client(&peer).await;
+    let bytes = contents(300_000);
+    let hash = ContentHash::of(&bytes);
+    let mut sent = None;
+    for kept in ["inbox/ana/x", "inbox/ana/x (1)"] {
+        let begun = begin_as(&mut client, &ana, "x", bytes.len(), sent.is_some()).await;
+        let id = begun.unwrap().upload;
+        let reply = upload(&mut client, &ana, &id, &bytes, 0, Some(hash)).await;
+        let reply = reply.unwrap();
+        assert_eq!(reply.path, kept);
+        let again = begin(&mut client, &ana, "x", bytes.len()).await.unwrap();
+        assert_eq!(
+            (again.done.as_ref(), again.piece_hashes.len()),
+            (Some(&reply), 0)
+        );
+        let refused = upload(&mut client, &ana, &id, &bytes, 0, Some(hash)).await;
+        assert_eq!(refused.unwrap_err(), ErrorCode::NotFound);
+        sent = Some((id, reply));
+    }
+    let (id, reply) = sent.unwrap();
+    assert_eq!((files(&peer).len(), unfinished(&peer)), (2, 0));
+    // It is nobody else's.
+    let bob = peer.upload_ticket("bob", &["lab"]);
+    let begun = begin(&mut client, &bob, "x", bytes.len()).await.unwrap();
+    assert_eq!(begun.done, None);
+
+    // Nor after the peer was killed when the file had just got its name.
+    let left = inbox(&peer).join(".convite-uploads").join(&id);
+    fs::create_dir(&left).unwrap();
+    let about = format!(
+        r#"{{"user":"ana","name":"x","size":{},"modified_ns":{MODIFIED}}}"#,
+        bytes.len()
+    );
+    fs::write(left.join("about"), about).unwrap();
+    fs::write(left.join("hashes"), [0; 64]).unwrap();
+    let config = InboxConfig {
+        folder: inbox(&peer),
+        quota: QUOTA,
+    };
+    let allowed = "ana".parse().unwrap();
+    let reopened = Inbox::open(config, allowed, peer.state.clone(), peer.cache.clone()).unwrap();
+    assert!(!left.exists());
+    let ticket = UploadTicket {
+        user: "ana".parse().unwrap(),
+        spaces: Vec::new(),
+        peer: "peer_1".parse().unwrap(),
+        expires: UnixMillis::from(SystemTime::now()).after(Duration::from_secs(300)),
+    };
+    let begin = || reopened.begin(&ticket, "x", bytes.len() as u64, MODIFIED, false);
+    let done = begin().unwrap().done.unwrap();
+    assert_eq!(
+        (done.path, done.hash, done.size),
+        (reply.path, hash, 300_000)
+    );
+    // What its owner has removed, or changed, may come again.
+    fs::write(inbox(&peer).join("ana/x (1)"), &bytes).unwrap();
+    assert_eq!(begin().unwrap().done, None);
 }
 
 #[tokio::test]
