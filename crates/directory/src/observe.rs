@@ -21,17 +21,12 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 
 use self::requests::Requests;
+use crate::gate::Class;
 use crate::grpc;
 use crate::rest::Refusal;
 
-/// How long a call may take that is not a stream.
+/// How long a call may take that is not to last.
 const CALL_MAX: Duration = Duration::from_secs(30);
-/// Calls that last as long as the caller wants.
-const STREAMS: [&str; 3] = [
-    "/convite.v1.Directory/Index",
-    "/convite.v1.Directory/Watch",
-    "/grpc.",
-];
 
 /// What of a problem leaves the house: of an internal one, nothing but that it is one. Logs it.
 pub(crate) fn outward(problem: Problem) -> Problem {
@@ -85,11 +80,11 @@ async fn observe(State(requests): State<Requests>, request: Request, next: Next)
     let via_grpc = is_grpc(&request);
     let counted = requests.begin(&request, via_grpc);
     let traced = trace::served(&counted.route, request.headers());
-    let is_stream = via_grpc && STREAMS.iter().any(|stream| path.starts_with(stream));
+    let lasts = Class::lasts(&path, request.method(), via_grpc);
     let answered = async move {
         let began = Instant::now();
         let answer = next.run(request);
-        let mut response = if is_stream {
+        let mut response = if lasts {
             answer.await
         } else {
             match tokio::time::timeout(CALL_MAX, answer).await {
@@ -139,10 +134,16 @@ mod tests {
         std::future::pending().await
     }
 
+    async fn takes_its_time() -> &'static str {
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        "done"
+    }
+
     async fn ask(path: &str, content_type: &str) -> Response {
         let doors = Router::new()
             .route("/broken", post(broken))
-            .route("/slow", post(slow));
+            .route("/slow", post(slow))
+            .route("/peers/a/upload", post(takes_its_time));
         let request = Request::post(path)
             .header(header::CONTENT_TYPE, content_type)
             .body(Body::empty())
@@ -176,5 +177,11 @@ mod tests {
             let status = response.headers()["grpc-status"].to_str().unwrap();
             assert_eq!(status, code.grpc_code().to_string());
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_that_takes_long_to_hand_on_is_not_cut_off() {
+        let response = ask("/peers/a/upload", "multipart/form-data").await;
+        assert_eq!(response.status(), StatusCode::OK);
     }
 }

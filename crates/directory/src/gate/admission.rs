@@ -10,56 +10,14 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::http::Method;
 use convite_core::{ErrorCode, Problem};
 use convite_net::Network;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::class::Class;
+
 /// When who was turned away may come back.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-
-/// What a request costs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Class {
-    /// A few rows: heartbeats, registering, locating.
-    Light,
-    /// The search index or many rows.
-    Search,
-    /// Many rows written, or a body on its way in.
-    Publish,
-    /// A password to hash.
-    Entry,
-    /// An answer that goes on for as long as the caller wants.
-    Lasting,
-}
-
-impl Class {
-    const ALL: [Self; 5] = [
-        Self::Light,
-        Self::Search,
-        Self::Publish,
-        Self::Entry,
-        Self::Lasting,
-    ];
-
-    /// The class of a request, through either door.
-    pub(super) fn of(path: &str, method: &Method) -> Self {
-        let reads = matches!(*method, Method::GET | Method::HEAD);
-        match path.strip_prefix("/convite.v1.Directory/").unwrap_or(path) {
-            "SearchFile" | "ListIndex" | "/search" => Self::Search,
-            "/index" if reads => Self::Search,
-            "Index" | "/index" => Self::Publish,
-            "Login" | "CreateAccount" | "/login" | "/accounts" => Self::Entry,
-            "AddUser" | "ChangeUser" | "ChangePassword" => Self::Entry,
-            "/users" if !reads => Self::Entry,
-            path if path.starts_with("/users/") => Self::Entry,
-            "Watch" | "/events" => Self::Lasting,
-            path if path.starts_with("/grpc.") || path.ends_with("/content") => Self::Lasting,
-            path if path.starts_with("/d/") || path.ends_with("/upload") => Self::Lasting,
-            _ => Self::Light,
-        }
-    }
-}
 
 /// The bounds of a class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -353,36 +311,5 @@ mod tests {
         assert!(admission.enter(Class::Search, caller(2)).await.is_err());
         drop(kept);
         assert!(admission.enter(Class::Search, caller(2)).await.is_ok());
-    }
-
-    #[test]
-    fn both_doors_have_the_same_classes() {
-        use Class::{Entry, Lasting, Light, Publish, Search};
-        for (path, method, class) in [
-            ("/convite.v1.Directory/SearchFile", Method::POST, Search),
-            ("/search", Method::GET, Search),
-            ("/convite.v1.Directory/Index", Method::POST, Publish),
-            ("/index", Method::PUT, Publish),
-            ("/convite.v1.Directory/ListIndex", Method::POST, Search),
-            ("/index", Method::GET, Search),
-            ("/convite.v1.Directory/Login", Method::POST, Entry),
-            ("/login", Method::POST, Entry),
-            ("/convite.v1.Directory/AddUser", Method::POST, Entry),
-            ("/users", Method::POST, Entry),
-            ("/convite.v1.Directory/ChangeUser", Method::POST, Entry),
-            ("/users/ana", Method::PATCH, Entry),
-            ("/convite.v1.Directory/ListUsers", Method::POST, Light),
-            ("/users", Method::GET, Light),
-            ("/convite.v1.Directory/Heartbeat", Method::POST, Light),
-            ("/peers/a/heartbeat", Method::POST, Light),
-            ("/convite.v1.Directory/Watch", Method::POST, Lasting),
-            ("/grpc.health.v1.Health/Watch", Method::POST, Lasting),
-            ("/files/00/content", Method::GET, Lasting),
-            ("/d/token", Method::GET, Lasting),
-            ("/convite.v1.Directory/CreateLink", Method::POST, Light),
-            ("/files/00/link", Method::POST, Light),
-        ] {
-            assert_eq!(Class::of(path, &method), class, "{path}");
-        }
     }
 }

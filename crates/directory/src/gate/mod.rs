@@ -4,6 +4,7 @@
 //! A refusal has the form of the door that was knocked at.
 
 pub mod admission;
+mod class;
 mod holding;
 mod timely;
 
@@ -19,7 +20,8 @@ use convite_core::Problem;
 use convite_net::origin::{Hosts, check_site, is_grpc_of_a_program};
 use convite_net::{Connection, Network};
 
-use self::admission::{Admission, Caller, Capacity, Class};
+use self::admission::{Admission, Caller, Capacity};
+pub(crate) use self::class::Class;
 use self::holding::Holding;
 use self::timely::Timely;
 use crate::rest::Refusal;

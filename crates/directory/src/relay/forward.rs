@@ -1,4 +1,6 @@
 //! A form with files on its way to a peer's inbox: nothing of it is held here but what is in flight.
+//!
+//! It may take as long as its ends are fast, and is given up when it stands still (`progress`).
 
 use bytes::Bytes;
 use convite_core::model::Provider;
@@ -13,6 +15,7 @@ use hyper::body::Incoming;
 use tower::ServiceExt;
 
 use super::Relay;
+use super::progress::Watched;
 
 /// The longest answer of a peer, in bytes.
 const ANSWER_MAX: usize = 1 << 20;
@@ -23,7 +26,8 @@ impl Relay {
     /// Posts `form` to the inbox of a peer, with the ticket in `to`; returns what it took in.
     ///
     /// # Errors
-    /// `overloaded`; `unavailable` if the peer does not answer; what it refuses.
+    /// `overloaded`; `unavailable` if the peer does not answer, or nothing moves for as long as a
+    /// reader's patience; what it refuses.
     pub(crate) async fn forward<B>(
         &self,
         account: AccountId,
@@ -43,8 +47,12 @@ impl Relay {
             )
             .hint("try again when it is back")
         };
+        let (form, progress) = Watched::new(form);
         let posted = tokio::select! {
             posted = self.post(to, content_type, form) => posted.map_err(absent)?,
+            () = progress.stands_still(self.config.patience) => {
+                return Err(stalled(progress.is_with_sender(), to));
+            }
             () = self.shutdown.cancelled() => return Err(absent(Absent)),
         };
         let is_good = posted.status().is_success();
@@ -105,6 +113,16 @@ impl Relay {
             }
         }
     }
+}
+
+/// Nothing moves: because of who sends, or of the peer.
+fn stalled(is_with_sender: bool, to: &Provider) -> Problem {
+    let message = match is_with_sender {
+        true => "the form stopped coming before its end".to_owned(),
+        false => format!("peer '{}' stopped taking the form in", to.peer),
+    };
+    Problem::new(ErrorCode::Unavailable, message)
+        .hint("try again; `convite put` goes on where it was interrupted")
 }
 
 /// Nobody answers as that peer, or not to the end.

@@ -8,7 +8,7 @@
 //! Rooms: `limits` (how many at once, how fast), `provider` (one peer, spoken to over HTTP),
 //! `company` (the providers of one file, whose turn it is), `opening` (what must be known before
 //! the first byte), `body` (pieces in order, as they are asked for); and `forward`, files on their
-//! way from a browser to a peer's inbox.
+//! way from a browser to a peer's inbox, with `progress`, whether they move.
 //!
 //! Memory of one relay: three runs of 2 MiB, or of one piece (4 MiB at most), whatever the
 //! size of the file and however slow the reader; and 16 MiB of piece hashes for all of them.
@@ -18,6 +18,7 @@ mod company;
 mod forward;
 mod limits;
 mod opening;
+mod progress;
 mod provider;
 
 use std::future::Future;
@@ -53,7 +54,7 @@ pub struct RelayConfig {
     pub relays_max: usize,
     /// Files relayed at once to one account.
     pub relays_per_account_max: usize,
-    /// A reader that takes nothing for so long is given up.
+    /// A reader that takes nothing for so long is given up; so is an upload of which nothing moves.
     pub patience: Duration,
     /// A provider that sends nothing for so long is replaced.
     pub stall: Duration,

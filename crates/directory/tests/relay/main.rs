@@ -11,3 +11,4 @@ mod limits;
 mod links;
 mod peers;
 mod reading;
+mod uploads;
