@@ -212,8 +212,9 @@ fn open_direct(_: &File, _: &Path, _: u64) -> Option<File> {
     None
 }
 
+/// Writes where it belongs, whatever the file's own position.
 #[cfg(unix)]
-fn write_all(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+pub(crate) fn write_all(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
     std::os::unix::fs::FileExt::write_all_at(file, bytes, offset)
 }
 
@@ -240,7 +241,7 @@ fn write_parts(file: &File, parts: &[Bytes], mut offset: u64) -> io::Result<()> 
 }
 
 #[cfg(windows)]
-fn write_all(file: &File, mut rest: &[u8], mut offset: u64) -> io::Result<()> {
+pub(crate) fn write_all(file: &File, mut rest: &[u8], mut offset: u64) -> io::Result<()> {
     while !rest.is_empty() {
         let written = std::os::windows::fs::FileExt::seek_write(file, rest, offset)?;
         offset += written as u64;

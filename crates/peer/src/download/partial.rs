@@ -1,17 +1,23 @@
 //! An unfinished download on disk.
 //!
 //! ```text
-//! HOME/downloads/HASH-SIZE/lock      held while somebody works on it
-//! HOME/downloads/HASH-SIZE/where     path of the contents, if they are not in this folder
-//! HOME/downloads/HASH-SIZE/hashes    the piece hashes, verified
-//! HOME/downloads/HASH-SIZE/pieces    which pieces are verified and synced, a bit each
-//! HOME/downloads/HASH-SIZE/contents  the file as far as it has come
+//! HOME/downloads/HASH-SIZE/lock         held while somebody works on it
+//! HOME/downloads/HASH-SIZE/where        where the contents are, see `whereabouts`
+//! HOME/downloads/HASH-SIZE/left         contents that are to be carried over
+//! HOME/downloads/HASH-SIZE/hashes       the piece hashes, verified
+//! HOME/downloads/HASH-SIZE/pieces       of which contents which pieces are verified and synced
+//! HOME/downloads/HASH-SIZE/contents-ID  the file as far as it has come
 //! ```
 //!
 //! The contents are on the file system they will be renamed on: here if that is the target's, else
-//! in a hidden file beside the target. Order of durability: contents, sync, `pieces`. What was
-//! written after the last sync is not lost by a kill: on resuming, pieces that are on disk but not
-//! in `pieces` are hashed again and kept if they are right.
+//! in a hidden file beside the target. If the next target is on another one, what is right of them
+//! is carried over. Order of durability: contents, sync, `pieces`. What was written after the last
+//! sync is not lost by a kill: on resuming, pieces that are on disk but not in `pieces` are hashed
+//! again and kept if they are right. `pieces` says of which contents it speaks, and of any others
+//! nothing is taken from it (`trust`).
+
+mod trust;
+mod whereabouts;
 
 use std::fs::{self, File};
 use std::io;
@@ -19,34 +25,37 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use convite_client::Home;
-use convite_client::home::{create_private_folder, write_private};
-use convite_core::verify::hash_piece;
+use convite_client::home::write_private;
 use convite_core::{ContentHash, ErrorCode, PieceGeometry, PieceHashes, Problem};
 use convite_swarm::PieceSet;
 use rustix::fs::{FlockOperation, flock};
 
 use super::place::{Target, disk_problem, on_blocking_thread};
-use crate::contents::Contents;
+use crate::contents::{Contents, write_all};
+use trust::Identity;
+use whereabouts::{Opened, Whereabouts};
 
 /// An unfinished download, locked for this process.
 pub(crate) struct Partial {
     folder: PathBuf,
     path: PathBuf,
     contents: Arc<Contents>,
+    identity: Identity,
     geometry: PieceGeometry,
     /// The pieces that were found verified when it was opened.
     verified: PieceSet,
     hashes: Option<Arc<PieceHashes>>,
     /// Held until this is dropped.
-    _lock: File,
+    _lock: Arc<File>,
 }
 
 impl Partial {
     /// Opens what an earlier run left, or begins anew.
     ///
     /// # Errors
-    /// `no_space` if the file system of the target has not enough room for what is missing;
-    /// `unavailable` if another process is fetching the same file; those of the file system.
+    /// `no_space` if the file system of the target has not enough room for what is missing, or
+    /// takes no file as large; `unavailable` if another process is fetching the same file; those
+    /// of the file system.
     pub(crate) async fn open(
         home: &Home,
         hash: ContentHash,
@@ -57,50 +66,80 @@ impl Partial {
             .downloads()
             .join(format!("{hash}-{}", geometry.file_size()));
         let target = target.clone();
-        on_blocking_thread(move || Self::open_blocking(folder, hash, geometry, &target)).await
+        on_blocking_thread(move || {
+            fs::create_dir_all(target.folder())
+                .map_err(|error| disk_problem("make", target.folder(), &error))?;
+            let lock = Arc::new(whereabouts::lock(&folder)?);
+            let places = Whereabouts::new(&folder, &hash, geometry.file_size());
+            let is_new = places.is_empty();
+            let opened = Self::open_locked(folder.clone(), lock.clone(), hash, geometry, &target);
+            if opened.is_err() && is_new {
+                let _ = fs::remove_dir_all(&folder);
+            }
+            opened
+        })
+        .await
     }
 
-    fn open_blocking(
+    fn open_locked(
         folder: PathBuf,
+        lock: Arc<File>,
         hash: ContentHash,
         geometry: PieceGeometry,
         target: &Target,
     ) -> Result<Self, Problem> {
-        fs::create_dir_all(target.folder())
-            .map_err(|error| disk_problem("make", target.folder(), &error))?;
-        create_private_folder(&folder).map_err(|error| disk_problem("make", &folder, &error))?;
-        let lock = lock(&folder)?;
-        let contents = contents_path(&folder, &hash, target)
-            .map_err(|error| disk_problem("use", &folder, &error))?;
-        let existed = contents.exists();
-        let file = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&contents)
-            .map_err(|error| disk_problem("write", &contents, &error))?;
-        let write_failed = |error: &io::Error| disk_problem("write", &contents, error);
-        file.set_len(geometry.file_size())
-            .map_err(|e| write_failed(&e))?;
-        check_room(&file, geometry, target)?;
-
-        let hashes = read_hashes(&folder, hash, geometry).map(Arc::new);
-        let mut verified = PieceSet::empty(geometry.piece_count());
+        let size = geometry.file_size();
+        let places = Whereabouts::new(&folder, &hash, size);
+        let hashes = trust::read_hashes(&folder.join("hashes"), hash, geometry).map(Arc::new);
+        let noted = folder.join("pieces");
+        let failed = |error: io::Error| disk_problem("use", &folder, &error);
+        let (opened, existed) = match places.current()? {
+            Some(current) if Whereabouts::suit(&current.path, target) => (current, true),
+            current => {
+                if let Some(current) = &current {
+                    let mut all = PieceSet::empty(geometry.piece_count());
+                    carry_over(&places, current, hashes.as_deref(), &mut all)?;
+                }
+                let path = places.choose(target).map_err(failed)?;
+                check_room(path.parent().unwrap_or(&path), size, target)?;
+                // Closed, and with that unlocked, before it is opened to be carried over.
+                let old = current.map(|current| current.path);
+                places.begin(&path, old.as_deref()).map_err(failed)?;
+                (whereabouts::create(path)?, false)
+            }
+        };
+        let Opened { path, file } = &opened;
+        let write_failed = |error: io::Error| disk_problem("write", path, &error);
+        let about = file.metadata().map_err(write_failed)?;
         if existed {
-            if let Ok(bytes) = fs::read(folder.join("pieces"))
-                && let Some(set) = PieceSet::from_bytes(geometry.piece_count(), &bytes)
-            {
-                verified = set;
-            }
-            if let Some(hashes) = &hashes {
-                find_unsynced(&file, hashes, &mut verified).map_err(|e| write_failed(&e))?;
-            }
+            check_room(path, size.saturating_sub(on_disk(&about)), target)?;
         }
+        if let Err(error) = file.set_len(size) {
+            if !existed {
+                let _ = fs::remove_file(path);
+            }
+            return Err(write_failed(error));
+        }
+
+        let identity = Identity::of(file, path).map_err(write_failed)?;
+        let count = geometry.piece_count();
+        let is_whole = existed && about.len() == size;
+        let trusted = is_whole.then(|| identity.noted(&noted, count)).flatten();
+        if trusted.is_none() {
+            // It speaks of contents that are no more.
+            remove_if_there(&noted).map_err(failed)?;
+        }
+        let mut verified = trusted.unwrap_or_else(|| PieceSet::empty(count));
+        if let Some(hashes) = hashes.as_deref().filter(|_| existed) {
+            trust::find_right(file, hashes, &mut verified, |_, _| Ok(())).map_err(write_failed)?;
+        }
+        carry_over(&places, &opened, hashes.as_deref(), &mut verified)?;
+        let Opened { path, file } = opened;
         Ok(Self {
             folder,
-            contents: Arc::new(Contents::new(file, &contents, geometry.file_size())),
-            path: contents,
+            contents: Arc::new(Contents::new(file, &path, size)),
+            identity,
+            path,
             geometry,
             verified,
             hashes,
@@ -145,10 +184,10 @@ impl Partial {
         verified: &PieceSet,
     ) -> impl FnOnce() -> io::Result<()> + use<> {
         let (file, path) = (self.contents.file().clone(), self.folder.join("pieces"));
-        let bytes = verified.to_bytes();
+        let (identity, verified) = (self.identity.clone(), verified.clone());
         move || {
             file.sync_data()?;
-            write_private(&path, &bytes)
+            identity.note(&path, &verified)
         }
     }
 
@@ -164,6 +203,8 @@ impl Partial {
             file.sync_all()
                 .map_err(|error| disk_problem("sync", &self.path, &error))?;
             target.receive(&self.path)?;
+            // It is the user's now, also while it is still provided.
+            let _ = flock(file, FlockOperation::Unlock);
             if let Err(error) = fs::remove_dir_all(&self.folder) {
                 tracing::warn!(%error, "cannot remove the state of a finished download");
             }
@@ -173,74 +214,50 @@ impl Partial {
     }
 }
 
-fn lock(folder: &Path) -> Result<File, Problem> {
-    let path = folder.join("lock");
-    let file = File::create(&path).map_err(|error| disk_problem("write", &path, &error))?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(Problem::new(
-            ErrorCode::Unavailable,
-            "another process is fetching this file already",
-        )
-        .hint("wait for it, or use another --home")),
-        Err(error) => Err(disk_problem("lock", &path, &error.into())),
+/// Copies what is right of contents on another file system into those that took their place, and
+/// removes them. What a kill leaves undone is done at the next start.
+fn carry_over(
+    places: &Whereabouts<'_>,
+    into: &Opened,
+    hashes: Option<&PieceHashes>,
+    verified: &mut PieceSet,
+) -> Result<(), Problem> {
+    let Some(old) = places.left()? else {
+        return Ok(());
+    };
+    let failed = |error: io::Error| disk_problem("write", &into.path, &error);
+    if let Some(hashes) = hashes {
+        let copy = |piece: &[u8], offset| write_all(&into.file, piece, offset);
+        trust::find_right(&old.file, hashes, verified, copy).map_err(failed)?;
+        into.file.sync_data().map_err(failed)?;
+    }
+    if let Err(error) = places.forget_left(old) {
+        tracing::warn!(%error, "cannot remove what was carried over");
+    }
+    Ok(())
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 
-/// Where the contents are or will be: where an earlier run put them, if they can be renamed to the
-/// target from there.
-fn contents_path(folder: &Path, hash: &ContentHash, target: &Target) -> io::Result<PathBuf> {
-    let inside = folder.join("contents");
-    let note = folder.join("where");
-    let target_folder = fs::canonicalize(target.folder())?;
-    if same_device(folder, &target_folder)? {
-        let _ = fs::remove_file(&note);
-        return Ok(inside);
-    }
-    if let Ok(text) = fs::read_to_string(&note) {
-        let noted = PathBuf::from(text);
-        let usable = noted
-            .parent()
-            .is_some_and(|p| same_device(p, &target_folder).unwrap_or(false));
-        if usable && noted.exists() {
-            return Ok(noted);
-        }
-    }
-    let beside = target_folder.join(format!(".convite-{}.part", hash.short()));
-    if let Some(text) = beside.to_str() {
-        write_private(&note, text.as_bytes())?;
-    }
-    // What is noted as verified was in another file.
-    let _ = fs::remove_file(folder.join("pieces"));
-    Ok(beside)
+/// Bytes that a file takes up on its disk.
+fn on_disk(about: &fs::Metadata) -> u64 {
+    #[cfg(unix)]
+    return std::os::unix::fs::MetadataExt::blocks(about).saturating_mul(512);
+    #[cfg(not(unix))]
+    return about.len();
 }
 
-#[cfg(unix)]
-fn same_device(a: &Path, b: &Path) -> io::Result<bool> {
-    use std::os::unix::fs::MetadataExt;
-    Ok(fs::metadata(a)?.dev() == fs::metadata(b)?.dev())
-}
-
-#[cfg(not(unix))]
-fn same_device(a: &Path, b: &Path) -> io::Result<bool> {
-    Ok(a.components().next() == b.components().next())
-}
-
-/// Refuses to begin what cannot be finished.
-fn check_room(file: &File, geometry: PieceGeometry, target: &Target) -> Result<(), Problem> {
-    let Ok(space) = rustix::fs::fstatvfs(file) else {
+/// Refuses to begin what cannot be finished: `wanted` bytes more, on the file system of `place`.
+fn check_room(place: &Path, wanted: u64, target: &Target) -> Result<(), Problem> {
+    let Ok(space) = rustix::fs::statvfs(place) else {
         return Ok(());
     };
     let free = space.f_bavail.saturating_mul(space.f_frsize);
-    #[cfg(unix)]
-    let written = std::os::unix::fs::MetadataExt::blocks(
-        &file
-            .metadata()
-            .map_err(|e| disk_problem("read", &target.path, &e))?,
-    ) * 512;
-    #[cfg(not(unix))]
-    let written = 0;
-    let wanted = geometry.file_size().saturating_sub(written);
     if wanted <= free {
         return Ok(());
     }
@@ -257,146 +274,5 @@ fn check_room(file: &File, geometry: PieceGeometry, target: &Target) -> Result<(
     .hint("make room, or choose another place with -o PATH"))
 }
 
-fn read_hashes(folder: &Path, hash: ContentHash, geometry: PieceGeometry) -> Option<PieceHashes> {
-    let bytes = fs::read(folder.join("hashes")).ok()?;
-    let (hashes, rest) = bytes.as_chunks::<32>();
-    if !rest.is_empty() {
-        return None;
-    }
-    PieceHashes::verify(geometry, hash, hashes.to_vec()).ok()
-}
-
-/// Adds pieces that were written and not noted any more: those in runs of the file that hold data
-/// and whose hash is right.
-fn find_unsynced(file: &File, hashes: &PieceHashes, verified: &mut PieceSet) -> io::Result<()> {
-    let geometry = hashes.geometry();
-    let mut buffer = Vec::new();
-    for index in 0..geometry.piece_count() {
-        let range = geometry.piece_range(index);
-        if verified.contains(index) || !holds_data(file, &range) {
-            continue;
-        }
-        buffer.resize((range.end - range.start) as usize, 0);
-        read_exact_at(file, &mut buffer, range.start)?;
-        if hashes.matches(index, &hash_piece(&geometry, index, &buffer)) {
-            verified.insert(index);
-        }
-    }
-    Ok(())
-}
-
-/// Whether a run of the file is more than a hole, as far as the file system tells.
-fn holds_data(file: &File, range: &std::ops::Range<u64>) -> bool {
-    #[cfg(target_os = "linux")]
-    match rustix::fs::seek(file, rustix::fs::SeekFrom::Data(range.start)) {
-        Ok(data) => return data < range.end,
-        Err(rustix::io::Errno::NXIO) => return false,
-        Err(_) => {}
-    }
-    let _ = (file, range);
-    true
-}
-
-#[cfg(unix)]
-fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset)
-}
-
-#[cfg(not(unix))]
-fn read_exact_at(mut file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-    use std::io::{Read, Seek, SeekFrom};
-    file.seek(SeekFrom::Start(offset))?;
-    file.read_exact(buffer)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::FileExt;
-
-    fn contents(len: usize) -> Vec<u8> {
-        (0..len).map(|i| ((i * 31) >> 3) as u8).collect()
-    }
-
-    fn hashes(bytes: &[u8]) -> PieceHashes {
-        let geometry = PieceGeometry::new(bytes.len() as u64).unwrap();
-        let piece = |index| {
-            let range = geometry.piece_range(index);
-            hash_piece(
-                &geometry,
-                index,
-                &bytes[range.start as usize..range.end as usize],
-            )
-        };
-        PieceHashes::fold(geometry, (0..geometry.piece_count()).map(piece).collect()).unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_killed_download_keeps_what_is_right_and_nothing_else() {
-        let folder = tempfile::tempdir().unwrap();
-        let home = Home::open(folder.path().join("home")).unwrap();
-        let target = Target {
-            path: folder.path().join("out/file"),
-            force: false,
-        };
-        let bytes = contents(5 * 65_536 + 100);
-        let hashes = hashes(&bytes);
-        let open = async || {
-            Partial::open(&home, hashes.content(), hashes.geometry(), &target)
-                .await
-                .unwrap()
-        };
-
-        let partial = open().await;
-        assert!(partial.verified().is_empty());
-        partial.keep_hashes(&hashes);
-        let write = |index: u32, wrong: bool| {
-            let range = hashes.geometry().piece_range(index);
-            let mut piece = bytes[range.start as usize..range.end as usize].to_vec();
-            piece[0] ^= u8::from(wrong);
-            let file = partial.contents().file();
-            file.write_all_at(&piece, range.start).unwrap();
-        };
-        write(0, false);
-        let mut noted = PieceSet::empty(6);
-        noted.insert(0);
-        partial.checkpoint(&noted)().unwrap();
-        write(2, false);
-        write(3, true);
-        write(5, false);
-        drop(partial);
-
-        let resumed = open().await;
-        assert_eq!(resumed.verified().iter().collect::<Vec<_>>(), [0, 2, 5]);
-    }
-
-    #[tokio::test]
-    async fn two_processes_cannot_fetch_the_same_file_at_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let home = Home::open(folder.path().join("home")).unwrap();
-        let target = Target {
-            path: folder.path().join("file"),
-            force: false,
-        };
-        let geometry = PieceGeometry::new(10).unwrap();
-        let hash = ContentHash::of(b"x");
-        let first = Partial::open(&home, hash, geometry, &target).await.unwrap();
-        let second = Partial::open(&home, hash, geometry, &target).await;
-        assert_eq!(second.err().unwrap().code, ErrorCode::Unavailable);
-        drop(first);
-        assert!(Partial::open(&home, hash, geometry, &target).await.is_ok());
-    }
-
-    #[tokio::test]
-    async fn a_file_larger_than_the_disk_is_refused_before_it_begins() {
-        let folder = tempfile::tempdir().unwrap();
-        let home = Home::open(folder.path().join("home")).unwrap();
-        let target = Target {
-            path: folder.path().join("file"),
-            force: false,
-        };
-        let geometry = PieceGeometry::new(1 << 43).unwrap();
-        let opened = Partial::open(&home, ContentHash::of(b"x"), geometry, &target).await;
-        assert_eq!(opened.err().unwrap().code, ErrorCode::NoSpace);
-    }
-}
+mod tests;

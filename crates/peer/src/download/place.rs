@@ -146,6 +146,9 @@ pub(crate) fn disk_problem(doing: &str, path: &Path, error: &io::Error) -> Probl
             Problem::new(ErrorCode::NoSpace, message)
                 .hint("make room and run the same command again: what was fetched is kept")
         }
+        io::ErrorKind::FileTooLarge => {
+            Problem::new(ErrorCode::NoSpace, message).hint("choose another place with -o PATH")
+        }
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             Problem::new(ErrorCode::Internal, message).hint("choose another place with -o PATH")
         }
