@@ -169,6 +169,22 @@ impl Browser {
         self.ask("POST", &path, json!({}));
     }
 
+    /// Drops files and folders of this machine on an element, as a hand with a mouse does.
+    pub fn drop_on(&self, selector: &str, paths: &[&Path]) {
+        self.wait(&format!("document.querySelector({selector:?})"));
+        let middle = self.run(&format!(
+            "const box = document.querySelector({selector:?}).getBoundingClientRect();
+             return [box.x + box.width / 2, box.y + box.height / 2];"
+        ));
+        for kind in ["dragEnter", "dragOver", "drop"] {
+            let data = json!({ "items": [], "files": paths, "dragOperationsMask": 1 });
+            self.tell(
+                "Input.dispatchDragEvent",
+                json!({ "type": kind, "x": middle[0], "y": middle[1], "data": data }),
+            );
+        }
+    }
+
     /// The contents of what was downloaded under that name, once it is whole.
     pub fn downloaded(&self, name: &str) -> Vec<u8> {
         until(name, || fs::read(self.downloads.join(name)).ok())

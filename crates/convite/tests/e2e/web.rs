@@ -7,6 +7,7 @@ mod keyboard;
 mod languages;
 mod live;
 mod moving;
+mod outages;
 mod screens;
 mod speed;
 

@@ -37,11 +37,15 @@ function password(me) {
   return h("section", { class: "card pad stack" }, h("h2", {}, t("password")), form);
 }
 
-export async function open(main, { me, signOut }) {
+export async function open(main, { me, signal, signOut }) {
   const said = h("div", {});
   const sessions = h("div", {}, bones());
-  const again = async () => show(sessions, sessionRows(await all("/sessions", "sessions", { user: me.user }), said, again));
-  show(main, h("div", { class: "head" }, h("h1", {}, me.user), h("button", { type: "button", onclick: signOut }, t("sign_out"))),
+  const again = async () => show(sessions, sessionRows(await all("/sessions", "sessions", { user: me.user }, { signal }), said, again));
+  const refused = h("div", {});
+  const out = h("button", { type: "button" }, t("sign_out"));
+  const end = () => attempt(out, refused, signOut, end);
+  out.addEventListener("click", end);
+  show(main, h("div", { class: "head" }, h("h1", {}, me.user), out), refused,
     h("div", { class: "stack-l" },
       h("p", { class: "row" }, h("span", { class: "chip" }, t(`role_${me.role}`)), me.spaces.map((space) => h("span", { class: "chip" }, visible(space)))),
       password(me), h("section", { class: "stack" }, h("h2", {}, t("sessions")), said, sessions)));

@@ -7,7 +7,7 @@ const PARTS = {
   sessions: () => import("./admin/sessions.js"), audit: () => import("./admin/audit.js"),
 };
 
-export async function open(main, { parts: [name], me }) {
+export async function open(main, { parts: [name], me, signal }) {
   const part = name in PARTS ? name : "users";
   const body = h("div", { class: "stack" });
   show(main, h("div", { class: "head" }, h("h1", {}, t("nav_admin"))),
@@ -15,5 +15,5 @@ export async function open(main, { parts: [name], me }) {
       h("a", { href: `#/admin/${one}`, "aria-current": one === part && "page" }, t(`admin_${one}`)))), body);
   main.querySelector(".tabs [aria-current]").scrollIntoView({ block: "nearest", inline: "center" });
   const module = await PARTS[part]();
-  return module.open(body, { me });
+  return module.open(body, { me, signal });
 }

@@ -11,7 +11,7 @@ export class Problem extends Error {
 }
 
 /** The codes of a session that is none, or none any more; a wrong password is not among them. */
-const OVER = ["unauthenticated", "session_expired"];
+export const OVER = ["unauthenticated", "session_expired"];
 
 let onSignedOut = () => {};
 /** `action` runs when an answer says that nobody is signed in any more. */
@@ -33,12 +33,22 @@ export async function ask(method, path, { body, query, signal, stranger } = {}) 
     if (error.name === "AbortError") throw error;
     throw new Problem(0, { code: "unreachable" });
   }
+  // Called off when the answer was there already: nobody is to get it.
+  signal?.throwIfAborted();
   if (!answer.ok) {
     const problem = new Problem(answer.status, await answer.json().catch(() => ({})));
+    signal?.throwIfAborted();
     if (OVER.includes(problem.code) && !stranger) onSignedOut();
     throw problem;
   }
-  const text = await answer.text();
+  let text;
+  try {
+    text = await answer.text();
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem(0, { code: "unreachable" });
+  }
+  signal?.throwIfAborted();
   return text ? JSON.parse(text) : null;
 }
 
@@ -47,11 +57,11 @@ export const post = (path, body = {}) => ask("POST", path, { body });
 export const remove = (path) => ask("DELETE", path);
 
 /** Every item of a list, page after page, up to `most`. */
-export async function all(path, field, query = {}, most = 20000) {
+export async function all(path, field, query = {}, { most = 20000, signal } = {}) {
   const items = [];
   let cursor;
   do {
-    const page = await get(path, { ...query, limit: 500, cursor });
+    const page = await get(path, { ...query, limit: 500, cursor }, signal);
     items.push(...page[field]);
     cursor = page.next_cursor;
   } while (cursor && items.length < most);

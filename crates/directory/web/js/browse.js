@@ -11,10 +11,21 @@ const PAGE = 1000;
 const MOST = 20000;
 /** For so long, in milliseconds, what was read of a peer is shown again without asking. */
 const FRESH = 30000;
-let read = { peer: "", files: [], cursor: undefined, at: 0 };
+/** For so long what was half read when one left is gone on with. */
+const HALF = 300000;
+/** What was read last: `at` is when reading ended, 0 before that. */
+let kept = { peer: "", begun: 0, at: 0 };
 
-async function peersFirst(main) {
-  const peers = (await all("/peers", "peers")).filter((peer) => peer.files > 0);
+/** The list of a peer's files to show or to go on with, or a new one. */
+function listOf(peer) {
+  const now = Date.now();
+  const isGood = kept.at > 0 ? now - kept.at < FRESH : now - kept.begun < HALF;
+  if (kept.peer !== peer || !isGood) kept = { peer, files: [], cursor: undefined, begun: now, at: 0 };
+  return kept;
+}
+
+async function peersFirst(main, signal) {
+  const peers = (await all("/peers", "peers", {}, { signal })).filter((peer) => peer.files > 0);
   const row = (peer) => h("li", {}, h("a", { class: "item", href: `#/browse/${encodeURIComponent(peer.id)}` },
     h("span", { class: "kind" }, icon("folder")),
     h("span", { class: "what" }, h("span", { class: "name" }, visible(peer.id)), h("span", { class: "meta" }, visible(peer.user))),
@@ -42,11 +53,11 @@ function level(files, folder) {
   return [...sorted([...folders].map(([name, sum]) => ({ name, ...sum }))), ...sorted(here)];
 }
 
-export async function open(main, { parts: [peer, ...way] }) {
-  if (!peer) return peersFirst(main);
+export async function open(main, { parts: [peer, ...way], signal }) {
+  if (!peer) { await peersFirst(main, signal); return; }
   const address = (path) => `#/browse/${[peer, ...path].map(encodeURIComponent).join("/")}`;
   const folder = way.join("/");
-  const asked = new AbortController();
+  const list = listOf(peer);
   const tree = h("div", {});
   const rest = h("div", {});
   show(main, h("h1", { class: "quiet" }, t("shared_by", { peer: visible(peer) })),
@@ -61,29 +72,32 @@ export async function open(main, { parts: [peer, ...way] }) {
       h("span", { class: "meta" }, one.count && many("files", one.count), one.modified > 0 && ago(one.modified), one.space && h("span", { class: "chip" }, visible(one.space)))),
     h("span", { class: "num" }, bytes(one.size))));
   function draw() {
-    const here = level(read.files, folder);
+    const here = level(list.files, folder);
     show(tree, here.length === 0 ? empty("folder", t("folder_empty_title"), t("folder_empty_text")) : narrowed(here, row, (one) => one.name));
-    show(rest, read.cursor && h("p", { class: "row centred" }, h("button", { type: "button", onclick: () => fetchMore(read.files.length + MOST) }, t("more_files", { count: number(read.files.length) }))));
+    show(rest, list.cursor && h("p", { class: "row centred" }, h("button", { type: "button", onclick: () => fetchMore(list.files.length + MOST) }, t("more_files", { count: number(list.files.length) }))));
   }
 
   async function fetchMore(most) {
+    const said = h("p", { class: "soft", role: "status" });
+    const tell = () => show(said, list.files.length > 0 && t("reading", { count: number(list.files.length) }));
+    show(rest, said);
+    list.at = 0;
     try {
       do {
-        const page = await get("/index", { peer, limit: PAGE, cursor: read.cursor }, asked.signal);
-        read.files.push(...page.files);
-        read.cursor = page.next_cursor;
-        if (read.cursor) show(rest, h("p", { class: "soft", role: "status" }, t("reading", { count: number(read.files.length) })));
-      } while (read.cursor && read.files.length < most);
+        tell();
+        const page = await get("/index", { peer, limit: PAGE, cursor: list.cursor }, signal);
+        list.files.push(...page.files);
+        list.cursor = page.next_cursor;
+      } while (list.cursor && list.files.length < most);
+      list.at = Date.now();
       draw();
     } catch (problem) {
-      if (problem.name !== "AbortError") show(rest, trouble(problem, () => fetchMore(most)));
+      if (problem.name === "AbortError") return;
+      if (tree.querySelector(".bone")) show(tree);
+      show(rest, trouble(problem, () => fetchMore(most)));
     }
   }
-  if (read.peer === peer && Date.now() - read.at < FRESH) draw();
-  else {
-    read = { peer, files: [], cursor: undefined, at: Date.now() };
-    show(tree, bones());
-    await fetchMore(MOST);
-  }
-  return () => { asked.abort(); if (read.cursor) read.at = 0; };
+  if (list.at > 0) { draw(); return; }
+  show(tree, bones());
+  await fetchMore(MOST);
 }

@@ -1,37 +1,86 @@
-// What the directory tells by itself: one stream of events for the whole page.
-import { get } from "./api.js";
+// What the directory tells by itself: one stream of events for the whole page, open while a screen
+// listens. A stream that breaks off is taken up again by the browser; one that is refused by this,
+// after 2, 4, … 30 seconds. What is told meanwhile is lost, and so listeners begin anew with the next.
+import { get, OVER } from "./api.js";
+import { h, show } from "./dom.js";
+import { t } from "./i18n.js";
 
+const PAUSE_LEAST = 2000;
+const PAUSE_MOST = 30000;
+/** So long, in milliseconds, may the stream be away before that is said. */
+const UNSAID = 2000;
+const listeners = { peers: new Set(), transfers: new Set(), loads: new Set() };
+const bar = document.getElementById("lost");
 let source = null;
-const listeners = new Map();
+let pause = PAUSE_LEAST;
+let reopening;
+let saying;
+let isLost = false;
 
-/** Runs `action` with each event `name` (`peers`, `transfers`, `loads`); the answer stops that. */
-export function hear(name, action) {
-  if (!source) source = listen();
-  const take = (event) => {
-    let told = null;
-    try { told = event.data ? JSON.parse(event.data) : null; } catch { return; }
-    action(told);
-  };
-  source.addEventListener(name, take);
-  const all = listeners.get(source) ?? new Set();
-  listeners.set(source, all.add(take));
-  const from = source;
-  return () => {
-    from.removeEventListener(name, take);
-    all.delete(take);
-    if (all.size > 0 || source !== from) return;
-    source.close();
-    source = null;
-  };
+/** Runs `action` with each event `name` (`peers`, `transfers`, `loads`) until `signal` is called off. */
+export function hear(name, action, signal) {
+  if (signal.aborted) return;
+  const listener = { action };
+  listeners[name].add(listener);
+  if (!source && !reopening) open();
+  signal.addEventListener("abort", () => {
+    listeners[name].delete(listener);
+    if (Object.values(listeners).every((set) => set.size === 0)) close();
+  }, { once: true });
 }
 
-function listen() {
+const tell = (name, told) => { for (const { action } of [...listeners[name]]) action(told); };
+
+function open() {
+  reopening = undefined;
   const opened = new EventSource("/events");
-  opened.addEventListener("error", () => {
-    // Refused, not broken: if the session is over, asking for anything says so to the whole page.
-    if (opened.readyState !== EventSource.CLOSED || source !== opened) return;
-    source = null;
-    get("/me").catch(() => {});
+  source = opened;
+  opened.addEventListener("open", () => {
+    pause = PAUSE_LEAST;
+    // What is not told again is no more: lists begin empty.
+    if (isLost) for (const name of ["transfers", "loads"]) tell(name, null);
+    found();
   });
-  return opened;
+  opened.addEventListener("error", () => {
+    if (source !== opened) return;
+    lose();
+    if (opened.readyState === EventSource.CLOSED) refused();
+  });
+  for (const name of Object.keys(listeners)) {
+    opened.addEventListener(name, (event) => {
+      let told = null;
+      try { told = event.data ? JSON.parse(event.data) : null; } catch { return; }
+      tell(name, told);
+    });
+  }
+}
+
+/** Tries again later; if the session is over, asking for anything has said so to the whole page. */
+async function refused() {
+  source.close();
+  source = null;
+  reopening = setTimeout(open, pause);
+  pause = Math.min(PAUSE_MOST, pause * 2);
+  await get("/me").catch((problem) => { if (OVER.includes(problem.code)) close(); });
+}
+
+function close() {
+  source?.close();
+  source = null;
+  clearTimeout(reopening);
+  reopening = undefined;
+  pause = PAUSE_LEAST;
+  found();
+}
+
+function lose() {
+  if (isLost) return;
+  isLost = true;
+  saying = setTimeout(() => show(bar, h("p", {}, t("lost"))), UNSAID);
+}
+
+function found() {
+  isLost = false;
+  clearTimeout(saying);
+  show(bar);
 }

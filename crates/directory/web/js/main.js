@@ -14,8 +14,8 @@ const SCREENS = {
 const top = document.getElementById("top");
 const main = document.getElementById("main");
 let me = null;
-let leave = () => {};
-let turn = 0;
+/** Called off when the screen that is shown is left. */
+let leaving = new AbortController();
 const KEPT = "convite.in";
 
 /** The address' fragment: `#/screen/part/…`. */
@@ -39,9 +39,9 @@ function frame(screen) {
 }
 
 async function draw({ focus = false } = {}) {
-  const mine = ++turn;
-  leave();
-  leave = () => {};
+  leaving.abort();
+  leaving = new AbortController();
+  const { signal } = leaving;
   document.documentElement.lang = language();
   document.getElementById("skip").textContent = t("skip");
   const invite = /^#join=(.+)/.exec(location.hash)?.[1];
@@ -61,10 +61,9 @@ async function draw({ focus = false } = {}) {
   if (focus) main.focus({ preventScroll: true });
   try {
     const module = await SCREENS[screen]();
-    const stop = (await module.open(room, { parts, me, signOut })) ?? (() => {});
-    if (mine === turn) leave = stop; else stop();
+    if (!signal.aborted) await module.open(room, { parts, me, signal, signOut });
   } catch (problem) {
-    if (mine === turn && me) show(room, trouble(problem, isPassing(problem) && draw), !isPassing(problem) && h("p", { class: "after" }, h("a", { href: "#/search" }, t("nav_search"))));
+    if (!signal.aborted && me) show(room, trouble(problem, isPassing(problem) && draw), !isPassing(problem) && h("p", { class: "after" }, h("a", { href: "#/search" }, t("nav_search"))));
   } finally {
     clearTimeout(waiting);
   }
@@ -80,8 +79,13 @@ async function begin() {
   await draw({ focus: true });
 }
 
+/** Throws if the directory does not say that the session has ended: then it has not. */
 async function signOut() {
-  await post("/logout").catch(() => {});
+  try {
+    await post("/logout");
+  } catch (problem) {
+    if (problem.status !== 401) throw problem;
+  }
   forget();
 }
 

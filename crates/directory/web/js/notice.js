@@ -32,14 +32,14 @@ export const bones = () =>
   h("div", { class: "card", role: "status" }, h("span", { class: "quiet" }, t("loading")),
     [1, 2, 3].map(() => h("div", { class: "bone", "aria-hidden": "true" }, h("i"), h("i"))));
 
-/** Runs `work` for a form: its button rests, and a problem is shown in `place`. */
-export async function attempt(button, place, work) {
+/** Runs `work` for a form: its button rests, and a problem is shown in `place`, with what tries `again`. */
+export async function attempt(button, place, work, again) {
   show(place);
   if (button) button.disabled = true;
   try {
     return await work();
   } catch (problem) {
-    if (problem.name !== "AbortError") show(place, trouble(problem));
+    if (problem.name !== "AbortError") show(place, trouble(problem, again));
     return undefined;
   } finally {
     if (button) button.disabled = false;

@@ -7,7 +7,7 @@ import { hear } from "./live.js";
 import { narrowed } from "./long.js";
 import { attempt, bones, command, empty, sure } from "./notice.js";
 
-export async function open(main, { me }) {
+export async function open(main, { me, signal }) {
   const list = h("div", {}, bones());
   const said = h("div", {});
   const total = h("span", { class: "soft" });
@@ -27,7 +27,7 @@ export async function open(main, { me }) {
 
   let shown = "";
   async function fresh(isSure = false) {
-    const peers = await all("/peers", "peers");
+    const peers = await all("/peers", "peers", {}, { signal });
     const state = JSON.stringify(peers);
     // A button that waits for its second press is not drawn away.
     if (state === shown || (!isSure && list.contains(document.activeElement))) return;
@@ -37,5 +37,5 @@ export async function open(main, { me }) {
       : narrowed(peers, row, (peer) => `${peer.id} ${peer.user}`));
   }
   await fresh();
-  return hear("peers", () => fresh().catch(() => {}));
+  hear("peers", () => fresh().catch(() => {}), signal);
 }

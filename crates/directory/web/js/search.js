@@ -39,8 +39,8 @@ const choice = (id, label, options) =>
 const entry = (id, label, hint) =>
   h("div", {}, h("label", { for: id }, label), h("input", { id, value: kept[id], placeholder: hint, autocomplete: "off" }));
 
-export async function open(main, { me }) {
-  const peers = all("/peers", "peers", {}, PEERS).catch(() => []);
+export async function open(main, { me, signal: left }) {
+  const peers = all("/peers", "peers", {}, { most: PEERS, signal: left }).catch(() => []);
   const box = h("input", { id: "q", type: "search", value: kept.q, placeholder: t("search_hint"), autocomplete: "off", spellcheck: "false", maxlength: 900 });
   const count = h("p", { class: "count", role: "status" });
   const found = h("div", {});
@@ -147,6 +147,6 @@ export async function open(main, { me }) {
   box.focus();
   run();
   // What is not there may come while one looks: a peer that comes back, a file just shared.
-  const stop = hear("peers", () => { if (found.dataset.of === kept.q && !found.querySelector("#results")) run(); });
-  return () => { stop(); asked.abort(); };
+  hear("peers", () => { if (found.dataset.of === kept.q && !found.querySelector("#results")) run(); }, left);
+  left.addEventListener("abort", () => asked.abort());
 }

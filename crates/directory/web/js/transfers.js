@@ -46,7 +46,7 @@ function keyed(key) {
   return { list, follow };
 }
 
-export async function open(main) {
+export async function open(main, { signal }) {
   const moving = keyed((one) => `${one.direction} ${one.peer} ${one.hash}`);
   const loads = keyed((one) => one.load);
   const none = h("div", {});
@@ -61,8 +61,7 @@ export async function open(main) {
     if (now.transfers.length + now.loads.length > 0) show(none);
     else if (!none.hasChildNodes()) show(none, empty("moves", t("no_transfers_title"), t("no_transfers_text")));
   };
-  now.loads = (await get("/loadfiles", { limit: 50 })).loads;
+  now.loads = (await get("/loadfiles", { limit: 50 }, signal)).loads;
   draw();
-  const stops = ["transfers", "loads"].map((name) => hear(name, (told) => { now[name] = told?.[name] ?? []; draw(); }));
-  return () => stops.forEach((stop) => stop());
+  for (const name of ["transfers", "loads"]) hear(name, (told) => { now[name] = told?.[name] ?? []; draw(); }, signal);
 }

@@ -2,7 +2,8 @@
 // They go on while one looks at other screens.
 import { all, Problem } from "./api.js";
 import { h, icon, show } from "./dom.js";
-import { bytes, rate, visible } from "./format.js";
+import { dropped } from "./dropped.js";
+import { base, bytes, number, rate, visible } from "./format.js";
 import { t } from "./i18n.js";
 import { command, empty, say, trouble } from "./notice.js";
 
@@ -28,15 +29,32 @@ function send(job) {
   });
 }
 
+/** One file on its way to a peer, with its row in the list. */
 function addJob(peer, file) {
   const name = visible(file.name);
+  const called = h("span", { class: "name" }, name);
   const bar = h("progress", { max: 100, value: 0, "aria-label": t("progress_of", { name }) });
-  const state = h("span", { class: "meta" }, h("span", {}, visible(peer)), h("span", {}, t("state_waiting")));
-  const sum = h("span", { class: "num" }, bytes(file.size));
-  const job = { peer, file, stop: () => { waiting.splice(waiting.indexOf(job), 1); end(h("span", {}, t("cancelled"))); } };
+  const state = h("span", { class: "meta" });
+  const sum = h("span", { class: "num" });
+  const said = h("div", {});
+  const job = { peer, file };
   const cancel = h("button", { class: "bad", type: "button", "aria-label": `${t("cancel")}: ${name}`, onclick: () => job.stop() }, t("cancel"));
-  const end = (...what) => { show(state, h("span", {}, visible(peer)), ...what); bar.remove(); cancel.remove(); show(sum, bytes(file.size)); };
   let start;
+  const end = (...what) => {
+    show(state, h("span", {}, visible(peer)), ...what);
+    bar.hidden = cancel.hidden = true;
+    show(sum, bytes(file.size));
+  };
+  const queue = () => {
+    start = undefined;
+    job.stop = () => { waiting.splice(waiting.indexOf(job), 1); end(h("span", {}, t("cancelled"))); };
+    bar.value = 0;
+    bar.hidden = cancel.hidden = false;
+    show(said);
+    show(state, h("span", {}, visible(peer)), h("span", {}, t("state_waiting")));
+    show(sum, bytes(file.size));
+    waiting.push(job);
+  };
   job.tell = (sent) => {
     start ??= performance.now();
     const seconds = (performance.now() - start) / 1000;
@@ -46,16 +64,19 @@ function addJob(peer, file) {
   };
   job.done = (answer) => {
     const made = answer?.files?.[0];
+    // A name that was taken there has got a number.
+    const there = made ? visible(base(made.path)) : name;
+    show(called, there);
     end(h("span", { class: "chip" }, t("uploaded")), made && h("a", { href: `#/file/${made.hash}` }, t("open_file")));
-    say(t("uploaded_name", { name }));
+    say(t("uploaded_name", { name: there }));
   };
   job.failed = (problem) => {
     end(h("span", { class: "chip off" }, t(problem.name === "AbortError" ? "cancelled" : "state_failed")));
-    if (problem.name !== "AbortError") state.after(trouble(problem));
+    if (problem.name !== "AbortError") show(said, trouble(problem, () => { queue(); cancel.focus(); work(); }));
   };
   list.prepend(h("li", {}, h("div", { class: "item" }, h("span", { class: "kind", "aria-hidden": "true" }, icon("up")),
-    h("span", { class: "what" }, h("span", { class: "name" }, name), state, bar), sum, cancel)));
-  waiting.push(job);
+    h("span", { class: "what" }, called, state, said, bar), sum, cancel)));
+  queue();
 }
 
 async function work() {
@@ -75,29 +96,34 @@ async function work() {
 // Leaving the page would end what is on its way.
 addEventListener("beforeunload", (event) => { if (running && document.querySelector("#top nav")) event.preventDefault(); });
 
-export async function open(main) {
-  const peers = (await all("/peers", "peers")).filter((peer) => peer.uploads);
+export async function open(main, { signal }) {
+  const peers = (await all("/peers", "peers", {}, { signal })).filter((peer) => peer.uploads);
   const title = h("div", { class: "head" }, h("h1", {}, t("nav_upload")));
   if (peers.length === 0) {
     show(main, title, empty("up", t("no_uploads_title"), t("no_uploads_text"), command("convite peer --allow-uploads")), list);
-    return undefined;
+    return;
   }
   const target = h("select", { id: "to" }, peers.map((peer) => h("option", { value: peer.id }, visible(peer.id))));
   const input = h("input", { id: "files", type: "file", multiple: true, class: "quiet" });
   const zone = h("div", { class: "drop" }, icon("up"), h("p", {}, t("drop_here")), h("p", {}, input, h("label", { class: "button main", for: "files" }, t("choose_files"))));
   show(main, title, h("div", { class: "stack" }, h("div", { class: "to" }, h("label", { for: "to" }, t("upload_to")), target), zone, list));
 
-  const add = (files) => {
-    for (const file of files) addJob(target.value, file);
+  const add = (peer, files) => {
+    for (const file of files) addJob(peer, file);
     work();
   };
   const over = (is) => (event) => { event.preventDefault(); zone.classList.toggle("over", is); };
   zone.addEventListener("dragover", over(true));
   zone.addEventListener("dragleave", over(false));
-  zone.addEventListener("drop", (event) => { over(false)(event); add(event.dataTransfer.files); });
-  input.addEventListener("change", () => { add([...input.files]); input.value = ""; });
+  zone.addEventListener("drop", async (event) => {
+    over(false)(event);
+    const peer = target.value;
+    const { files, isAll } = await dropped(event.dataTransfer);
+    add(peer, files);
+    if (!isAll) say(t("not_all_dropped", { count: number(files.length) }));
+  });
+  input.addEventListener("change", () => { add(target.value, [...input.files]); input.value = ""; });
   // A file dropped beside the zone would open in place of the page.
   const guard = (event) => event.preventDefault();
-  for (const kind of ["dragover", "drop"]) addEventListener(kind, guard);
-  return () => { for (const kind of ["dragover", "drop"]) removeEventListener(kind, guard); };
+  for (const kind of ["dragover", "drop"]) addEventListener(kind, guard, { signal });
 }

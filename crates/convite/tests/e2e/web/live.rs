@@ -72,6 +72,36 @@ fn hold(web: &Web, part: &str) {
 }
 
 #[test]
+fn files_of_a_peer_that_was_left_are_not_among_those_of_another() {
+    let Some(web) = Web::open(desk, |_| {}) else {
+        return;
+    };
+    let browser = &web.browser;
+    let ben = web.directory.member("ben");
+    ben.write("docs/other.txt", b"b");
+    let _peer = ben.peer("peer_2", &ben.path("docs"), "");
+    web.sign_in("ana");
+    hold(&web, "/index?peer=peer_1");
+    browser.run("location.hash = '#/browse/peer_1/docs'");
+    browser.wait("window.held === 1");
+    browser.run("location.hash = '#/browse/peer_2/docs'");
+    web.wait_for("main .list", "other.txt");
+    browser.run("window.release()");
+    browser.run("return new Promise((done) => setTimeout(done, 300))");
+    web.screen("#/browse/peer_2", "a[href='#/browse/peer_2/docs']");
+    assert!(
+        browser.text("main .list").contains("1 file"),
+        "of both peers: {}",
+        browser.text("main .list")
+    );
+    // What was half read is read on, and is all of it.
+    browser.run("location.hash = '#/browse/peer_1/docs'");
+    web.wait_for("main .list", "always.txt");
+    assert!(!browser.text("main .list").contains("other.txt"));
+    browser.is_content();
+}
+
+#[test]
 fn an_answer_that_comes_late_is_never_shown_over_a_newer_one() {
     let Some(web) = Web::open(desk, |ana| {
         ana.write("docs/lake.txt", b"a");

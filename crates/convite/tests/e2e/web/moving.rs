@@ -33,11 +33,12 @@ fn files_are_chosen_or_dropped_and_are_then_at_the_peer() {
     let path = ben.write(&format!("elsewhere/{name}"), &bytes);
     browser.type_into("#files", path.to_str().unwrap());
     web.wait_for("#uploads", "Uploaded");
-    assert!(browser.text("#uploads").contains(name));
-    // Under a name that every system can have.
+    // Under a name that every system can have, which is told.
     let inbox = ben.root().join("inbox/ana");
     let kept = fs::read_dir(&inbox).unwrap().next().unwrap().unwrap();
     assert!(fs::read(kept.path()).unwrap() == bytes, "{kept:?}");
+    let kept = kept.file_name().into_string().unwrap();
+    assert!(browser.text("#uploads").contains(&kept), "{kept}");
     let dropped = browser.run(
         "const data = new DataTransfer();
          data.items.add(new File(['dropped here'], 'dropped.txt'));
@@ -62,6 +63,66 @@ fn files_are_chosen_or_dropped_and_are_then_at_the_peer() {
     browser.wait("document.querySelector('#hash')");
     assert_eq!(browser.text("#hash"), ContentHash::of(&bytes).to_string());
     browser.is_content();
+}
+
+#[test]
+fn a_folder_that_is_dropped_is_uploaded_file_by_file() {
+    let Some(web) = Web::open(desk, |_| {}) else {
+        return;
+    };
+    let browser = &web.browser;
+    let ben = web.directory.member("ben");
+    ben.write("docs/a.txt", b"a");
+    let _peer = ben.peer("peer_2", &ben.path("docs"), "--allow-uploads");
+    for (name, bytes) in [
+        ("trip/one.txt", "1"),
+        ("trip/deep/er/two.txt", "2"),
+        ("three.txt", "3"),
+    ] {
+        ben.write(name, bytes.as_bytes());
+    }
+    web.sign_in("ana");
+    web.screen("#/upload", ".drop");
+    browser.drop_on(".drop", &[&ben.path("trip"), &ben.path("three.txt")]);
+    browser.wait("document.querySelectorAll('#uploads .chip:not(.off)').length === 3");
+    let inbox = ben.root().join("inbox/ana");
+    for (name, bytes) in [("one.txt", "1"), ("two.txt", "2"), ("three.txt", "3")] {
+        assert_eq!(fs::read_to_string(inbox.join(name)).unwrap(), bytes);
+    }
+    // Of a name that is taken there, it is said what it is called now.
+    ben.write("again/three.txt", b"another");
+    browser.drop_on(".drop", &[&ben.path("again")]);
+    web.wait_for("#uploads li", "three (1).txt");
+    browser.picture("uploaded-folder-desktop-light");
+    browser.is_content();
+}
+
+#[test]
+fn an_upload_that_failed_is_tried_again_from_its_row() {
+    let Some(web) = Web::open(desk, |_| {}) else {
+        return;
+    };
+    let browser = &web.browser;
+    let ben = web.directory.member("ben");
+    ben.write("docs/a.txt", b"a");
+    let peer = ben.peer("peer_2", &ben.path("docs"), "--allow-uploads");
+    web.sign_in("ana");
+    web.screen("#/upload", ".drop");
+    peer.stop().ok();
+    let file = ben.write("elsewhere/late.txt", b"late");
+    browser.drop_on(".drop", &[&file]);
+    browser.wait("document.querySelector('#uploads .chip.off')");
+    browser.picture("upload-failed-desktop-light");
+    let _peer = ben.peer("peer_2", &ben.path("docs"), "--allow-uploads");
+    browser.click("#uploads .trouble button");
+    web.wait_for("#uploads", "Uploaded");
+    assert_eq!(
+        browser.run("return document.querySelectorAll('#uploads li, #uploads .trouble').length"),
+        1
+    );
+    let kept = ben.root().join("inbox/ana/late.txt");
+    assert_eq!(fs::read(kept).unwrap(), b"late");
+    browser.is_content_but_for(&["/upload"]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ const row = (entry) => h("li", {}, h("div", { class: "item" },
   h("span", { class: "meta" }, entry.target && h("span", { class: "text" }, visible(entry.target)), entry.actor && h("span", {}, t("made_by", { user: visible(entry.actor) })), entry.address && h("span", {}, visible(entry.address)), entry.times > 1 && h("span", {}, `×${entry.times}`))),
   h("span", { class: "num" }, when(entry.last))));
 
-export async function open(body) {
+export async function open(body, { signal }) {
   const list = h("ul", { class: "card list" });
   const rest = h("div", { class: "row" });
   show(body, list, rest);

@@ -15,7 +15,7 @@ function card(made) {
       h("p", { class: "note" }, t("invite_until", { when: when(made.expires_at) }))));
 }
 
-export async function open(body) {
+export async function open(body, { signal }) {
   const said = h("div", {});
   const made = h("div", {});
   const list = h("div", {}, bones());
@@ -28,10 +28,10 @@ export async function open(body) {
       await again();
     }))));
   async function again() {
-    const invites = await all("/invites", "invites");
+    const invites = await all("/invites", "invites", {}, { signal });
     show(list, invites.length > 0 ? h("ul", { class: "card list" }, invites.map(row)) : h("p", { class: "soft" }, t("no_invites")));
   }
-  const spaces = await all("/spaces", "spaces");
+  const spaces = await all("/spaces", "spaces", {}, { signal });
   const button = h("button", { class: "main" }, t("make_invite"));
   const form = h("form", { class: "card pad form" },
     h("div", {}, h("label", { for: "invite-role" }, t("role")), h("select", { id: "invite-role" }, roles("member"))),

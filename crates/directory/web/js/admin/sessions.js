@@ -4,10 +4,10 @@ import { h, show } from "../dom.js";
 import { bones } from "../notice.js";
 import { sessionRows } from "../account.js";
 
-export async function open(body) {
+export async function open(body, { signal }) {
   const said = h("div", {});
   const list = h("div", {}, bones());
-  const again = async () => show(list, sessionRows(await all("/sessions", "sessions"), said, again, true));
+  const again = async () => show(list, sessionRows(await all("/sessions", "sessions", {}, { signal }), said, again, true));
   show(body, said, list);
   await again();
 }

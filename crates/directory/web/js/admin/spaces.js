@@ -34,7 +34,7 @@ function members(space, said, again) {
   return { box, draw };
 }
 
-export async function open(body) {
+export async function open(body, { signal }) {
   const said = h("div", {});
   const list = h("div", {}, bones());
   function row(space) {
@@ -44,7 +44,7 @@ export async function open(body) {
       inside.box));
   }
   async function again() {
-    const spaces = await all("/spaces", "spaces");
+    const spaces = await all("/spaces", "spaces", {}, { signal });
     show(list, spaces.length === 0 ? empty("person", t("no_spaces_title"), t("no_spaces_text")) : h("ul", { class: "card list" }, spaces.map(row)));
   }
   const button = h("button", { class: "main" }, t("add_space"));

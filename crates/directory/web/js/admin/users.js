@@ -9,7 +9,7 @@ import { attempt, bones, say } from "../notice.js";
 export const ROLES = ["member", "guest", "admin"];
 export const roles = (chosen) => ROLES.map((role) => h("option", { value: role, selected: role === chosen }, t(`role_${role}`)));
 
-export async function open(body, { me }) {
+export async function open(body, { me, signal }) {
   const said = h("div", {});
   const list = h("div", {}, bones());
   const change = (user, what) => attempt(null, said, async () => {
@@ -40,7 +40,7 @@ export async function open(body, { me }) {
     input.focus();
   }
   async function again() {
-    show(list, narrowed(await all("/users", "users"), row, (one) => one.user));
+    show(list, narrowed(await all("/users", "users", {}, { signal }), row, (one) => one.user));
   }
   const button = h("button", { class: "main" }, t("add_account"));
   const form = h("form", { class: "card pad form" },
