@@ -20,8 +20,9 @@ use crate::gate::admission::Work;
 const BATCH: u32 = 10_000;
 /// How often to look for what other replicas have published.
 const LOOK: Duration = Duration::from_millis(500);
-/// After a small batch, for more to come together: each commit costs, however small it is.
-const GATHER: Duration = Duration::from_millis(50);
+/// After a small batch, for more to come together: each commit costs, however small it is. A change
+/// that comes alone is applied at once.
+const GATHER: Duration = Duration::from_millis(200);
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
 

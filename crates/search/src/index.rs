@@ -1,8 +1,8 @@
 //! The index on disk: opening it, feeding it, asking it.
 //!
 //! One writer with a small memory; a reader that is renewed by each commit, so that what was
-//! applied is seen by whoever searches next. Old segments are merged on a thread of the writer's,
-//! and their files deleted by the next commit.
+//! applied is seen by whoever searches next. Old segments are merged on a thread of the writer's
+//! that gives way to everything else, and their files deleted by the next commit.
 //!
 //! Each commit carries how far the index has come, and of which database, so that whoever opens it
 //! knows whether it can go on. When a commit fails, the folder may be gone: it is opened anew, as
@@ -25,6 +25,9 @@ use crate::tokens::{NameBeginnings, NameWords};
 const WRITER_MEMORY: usize = 32_000_000;
 /// Segments in which more than this share is deleted are written anew.
 const DELETED_MAX: f32 = 0.3;
+/// How much the threads that merge give way, from 0 to 19 (nice(2)).
+#[cfg(target_os = "linux")]
+const NICE: i32 = 10;
 
 /// A full-text index over the names of contents, in a folder of its own.
 pub struct SearchIndex {
@@ -215,7 +218,7 @@ fn open_as_it_is(
         .num_merge_threads(1)
         .memory_budget_per_thread(WRITER_MEMORY)
         .build();
-    let writer = index.writer_with_options(options)?;
+    let writer = giving_way(|| index.writer_with_options(options))?;
     let mut policy = LogMergePolicy::default();
     policy.set_del_docs_ratio_before_merge(DELETED_MAX);
     writer.set_merge_policy(Box::new(policy));
@@ -235,6 +238,22 @@ fn open_as_it_is(
         .reload_policy(ReloadPolicy::Manual)
         .try_into()?;
     Ok((Current { reader, progress }, writer))
+}
+
+/// Runs `start` so that the threads it starts have the processor only when nobody else wants it:
+/// merging large segments takes a core for a minute, and searches wait for it on a small machine.
+fn giving_way<T: Send>(start: impl FnOnce() -> tantivy::Result<T> + Send) -> tantivy::Result<T> {
+    std::thread::scope(|scope| {
+        let starting = scope.spawn(|| {
+            // Of the calling thread alone, and of those that it starts; elsewhere it would be of
+            // the whole process. Without it all is only slower.
+            #[cfg(target_os = "linux")]
+            let _ = rustix::process::setpriority_process(None, NICE);
+            start()
+        });
+        let panicked = |_| TantivyError::InternalError("the writer could not be started".into());
+        starting.join().map_err(panicked)?
+    })
 }
 
 /// For the owner alone: it holds names of files.
