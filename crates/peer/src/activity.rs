@@ -3,7 +3,7 @@
 //! Whoever moves bytes of a file holds a [`Moving`] while it does. Those of the same file, direction
 //! and account are one transfer, also if they follow on each other: a downloader asks for a few
 //! pieces at a time. A transfer in which nothing has moved for `STILL_MAX` is not told of, until it
-//! goes on.
+//! goes on. What comes into the inbox has no hash yet: it counts in the rate, and is no transfer.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -25,6 +25,8 @@ const SPAN_MIN: Duration = Duration::from_millis(100);
 #[derive(Debug, Default)]
 pub struct Meter {
     rows: Mutex<Rows>,
+    /// Bytes that came in of files that nobody knows the hash of yet.
+    taken: AtomicU64,
     /// Something has moved since the last reading.
     stirred: AtomicBool,
     stirs: Notify,
@@ -33,6 +35,8 @@ pub struct Meter {
 #[derive(Debug, Default)]
 struct Rows {
     rows: HashMap<Key, Row>,
+    /// How many bytes were taken in at the last reading.
+    taken: u64,
     read: Option<Instant>,
 }
 
@@ -99,6 +103,19 @@ impl Meter {
         }
     }
 
+    /// So many more bytes have come of a file whose hash is not known.
+    pub fn took(&self, bytes: u64) {
+        self.taken.fetch_add(bytes, Ordering::Relaxed);
+        self.stir();
+    }
+
+    /// Something has moved.
+    fn stir(&self) {
+        if !self.stirred.swap(true, Ordering::AcqRel) {
+            self.stirs.notify_one();
+        }
+    }
+
     /// Returns once something has moved since the last reading.
     pub async fn stirred(&self) {
         while !self.stirred.load(Ordering::Acquire) {
@@ -114,6 +131,9 @@ impl Meter {
         let mut rows = self.lock();
         let read = rows.read.replace(now);
         let mut activity = Activity::default();
+        let taken = self.taken.load(Ordering::Relaxed);
+        let came = taken - std::mem::replace(&mut rows.taken, taken);
+        activity.received_rate = rate(came, read, now);
         rows.rows.retain(|key, row| {
             let moved = row.counts.moved.load(Ordering::Relaxed);
             let news = moved - row.before;
@@ -126,8 +146,7 @@ impl Meter {
                 return true;
             }
             let since = read.map_or(row.began, |read| read.max(row.began));
-            let rate = news as f64 / (now - since).max(SPAN_MIN).as_secs_f64();
-            let rate = rate as u64;
+            let rate = rate(news, Some(since), now);
             match key.direction {
                 Direction::Sending => activity.sent_rate += rate,
                 Direction::Receiving => activity.received_rate += rate,
@@ -150,6 +169,12 @@ impl Meter {
     fn lock(&self) -> MutexGuard<'_, Rows> {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Bytes a second, of so many since then.
+fn rate(bytes: u64, since: Option<Instant>, now: Instant) -> u64 {
+    let span = since.map_or(SPAN_MIN, |since| (now - since).max(SPAN_MIN));
+    (bytes as f64 / span.as_secs_f64()) as u64
 }
 
 /// A file that moves, or a part of it, while this lives.
@@ -179,9 +204,7 @@ impl Moving {
             return;
         }
         self.counts.moved.fetch_add(bytes, Ordering::Relaxed);
-        if !self.meter.stirred.swap(true, Ordering::AcqRel) {
-            self.meter.stirs.notify_one();
-        }
+        self.meter.stir();
     }
 }
 
@@ -256,6 +279,21 @@ mod tests {
         pass(1).await;
         assert!(meter.read().is_idle());
         assert!(meter.lock().rows.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_in_without_a_hash_counts_in_the_rate_only() {
+        let meter = Arc::new(Meter::default());
+        assert!(meter.read().is_idle());
+        meter.took(300);
+        meter.stirred().await;
+        pass(2).await;
+        meter.took(100);
+        let activity = meter.read();
+        assert_eq!((activity.received_rate, activity.sent_rate), (200, 0));
+        assert!(activity.transfers.is_empty() && !activity.is_idle());
+        pass(1).await;
+        assert!(meter.read().is_idle());
     }
 
     #[tokio::test(start_paused = true)]

@@ -71,6 +71,7 @@ impl Upload {
                 }
             }
         }
+        self.inbox.state.uploads.meter().took(bytes.len() as u64);
         let taken = self.incoming.take(bytes).await;
         taken.map_err(|error| refused_by_disk(&error))
     }
