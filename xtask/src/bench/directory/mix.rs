@@ -1,6 +1,8 @@
 //! The fixed mix: searches, locates, heartbeats, logins and changes, each at its own pace whatever
 //! the directory does, so that a slow answer delays none of the next calls and its own delay
 //! counts from the moment it was due (an open loop: "coordinated omission" hides nothing).
+//! Calls come as those of people who know nothing of each other do: as a Poisson process, the same
+//! in every run.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,6 +12,7 @@ use convite_client::{Credentials, DirectoryClient, Query};
 use convite_core::activity::Activity;
 use convite_core::{PeerId, Problem};
 use serde_json::{Value, json};
+use tokio::runtime::Handle;
 
 use super::names::{self, COMMON, RARE};
 use crate::bench::report::quantile;
@@ -141,21 +144,52 @@ where
 {
     let times = Shared::default();
     rows.push((name.to_owned(), times.clone()));
-    let every = Duration::from_secs_f64(1.0 / per_second);
-    tokio::spawn(async move {
-        let began = Instant::now();
+    let mut arrivals = Arrivals::new(name, per_second);
+    // A thread of its own: the runtime's timers are only good to a millisecond or two, which would
+    // count as the directory's.
+    let runtime = Handle::current();
+    tokio::task::spawn_blocking(move || {
         let mut calls = tokio::task::JoinSet::new();
         for number in 0.. {
-            let due = began + every.mul_f64(f64::from(number));
+            let due = arrivals.next();
             if due >= end {
                 break;
             }
-            tokio::time::sleep_until(due.into()).await;
-            let (call, times) = (call(number as usize), times.clone());
-            calls.spawn(async move { note(&times, due, call.await) });
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            let (call, times) = (call(number), times.clone());
+            calls.spawn_on(async move { note(&times, due, call.await) }, &runtime);
         }
-        while calls.join_next().await.is_some() {}
+        runtime.block_on(async { while calls.join_next().await.is_some() {} });
     })
+}
+
+/// When the calls of one kind are due: a Poisson process, whose pauses are distributed exponentially.
+struct Arrivals {
+    due: Instant,
+    mean: f64,
+    random: blake3::OutputReader,
+}
+
+impl Arrivals {
+    /// From now on, so many a second; by `name` the same ones in every run.
+    fn new(name: &str, per_second: f64) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(name.as_bytes());
+        Self {
+            due: Instant::now(),
+            mean: 1.0 / per_second,
+            random: hasher.finalize_xof(),
+        }
+    }
+
+    fn next(&mut self) -> Instant {
+        let mut bytes = [0; 4];
+        self.random.fill(&mut bytes);
+        // In (0, 1].
+        let even = (f64::from(u32::from_le_bytes(bytes)) + 1.0) / (f64::from(u32::MAX) + 1.0);
+        self.due += Duration::from_secs_f64(-even.ln() * self.mean);
+        self.due
+    }
 }
 
 /// Each peer changes files in turn: changes of one peer are generations, one after the other.
@@ -169,7 +203,6 @@ fn publish(
     rows.push((format!("publish of {CHANGED} files"), times.clone()));
     let callers = callers.to_vec();
     tokio::spawn(async move {
-        let began = Instant::now();
         let mut generations = Vec::new();
         for caller in &callers {
             let lease = caller
@@ -178,6 +211,7 @@ fn publish(
                 .await;
             generations.push(lease.map_or(0, |lease| lease.generation));
         }
+        let began = Instant::now();
         let every = Duration::from_secs(1) / PUBLISHES;
         for number in 0.. {
             let due = began + every * number;
