@@ -1,6 +1,7 @@
 //! The home folder: all state of one identity on this machine.
 //!
 //! ```text
+//! HOME/.convite-private   keeps what is in it out of shares
 //! HOME/credentials.json   which directory, who we are there, the session
 //! HOME/downloads/         what is being fetched: contents and which pieces are verified
 //! HOME/peer/              shares, hash cache, key and lock of the peer
@@ -11,6 +12,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use convite_core::path::PRIVATE_MARK;
 use convite_core::{ErrorCode, Problem};
 
 /// A home folder.
@@ -33,6 +35,16 @@ impl Home {
             .hint("choose another with --home DIR or $CONVITE_HOME")
         })?;
         let root = fs::canonicalize(&root).unwrap_or(root);
+        mark_private(&root).map_err(|error| {
+            Problem::new(
+                ErrorCode::Internal,
+                format!(
+                    "cannot write to the home folder {}: {error}",
+                    root.display()
+                ),
+            )
+            .hint("choose another with --home DIR or $CONVITE_HOME")
+        })?;
         Ok(Self { root })
     }
 
@@ -84,6 +96,15 @@ impl Home {
     pub fn directory(&self) -> PathBuf {
         self.root.join("directory")
     }
+}
+
+/// Before anything secret is in it: who shares a folder that it lies in gives none of it away.
+fn mark_private(root: &Path) -> io::Result<()> {
+    let mark = root.join(PRIVATE_MARK);
+    if mark.symlink_metadata().is_ok() {
+        return Ok(());
+    }
+    fs::write(mark, "What is in this folder is never shared.\n")
 }
 
 /// Makes a folder and its parents; the folder itself for its owner only.

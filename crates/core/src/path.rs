@@ -14,6 +14,10 @@ pub const PATH_MAX: usize = 4095;
 /// The longest part of a path, in bytes of UTF-8.
 pub const PART_MAX: usize = 255;
 
+/// The file that marks a folder whose insides no share gives away: the home of a peer or a directory, or
+/// a backup. They hold keys, tokens and databases. A leading dot hides the mark itself.
+pub const PRIVATE_MARK: &str = ".convite-private";
+
 /// A relative path of one or more parts. No part is empty, `.` or `..`, and none holds a NUL;
 /// so joined to a folder it names something below that folder, links aside.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

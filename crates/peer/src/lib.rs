@@ -21,6 +21,7 @@ mod listening;
 pub mod loads;
 pub mod partial_files;
 pub mod presence;
+mod private;
 pub mod publish;
 pub mod put;
 pub mod refusals;

@@ -1,17 +1,18 @@
 //! Finding what a share holds just now: names and identities, no contents.
 //!
 //! Left out, so that sharing a folder gives away what its owner sees in it and no more: hidden
-//! files and folders, whatever is not a regular file, everything behind a symbolic link, and what a
-//! share of another space inside this one holds.
+//! files and folders, whatever is not a regular file, everything behind a symbolic link, what a
+//! share of another space inside this one holds, and homes and backups of Convite ([`private`]).
 
 use std::path::Path;
 use std::sync::Arc;
 
 use convite_core::{PieceGeometry, SafePath, SpaceName, display};
 use tracing::warn;
-use walkdir::WalkDir;
+use walkdir::{DirEntry, WalkDir};
 
 use crate::beneath::Identity;
+use crate::private;
 use crate::shares::Share;
 
 /// How the names of partial downloads begin; hidden, like everything with a leading dot.
@@ -51,7 +52,7 @@ pub struct Scanned {
 pub fn scan_below(share: &Share, shares: &[Share], inner: &Path) -> Scanned {
     let mut scanned = Scanned::default();
     let mut place = share.root.to_path_buf();
-    if place.symlink_metadata().is_ok_and(|root| root.is_symlink()) {
+    if place.symlink_metadata().is_ok_and(|root| root.is_symlink()) || private::is_private(&place) {
         return scanned;
     }
     let mut parts = inner.components().peekable();
@@ -63,6 +64,9 @@ pub fn scan_below(share: &Share, shares: &[Share], inner: &Path) -> Scanned {
         let is_on_the_way = parts.peek().is_some();
         let there = place.symlink_metadata();
         if is_on_the_way && !there.is_ok_and(|there| there.is_dir()) {
+            return scanned;
+        }
+        if private::is_marked(&place) {
             return scanned;
         }
     }
@@ -87,6 +91,12 @@ pub fn scan(share: &Share, shares: &[Share]) -> Scanned {
             return scanned;
         }
     };
+    if private::is_private(&share.root) {
+        // Read, so that nothing of it that was published stays so.
+        scanned.root_read = true;
+        scanned.trouble = Some("is the inside of a home of Convite, which nobody sees".to_owned());
+        return scanned;
+    }
     if root.is_file() {
         scanned.root_read = true;
         add(&mut scanned, share, Path::new(""), &root);
@@ -103,13 +113,16 @@ pub fn scan(share: &Share, shares: &[Share]) -> Scanned {
 
 fn walk(scanned: &mut Scanned, share: &Share, shares: &[Share], start: &Path) {
     let is_ours = |place: &Path| !share.leaves(place, shares);
+    let is_private =
+        |entry: &DirEntry| entry.file_type().is_dir() && private::is_marked(entry.path());
     let walk = WalkDir::new(start)
         .follow_links(false)
         .follow_root_links(false)
         .sort_by_file_name()
         .into_iter()
         .filter_entry(|entry| {
-            entry.depth() == 0 || (!is_hidden(entry.file_name()) && is_ours(entry.path()))
+            entry.depth() == 0
+                || (!is_hidden(entry.file_name()) && is_ours(entry.path()) && !is_private(entry))
         });
     for entry in walk {
         let entry = match entry {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use convite_core::{Problem, SafePath, SpaceName, display};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{home, scan};
+use crate::{home, private, scan};
 
 /// A folder or a file that this peer offers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -155,6 +155,12 @@ impl ShareList {
                     .inspect_err(|_| self.shares[at].space = before)?;
             }
             return Ok(self.shares[at].clone());
+        }
+        if private::is_private(&root) {
+            return Err(Problem::invalid(format!(
+                "{shown} is the inside of a home of Convite, which nobody else may see"
+            ))
+            .hint("it holds keys and passwords of this machine; share another folder"));
         }
         let kind = root.metadata().map_err(|error| home::disk(&root, &error))?;
         if !kind.is_dir() && !kind.is_file() {

@@ -1,5 +1,7 @@
 //! The parts of the main job one by one: who shares what, and who sees it.
 
+use std::process::Command;
+
 use serde_json::Value;
 
 use crate::harness::{Directory, Home, Pair, contents, text, until};
@@ -190,4 +192,44 @@ fn a_file_that_changes_or_goes_is_soon_what_it_is_now() {
     pair.ben.run("get note.txt").ok();
     let got = std::fs::read(pair.ben.path("note.txt")).unwrap();
     assert!(got == contents(3, 70_000));
+}
+
+#[test]
+fn a_share_around_homes_gives_none_of_their_insides_away() {
+    let directory = Directory::with("");
+    let (ana, ben) = (directory.member("ana"), directory.member("ben"));
+    ana.write("notes.txt", b"for all");
+    // The folder that ana's own home lies in.
+    let around = ana.root().parent().unwrap().to_owned();
+    let peer = ana.peer("ana-1", &around, "--allow-uploads");
+    ben.write("gift.txt", b"for ana");
+    ben.run("put gift.txt --to ana-1").ok();
+    let around = around.file_name().unwrap().to_str().unwrap();
+    let expected = vec![
+        format!("{around}/notes.txt"),
+        "inbox/ben/gift.txt".to_owned(),
+    ];
+    until("nothing of the home", || {
+        (paths(&ben) == expected).then_some(())
+    });
+
+    // Nor is it shared on demand; and a home that comes later is left out too.
+    for private in ["", "peer", "credentials.json"] {
+        let refused = ana.run(&format!("share {}", ana.root().join(private).display()));
+        assert!(
+            refused.ends(1).stderr.contains("home of Convite"),
+            "{private}"
+        );
+    }
+    let mut second = Command::new(env!("CARGO_BIN_EXE_convite"));
+    second.arg("--home").arg(ana.path("second")).arg("status");
+    second.output().unwrap();
+    ana.write("second/credentials.json", b"token");
+    ana.write("later.txt", b"for all");
+    let later = |path: &String| path.ends_with("later.txt");
+    until("the later file", || {
+        paths(&ben).iter().any(later).then_some(())
+    });
+    assert_eq!(paths(&ben).len(), 3);
+    drop(peer);
 }

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use convite_core::display::escape;
+use convite_core::path::PRIVATE_MARK;
 use convite_core::{ErrorCode, Problem};
 
 /// What could not be done to a path, and why.
@@ -34,7 +35,10 @@ impl Unfinished {
         builder
             .create(&path)
             .map_err(|e| failed("make", &path, &e))?;
-        Ok(Self(Some(path)))
+        let unfinished = Self(Some(path));
+        // It will hold keys: whoever shares a folder that it lies in gives none of them away.
+        create_private(&unfinished.path().join(PRIVATE_MARK))?;
+        Ok(unfinished)
     }
 
     pub(super) fn path(&self) -> &Path {

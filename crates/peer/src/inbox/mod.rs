@@ -31,6 +31,8 @@ use convite_wire::upload_ticket::UploadTicket;
 
 use crate::cache::Cache;
 use crate::home;
+use crate::private;
+use crate::shares::Share;
 use crate::state::PeerState;
 
 use finished::{Finished, FinishedUploads};
@@ -141,7 +143,10 @@ impl Inbox {
         let folder = config.folder.canonicalize().map_err(failed)?;
         let is_shared = |place: &Path| {
             let shares = state.shares();
-            shares.iter().any(|share| place.starts_with(&share.root))
+            let shows = |share: &Share| {
+                place.starts_with(&share.root) && !private::is_left_out(&share.root, place)
+            };
+            shares.iter().any(shows)
         };
         if !is_shared(&folder) {
             state.share(&folder, None)?;
