@@ -25,6 +25,7 @@ mod directory;
 mod disk;
 mod documents;
 mod doors;
+mod finding;
 mod harness;
 mod json;
 mod loading;

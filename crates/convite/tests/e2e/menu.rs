@@ -4,7 +4,7 @@
 use std::fs;
 use std::process::Command;
 
-use crate::harness::{Directory, Home, PASSWORD, contents, until};
+use crate::harness::{Directory, Home, PASSWORD, contents, text, until};
 
 /// Whether there is a tmux; it is installed where that can be.
 fn has_tmux() -> bool {
@@ -157,15 +157,16 @@ fn a_newcomer_joins_finds_pauses_and_fetches_in_the_menu_alone() {
     if !has_tmux() {
         return;
     }
-    let directory = Directory::with("");
-    let ana = directory.member("ana");
+    let ana = Home::new();
     let bytes = contents(71, 24 << 20);
-    let film = ana.write("shared/holiday film.mkv", &bytes);
-    let _peer = ana.peer(
-        "ana-desk",
-        film.parent().unwrap(),
-        "--upload-limit 4M --allow-uploads",
+    ana.write("shared/holiday film.mkv", &bytes);
+    let up = ana.start(
+        "--json up shared --user ana --listen 127.0.0.1:0 --port 0 --id ana-desk --upload-limit 4M --allow-uploads",
     );
+    let ready = up.object("directory", |o| {
+        o["event"] == "ready" && o["kind"] == "directory"
+    });
+    let invite = text(&ready, "invite");
     let ben = Home::new();
     fs::create_dir_all(ben.path("Downloads")).unwrap();
     // The name is taken by something else.
@@ -174,7 +175,7 @@ fn a_newcomer_joins_finds_pauses_and_fetches_in_the_menu_alone() {
     let terminal = Terminal::open(&ben, (80, 24));
     terminal.start("peer --bind 127.0.0.1 --port 0");
     terminal.sees("Invite link");
-    terminal.kind(&directory.invite);
+    terminal.kind(&invite);
     terminal.press(&["Enter", "Up", "C-u"]);
     terminal.kind("ben");
     terminal.press(&["Enter"]);

@@ -3,6 +3,7 @@
 use convite_core::UserName;
 use convite_wire::v1;
 use convite_wire::v1::directory_client::DirectoryClient;
+use qrcode::{Color, EcLevel, QrCode};
 use serde_json::{Value, json};
 
 use crate::doors::{Door, ORIGIN, Running, http_with, http2, rest};
@@ -182,11 +183,38 @@ async fn an_invite_comes_with_a_page_and_a_picture_of_its_address() {
         assert!(made["invite"].as_str().unwrap().contains(code));
         let picture = made["qr"].as_str();
         assert_eq!(picture.is_some(), has_picture);
-        assert!(picture.is_none_or(|svg| svg.contains("<svg") && !svg.contains(code)));
+        if let Some(picture) = picture {
+            assert!(picture.contains("<svg") && !picture.contains(code));
+            assert_eq!(dark(picture), modules(web), "another address is in it");
+        }
         invite = code.to_owned();
     }
     // What the page gets is what makes an account.
     let body = json!({"invite": invite, "user": "bob", "password": "pass word 2"}).to_string();
     let (parts, _) = http_with(&door, "POST", "/accounts", None, &[JSON], body.into()).await;
     assert_eq!(parts.status.as_u16(), 201);
+}
+
+/// The dark modules of a picture in the order of its rows: its path goes from one to the next.
+fn dark(picture: &str) -> Vec<(usize, usize)> {
+    let path = picture.split(" d=\"M").nth(1).unwrap();
+    let path = path.split('"').next().unwrap();
+    let squares = path.split('M').map(|square| {
+        let (corner, rest) = square.split_once('h').unwrap();
+        let (x, y) = corner.split_once(' ').unwrap();
+        let side = rest.split('v').next().unwrap();
+        let [x, y, side] = [x, y, side].map(|number| number.parse::<usize>().unwrap());
+        (y / side, x / side)
+    });
+    squares.collect()
+}
+
+/// The dark modules of the code of a text, four modules from the edge, in the order of their rows.
+fn modules(text: &str) -> Vec<(usize, usize)> {
+    let code = QrCode::with_error_correction_level(text, EcLevel::M).unwrap();
+    let width = code.width();
+    let colors = code.to_colors().into_iter().enumerate();
+    let dark = colors.filter(|(_, color)| *color == Color::Dark);
+    dark.map(|(at, _)| (at / width + 4, at % width + 4))
+        .collect()
 }

@@ -61,6 +61,28 @@ pub async fn searching(play: &mut Play<'_>, bob: &str) {
             "{step}: {page}"
         );
     }
+    for (step, sort, order, first) in [
+        ("largest first", "size", "desc", "plans"),
+        ("smallest first", "size", "asc", "second"),
+        ("newest first", "date", "desc", "second"),
+        ("oldest first", "date", "asc", "plans"),
+        ("most providers first", "providers", "desc", "plans"),
+        ("fewest providers first", "providers", "asc", "second"),
+    ] {
+        let asked = call(
+            "search",
+            json!({"q": "holiday", "sort": sort, "order": order}),
+        );
+        let page = play.ok(step, bob, asked).await;
+        let hash = ContentHash::of(first.as_bytes()).to_string();
+        assert_eq!(page["results"][0]["hash"], hash, "{step}: {page}");
+        assert_eq!(page["results"].as_array().unwrap().len(), 2, "{step}");
+    }
+    let marked = call("search", json!({"q": "plan"}));
+    let marked = play.ok("marked", bob, marked).await;
+    let hit = &marked["results"][0];
+    assert_eq!(hit["name"], "HolidayPlans2024.pdf");
+    assert_eq!(hit["matches"], json!([[7, 11]]), "{hit}");
     let first = call("search", json!({"q": "holiday", "limit": 1}));
     let first = play.ok("first page", bob, first).await;
     let next = json!({"q": "holiday", "limit": 1, "cursor": first["next_cursor"]});

@@ -310,8 +310,9 @@ async fn publishing(play: &mut Play<'_>, ana: &str) {
     let again = play.ok("repeated whole", ana, whole).await;
     assert_eq!(again, answer);
     let change = || {
-        let new = json!([file("papers/second holiday.txt", 200, "second")]);
-        publish("ana-1", 2, Some(1), new, json!(["music/old.mp3"]))
+        let mut new = file("papers/second holiday.txt", 200, "second");
+        new["modified"] = json!(8);
+        publish("ana-1", 2, Some(1), json!([new]), json!(["music/old.mp3"]))
     };
     let tally = play.ok("change", ana, change()).await;
     assert_eq!(

@@ -9,6 +9,7 @@ use convite_core::{ContentHash, ErrorCode, Problem};
 use convite_peer::Status;
 use convite_peer::download::Progress;
 use convite_peer::put;
+use convite_wire::v1::ShareStatus;
 use proptest::prelude::*;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
@@ -446,6 +447,37 @@ fn letters_are_text_where_text_is_typed() {
         press(&mut model, KeyCode::Enter),
         [Effect::Share("/q?1".to_owned())]
     );
+}
+
+#[test]
+fn a_share_ends_only_when_that_is_confirmed() {
+    let mut model = ready();
+    let share = |folder: &str| ShareStatus {
+        folder: folder.to_owned(),
+        ..ShareStatus::default()
+    };
+    let status = Status {
+        shares: vec![share("/a"), share("/b")],
+        ..Status::default()
+    };
+    update(&mut model, Message::Status(Box::new(status)));
+    press(&mut model, KeyCode::Esc);
+    press(&mut model, KeyCode::Char('4'));
+    press(&mut model, KeyCode::Down);
+    // The question stands at "Keep".
+    press(&mut model, KeyCode::Char('x'));
+    assert!(matches!(model.dialog, Some(Dialog::Confirm(_))));
+    assert_eq!(press(&mut model, KeyCode::Enter), []);
+    assert!(model.dialog.is_none());
+    press(&mut model, KeyCode::Delete);
+    press(&mut model, KeyCode::Left);
+    assert_eq!(
+        press(&mut model, KeyCode::Enter),
+        [Effect::Unshare("/b".to_owned())]
+    );
+    press(&mut model, KeyCode::Char('x'));
+    assert_eq!(press(&mut model, KeyCode::Esc), []);
+    assert!(model.dialog.is_none());
 }
 
 fn any_key() -> impl Strategy<Value = Message> {

@@ -1,7 +1,33 @@
 //! One's own account: its sessions and its password.
 
 use super::{Web, desk};
-use crate::harness::PASSWORD;
+use crate::harness::{Home, PASSWORD, contents};
+
+#[test]
+fn a_newcomer_goes_from_the_address_that_up_prints_to_a_file() {
+    if !crate::browser::is_there() {
+        return;
+    }
+    let ana = Home::new();
+    let bytes = contents(60, 400_000);
+    ana.write("shared/lake.bin", &bytes);
+    let up = ana.start("--json up shared --user ana --listen 127.0.0.1:0 --port 0");
+    let ready = up.object("directory", |o| {
+        o["event"] == "ready" && o["kind"] == "directory"
+    });
+    let browser = desk();
+    browser.go(ready["web"].as_str().unwrap());
+    browser.type_into("#user", "ben");
+    browser.type_into("#password", PASSWORD);
+    browser.click("form button");
+    browser.wait("document.querySelector('#q')");
+    browser.type_into("#q", "lake");
+    browser.wait("document.querySelector('#results li a')");
+    browser.click("#results a");
+    browser.click("#download");
+    assert!(browser.downloaded("lake.bin") == bytes);
+    browser.is_content();
+}
 
 #[test]
 fn one_changes_ones_password_and_ends_ones_other_sessions() {

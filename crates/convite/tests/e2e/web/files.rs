@@ -1,5 +1,8 @@
 //! Files: found while one types, looked at, browsed, fetched, handed on.
 
+use std::fs::File;
+use std::time::{Duration, SystemTime};
+
 use convite_core::ContentHash;
 use serde_json::Value;
 
@@ -64,7 +67,10 @@ fn somebody_with_an_invite_finds_a_file_and_gets_it() {
 fn filters_narrow_what_is_found() {
     let Some(web) = Web::open(desk, |ana| {
         ana.write("docs/lake one.jpg", &contents(1, 3_000));
-        ana.write("docs/lake two.txt", &contents(2, 2_000_000));
+        let old = ana.write("docs/lake two.txt", &contents(2, 2_000_000));
+        let days_ago = SystemTime::now() - Duration::from_secs(3 * 86_400);
+        let file = File::options().write(true).open(old).unwrap();
+        file.set_modified(days_ago).unwrap();
         ana.write("docs/deep/lake/three.mp4", &contents(3, 500));
     }) else {
         return;
@@ -77,6 +83,7 @@ fn filters_narrow_what_is_found() {
     browser.type_into("#q", "lake");
     browser.wait(&format!("{ROWS} === 4"));
     assert_eq!(browser.text(".count"), "4 results");
+    assert_eq!(browser.text("#results li mark").to_lowercase(), "lake");
     // Found by its folder alone, which the name does not show.
     web.wait_for("#results", "found by its folder");
     let first = || browser.text("#results li");
@@ -100,10 +107,15 @@ fn filters_narrow_what_is_found() {
     assert!(first().contains("two.txt"));
     browser.type_into("#max", "a lot");
     web.wait_for(".count", "10 MiB");
+    browser.run("for (const [id, size] of [['min', ''], ['max', '1 KiB']]) { const box = document.getElementById(id); box.value = size; box.dispatchEvent(new Event('input', { bubbles: true })); }");
+    browser.wait(&format!("{ROWS} === 2"));
+    assert!(!browser.text("#results").contains("one.jpg"));
     browser.run("for (const id of ['min', 'max']) { const box = document.getElementById(id); box.value = ''; box.dispatchEvent(new Event('input', { bubbles: true })); }");
     browser.wait(&format!("{ROWS} === 4"));
     browser.choose("#newer", "1d");
-    browser.wait(&format!("{ROWS} === 4"));
+    browser.wait(&format!("{ROWS} === 3"));
+    assert!(!browser.text("#results").contains("two.txt"));
+    clear("#newer");
 
     // What is not there is said, with what to do.
     browser.type_into("#q", " nowhere");
