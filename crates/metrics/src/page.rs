@@ -28,7 +28,7 @@ With Prometheus on the directory's machine:
 scrape_configs:
   - job_name: convite
     scheme: https
-    tls_config: { ca_file: HOME/directory/authority.pem, server_name: directory.convite }
+    tls_config: { ca_file: HOME/directory/ca.pem, server_name: directory.convite }
     static_configs: [{ targets: ['127.0.0.1:50051'] }]
 ```
 ";

@@ -28,7 +28,7 @@ def before_call(context, case, kwargs):
         if case.query.get("sort") in (None, "", "relevance"):
             # The worst matches first is no order.
             case.query.pop("order", None)
-        # An age or a day, as docs/api.md says; a wrong one is tried with the wrong requests.
+        # An age or a day, as its description says; a wrong one is tried with the wrong requests.
         for name in ("newer", "older"):
             if case.query.get(name):
                 case.query[name] = "7d"

@@ -1,7 +1,7 @@
 //! What a browser says of where a request comes from ([`convite_net::origin`]).
 //!
-//! Contents are not held to the peer's names: the directory's page links to them, by whatever
-//! address the peer was reached, and a ticket is the right to them wherever it is shown. All else
+//! Contents are not held to the peer's names: programs ask for them by whatever address or name the
+//! peer is reached, and a ticket is the right to them wherever it is shown. All else
 //! is, so that no page of another site reads or changes anything through its reader's browser.
 
 use axum::extract::{Request, State};
