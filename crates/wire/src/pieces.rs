@@ -1,7 +1,10 @@
 //! The piece hashes of a file as HTTP carries them: what `GET /files/HASH/pieces` of a peer answers.
 
+use std::fmt;
+
 use convite_core::{PieceGeometry, PieceHash, PieceHashes};
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 /// Bytes of JSON for each piece hash, at most: its 64 digits, and room to be indented.
@@ -9,8 +12,8 @@ const JSON_PER_HASH: usize = 128;
 /// Bytes of JSON besides the hashes, at most.
 const JSON_BESIDES: usize = 4 << 10;
 
-/// The body, as JSON.
-#[derive(Debug, Serialize, Deserialize)]
+/// The body, as JSON. What a stranger sends is read by [`Self::read`].
+#[derive(Debug, Serialize)]
 pub struct PiecesBody {
     /// Size of every piece but the last, in bytes.
     pub piece_size: u64,
@@ -36,16 +39,134 @@ impl PiecesBody {
         geometry.piece_count() as usize * JSON_PER_HASH + JSON_BESIDES
     }
 
-    /// The piece hashes, not yet verified; none if they are not of a file of this geometry.
-    pub fn piece_hashes(&self, geometry: &PieceGeometry) -> Option<Vec<PieceHash>> {
-        if self.file_size != geometry.file_size() || self.piece_size != geometry.piece_size() {
-            return None;
+    /// The piece hashes in the JSON of a body, not yet verified. Takes 32 bytes for each piece that a
+    /// file of this geometry has, whatever the JSON holds.
+    ///
+    /// # Errors
+    /// One of data ([`serde_json::Error::is_data`]) if they are those of another file or none at all.
+    pub fn read(json: &[u8], geometry: &PieceGeometry) -> serde_json::Result<Vec<PieceHash>> {
+        let mut source = serde_json::Deserializer::from_slice(json);
+        let hashes = Body(geometry).deserialize(&mut source)?;
+        source.end()?;
+        Ok(hashes)
+    }
+}
+
+/// Reads the body of a file of that geometry.
+struct Body<'g>(&'g PieceGeometry);
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "snake_case")]
+enum Field {
+    PieceSize,
+    FileSize,
+    Hashes,
+    #[serde(other)]
+    Other,
+}
+
+impl<'de> DeserializeSeed<'de> for Body<'_> {
+    type Value = Vec<PieceHash>;
+
+    fn deserialize<D: Deserializer<'de>>(self, source: D) -> Result<Self::Value, D::Error> {
+        source.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Body<'_> {
+    type Value = Vec<PieceHash>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the piece hashes of a file")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let geometry = self.0;
+        let (mut piece_size, mut file_size, mut hashes) = (None, None, None);
+        while let Some(field) = map.next_key()? {
+            match field {
+                Field::PieceSize => piece_size = Some(map.next_value::<u64>()?),
+                Field::FileSize => file_size = Some(map.next_value::<u64>()?),
+                Field::Hashes => {
+                    // A list of its own may have come before, which is gone by then.
+                    drop(hashes.take());
+                    let count = Counted(geometry.piece_count() as usize);
+                    hashes = Some(map.next_value_seed(count)?);
+                }
+                Field::Other => {
+                    map.next_value::<serde::de::IgnoredAny>()?;
+                }
+            }
         }
-        let decode = |text: &String| {
-            let bytes = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()?;
-            PieceHash::try_from(bytes).ok()
-        };
-        self.hashes.iter().map(decode).collect()
+        let is_of_it =
+            piece_size == Some(geometry.piece_size()) && file_size == Some(geometry.file_size());
+        hashes
+            .filter(|_| is_of_it)
+            .ok_or_else(|| A::Error::custom("these are no piece hashes of this file"))
+    }
+}
+
+/// Reads exactly so many hashes.
+struct Counted(usize);
+
+impl<'de> DeserializeSeed<'de> for Counted {
+    type Value = Vec<PieceHash>;
+
+    fn deserialize<D: Deserializer<'de>>(self, source: D) -> Result<Self::Value, D::Error> {
+        source.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Counted {
+    type Value = Vec<PieceHash>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} piece hashes", self.0)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut hashes = Vec::new();
+        while let Some(hash) = list.next_element_seed(Digits)? {
+            if hashes.len() == self.0 {
+                return Err(A::Error::invalid_length(hashes.len() + 1, &self));
+            }
+            hashes.push(hash);
+        }
+        match hashes.len() == self.0 {
+            true => Ok(hashes),
+            false => Err(A::Error::invalid_length(hashes.len(), &self)),
+        }
+    }
+}
+
+/// Reads a hash in hexadecimal digits.
+struct Digits;
+
+impl<'de> DeserializeSeed<'de> for Digits {
+    type Value = PieceHash;
+
+    fn deserialize<D: Deserializer<'de>>(self, source: D) -> Result<PieceHash, D::Error> {
+        source.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Digits {
+    type Value = PieceHash;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("64 hexadecimal digits")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<PieceHash, E> {
+        let mut hash = PieceHash::default();
+        let fits = text.len() == 2 * hash.len();
+        let decoded = fits
+            && HEXLOWER_PERMISSIVE
+                .decode_mut(text.as_bytes(), &mut hash)
+                .is_ok();
+        decoded
+            .then_some(hash)
+            .ok_or_else(|| E::custom("this is no hash"))
     }
 }
 
@@ -59,11 +180,39 @@ mod tests {
         let pieces = PieceHashes::fold(geometry, vec![[0xab; 32]; 6]).unwrap();
         let json = serde_json::to_vec_pretty(&PiecesBody::new(&pieces)).unwrap();
         assert!(json.len() <= PiecesBody::bound(&geometry));
-        let mut body: PiecesBody = serde_json::from_slice(&json).unwrap();
-        assert_eq!(body.piece_hashes(&geometry).unwrap(), pieces.as_slice());
+        assert_eq!(
+            PiecesBody::read(&json, &geometry).unwrap(),
+            pieces.as_slice()
+        );
         let other = PieceGeometry::new(5 * 65_536 + 2).unwrap();
-        assert!(body.piece_hashes(&other).is_none());
-        body.hashes[3].pop();
-        assert!(body.piece_hashes(&geometry).is_none());
+        assert!(PiecesBody::read(&json, &other).unwrap_err().is_data());
+    }
+
+    #[test]
+    fn what_is_not_as_many_hashes_as_pieces_is_refused() {
+        let geometry = PieceGeometry::new(2 * 65_536).unwrap();
+        let hash = "ab".repeat(32);
+        let body = |hashes: &str| {
+            let json = format!(
+                r#"{{"hashes":[{hashes}],"x":[{{}}],"file_size":131072,"piece_size":65536}}"#
+            );
+            PiecesBody::read(json.as_bytes(), &geometry)
+        };
+        let both = format!("\"{hash}\",\"{}\"", hash.to_uppercase());
+        assert_eq!(body(&both).unwrap(), [[0xab; 32]; 2]);
+        for hashes in [
+            String::new(),
+            format!("\"{hash}\""),
+            format!("{both},\"{hash}\""),
+            format!("\"{hash}\",\"{}\"", &hash[1..]),
+            format!("\"{hash}\",\"{}g\"", &hash[1..]),
+            format!("\"{hash}\",7"),
+            vec!["\"\""; 100_000].join(","),
+        ] {
+            assert!(body(&hashes).unwrap_err().is_data());
+        }
+        assert!(body("}").unwrap_err().is_syntax());
+        assert!(PiecesBody::read(b"{}", &geometry).is_err());
+        assert!(PiecesBody::read(b"[]", &geometry).is_err());
     }
 }

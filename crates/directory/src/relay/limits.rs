@@ -10,7 +10,7 @@ use convite_store::AccountId;
 use tokio::time::Instant;
 
 /// When to try again if there is no slot.
-const AGAIN: Duration = Duration::from_secs(2);
+pub(super) const AGAIN: Duration = Duration::from_secs(2);
 
 /// The relays under way, counted.
 #[derive(Clone)]

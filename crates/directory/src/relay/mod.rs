@@ -6,16 +6,18 @@
 //! left the body ends in an error, so that nobody takes a part for the whole.
 //!
 //! Rooms: `limits` (how many at once, how fast), `provider` (one peer, spoken to over HTTP),
-//! `company` (the providers of one file, whose turn it is), `opening` (what must be known before
+//! `company` (the providers of one file, whose turn it is), `hashes`, `opening` (what must be known before
 //! the first byte), `body` (pieces in order, as they are asked for); and `forward`, files on their
 //! way from a browser to a peer's inbox, with `progress`, whether they move.
 //!
-//! Memory of one relay: three runs of 2 MiB, or of one piece (4 MiB at most), whatever the
-//! size of the file and however slow the reader; and 16 MiB of piece hashes for all of them.
+//! Memory of one relay: three runs of 2 MiB, or of one piece (4 MiB at most), whatever the size of
+//! the file and however slow the reader; and its piece hashes. Of those, 16 MiB are kept for the next
+//! reader, and what all relays hold is bounded (`hashes`): files of more than 2 TiB are not relayed.
 
 mod body;
 mod company;
 mod forward;
+mod hashes;
 mod limits;
 mod opening;
 mod progress;
@@ -35,8 +37,8 @@ use tokio_util::sync::CancellationToken;
 pub use body::RelayBody;
 pub use opening::Opened;
 
+use hashes::{KeptHashes, Rooms};
 use limits::{Pace, Slots};
-use opening::KeptHashes;
 
 /// How many runs of pieces are in memory at most: the one that is being sent, and two that come.
 const RUNS: usize = 3;
@@ -89,6 +91,7 @@ pub(crate) struct Relay {
     slots: Slots,
     pace: Option<Pace>,
     hashes: KeptHashes,
+    rooms: Rooms,
     shutdown: CancellationToken,
 }
 
@@ -106,6 +109,7 @@ impl Relay {
             slots: Slots::new(config.relays_max, config.relays_per_account_max),
             pace: config.limit.map(Pace::new),
             hashes: KeptHashes::default(),
+            rooms: Rooms::default(),
             config,
             shutdown,
         })
@@ -115,7 +119,8 @@ impl Relay {
     /// the content hash.
     ///
     /// # Errors
-    /// Those of `locate`; `overloaded` if too much is relayed already; `unavailable` if no provider answers;
+    /// Those of `locate`; `overloaded` if too much is relayed already; `too_large` for a file of more than
+    /// 2 TiB; `unavailable` if no provider answers;
     /// `corrupt_contents` if all that answer lie.
     pub(crate) async fn open(
         self: &Arc<Self>,

@@ -4,9 +4,9 @@
 //! piece is verified: if all of them lie, the body breaks off there. Where they disagree, a claim
 //! is proven first, by its last piece.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use convite_core::model::LocatedFile;
@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use super::company::Company;
+use super::hashes::Room;
 use super::limits::Slot;
 use super::provider::{Failure, Piece};
 use super::{Locate, Relay};
@@ -24,9 +25,6 @@ use super::{Locate, Relay};
 const OPENING: Duration = Duration::from_secs(25);
 /// So many failures one after the other, without a piece between them, end a run.
 const SETBACKS_MAX: u32 = 9;
-/// Piece hashes kept, in all (32 bytes each), and of how many files.
-const HASHES_KEPT: usize = 512 << 10;
-const FILES_KEPT: usize = 256;
 
 /// A file that can be relayed.
 pub struct Opened {
@@ -44,8 +42,9 @@ impl Opened {
 /// Where the pieces of one file come from.
 pub(super) struct Source {
     pub(super) relay: Arc<Relay>,
-    pub(super) hashes: PieceHashes,
+    pub(super) hashes: Arc<PieceHashes>,
     company: Company,
+    _room: Option<Room>,
 }
 
 impl Source {
@@ -147,12 +146,14 @@ async fn with_size(
 ) -> Result<Source, Problem> {
     let geometry = PieceGeometry::new(size)
         .ok_or_else(|| Problem::invalid("the file is larger than any can be"))?;
+    let room = relay.rooms.take(geometry.piece_count())?;
     let company = Company::new(relay, file, size, Arc::clone(locate));
     let kept = relay.hashes.get(&file.hash, size);
     let hashes = match kept {
         Some(hashes) => hashes,
         None => {
             let hashes = piece_hashes(&company, &file.hash, geometry).await?;
+            let hashes = Arc::new(hashes);
             relay.hashes.keep(&hashes);
             hashes
         }
@@ -161,6 +162,7 @@ async fn with_size(
         relay: Arc::clone(relay),
         hashes,
         company,
+        _room: room,
     };
     if contested && let Some(last) = geometry.piece_count().checked_sub(1) {
         let (out, mut piece) = mpsc::channel(1);
@@ -200,79 +202,4 @@ async fn piece_hashes(
         ErrorCode::Unavailable,
         "the piece hashes of this file did not come",
     ))
-}
-
-/// Piece hashes of files read lately, so that a reader of many ranges asks for them once. They are
-/// known to fold to their content hash, and nobody gets here who may not read the file.
-#[derive(Default)]
-pub(super) struct KeptHashes {
-    kept: Mutex<VecDeque<PieceHashes>>,
-}
-
-impl KeptHashes {
-    fn get(&self, hash: &ContentHash, size: u64) -> Option<PieceHashes> {
-        let kept = self.kept();
-        let found = kept
-            .iter()
-            .find(|known| known.content() == *hash && known.geometry().file_size() == size);
-        found.cloned()
-    }
-
-    fn keep(&self, hashes: &PieceHashes) {
-        let count = hashes.as_slice().len();
-        if count <= 1 || count > HASHES_KEPT {
-            return;
-        }
-        let mut kept = self.kept();
-        kept.push_back(hashes.clone());
-        let mut total: usize = kept.iter().map(|known| known.as_slice().len()).sum();
-        while total > HASHES_KEPT || kept.len() > FILES_KEPT {
-            let Some(oldest) = kept.pop_front() else {
-                return;
-            };
-            total -= oldest.as_slice().len();
-        }
-    }
-
-    fn kept(&self) -> MutexGuard<'_, VecDeque<PieceHashes>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use convite_core::PieceHash;
-
-    use super::*;
-
-    fn hashes(pieces: u64, seed: u8) -> PieceHashes {
-        let geometry = PieceGeometry::new(pieces * (4 << 20)).unwrap();
-        let hashes: Vec<PieceHash> = vec![[seed; 32]; geometry.piece_count() as usize];
-        PieceHashes::fold(geometry, hashes).unwrap()
-    }
-
-    #[test]
-    fn few_hashes_are_kept_and_the_newest_at_that() {
-        let kept = KeptHashes::default();
-        let large: Vec<_> = (0..4).map(|seed| hashes(200_000, seed)).collect();
-        for known in &large {
-            kept.keep(known);
-        }
-        let found = |known: &PieceHashes| {
-            kept.get(&known.content(), known.geometry().file_size())
-                .is_some()
-        };
-        assert_eq!(
-            large.iter().map(found).collect::<Vec<_>>(),
-            [false, false, true, true]
-        );
-        for seed in 0..=255 {
-            kept.keep(&hashes(2048, seed));
-        }
-        assert!(kept.kept().len() <= FILES_KEPT);
-        assert!(!found(&large[3]));
-        let newest = hashes(2048, 255);
-        assert!(kept.get(&newest.content(), 1).is_none(), "another size");
-        assert!(found(&newest));
-    }
 }

@@ -125,8 +125,7 @@ impl Line {
         .map_err(|_| Failure::Unreachable)?
         .map_err(|_| Failure::Unreachable)?
         .to_bytes();
-        let body: PiecesBody = serde_json::from_slice(&json).map_err(|_| Failure::Dishonest)?;
-        let hashes = body.piece_hashes(&geometry).ok_or(Failure::Dishonest)?;
+        let hashes = PiecesBody::read(&json, &geometry).map_err(|_| Failure::Dishonest)?;
         PieceHashes::verify(geometry, *hash, hashes).map_err(|_| Failure::Dishonest)
     }
 

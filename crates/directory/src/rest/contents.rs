@@ -47,6 +47,7 @@ problems!(
     PermissionDenied,
     NotFound,
     RangeNotSatisfiable,
+    TooLarge,
     CorruptContents
 );
 

@@ -60,6 +60,7 @@ problems!(
     NotFound,
     TooManyRequests,
     RangeNotSatisfiable,
+    TooLarge,
     CorruptContents
 );
 

@@ -3,10 +3,12 @@
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
+use convite_core::ContentHash;
 use convite_directory::RelayConfig;
 use http_body_util::BodyExt;
+use serde_json::json;
 
-use crate::asking::{World, path};
+use crate::asking::{World, path, until};
 use crate::peers::{Manner, contents};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -115,4 +117,69 @@ async fn a_directory_may_hand_on_nothing() {
     assert_eq!(answer.status, 403);
     assert_eq!(answer.code(), "permission_denied");
     assert_eq!(peer.sent(), 0);
+}
+
+/// Has a peer claim a file of that size; where its contents are read.
+async fn claim(world: &World, peer: &str, generation: u64, size: u64) -> String {
+    let hash = ContentHash::of(&size.to_le_bytes());
+    let entry = json!({"path": "a/large", "size": size, "hash": hash, "modified": 7});
+    let index = json!({"peer": peer, "generation": generation, "upsert": [entry]});
+    world.tell("PUT", "/index", index).await;
+    format!("/files/{hash}/content")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_claimed_to_be_enormous_is_left_to_its_peers() {
+    let world = World::new().await;
+    let bytes = contents(1000);
+    let peer = world.peer("p-1", "a/file", &bytes, Manner::Honest).await;
+    let path = claim(&world, "p-1", 2, (2 << 40) + 1).await;
+    let answer = world.get(&path, &[]).await;
+    assert_eq!(
+        (answer.status.as_u16(), &*answer.code()),
+        (413, "too_large")
+    );
+    assert!(String::from_utf8_lossy(&answer.body).contains("convite get"));
+    assert!(
+        peer.users.lock().unwrap().is_empty(),
+        "it is not even asked"
+    );
+    assert_eq!(world.ask("HEAD", &path, &[], "").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn piece_hashes_of_large_files_have_a_bound_in_all() {
+    let world = World::relaying(RelayConfig {
+        stall: Duration::from_secs(60),
+        ..RelayConfig::default()
+    })
+    .await;
+    let bytes = contents(1000);
+    let small = world.peer("p-0", "a/file", &bytes, Manner::Honest).await;
+    let mut liars = Vec::new();
+    let mut paths = Vec::new();
+    for (id, size) in [("p-1", 2 << 40), ("p-2", (2 << 40) - 1), ("p-3", 1 << 40)] {
+        let contents = contents(2000);
+        liars.push(world.peer(id, "a/x", &contents, Manner::KeepsWaiting).await);
+        paths.push(claim(&world, id, 2, size).await);
+    }
+    let third = async {
+        let asked = || {
+            liars[..2]
+                .iter()
+                .all(|p| !p.users.lock().unwrap().is_empty())
+        };
+        until("both are asked for hashes", asked).await;
+        let third = world.get(&paths[2], &[]).await;
+        assert_eq!((third.status.as_u16(), &*third.code()), (503, "overloaded"));
+        assert!(third.headers.contains_key("retry-after"));
+        // Those of files of common sizes fit in always.
+        assert_eq!(world.get(&path(&bytes), &[]).await.body, bytes);
+        assert!(!small.users.lock().unwrap().is_empty());
+    };
+    tokio::select! {
+        _ = world.get(&paths[0], &[]) => panic!("answered"),
+        _ = world.get(&paths[1], &[]) => panic!("answered"),
+        () = third => {}
+    }
 }

@@ -34,6 +34,8 @@ pub enum Manner {
     StallsAt(u64),
     /// Has piece hashes of something else.
     WrongHashes,
+    /// Never answers when asked for piece hashes.
+    KeepsWaiting,
     /// Serves nobody.
     Busy,
     /// Has lost the file.
@@ -138,6 +140,9 @@ async fn pieces(
 ) -> Response {
     if let Err(status) = peer.admit(&headers, &hash) {
         return status.into_response();
+    }
+    if peer.manner() == Manner::KeepsWaiting {
+        return std::future::pending().await;
     }
     let geometry = PieceGeometry::new(peer.contents.len() as u64).unwrap();
     let mut hashes: Vec<String> = (0..geometry.piece_count())

@@ -67,8 +67,10 @@ impl Ranges {
             .await
             .map_err(|_| Failure::Unreachable)?
             .to_bytes();
-        let body: PiecesBody = serde_json::from_slice(&json).map_err(|_| Failure::Unreachable)?;
-        body.piece_hashes(&geometry).ok_or(Failure::Dishonest)
+        PiecesBody::read(&json, &geometry).map_err(|error| match error.is_data() {
+            true => Failure::Dishonest,
+            false => Failure::Unreachable,
+        })
     }
 
     /// Receives the pieces of one request, each run of neighbours by a range of its own.
