@@ -6,7 +6,7 @@ use convite_core::activity::Activity;
 use convite_core::model::{FileEntry, IndexEntry, LocatedFile, Page, PeerSummary, Role};
 use convite_core::{
     ContentHash, ErrorCode, PeerAddress, PeerId, Problem, SafePath, SpaceName, Terms, UnixMillis,
-    UserName,
+    UserName, Within,
 };
 use convite_wire::convert;
 use convite_wire::invite::Fingerprint;
@@ -366,9 +366,24 @@ impl DirectoryClient {
     /// # Errors
     /// `not_found` if nobody online does.
     pub async fn locate(&self, hash: &ContentHash) -> Result<LocatedFile, Problem> {
-        let hash = convert::hash_bytes(hash);
+        self.locate_within(hash, &Within::Seen).await
+    }
+
+    /// Who holds a file there, with tickets.
+    ///
+    /// # Errors
+    /// `not_found` if nobody online does; `permission_denied` for a space that is another's.
+    pub async fn locate_within(
+        &self,
+        hash: &ContentHash,
+        within: &Within,
+    ) -> Result<LocatedFile, Problem> {
+        let message = v1::LocateRequest {
+            hash: convert::hash_bytes(hash),
+            space: within.sent().map(str::to_owned),
+        };
         let call = |mut stub: Stub<_>, request| async move { stub.locate(request).await };
-        let reply = self.call(v1::LocateRequest { hash }, call).await?;
+        let reply = self.call(message, call).await?;
         reply.try_into().map_err(odd_answer)
     }
 }

@@ -2,7 +2,7 @@
 //! that provide it.
 
 use convite_core::model::Provider;
-use convite_core::{ContentHash, PeerId, Problem};
+use convite_core::{ContentHash, PeerId, Problem, Within};
 use convite_wire::convert;
 use convite_wire::status::from_status;
 use convite_wire::v1::directory_client::DirectoryClient as Stub;
@@ -53,7 +53,7 @@ impl DirectoryClient {
         self.call(message, call).await.map(drop)
     }
 
-    /// The providers of a file: first all of them (perhaps none), then those that are new or have
+    /// The providers of a file there: first all of them (perhaps none), then those that are new or have
     /// new addresses, as they come, and those whose tickets would run out, with fresh ones. If the
     /// replica that tells goes away, another goes on (with all of them again), for as long as it
     /// takes to find one. Ends with the problem for which the directory refuses.
@@ -63,23 +63,26 @@ impl DirectoryClient {
     pub async fn watch(
         &self,
         hash: &ContentHash,
+        within: &Within,
     ) -> Result<
         impl Stream<Item = Result<Vec<Provider>, Problem>> + Send + Unpin + 'static + use<>,
         Problem,
     > {
-        let replies = self.clone().watch_replica(*hash).await?;
-        let (client, hash) = (self.clone(), *hash);
-        Ok(lasting(replies, move || client.clone().watch_replica(hash)))
+        let (client, hash, within) = (self.clone(), *hash, within.clone());
+        let again = move || client.clone().watch_replica(hash, within.clone());
+        Ok(lasting(again().await?, again))
     }
 
     /// What one replica says of it, until that stops.
     async fn watch_replica(
         self,
         hash: ContentHash,
+        within: Within,
     ) -> Result<impl Stream<Item = Result<Vec<Provider>, Problem>> + Send + Unpin + 'static, Problem>
     {
         let message = WatchRequest {
             hash: convert::hash_bytes(&hash),
+            space: within.sent().map(str::to_owned),
             ..WatchRequest::default()
         };
         let call = |mut stub: Stub<_>, request| async move { stub.watch(request).await };

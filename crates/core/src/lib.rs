@@ -23,6 +23,7 @@ pub mod sort;
 pub mod stream;
 pub mod time;
 pub mod verify;
+pub mod within;
 
 pub use address::PeerAddress;
 pub use allowed::{Allowed, Terms};
@@ -34,3 +35,4 @@ pub use piece::{PieceGeometry, PieceIndex};
 pub use stream::StreamHasher;
 pub use time::UnixMillis;
 pub use verify::{PieceHash, PieceHasher, PieceHashes};
+pub use within::Within;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use convite_client::{Credentials, DirectoryClient, Home};
 use convite_core::model::Role;
-use convite_core::{ContentHash, ErrorCode, PeerAddress, UserName};
+use convite_core::{ContentHash, ErrorCode, PeerAddress, UserName, Within};
 use convite_wire::v1;
 use prost::Message;
 use replica::{
@@ -234,7 +234,10 @@ async fn a_watch_goes_on_at_another_replica() {
     let second = Replica::new(move |_| Does::Begin(of_second.clone())).await;
     let third = Replica::new(|_| Does::Refuse(problem(ErrorCode::SessionExpired))).await;
     let client = client(&[&line.address, &second.address, &third.address]);
-    let mut watch = client.watch(&ContentHash::of_empty()).await.unwrap();
+    let mut watch = client
+        .watch(&ContentHash::of_empty(), &Within::Seen)
+        .await
+        .unwrap();
     let mut ticket = async || watch.next().await.unwrap().map(|p| p[0].ticket.clone());
     assert_eq!(ticket().await.unwrap(), "first");
     line.freeze();

@@ -8,7 +8,7 @@ use convite_client::DirectoryClient;
 use convite_client::Query;
 use convite_core::model::{LocatedFile, SearchHit};
 use convite_core::path::local_file_name;
-use convite_core::{ContentHash, ErrorCode, PeerAddress, Problem, display};
+use convite_core::{ContentHash, ErrorCode, PeerAddress, Problem, Within, display};
 use convite_peer::download::{Fetch, Fetched, Member, MemberConfig, Progress, Target, fetch};
 use serde_json::json;
 use tokio::sync::watch;
@@ -44,6 +44,7 @@ pub async fn run(context: &Context, args: GetArgs, output: &Output) -> Result<()
             authority: context.joined()?.authority,
             target: place.target(&file, name, args.force),
             file,
+            within: Within::Seen,
             locality: !args.no_locality,
             download_limit: args.download_limit,
             member: Some(member_of(context, args.bind, args.upload_limit)?),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use convite_client::{DirectoryClient, Home};
 use convite_core::model::LocatedFile;
-use convite_core::{ContentHash, ErrorCode, Problem};
+use convite_core::{ContentHash, ErrorCode, Problem, Within};
 use convite_peer::download::{
     Fetch, Fetched, Member, MemberConfig, Progress, Target, begin, numbered,
 };
@@ -196,6 +196,7 @@ async fn to(
         directory: common.client.clone(),
         authority: common.authority,
         file,
+        within: Within::Seen,
         target: Target { path, force: false },
         locality: true,
         download_limit: None,

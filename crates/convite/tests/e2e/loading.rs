@@ -1,9 +1,13 @@
 //! Loading on other peers: who may, what comes of it, and what happens to a peer meanwhile.
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use convite_client::{Credentials, DirectoryClient};
+use convite_core::model::FileEntry;
 use convite_core::{Allowed, ContentHash, ErrorCode, PeerId, Problem, Terms};
 use convite_net::dial::{Expected, Http2};
 use convite_net::tls::client_config;
@@ -324,4 +328,55 @@ fn a_peer_takes_orders_from_its_own_home_alone() {
     until("it is done", || (state(&ben) == "done").then_some(()));
     assert_eq!(ben.json("load --list").objects()[0]["load"], load.as_str());
     assert!(holds(&loaded(&ben, "report.txt"), b"a report"));
+}
+
+#[test]
+fn a_claimed_hash_draws_no_file_out_of_its_space() {
+    let directory = Directory::with("");
+    let (ana, ben) = (directory.member("ana"), directory.member("ben"));
+    let carl = directory.member("carl");
+    ana.run("space add lab").ok();
+    for user in ["ana", "ben"] {
+        ana.run(&format!("space member add lab {user}")).ok();
+    }
+    let secret = ana.write("data/secret.txt", b"of the lab");
+    let folder = secret.parent().unwrap().display();
+    ana.run(&format!("share {folder} --space lab")).ok();
+    let _source = bare(&ana, "ana-1", "");
+    let _peer = bare(&ben, "ben-1", "--allow-loads");
+    // Carl has nothing but the hash; nobody can speak to his peer.
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = nobody.local_addr().unwrap().port();
+    let home = convite_client::Home::open(carl.root()).unwrap();
+    let credentials = Credentials::load(&home).unwrap().unwrap();
+    let hash = ContentHash::of(b"of the lab");
+    let claim = FileEntry {
+        path: "mine/secret.txt".parse().unwrap(),
+        size: 10,
+        hash,
+        modified: 7,
+        space: None,
+    };
+    Runtime::new().unwrap().block_on(async {
+        let client = DirectoryClient::new(&credentials).unwrap();
+        let (id, terms) = ("carl-1".parse().unwrap(), Terms::default());
+        let registered = client.register_peer(&id, port, &[], None, false, &terms);
+        registered.await.unwrap();
+        let published = client.publish_change(&id, 0, 1, vec![claim], Vec::new());
+        published.await.unwrap();
+    });
+    carl.run(&format!("load {hash} --on ben-1 --no-wait")).ok();
+    // Ben's peer turns to Carl's alone, and again when that does not answer.
+    let (tried, tries) = mpsc::channel();
+    std::thread::spawn(move || {
+        nobody
+            .incoming()
+            .try_for_each(|met| tried.send(met.is_ok()))
+    });
+    for _ in 0..2 {
+        assert!(tries.recv_timeout(Duration::from_secs(60)).unwrap());
+    }
+    assert!(["waiting", "running"].contains(&state(&carl).as_str()));
+    assert!(!loaded(&ben, "secret.txt").exists());
+    assert_eq!(providers(&carl, "secret.txt"), 1);
 }

@@ -1,6 +1,6 @@
 //! `Announce`, and `Watch` (a stream that lasts as long as its reader wants).
 
-use convite_core::{ContentHash, Problem};
+use convite_core::{ContentHash, Problem, Within};
 use convite_wire::v1;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
@@ -42,7 +42,8 @@ pub(super) async fn watch(
         return orders(door, caller, &message);
     }
     let hash = ContentHash::from_slice(&message.hash)?;
-    let told = door.service.watch(caller, hash)?;
+    let within = Within::from_sent(message.space.as_deref())?;
+    let told = door.service.watch(caller, hash, within)?;
     let replies = ReceiverStream::new(told).map(|told| match told {
         Ok(providers) => Ok(v1::WatchReply {
             providers: providers.iter().map(Into::into).collect(),
@@ -59,7 +60,7 @@ fn orders(
     caller: Caller,
     message: &v1::WatchRequest,
 ) -> Result<BoxStream<v1::WatchReply>, Problem> {
-    if !message.hash.is_empty() {
+    if !message.hash.is_empty() || message.space.is_some() {
         return Err(Problem::invalid("a hash or a peer is watched, not both"));
     }
     let told = door.service.watch_orders(caller, message.peer.parse()?)?;

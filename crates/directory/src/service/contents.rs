@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use convite_core::model::LocatedFile;
-use convite_core::{ContentHash, Problem};
+use convite_core::{ContentHash, Problem, Within};
 use convite_store::AccountId;
 
 use super::{Caller, Service};
@@ -81,13 +81,13 @@ impl Service {
     ) -> Result<Contents, Problem> {
         self.relay.must_be_enabled()?;
         let caller = asks().await?;
-        let file = self.locate(&caller, &hash).await?;
+        let file = self.locate(&caller, &hash, &Within::Seen).await?;
         let (service, asks) = (Arc::clone(self), Arc::new(asks));
         let locate: Locate = Arc::new(move || -> Located {
             let (service, asks) = (Arc::clone(&service), Arc::clone(&asks));
             Box::pin(async move {
                 let caller = asks().await?;
-                service.locate(&caller, &hash).await
+                service.locate(&caller, &hash, &Within::Seen).await
             })
         });
         Ok(Contents {

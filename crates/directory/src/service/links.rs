@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use convite_core::administration::{Act, Outcome};
-use convite_core::{ContentHash, ErrorCode, Problem, UnixMillis, UserName};
+use convite_core::{ContentHash, ErrorCode, Problem, UnixMillis, UserName, Within};
 use convite_net::Network;
 use convite_store::{AuditEntry, LinkUse, NewLink, SecretHash};
 
@@ -113,7 +113,7 @@ impl Service {
                 lifetime.as_secs()
             )));
         }
-        self.locate(caller, hash).await?;
+        self.locate(caller, hash, &Within::Seen).await?;
         let token = data_encoding::BASE64URL_NOPAD.encode(&crate::random_bytes::<32>()?);
         let now = self.now();
         let link = NewLink {

@@ -1,16 +1,17 @@
 //! Loads: having a peer fetch a file.
 //!
 //! Who asks must see the file, and so must the account of the peer, in one space that both belong
-//! to: there the copy comes to lie, so that nobody sees it who did not see the original. What is
-//! asked of an own peer is always done; another's owner says for whom. Whether it is the owner who
-//! does not want, or a file that the owner does not see, the refusal is the same.
+//! to: there the copy comes to lie, so that nobody sees it who did not see the original, and out of
+//! there alone the peer fetches it, so that nobody's claim in one space draws bytes out of another.
+//! What is asked of an own peer is always done; another's owner says for whom. Whether it is the
+//! owner who does not want, or a file that the owner does not see, the refusal is the same.
 
 use convite_core::administration::{Act, Outcome};
 use convite_core::loads::{
     LOAD_MESSAGE_MAX, LoadId, LoadOrder, LoadReport, LoadState, LoadSummary,
 };
 use convite_core::model::Page;
-use convite_core::{Allowed, ContentHash, ErrorCode, PeerId, Problem, SpaceName, display};
+use convite_core::{Allowed, ContentHash, ErrorCode, PeerId, Problem, SpaceName, Within, display};
 use convite_store::{AuditEntry, Host, NewLoad, News, OpenLoad, Viewer};
 
 use super::audit::{PAGE_DEFAULT, PAGE_MAX};
@@ -54,13 +55,20 @@ impl Service {
         let target = format!("{peer} {hash}");
         let spaces = self.spaces_of(caller).await?;
         let common = self.common(&caller.viewer, &host).await?;
-        // The names that both see, and no other.
-        let file = match lets(&host, caller, &spaces) {
-            true => store.locate(&common, hash, now).await?,
+        let place = match lets(&host, caller, &spaces) {
+            true => store.lies_in(&common, hash, now).await?,
             false => None,
         };
-        let place = store.lies_in(&common, hash, now).await?;
-        let (Some(file), Some(_)) = (file, place) else {
+        // The names that it has there, and no other.
+        let file = match place {
+            Some(place) => {
+                let within = Within::lying_in(place.first());
+                let there = self.narrowed(&common, &within).await?;
+                store.locate(&there, hash, now).await?
+            }
+            None => None,
+        };
+        let Some(file) = file else {
             let refused = AuditEntry {
                 outcome: Outcome::Refused,
                 ..self.done(caller, Act::LoadAdd, target)

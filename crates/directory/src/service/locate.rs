@@ -1,8 +1,9 @@
 //! Locate: who holds a file, and a ticket for each of them.
 
 use convite_core::model::{LocatedFile, Provider};
-use convite_core::{ContentHash, Problem, UnixMillis};
+use convite_core::{ContentHash, Problem, UnixMillis, Within};
 use convite_metrics::catalogue::TICKETS;
+use convite_store::Viewer;
 use convite_wire::ticket::Ticket;
 
 use super::{Caller, Service};
@@ -15,18 +16,37 @@ impl Service {
     /// before those who are fetching it themselves.
     ///
     /// # Errors
-    /// `not_found` if nobody online does, or nobody who lets the caller see it: the same problem.
+    /// `not_found` if nobody online does, or nobody who lets the caller see it: the same problem;
+    /// `permission_denied` for a space that the caller does not belong to.
     pub async fn locate(
         &self,
         caller: &Caller,
         hash: &ContentHash,
+        within: &Within,
     ) -> Result<LocatedFile, Problem> {
         let now = self.now();
-        let located = self.store().locate(&caller.viewer, hash, now).await?;
+        let viewer = self.narrowed(&caller.viewer, within).await?;
+        let located = self.store().locate(&viewer, hash, now).await?;
         let mut file = located.ok_or_else(nobody_shares)?;
         file.providers = choose(file.providers, PROVIDERS_MAX)?;
         self.give_tickets(caller, hash, &mut file.providers, now)?;
         Ok(file)
+    }
+
+    /// The eyes that see what `viewer` does there.
+    ///
+    /// # Errors
+    /// `permission_denied` for a space that it does not belong to.
+    pub(super) async fn narrowed(
+        &self,
+        viewer: &Viewer,
+        within: &Within,
+    ) -> Result<Viewer, Problem> {
+        match within {
+            Within::Seen => Ok(viewer.clone()),
+            Within::Everyone => Ok(Viewer::everyone()),
+            Within::Space(space) => self.store().narrowed(viewer, space).await,
+        }
     }
 
     /// Signs a ticket for each of the providers of a file.

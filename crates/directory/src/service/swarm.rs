@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use convite_core::model::Provider;
-use convite_core::{ContentHash, ErrorCode, PeerAddress, PeerId, Problem, UnixMillis};
+use convite_core::{ContentHash, ErrorCode, PeerAddress, PeerId, Problem, UnixMillis, Within};
 use convite_store::{News, SecretHash, Viewer};
 use tokio::sync::{mpsc, watch};
 
@@ -179,14 +179,16 @@ struct Known {
 struct Watcher {
     seat: Seat,
     caller: Caller,
+    within: Within,
     known: HashMap<PeerId, Known>,
 }
 
 impl Watcher {
     /// What the reader does not know yet, each with a ticket.
     async fn news(&mut self) -> Told {
-        let providers = self.seat.providers(&self.caller.viewer).await?;
         let service = &self.seat.service;
+        let viewer = service.narrowed(&self.caller.viewer, &self.within).await?;
+        let providers = self.seat.providers(&viewer).await?;
         let now = service.now();
         // Whoever went is news when it returns.
         if !self.known.is_empty() {
@@ -321,7 +323,8 @@ impl Service {
     /// The providers of a content that the caller may see: first all of them (perhaps none: also for
     /// a content of which there is nothing to see), then those that are new or changed, as they do,
     /// each with a ticket that is replaced before it runs out. Ends with an
-    /// error if the session does, and when the directory stops.
+    /// error if the session does, or the caller belongs to the space no more, and when the directory
+    /// stops.
     ///
     /// # Errors
     /// `too_many_requests` above 64 watchers of one session.
@@ -329,10 +332,12 @@ impl Service {
         self: &Arc<Self>,
         caller: Caller,
         hash: ContentHash,
+        within: Within,
     ) -> Result<mpsc::Receiver<Told>, Problem> {
         let watcher = Watcher {
             seat: Seat::take(self, &caller, hash)?,
             caller,
+            within,
             known: HashMap::new(),
         };
         let (reader, told) = mpsc::channel(1);

@@ -193,7 +193,11 @@ impl Door {
             "publish" => ("PUT", "/index".to_owned()),
             "index" => ("GET", format!("/index?{}", query(&call.fields))),
             "search" => ("GET", format!("/search?{}", query(&call.fields))),
-            "locate" => ("GET", format!("/files/{}", call.text("hash"))),
+            "locate" => {
+                let space = call.fields["space"].as_str();
+                let place = space.map_or(String::new(), |space| format!("?space={space}"));
+                ("GET", format!("/files/{}{place}", call.text("hash")))
+            }
             other => administration::path(call).unwrap_or_else(|| panic!("{other}")),
         };
         let body = match method {
@@ -366,7 +370,8 @@ async fn knock_grpc(
         }
         "locate" => {
             let hash = hash_bytes(&call.text("hash"));
-            let reply = ask!(locate, v1::LocateRequest { hash });
+            let space = call.fields["space"].as_str().map(str::to_owned);
+            let reply = ask!(locate, v1::LocateRequest { hash, space });
             serde_json::to_value(LocatedFile::try_from(reply).unwrap()).unwrap()
         }
         _ => return administration::ask(client, token, call).await,

@@ -215,15 +215,16 @@ async fn what_lies_in_anothers_space_is_answered_over_grpc_as_what_does_not_exis
             query: query.to_owned(),
             ..Default::default()
         };
+        let locate = v1::LocateRequest {
+            hash: hash.clone(),
+            ..Default::default()
+        };
         let link = v1::CreateLinkRequest {
             hash: hash.clone(),
             ..Default::default()
         };
         [
-            (
-                "locate",
-                ask!(token, locate, v1::LocateRequest { hash: hash.clone() }),
-            ),
+            ("locate", ask!(token, locate, locate)),
             ("link", ask!(token, create_link, link)),
             ("search", ask!(token, search_file, search)),
             ("announce", ask!(token, announce, announce)),
@@ -309,5 +310,19 @@ async fn who_claims_to_share_what_lies_in_a_space_hears_of_nobody_who_downloads_
         // Who is in the space is told.
         let located = door.knock(Some(&world.bob), &asked).await.unwrap();
         assert!(located.to_string().contains("bob-1-get-0"), "{located}");
+        // As everyone sees it, it is what was claimed, and in the space what lies there.
+        for (space, expected) in [
+            ("", vec!["carl-1", "carl-2"]),
+            ("lab", vec!["bob-1", "bob-1-get-0"]),
+        ] {
+            let asked = call("locate", json!({"hash": hash, "space": space}));
+            let located = door.knock(Some(&world.bob), &asked).await.unwrap();
+            let providers = located["providers"].as_array().unwrap().iter();
+            let peers: Vec<_> = providers.map(|p| p["peer"].as_str().unwrap()).collect();
+            assert_eq!(peers, expected);
+        }
+        let others = call("locate", json!({"hash": hash, "space": "lab"}));
+        let refused = door.knock(Some(carl), &others).await.unwrap_err();
+        assert_eq!(refused, "permission_denied");
     }
 }

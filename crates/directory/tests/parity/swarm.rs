@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use convite_client::{Credentials, DirectoryClient as Client};
 use convite_core::model::Provider;
-use convite_core::{ContentHash, ErrorCode, PeerId, Problem, Terms, UnixMillis, UserName};
+use convite_core::{ContentHash, ErrorCode, PeerId, Problem, Terms, UnixMillis, UserName, Within};
 use convite_wire::invite::Fingerprint;
 use convite_wire::status::from_status;
 use convite_wire::ticket::TicketVerifier;
@@ -307,7 +307,7 @@ async fn the_client_announces_watches_and_withdraws() {
     let hash = ContentHash::of(b"plans");
     let get: PeerId = "bob-get".parse().unwrap();
     known(&running, &["plans"]).await;
-    let mut watch = ana.watch(&hash).await.unwrap();
+    let mut watch = ana.watch(&hash, &Within::Seen).await.unwrap();
     assert_eq!(watch.next().await.unwrap().unwrap(), []);
     let refused = bob.announce(&get, &hash, 5).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::NotFound);
@@ -339,7 +339,7 @@ async fn a_crowd_hears_of_each_of_its_members() {
     for number in 0..CROWD {
         let id: PeerId = format!("get-{number}").parse().unwrap();
         let client = client(&running, &format!("user{number}")).await;
-        let watch = client.watch(&hash).await.unwrap();
+        let watch = client.watch(&hash, &Within::Seen).await.unwrap();
         members.push((client, id, watch));
     }
     let began = Instant::now();

@@ -29,10 +29,10 @@ impl Engine<'_> {
             });
         }
         let (directory, hash) = (self.fetch.directory.clone(), self.fetch.file.hash);
-        let news = self.news.clone();
+        let (within, news) = (self.fetch.within.clone(), self.news.clone());
         self.tasks.spawn(async move {
             // Without it, the directory is asked from time to time.
-            if let Ok(mut changes) = directory.watch(&hash).await {
+            if let Ok(mut changes) = directory.watch(&hash, &within).await {
                 while let Some(Ok(providers)) = changes.next().await {
                     if news.send(News::Providers(providers)).await.is_err() {
                         break;

@@ -274,9 +274,10 @@ impl Engine<'_> {
                     return;
                 }
                 let directory = self.fetch.directory.clone();
-                let hash = self.fetch.file.hash;
-                self.tasks
-                    .spawn(async move { Told::Located(directory.locate(&hash).await) });
+                let (hash, within) = (self.fetch.file.hash, self.fetch.within.clone());
+                self.tasks.spawn(async move {
+                    Told::Located(directory.locate_within(&hash, &within).await)
+                });
             }
             Action::Finish(outcome) => self.outcome = Some(outcome),
         }

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use convite_client::{DirectoryClient, Home};
 use convite_core::model::LocatedFile;
-use convite_core::{ContentHash, ErrorCode, PeerId, PieceGeometry, Problem};
+use convite_core::{ContentHash, ErrorCode, PeerId, PieceGeometry, Problem, Within};
 use convite_swarm::Outcome;
 use convite_wire::invite::Fingerprint;
 use tokio::sync::watch;
@@ -49,8 +49,10 @@ pub struct Fetch {
     pub directory: DirectoryClient,
     /// The authority that peers' certificates are under; none if they speak plaintext.
     pub authority: Option<Fingerprint>,
-    /// The file, as the directory just located it.
+    /// The file, as the directory just located it,
     pub file: LocatedFile,
+    /// and where it is looked for: it comes from nobody who holds it elsewhere only.
+    pub within: Within,
     /// Where the file goes.
     pub target: Target,
     /// Whether near providers come before far ones.
@@ -137,7 +139,8 @@ async fn controlled(
         let geometry = PieceGeometry::new(size).ok_or_else(|| {
             Problem::invalid(format!("{size} bytes are more than a file can have"))
         })?;
-        let partial = Partial::open(&fetch.home, fetch.file.hash, geometry, &fetch.target).await?;
+        let (target, within) = (&fetch.target, &fetch.within);
+        let partial = Partial::open(&fetch.home, fetch.file.hash, geometry, target, within).await?;
         let ended = engine::run(&fetch, partial, started, &progress, &mut control).await?;
         match ended {
             Ended::Interrupted => return Ok(None),

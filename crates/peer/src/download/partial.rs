@@ -9,6 +9,9 @@
 //! HOME/downloads/HASH-SIZE/contents-ID  the file as far as it has come
 //! ```
 //!
+//! What is fetched within one space is kept apart, as `HASH-SIZE@SPACE` (`HASH-SIZE@` for that of
+//! everyone): pieces that came out of one must not end in a copy that lies in another.
+//!
 //! The contents are on the file system they will be renamed on: here if that is the target's, else
 //! in a hidden file beside the target. If the next target is on another one, what is right of them
 //! is carried over. Order of durability: contents, sync, `pieces`. What was written after the last
@@ -26,7 +29,7 @@ use std::sync::Arc;
 
 use convite_client::Home;
 use convite_client::home::write_private;
-use convite_core::{ContentHash, ErrorCode, PieceGeometry, PieceHashes, Problem};
+use convite_core::{ContentHash, ErrorCode, PieceGeometry, PieceHashes, Problem, Within};
 use convite_swarm::PieceSet;
 use rustix::fs::{FlockOperation, flock};
 
@@ -61,10 +64,13 @@ impl Partial {
         hash: ContentHash,
         geometry: PieceGeometry,
         target: &Target,
+        within: &Within,
     ) -> Result<Self, Problem> {
-        let folder = home
-            .downloads()
-            .join(format!("{hash}-{}", geometry.file_size()));
+        let mut name = format!("{hash}-{}", geometry.file_size());
+        if let Some(space) = within.sent() {
+            name = format!("{name}@{space}");
+        }
+        let folder = home.downloads().join(name);
         let target = target.clone();
         on_blocking_thread(move || {
             fs::create_dir_all(target.folder())

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use convite_core::loads::{LoadOrder, LoadReport, LoadState};
 use convite_core::model::LocatedFile;
-use convite_core::{ErrorCode, Problem, SpaceName};
+use convite_core::{ErrorCode, Problem, SpaceName, Within};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -188,8 +188,10 @@ async fn attempt(
     standing: &watch::Sender<Standing>,
     cancel: &CancellationToken,
 ) -> Result<Option<Fetched>, Problem> {
+    // From nobody but who holds it where the copy is to lie.
+    let within = Within::lying_in(order.space.as_ref());
     let file = tokio::select! {
-        file = loads.directory.locate(&order.hash) => file?,
+        file = loads.directory.locate_within(&order.hash, &within) => file?,
         () = cancel.cancelled() => return Ok(None),
     };
     let fallback = order.hash.to_string();
@@ -199,7 +201,7 @@ async fn attempt(
     };
     for number in 0..=NUMBERS {
         let path = numbered(folder, name, number);
-        match to(loads, file.clone(), path, standing, cancel).await {
+        match to(loads, file.clone(), within.clone(), path, standing, cancel).await {
             Err(problem) if problem.code == ErrorCode::FileExists && number < NUMBERS => {}
             ended => return ended,
         }
@@ -210,6 +212,7 @@ async fn attempt(
 async fn to(
     loads: &Loads,
     file: LocatedFile,
+    within: Within,
     path: PathBuf,
     standing: &watch::Sender<Standing>,
     cancel: &CancellationToken,
@@ -219,6 +222,7 @@ async fn to(
         directory: loads.directory.clone(),
         authority: loads.directory.authority(),
         file,
+        within,
         target: Target { path, force: false },
         locality: true,
         download_limit: None,

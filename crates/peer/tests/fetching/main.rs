@@ -20,7 +20,7 @@ use axum::routing::get;
 use convite_client::{Credentials, DirectoryClient, Home};
 use convite_core::model::{LocatedFile, Provider};
 use convite_core::verify::hash_piece;
-use convite_core::{ContentHash, PeerId, PieceGeometry, PieceHashes};
+use convite_core::{ContentHash, PeerId, PieceGeometry, PieceHashes, Within};
 use convite_net::tls;
 use convite_peer::download::{Fetch, Fetched, Progress, Target, fetch};
 use convite_wire::invite::Fingerprint;
@@ -259,6 +259,7 @@ impl Scene {
             home: Home::open(self.folder.path().join("home")).unwrap(),
             directory: DirectoryClient::new(&credentials).unwrap(),
             authority: Some(Fingerprint(tls::fingerprint(&self.authority.der))),
+            within: Within::Seen,
             file: LocatedFile {
                 hash: self.contents.hash(),
                 size: SIZE as u64,

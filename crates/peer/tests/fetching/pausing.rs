@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use convite_client::{Credentials, DirectoryClient, Home};
-use convite_core::ContentHash;
 use convite_core::model::{LocatedFile, Provider};
+use convite_core::{ContentHash, Within};
 use convite_peer::download::{DownloadHandle, Fetch, Progress, Target, begin};
 use convite_peer::serve::uploads::UploadLimits;
 use tempfile::TempDir;
@@ -56,6 +56,7 @@ impl Scene {
             home: Home::open(self.folder.path().join(name).join("home")).unwrap(),
             directory: DirectoryClient::new(&credentials).unwrap(),
             authority: None,
+            within: Within::Seen,
             file: LocatedFile {
                 hash: self.hash,
                 size: SIZE as u64,

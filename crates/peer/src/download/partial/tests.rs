@@ -76,7 +76,7 @@ impl Scene {
 
     async fn open(&self, target: &Target) -> Partial {
         let (hash, geometry) = (self.hashes.content(), self.hashes.geometry());
-        Partial::open(&self.home("home"), hash, geometry, target)
+        Partial::open(&self.home("home"), hash, geometry, target, &Within::Seen)
             .await
             .unwrap()
     }
@@ -183,7 +183,7 @@ async fn a_false_size_leaves_what_was_fetched_of_the_true_one() {
     drop(partial);
     let geometry = PieceGeometry::new(1).unwrap();
     let home = scene.home("home");
-    let wrong = Partial::open(&home, scene.hashes.content(), geometry, &far).await;
+    let wrong = Partial::open(&home, scene.hashes.content(), geometry, &far, &Within::Seen).await;
     drop(wrong.unwrap());
 
     let partial = scene.open(&far).await;
@@ -197,7 +197,7 @@ async fn two_homes_never_write_the_same_contents() {
     let Some(far) = scene.far() else { return };
     let one = scene.open(&far).await;
     let (hash, geometry) = (scene.hashes.content(), scene.hashes.geometry());
-    let other = Partial::open(&scene.home("other"), hash, geometry, &far).await;
+    let other = Partial::open(&scene.home("other"), hash, geometry, &far, &Within::Seen).await;
     let inode = |partial: &Partial| partial.contents().file().metadata().unwrap().ino();
     assert_ne!(inode(&one), inode(&other.unwrap()));
 }
@@ -373,7 +373,7 @@ async fn contents_that_a_copy_of_the_home_works_on_are_left_alone() {
     let name = state.file_name().unwrap();
     copy(&state, &scene.home("copy").downloads().join(name));
     let (hash, geometry) = (scene.hashes.content(), scene.hashes.geometry());
-    let other = Partial::open(&scene.home("copy"), hash, geometry, &far).await;
+    let other = Partial::open(&scene.home("copy"), hash, geometry, &far, &Within::Seen).await;
     assert_eq!(other.err().unwrap().code, ErrorCode::Unavailable);
     drop(partial);
 }
@@ -383,7 +383,14 @@ async fn two_processes_cannot_fetch_the_same_file_at_once() {
     let scene = Scene::new();
     let first = scene.open(&scene.near()).await;
     let (hash, geometry) = (scene.hashes.content(), scene.hashes.geometry());
-    let second = Partial::open(&scene.home("home"), hash, geometry, &scene.near()).await;
+    let second = Partial::open(
+        &scene.home("home"),
+        hash,
+        geometry,
+        &scene.near(),
+        &Within::Seen,
+    )
+    .await;
     assert_eq!(second.err().unwrap().code, ErrorCode::Unavailable);
     drop(first);
     scene.open(&scene.near()).await;
@@ -395,7 +402,14 @@ async fn a_file_larger_than_the_disk_is_refused_before_it_begins() {
     for target in [Some(scene.near()), scene.far()].into_iter().flatten() {
         let geometry = PieceGeometry::new(1 << 43).unwrap();
         let home = scene.home("home");
-        let opened = Partial::open(&home, ContentHash::of(b"x"), geometry, &target).await;
+        let opened = Partial::open(
+            &home,
+            ContentHash::of(b"x"),
+            geometry,
+            &target,
+            &Within::Seen,
+        )
+        .await;
         assert_eq!(opened.err().unwrap().code, ErrorCode::NoSpace);
         let left = fs::read_dir(target.folder()).unwrap().count();
         assert_eq!(left, 0, "something is left of what never began");
