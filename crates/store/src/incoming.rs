@@ -57,6 +57,16 @@ pub(crate) fn on_another_base(held: u64, base: u64) -> Problem {
     .hint("send the whole index")
 }
 
+/// What two sizes for one hash are refused with: no file has two, and each would have to be looked at
+/// by whoever locates the hash.
+pub(crate) fn two_sizes(hash: &[u8]) -> Problem {
+    let shown = data_encoding::HEXLOWER.encode(hash);
+    Problem::invalid(format!(
+        "this peer names two sizes for the contents {shown}"
+    ))
+    .hint("publish the size that the file with this hash has")
+}
+
 /// What an attempt that is not the newest is refused with.
 pub(crate) fn begun_anew() -> Problem {
     Problem::new(

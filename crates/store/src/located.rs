@@ -16,6 +16,11 @@ pub(crate) const PATHS_OF_PEER_MAX: u32 = 32;
 /// and of all peers together.
 pub(crate) const PATHS_MAX: usize = 1024;
 
+/// Sizes of one hash that are looked at, of those that the viewer may see,
+pub(crate) const CLAIMS_MAX: u32 = 64;
+/// and in all. The first known ones are, so that later lies hide no honest size.
+pub(crate) const CLAIMS_LOOKED_AT_MAX: u32 = 1024;
+
 /// The last part of a path.
 pub(crate) fn name_of(path: &str) -> String {
     path.rsplit('/').next().unwrap_or(path).to_owned()
@@ -73,15 +78,15 @@ pub(crate) struct Sharer {
 }
 
 /// Who holds the content of a hash, from those online who share it with each size that is claimed
-/// (by size, holders by key) and its partial providers (by id).
+/// (holders by key) and its partial providers (by id).
 pub(crate) fn located(
     hash: &ContentHash,
     names: Names,
     mut claimed: Vec<(u64, Vec<Sharer>)>,
     mut partial: Vec<Provider>,
 ) -> Option<LocatedFile> {
-    // Most providers first; the sort is stable, so that of two that tie the smaller size wins.
-    claimed.sort_by_key(|(_, holders)| std::cmp::Reverse(holders.len()));
+    // Most providers first; of two that tie the smaller size wins.
+    claimed.sort_by_key(|(size, holders)| (std::cmp::Reverse(holders.len()), *size));
     let most_claimed = claimed.first().filter(|(_, holders)| !holders.is_empty());
     let size = most_claimed.map(|(size, _)| *size);
     // A peer that claims several sizes counts once, with the most believed of them.

@@ -28,6 +28,7 @@ mod query;
 mod replicas;
 mod sessions;
 mod shared;
+mod sizes;
 mod spaces;
 mod tls;
 mod upkeep;

@@ -11,6 +11,7 @@ use super::failure::{Failure, Outcome};
 use super::peers::{addresses_from, id_from, unsigned};
 use super::{PostgresStore, spaces, transaction};
 use crate::incoming::stored;
+use crate::located::CLAIMS_LOOKED_AT_MAX;
 use crate::peers::unknown;
 use crate::stored::damaged;
 use crate::{ANNOUNCEMENTS_MAX, AccountId, Swarm, Viewer};
@@ -148,9 +149,15 @@ pub(super) async fn providers(
 pub(super) async fn sees(db: &Connection, viewer: &Viewer, hash: &ContentHash) -> Outcome<bool> {
     let row = db
         .one(
-            "SELECT EXISTS (SELECT 1 FROM contents c JOIN files f ON f.content = c.id
-             WHERE c.hash = $1 AND f.space = ANY ($2))",
-            &[&hash.as_bytes().as_slice(), &spaces::seen(viewer)],
+            "SELECT EXISTS (
+                 SELECT 1 FROM (SELECT id FROM contents WHERE hash = $1 ORDER BY id LIMIT $3) c
+                 CROSS JOIN unnest($2::BIGINT[]) AS v (space) CROSS JOIN LATERAL (
+                     SELECT 1 FROM files f WHERE f.content = c.id AND f.space = v.space LIMIT 1) f)",
+            &[
+                &hash.as_bytes().as_slice(),
+                &spaces::seen(viewer),
+                &i64::from(CLAIMS_LOOKED_AT_MAX),
+            ],
         )
         .await?;
     Ok(row.try_get(0)?)

@@ -17,7 +17,7 @@ use tokio_postgres::Row;
 use super::connections::{Connection, Transaction};
 use super::failure::{Failure, Outcome};
 use super::peers::{self, Peer};
-use super::{PostgresStore, changes, listing, orphans, paths, spaces, transaction};
+use super::{PostgresStore, changes, listing, orphans, paths, sizes, spaces, transaction};
 use crate::incoming::{self, files_in_order, in_order, stored};
 use crate::{AccountId, Files, FullSync, IndexChange, PeerKey, Tally, Viewer};
 
@@ -242,6 +242,7 @@ async fn apply(
     let mut publication = Publication::new(db, key, attempt);
     publication.remove(&remove).await?;
     publication.upsert(&change.upsert).await?;
+    sizes::one_each(db, key, &change.upsert, None).await?;
     let done = publication.finish().await?;
     set_generation(db, key, generation, done.0).await?;
     Ok(done)
@@ -309,6 +310,7 @@ async fn add_full(
     still_newest(db, sync).await?;
     let mut publication = Publication::new(db, sync.peer.0, sync.attempt);
     publication.upsert(files).await?;
+    sizes::one_each(db, sync.peer.0, files, Some(sync.attempt)).await?;
     publication.finish().await
 }
 

@@ -18,7 +18,8 @@ use super::paths::PATH;
 use super::peers::{addresses_from, id_from, unsigned};
 use super::{PostgresStore, changes, spaces};
 use crate::located::{
-    Names, PATHS_MAX, PATHS_OF_PEER_MAX, PEERS_MAX, Sharer, located, name_of, only_in,
+    CLAIMS_LOOKED_AT_MAX, CLAIMS_MAX, Names, PATHS_MAX, PATHS_OF_PEER_MAX, PEERS_MAX, Sharer,
+    located, name_of, only_in,
 };
 use crate::stored::user_name;
 use crate::{Changes, ContentDocument, ContentKey, ContentSummary, Contents, Move, Viewer};
@@ -121,22 +122,35 @@ async fn names(
     Ok(names)
 }
 
+/// The contents of a hash of which there is any file that a viewer may see, and their sizes.
+async fn claims(db: &Connection, viewer: &Viewer, hash: &ContentHash) -> Outcome<Vec<(i64, u64)>> {
+    let rows = db
+        .rows(
+            "SELECT c.id, c.size
+             FROM (SELECT id, size FROM contents WHERE hash = $1 ORDER BY id LIMIT $3) c
+             WHERE EXISTS (SELECT 1 FROM unnest($2::BIGINT[]) AS v (space) CROSS JOIN LATERAL (
+                 SELECT 1 FROM files f WHERE f.content = c.id AND f.space = v.space LIMIT 1) f)
+             ORDER BY c.id LIMIT $4",
+            &[
+                &hash.as_bytes().as_slice(),
+                &spaces::seen(viewer),
+                &i64::from(CLAIMS_LOOKED_AT_MAX),
+                &i64::from(CLAIMS_MAX),
+            ],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get(0)?, unsigned(row.try_get(1)?)?)))
+        .collect()
+}
+
 async fn locate(
     db: &Connection,
     viewer: &Viewer,
     hash: &ContentHash,
     now: UnixMillis,
 ) -> Outcome<Option<LocatedFile>> {
-    let rows = db
-        .rows(
-            "SELECT id, size FROM contents WHERE hash = $1 ORDER BY size",
-            &[&hash.as_bytes().as_slice()],
-        )
-        .await?;
-    let mut claims: Vec<(i64, u64)> = Vec::with_capacity(rows.len());
-    for row in &rows {
-        claims.push((row.try_get(0)?, unsigned(row.try_get(1)?)?));
-    }
+    let claims = claims(db, viewer, hash).await?;
     let contents: Vec<i64> = claims.iter().map(|(content, _)| *content).collect();
     let mut holders = match contents.is_empty() {
         true => HashMap::new(),
@@ -170,14 +184,8 @@ async fn lies_in(
     hash: &ContentHash,
     now: UnixMillis,
 ) -> Outcome<Option<Vec<SpaceName>>> {
-    let rows = db
-        .rows(
-            "SELECT id FROM contents WHERE hash = $1",
-            &[&hash.as_bytes().as_slice()],
-        )
-        .await?;
-    let contents = rows.iter().map(|row| row.try_get(0));
-    let contents: Vec<i64> = contents.collect::<Result<_, _>>()?;
+    let claims = claims(db, viewer, hash).await?;
+    let contents: Vec<i64> = claims.into_iter().map(|(content, _)| content).collect();
     let holders = holders(db, viewer, &contents, now).await?;
     if holders.is_empty() {
         return Ok(None);
@@ -255,14 +263,19 @@ async fn moves_seen(
     let seen = spaces::seen(viewer);
     let sql = format!(
         "SELECT c.hash, {PATH}
-         FROM contents c CROSS JOIN unnest($2::BIGINT[]) AS v (space)
+         FROM unnest($1::BYTEA[]) AS g (hash) CROSS JOIN LATERAL (
+             SELECT id, hash FROM contents WHERE hash = g.hash ORDER BY id LIMIT $3
+         ) c
+         CROSS JOIN unnest($2::BIGINT[]) AS v (space)
          CROSS JOIN LATERAL (
              SELECT path, whole FROM files
              WHERE content = c.id AND space = v.space ORDER BY peer, path LIMIT 1
          ) f
-         WHERE c.hash = ANY ($1) ORDER BY c.id DESC, v.space DESC"
+         ORDER BY c.id DESC, v.space DESC"
     );
-    let rows = db.rows(&sql, &[&hashes, &seen]).await?;
+    let rows = db
+        .rows(&sql, &[&hashes, &seen, &i64::from(CLAIMS_LOOKED_AT_MAX)])
+        .await?;
     let mut names = HashMap::with_capacity(rows.len());
     for row in &rows {
         names.insert(hash_from(row.try_get(0)?)?, name_of(row.try_get(1)?));

@@ -19,6 +19,7 @@ mod peers;
 mod publish;
 mod query;
 mod sessions;
+mod sizes;
 mod spaces;
 mod upkeep;
 mod writer;

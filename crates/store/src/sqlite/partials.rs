@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::failure::Outcome;
 use super::peers::{addresses_from, unsigned};
+use super::query::first_claims;
 use super::{SqliteStore, spaces};
 use crate::incoming::stored;
 use crate::peers::unknown;
@@ -142,12 +143,14 @@ pub(super) fn providers(
 /// Whether a viewer may see any file of a content, its peer online or not.
 pub(super) fn sees(db: &Connection, viewer: &Viewer, hash: &ContentHash) -> Outcome<bool> {
     Ok(db
-        .prepare_cached(
-            "SELECT 1 FROM contents c CROSS JOIN json_each(?2) s
+        .prepare_cached(concat!(
+            "SELECT 1 FROM ",
+            first_claims!(),
+            " c CROSS JOIN json_each(?2) s
                  CROSS JOIN files f INDEXED BY files_by_content
                      ON f.content = c.id AND f.space = s.value
-             WHERE c.hash = ?1 LIMIT 1",
-        )?
+             LIMIT 1"
+        ))?
         .exists(params![hash.as_bytes(), spaces::seen(viewer)])?)
 }
 

@@ -8,12 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use convite_core::model::{FileEntry, IndexEntry, Page};
-use convite_core::{PeerId, Problem, SafePath, SpaceName, UnixMillis};
+use convite_core::{ContentHash, PeerId, Problem, SafePath, SpaceName, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::failure::Outcome;
 use super::peers::{self, Peer};
-use super::{SqliteStore, listing, spaces};
+use super::{SqliteStore, listing, sizes, spaces};
 use crate::incoming::{self, files_in_order, in_order, stored};
 use crate::{AccountId, Files, FullSync, IndexChange, PeerKey, Tally, Viewer};
 
@@ -32,6 +32,8 @@ struct Publication<'a> {
     growth: BTreeMap<i64, i64>,
     /// Spaces that files were named to lie in, and that the peer's account belongs to.
     spaces: BTreeMap<SpaceName, i64>,
+    /// Hashes of files with other sizes somewhere.
+    contested: BTreeSet<ContentHash>,
     tally: Tally,
 }
 
@@ -44,6 +46,7 @@ impl<'a> Publication<'a> {
             touched: BTreeSet::new(),
             growth: BTreeMap::new(),
             spaces: BTreeMap::new(),
+            contested: BTreeSet::new(),
             tally: Tally::default(),
         }
     }
@@ -83,7 +86,7 @@ impl<'a> Publication<'a> {
         )?;
         let mut mark =
             db.prepare_cached("UPDATE files SET attempt = ? WHERE peer = ? AND path = ?")?;
-        let contents = contents(db, files)?;
+        let contents = contents(db, files, &mut self.contested)?;
         for (file, content) in files.iter().zip(contents) {
             let path = file.path.as_str();
             let space = self.space(file)?;
@@ -171,30 +174,46 @@ impl<'a> Publication<'a> {
 
 /// The keys of the contents of these files. Looked up in the order of their hashes, so that one
 /// page of the index is read and changed once and not again and again.
-fn contents(db: &Connection, files: &[FileEntry]) -> Outcome<Vec<i64>> {
+fn contents(
+    db: &Connection,
+    files: &[FileEntry],
+    contested: &mut BTreeSet<ContentHash>,
+) -> Outcome<Vec<i64>> {
     let mut order: Vec<usize> = (0..files.len()).collect();
     order.sort_unstable_by_key(|at| files[*at].hash.as_bytes());
     let mut keys = vec![0; files.len()];
     for at in order {
-        keys[at] = content(db, &files[at])?;
+        let (key, has_other_sizes) = content(db, &files[at])?;
+        keys[at] = key;
+        if has_other_sizes {
+            contested.insert(files[at].hash);
+        }
     }
     Ok(keys)
 }
 
-/// The key of a content, new or known.
-fn content(db: &Connection, file: &FileEntry) -> Outcome<i64> {
+/// The key of a content, new or known, and whether its hash has other sizes too.
+fn content(db: &Connection, file: &FileEntry) -> Outcome<(i64, bool)> {
     let size = stored(file.size, "size of a file")?;
     let hash = file.hash.as_bytes();
-    let known = db
-        .prepare_cached("SELECT id FROM contents WHERE hash = ? AND size = ?")?
-        .query_row(params![hash, size], |row| row.get(0))
-        .optional()?;
-    if let Some(key) = known {
-        return Ok(key);
+    // Almost always one, of this size, or none.
+    let sizes: Vec<(i64, i64)> = db
+        .prepare_cached("SELECT id, size FROM contents WHERE hash = ? LIMIT 2")?
+        .query_map([hash], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    let mut known = match sizes.as_slice() {
+        [(key, found)] if *found == size => return Ok((*key, false)),
+        [] | [_] => None,
+        _ => db
+            .prepare_cached("SELECT id FROM contents WHERE hash = ? AND size = ?")?
+            .query_row(params![hash, size], |row| row.get(0))
+            .optional()?,
+    };
+    if known.is_none() {
+        let mut put = db.prepare_cached("INSERT INTO contents (hash, size) VALUES (?, ?)")?;
+        known = Some(put.insert(params![hash, size])?);
     }
-    Ok(db
-        .prepare_cached("INSERT INTO contents (hash, size) VALUES (?, ?)")?
-        .insert(params![hash, size])?)
+    Ok((known.unwrap_or_default(), !sizes.is_empty()))
 }
 
 pub(super) fn change(
@@ -223,6 +242,7 @@ pub(super) fn change(
     let mut publication = Publication::new(db, key, attempt);
     publication.remove(remove.iter().map(SafePath::as_str))?;
     publication.upsert(&upsert)?;
+    sizes::one_each(db, key, &publication.contested, None)?;
     let tally = publication.finish()?;
     set_generation(db, key, generation, tally)?;
     Ok(tally)
@@ -279,6 +299,7 @@ pub(super) fn add_full(db: &Connection, sync: FullSync, files: Vec<FileEntry>) -
     still_newest(db, sync)?;
     let mut publication = Publication::new(db, sync.peer.0, sync.attempt);
     publication.upsert(&files_in_order(files))?;
+    sizes::one_each(db, sync.peer.0, &publication.contested, Some(sync.attempt))?;
     publication.finish()
 }
 

@@ -17,7 +17,9 @@ use super::failure::Outcome;
 use super::partials::sees_elsewhere;
 use super::peers::{addresses_from, unsigned};
 use super::{SqliteStore, changes, partials, spaces};
-use crate::located::{Names, PATHS_OF_PEER_MAX, PEERS_MAX, Sharer, located, name_of, only_in};
+use crate::located::{
+    CLAIMS_MAX, Names, PATHS_OF_PEER_MAX, PEERS_MAX, Sharer, located, name_of, only_in,
+};
 use crate::stored::damaged;
 use crate::{Changes, ContentDocument, ContentKey, ContentSummary, Contents, Move, Viewer};
 
@@ -101,21 +103,40 @@ fn look(names: &mut Names, db: &Connection, content: i64, holders: &[Holder]) ->
     Ok(())
 }
 
+/// The first known contents of the hash `?1`, as many as `CLAIMS_LOOKED_AT_MAX` says.
+macro_rules! first_claims {
+    () => {
+        "(SELECT id, size FROM contents WHERE hash = ?1 ORDER BY id LIMIT 1024)"
+    };
+}
+pub(super) use first_claims;
+
+/// The contents of a hash of which there is any file that a viewer may see, and their sizes.
+fn claims(db: &Connection, viewer: &Viewer, hash: &ContentHash) -> Outcome<Vec<(i64, i64)>> {
+    let mut statement = db.prepare_cached(concat!(
+        "SELECT c.id, c.size FROM ",
+        first_claims!(),
+        " c WHERE EXISTS (
+             SELECT 1 FROM json_each(?2) s CROSS JOIN files f INDEXED BY files_by_content
+                 ON f.content = c.id AND f.space = s.value)
+         ORDER BY c.id LIMIT ?3"
+    ))?;
+    let seen = spaces::seen(viewer);
+    let claims = statement.query_map(params![hash.as_bytes(), seen, CLAIMS_MAX], |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    })?;
+    Ok(claims.collect::<Result<_, _>>()?)
+}
+
 pub(super) fn locate(
     db: &Connection,
     viewer: &Viewer,
     hash: &ContentHash,
     now: UnixMillis,
 ) -> Outcome<Option<LocatedFile>> {
-    let claims = {
-        let mut statement =
-            db.prepare_cached("SELECT id, size FROM contents WHERE hash = ? ORDER BY size")?;
-        let rows = statement.query_map([hash.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        rows.collect::<Result<Vec<(i64, i64)>, _>>()?
-    };
     let mut names = Names::default();
     let mut claimed = Vec::new();
-    for (content, size) in claims {
+    for (content, size) in claims(db, viewer, hash)? {
         let holders = holders(db, viewer, content, now)?;
         look(&mut names, db, content, &holders)?;
         let sharers = holders.into_iter().map(|holder| {
@@ -139,10 +160,8 @@ fn lies_in(
     hash: &ContentHash,
     now: UnixMillis,
 ) -> Outcome<Option<Vec<SpaceName>>> {
-    let mut statement = db.prepare_cached("SELECT id FROM contents WHERE hash = ?")?;
-    let contents = statement.query_map([hash.as_bytes()], |row| row.get(0))?;
     let mut all = Vec::new();
-    for content in contents.collect::<Result<Vec<i64>, _>>()? {
+    for (content, _) in claims(db, viewer, hash)? {
         all.extend(holders(db, viewer, content, now)?);
     }
     if all.is_empty() {
@@ -191,12 +210,14 @@ pub(super) fn summaries(
 
 /// Of these movements those that a viewer may know of, each with a name of the content.
 fn moves_seen(db: &Connection, viewer: &Viewer, moves: &[Move]) -> Outcome<HashMap<Move, String>> {
-    let mut find = db.prepare_cached(
-        "SELECT f.path FROM contents c CROSS JOIN json_each(?2) s
+    let mut find = db.prepare_cached(concat!(
+        "SELECT f.path FROM ",
+        first_claims!(),
+        " c CROSS JOIN json_each(?2) s
              CROSS JOIN files f INDEXED BY files_by_content
                  ON f.content = c.id AND f.space = s.value
-         WHERE c.hash = ?1 LIMIT 1",
-    )?;
+         LIMIT 1"
+    ))?;
     let seen = spaces::seen(viewer);
     let mut hide = db.prepare_cached(concat!(
         "SELECT 1 FROM accounts a WHERE a.name = ?3 AND ",

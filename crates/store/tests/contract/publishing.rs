@@ -75,6 +75,50 @@ pub async fn of_one_path_the_last_counts_and_an_upsert_outweighs_a_removal(store
     assert_eq!(store.totals(NOW).await.unwrap().files, 2);
 }
 
+pub async fn a_second_size_for_a_hash_is_refused(store: Arc<dyn Store>) {
+    let ana = account(&store, "ana").await;
+    register(&store, "ana", ana, NOW).await;
+    let sized = |path: &str, size| FileEntry {
+        size,
+        ..file(path, "contents")
+    };
+    let change = async |base, files: &[FileEntry]| {
+        store
+            .publish_change(&peer("ana"), ana, base, base + 1, upsert(files), NOW)
+            .await
+    };
+    let two = [sized("s/a", 8), sized("s/b", 9)];
+    let refused = change(0, &two).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::InvalidArgument);
+    assert_eq!(paths(&store, NOW).await, [""; 0]);
+    change(0, &two[1..]).await.unwrap();
+    let refused = change(1, &two[..1]).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::InvalidArgument);
+    // What was wrong may be put right, and others may say something else.
+    change(1, &[sized("s/b", 8), sized("s/c", 8)])
+        .await
+        .unwrap();
+    sharing(&store, "eve", &[sized("s/b", 7)]).await;
+    change(2, &[sized("s/d", 8)]).await.unwrap();
+    // Of a whole index the last file may be the one that goes.
+    let whole = async |files: &[FileEntry]| {
+        let sync = store.begin_full(&peer("ana"), ana, NOW).await.unwrap();
+        let added = store.add_full(sync, files.to_vec(), NOW).await;
+        (sync, added)
+    };
+    let (sync, added) = whole(&[sized("t/a", 9)]).await;
+    added.unwrap();
+    store.finish_full(sync, 10, NOW).await.unwrap();
+    assert_eq!(paths(&store, NOW).await, ["ana:t/a", "eve:s/b"]);
+    let (_, added) = whole(&[sized("t/a", 9), sized("t/b", 8)]).await;
+    assert_eq!(added.unwrap_err().code, ErrorCode::InvalidArgument);
+    // Nor do attempts that are given up add up.
+    let (_, added) = whole(&[sized("t/b", 8)]).await;
+    added.unwrap();
+    let (_, added) = whole(&[sized("t/c", 7)]).await;
+    assert_eq!(added.unwrap_err().code, ErrorCode::InvalidArgument);
+}
+
 pub async fn sizes_beyond_bounds_are_refused_and_change_nothing(store: Arc<dyn Store>) {
     let ana = sharing(&store, "ana", &[]).await;
     let mut huge = file("s/z", "z");

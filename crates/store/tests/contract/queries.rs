@@ -89,7 +89,7 @@ pub async fn a_lying_size_does_not_spoil_the_honest_one(store: Arc<dyn Store>) {
     let mut lie = honest.clone();
     lie.size = 1 << 40;
     lie.path = "s/lie.mkv".parse().unwrap();
-    // The liar comes first, is first by name, and speaks with two tongues.
+    // The liars come first, and are first by name.
     sharing(&store, "a-liar", std::slice::from_ref(&lie)).await;
     let located = store
         .locate(&anyone(), &honest.hash, NOW)
@@ -98,8 +98,8 @@ pub async fn a_lying_size_does_not_spoil_the_honest_one(store: Arc<dyn Store>) {
         .unwrap();
     assert_eq!((located.size, located.providers.len()), (1 << 40, 1));
     sharing(&store, "b", std::slice::from_ref(&honest)).await;
-    let both = [honest.clone(), lie.clone()];
-    sharing(&store, "c", &both).await;
+    sharing(&store, "c", std::slice::from_ref(&honest)).await;
+    sharing(&store, "a-second", std::slice::from_ref(&lie)).await;
     sharing(&store, "d", std::slice::from_ref(&honest)).await;
     let located = store
         .locate(&anyone(), &honest.hash, NOW)
@@ -115,7 +115,13 @@ pub async fn a_lying_size_does_not_spoil_the_honest_one(store: Arc<dyn Store>) {
         .collect();
     assert_eq!(
         providers,
-        [("a-liar", 1 << 40), ("b", 8), ("c", 8), ("d", 8)]
+        [
+            ("a-liar", 1 << 40),
+            ("a-second", 1 << 40),
+            ("b", 8),
+            ("c", 8),
+            ("d", 8)
+        ]
     );
     assert!(located.providers.iter().all(|p| p.ticket.is_empty()));
     assert_eq!(located.providers[0].addresses.len(), 1);
@@ -126,6 +132,25 @@ pub async fn a_lying_size_does_not_spoil_the_honest_one(store: Arc<dyn Store>) {
     assert_eq!(seen, [(1 << 40, 2), (8, 3)]);
     let nobody = convite_core::ContentHash::of(b"nobody has this");
     assert_eq!(store.locate(&anyone(), &nobody, NOW).await.unwrap(), None);
+}
+
+pub async fn of_very_many_sizes_those_that_were_known_first_are_looked_at(store: Arc<dyn Store>) {
+    let honest = file("s/film.mkv", "contents");
+    for id in ["a", "b"] {
+        sharing(&store, id, std::slice::from_ref(&honest)).await;
+    }
+    let liar = account(&store, "liar").await;
+    for number in 0..80 {
+        let id = format!("liar-{number}");
+        register(&store, &id, liar, NOW).await;
+        let mut lie = honest.clone();
+        lie.size = if number < 8 { number } else { number + 1 };
+        publish(&store, &id, liar, 0, upsert(&[lie])).await;
+    }
+    let located = store.locate(&anyone(), &honest.hash, NOW).await.unwrap();
+    let located = located.unwrap();
+    assert_eq!(located.size, 8);
+    assert_eq!(located.providers.len(), 2 + 63);
 }
 
 pub async fn sizes_that_tie_go_to_the_smaller(store: Arc<dyn Store>) {
