@@ -32,6 +32,11 @@ pub enum Allowed {
 }
 
 impl Allowed {
+    /// Whether the members of a space are on the list by its name.
+    pub fn names(&self, space: &SpaceName) -> bool {
+        matches!(self, Self::Only { spaces, .. } if spaces.contains(space))
+    }
+
     /// Whether `user`, who is in `spaces`, may at a peer of `owner`, if that is known.
     pub fn lets(&self, owner: Option<&UserName>, user: &UserName, spaces: &[SpaceName]) -> bool {
         match self {

@@ -11,7 +11,7 @@ use convite_core::loads::{
     LOAD_MESSAGE_MAX, LoadId, LoadOrder, LoadReport, LoadState, LoadSummary,
 };
 use convite_core::model::Page;
-use convite_core::{Allowed, ContentHash, ErrorCode, PeerId, Problem, SpaceName, Within, display};
+use convite_core::{ContentHash, ErrorCode, PeerId, Problem, SpaceName, Within, display};
 use convite_store::{AuditEntry, Host, NewLoad, News, OpenLoad, Viewer};
 
 use super::audit::{PAGE_DEFAULT, PAGE_MAX};
@@ -177,10 +177,6 @@ impl Service {
         let Some(place) = store.lies_in(&common, &load.hash, now).await? else {
             return Ok(Due::Later);
         };
-        let on_list = |space: &SpaceName| match &host.terms.loads {
-            Allowed::Only { spaces, .. } => spaces.contains(space),
-            Allowed::Nobody | Allowed::Everyone => false,
-        };
         Ok(Due::Told(LoadOrder {
             load: load.id,
             hash: load.hash,
@@ -188,7 +184,10 @@ impl Service {
             size: load.size,
             space: place.into_iter().next(),
             user: load.user.clone(),
-            user_spaces: asker.spaces.into_iter().filter(on_list).collect(),
+            user_spaces: {
+                let on_list = |space: &SpaceName| host.terms.loads.names(space);
+                asker.spaces.into_iter().filter(on_list).collect()
+            },
         }))
     }
 

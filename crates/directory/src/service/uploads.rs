@@ -39,7 +39,9 @@ impl Service {
             Problem::not_found(format!("peer '{peer}' is not online"))
                 .hint("see who is with `convite peers`")
         })?;
-        let spaces = self.spaces_of(caller).await?;
+        let mut spaces = self.spaces_of(caller).await?;
+        // The owner learns of no others that the caller is in.
+        let takes = listed.terms.uploads.clone();
         let summary = as_seen_by(caller, &spaces, listed);
         if !summary.uploads {
             return Err(Problem::new(
@@ -48,6 +50,7 @@ impl Service {
             )
             .hint("its owner lets you with `convite peer --allow-uploads`"));
         }
+        spaces.retain(|space| takes.names(space));
         let expires = now.after(self.parts.ticket_lifetime);
         self.counted().add(&TICKETS, &[], 1.0);
         let ticket = self.parts.signer.sign_upload(&UploadTicket {

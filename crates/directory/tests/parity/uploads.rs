@@ -1,5 +1,7 @@
 //! The right to leave files with a peer, through both doors.
 
+use convite_core::UnixMillis;
+use convite_wire::ticket::TicketVerifier;
 use serde_json::json;
 
 use crate::administering::Scene;
@@ -48,5 +50,28 @@ async fn a_ticket_is_for_those_that_the_peer_named() {
             .await;
         let listed = scene.bob("peers", json!({})).await;
         assert_eq!(listed["peers"][0]["uploads"], false);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ticket_tells_the_owner_of_no_space_that_is_not_on_the_list() {
+    for scene in Scene::both().await {
+        for space in ["lab", "desk"] {
+            scene.ana("add_space", json!({ "space": space })).await;
+            let member = json!({"space": space, "user": "bob"});
+            scene.ana("add_member", member).await;
+        }
+        let key = scene.running.get().service.ticket_key();
+        for (uploads, named) in [("@lab,@club", vec!["lab"]), ("bob", vec![]), ("*", vec![])] {
+            let peer = json!({"id": "desk", "port": 5001, "uploads": uploads});
+            scene.ana("register", peer).await;
+            let grant = scene.bob("upload_ticket", json!({"peer": "desk"})).await;
+            let verifier = TicketVerifier::new(&key, "desk".parse().unwrap()).unwrap();
+            let now = UnixMillis::from(std::time::SystemTime::now());
+            let ticket = verifier.verify_upload(grant["ticket"].as_str().unwrap(), now);
+            let ticket = ticket.unwrap();
+            let spaces: Vec<_> = ticket.spaces.iter().map(|s| s.as_str()).collect();
+            assert_eq!(spaces, named, "{uploads}");
+        }
     }
 }
