@@ -75,21 +75,26 @@ async fn use_link(
     now: UnixMillis,
 ) -> Outcome<LinkUse> {
     // The row stays locked until the transaction ends, so that the last use goes to one.
-    let row = db
+    let locked = db
         .row(
-            "SELECT l.uses, (SELECT u.since FROM link_uses u
-                             WHERE u.token = l.token AND u.network = $2)
-             FROM links l WHERE l.token = $1 AND l.expires > $3 FOR UPDATE",
-            &[&token.as_slice(), &network, &now.0],
+            "SELECT 1 FROM links WHERE token = $1 AND expires > $2 FOR UPDATE",
+            &[&token.as_slice(), &now.0],
         )
         .await?;
-    let Some(row) = row else {
+    if locked.is_none() {
         return Ok(LinkUse::Refused);
-    };
-    if goes_on(row.try_get(1)?, begins, now) {
+    }
+    // Read only once the lock is had: the statement that waited for it sees what was before.
+    let begun = db
+        .row(
+            "SELECT since FROM link_uses WHERE token = $1 AND network = $2",
+            &[&token.as_slice(), &network],
+        )
+        .await?;
+    let since = begun.map(|row| row.try_get(0)).transpose()?;
+    if goes_on(since, begins, now) {
         return Ok(LinkUse::GoneOn);
     }
-    // Read once more after the lock was had: what was read before it may be old.
     let left = db
         .row(
             "UPDATE links SET uses = uses - 1 WHERE token = $1 AND uses > 0 RETURNING 1",

@@ -112,6 +112,21 @@ pub async fn the_last_use_of_a_link_goes_to_one_of_many(store: Arc<dyn Store>) {
     assert_eq!(begun, 2);
 }
 
+pub async fn many_requests_from_one_network_at_once_are_one_use(store: Arc<dyn Store>) {
+    let ana = account(&store, "ana").await;
+    make(&store, "link", ana, 5).await;
+    let many = (0..8).map(|_| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { uses(&store, HERE, true, 0).await })
+    });
+    let mut begun = 0;
+    for one in many.collect::<Vec<_>>() {
+        begun += usize::from(one.await.unwrap() == LinkUse::Begun);
+    }
+    assert_eq!(begun, 1);
+    assert_eq!(noted(&store, Act::LinkUse).await, 1);
+}
+
 pub async fn links_that_are_over_are_forgotten_and_the_others_bounded(store: Arc<dyn Store>) {
     let ana = account(&store, "ana").await;
     make(&store, "link", ana, 1).await;

@@ -127,6 +127,7 @@ macro_rules! contract {
                 a_use_belongs_to_the_network_that_began_it,
                 who_begins_anew_after_a_while_spends_another_use,
                 the_last_use_of_a_link_goes_to_one_of_many,
+                many_requests_from_one_network_at_once_are_one_use,
                 links_that_are_over_are_forgotten_and_the_others_bounded,
             }
             loads::{
