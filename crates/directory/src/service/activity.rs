@@ -34,6 +34,9 @@ pub(super) struct Activities {
 /// What one of them does.
 struct Doing {
     user: UserName,
+    /// What it is called where its transfers are shown: the peer whose download it is, if that is of
+    /// the same account.
+    shown: PeerId,
     /// When its lease runs out.
     until: UnixMillis,
     activity: Activity,
@@ -63,7 +66,7 @@ impl Activities {
     fn note(
         &self,
         peer: &PeerId,
-        user: &UserName,
+        (user, shown): (&UserName, &PeerId),
         activity: Activity,
         until: UnixMillis,
         now: UnixMillis,
@@ -85,6 +88,7 @@ impl Activities {
             }
             let known = Doing {
                 user: user.clone(),
+                shown: shown.clone(),
                 until,
                 activity,
             };
@@ -135,21 +139,18 @@ impl Activities {
         let doing = self.doing();
         let alive = doing.iter().filter(|(_, known)| known.until > now);
         let mut running: Vec<_> = alive
-            .flat_map(|(peer, known)| {
+            .flat_map(|(_, known)| {
                 let transfers = known.activity.transfers.iter();
-                transfers.map(move |transfer| (&known.user, peer, transfer))
+                transfers.map(move |transfer| (&known.user, &known.shown, transfer))
             })
             .collect();
         let fastest = |rate: u64| std::cmp::Reverse(rate);
         running.sort_by_key(|(of, _, transfer)| (*of != user, fastest(transfer.rate)));
         running.truncate(LOOKED_AT_MAX);
-        let shown = running.into_iter().map(|(user, peer, transfer)| {
-            let name = peer.downloads_for().and_then(|name| name.parse().ok());
-            Running {
-                user: user.clone(),
-                peer: name.unwrap_or_else(|| peer.clone()),
-                transfer: transfer.clone(),
-            }
+        let shown = running.into_iter().map(|(user, peer, transfer)| Running {
+            user: user.clone(),
+            peer: peer.clone(),
+            transfer: transfer.clone(),
         });
         shown.collect()
     }
@@ -157,15 +158,29 @@ impl Activities {
 
 impl Service {
     /// Notes what a peer of that user does, whose lease was just renewed.
-    pub(super) fn note_activity(
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub(super) async fn note_activity(
         &self,
         peer: &PeerId,
         user: &UserName,
         activity: Activity,
         until: UnixMillis,
-    ) {
+    ) -> Result<(), Problem> {
+        let mut shown = peer.clone();
+        // Anybody can call a peer as if it were a download of another's.
+        if let Some(of) = peer.downloads_for().and_then(|name| name.parse().ok())
+            && !activity.transfers.is_empty()
+            && let Some(host) = self.store().host(&of).await?
+            && host.user == *user
+        {
+            shown = of;
+        }
         let now = self.now();
-        self.activities.note(peer, user, activity, until, now);
+        self.activities
+            .note(peer, (user, &shown), activity, until, now);
+        Ok(())
     }
 
     /// The transfers of files that `viewer` may see, by peer; what is `user`'s, and else the
@@ -253,7 +268,8 @@ mod tests {
         let activities = Activities::default();
         let (ana, eve): (UserName, UserName) = ("ana".parse().unwrap(), "eve".parse().unwrap());
         let note = |peer: &str, user: &UserName, sent| {
-            activities.note(&peer.parse().unwrap(), user, moving(sent), LATER, NOW);
+            let peer = peer.parse().unwrap();
+            activities.note(&peer, (user, &peer), moving(sent), LATER, NOW);
         };
         note("ana-1", &ana, 10);
         note("ana-1-get-00000001", &ana, 200);
@@ -273,7 +289,10 @@ mod tests {
             .collect();
         assert_eq!(
             shown[..2],
-            [("ana-1", 40_000), ("ana-1", 3_000)],
+            [
+                ("ana-1-get-00000003", 40_000),
+                ("ana-1-get-00000002", 3_000)
+            ],
             "the own first"
         );
         assert!(activities.running(&eve, LATER).is_empty());
@@ -287,16 +306,17 @@ mod tests {
         let (ana, eve): (UserName, UserName) = ("ana".parse().unwrap(), "eve".parse().unwrap());
         for at in 0..OF_ACCOUNT_MAX + 10 {
             let peer = format!("eve-{at}").parse().unwrap();
-            activities.note(&peer, &eve, moving(1), LATER, NOW);
+            activities.note(&peer, (&eve, &peer), moving(1), LATER, NOW);
         }
         assert_eq!(activities.doing().len(), OF_ACCOUNT_MAX);
         let peer: PeerId = "ana-1".parse().unwrap();
-        activities.note(&peer, &ana, moving(1), UnixMillis(LATER.0 + 1), NOW);
+        let later = UnixMillis(LATER.0 + 1);
+        activities.note(&peer, (&ana, &peer), moving(1), later, NOW);
         assert_eq!(activities.doing().len(), OF_ACCOUNT_MAX + 1);
         let other: PeerId = "ana-2".parse().unwrap();
-        activities.note(&other, &ana, moving(1), UnixMillis(LATER.0 + 1), LATER);
+        activities.note(&other, (&ana, &other), moving(1), later, LATER);
         assert_eq!(activities.doing().len(), 2, "what lapsed is gone");
-        activities.note(&other, &ana, Activity::default(), LATER, NOW);
+        activities.note(&other, (&ana, &other), Activity::default(), LATER, NOW);
         assert_eq!(activities.doing().len(), 1, "what is idle is not kept");
     }
 
@@ -307,7 +327,7 @@ mod tests {
         let ana: UserName = "ana".parse().unwrap();
         let peer: PeerId = "ana-1".parse().unwrap();
         let mut is_news = |activity| {
-            activities.note(&peer, &ana, activity, LATER, NOW);
+            activities.note(&peer, (&ana, &peer), activity, LATER, NOW);
             let changed = changes.has_changed().unwrap();
             changes.borrow_and_update();
             changed

@@ -130,7 +130,8 @@ impl Service {
             .store()
             .renew_lease(peer, caller.account, lease, now)
             .await?;
-        self.note_activity(peer, &caller.user, activity, lease);
+        self.note_activity(peer, &caller.user, activity, lease)
+            .await?;
         Ok((self.parts.lease, generation))
     }
 

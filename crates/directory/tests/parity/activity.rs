@@ -78,6 +78,31 @@ async fn how_fast_peers_are_is_in_the_list_through_both_doors() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transfer_is_shown_under_the_name_of_no_peer_of_another() {
+    let [scene, _] = Scene::both().await;
+    let register =
+        |id: &str, transient: bool| json!({"id": id, "port": 5001, "transient": transient});
+    scene.ana("register", register("ana-1", false)).await;
+    scene.bob("register", register("bob-1", false)).await;
+    let index = json!({"peer": "ana-1", "generation": 1, "upsert": [file("s/a", 100, "a")]});
+    scene.ana("publish", index).await;
+    let (forged, own) = ("ana-1-get-00000001", "bob-1-get-00000002");
+    for (id, rate) in [(forged, 1), (own, 2)] {
+        scene.bob("register", register(id, true)).await;
+        let moving = [transfer("a", "receiving", rate)];
+        scene.bob("heartbeat", beat(id, 0, rate, &moving)).await;
+    }
+    let (_, mut page) = Stream::open(&scene.door, &scene.ana).await;
+    let told = page.find("transfers", |told| {
+        told["transfers"].as_array().is_some_and(|t| t.len() == 2)
+    });
+    let told = told.await;
+    let transfers = told["transfers"].as_array().unwrap().iter();
+    let shown: Vec<_> = transfers.map(|of| of["peer"].as_str().unwrap()).collect();
+    assert_eq!(shown, [forged, "bob-1"]);
+}
+
 async fn ask(door: &Door, token: &str, asked: Call) -> Value {
     let answer = door.knock(Some(token), &asked).await;
     answer.unwrap_or_else(|code| panic!("{}: {code}", asked.operation))
