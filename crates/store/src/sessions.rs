@@ -28,15 +28,18 @@ pub struct SessionRecord {
 /// database, and what each method names.
 #[async_trait]
 pub trait Sessions: Send + Sync + 'static {
-    /// Begins a session, from `address`.
+    /// Begins a session, from `address`; returns whether it did. It does not if the account is disabled
+    /// by then, or has another password than the one of this hash: whoever checks a password takes
+    /// his time, and what happens to the account meanwhile ends only the sessions that there are.
     async fn create_session(
         &self,
         token: &SecretHash,
         account: AccountId,
+        password_hash: &str,
         address: Option<IpAddr>,
         expires: UnixMillis,
         now: UnixMillis,
-    ) -> Result<(), Problem>;
+    ) -> Result<bool, Problem>;
 
     /// The session of that token hash. One that has run out is still returned (its `expires` lies
     /// in the past) until it is swept, so that its bearer can be told so.

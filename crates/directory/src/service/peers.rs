@@ -69,7 +69,8 @@ impl Service {
     ///
     /// # Errors
     /// `peer_taken` if the id belongs to another account, or a transient peer asks for one of a
-    /// peer that stays; `invalid_argument` for port 0, or a signing request that is not valid.
+    /// peer that stays; `invalid_argument` for port 0, or a signing request that is not valid;
+    /// `unauthenticated` if the session has ended.
     pub async fn register_peer(
         &self,
         caller: &Caller,
@@ -100,6 +101,14 @@ impl Service {
             _ => None,
         };
         let generation = self.store().register_peer(&registration, now).await?;
+        // The session may have ended meanwhile, with the peers that there were.
+        let session = self.of_session(caller.session, caller.from).await;
+        if let Err(problem) = session.and_then(|caller| caller.must_share()) {
+            self.store()
+                .leave(&endpoint.id, caller.account, now)
+                .await?;
+            return Err(problem);
+        }
         self.peers_changed();
         self.peer_appeared(&endpoint.id, generation).await;
         Ok(PeerRegistered {

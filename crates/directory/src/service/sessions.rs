@@ -95,6 +95,16 @@ pub(super) fn hash_token(token: &str) -> SecretHash {
     *blake3::hash(token.as_bytes()).as_bytes()
 }
 
+fn must_be_enabled(account: &AccountRecord) -> Result<(), Problem> {
+    match account.disabled {
+        false => Ok(()),
+        true => Err(
+            Problem::new(ErrorCode::PermissionDenied, "this account is disabled")
+                .hint("ask an administrator of this directory"),
+        ),
+    }
+}
+
 impl Service {
     /// Begins a session with a password.
     ///
@@ -141,12 +151,7 @@ impl Service {
                 known.ok_or_else(wrong_credentials)?
             }
         };
-        if account.disabled {
-            return Err(
-                Problem::new(ErrorCode::PermissionDenied, "this account is disabled")
-                    .hint("ask an administrator of this directory"),
-            );
-        }
+        must_be_enabled(&account)?;
         Ok(account)
     }
 
@@ -198,7 +203,8 @@ impl Service {
     /// gets none, and can be logged in to in this way only.
     ///
     /// # Errors
-    /// `invalid_argument` for a password that is too short or too long.
+    /// `invalid_argument` for a password that is too short or too long; `permission_denied` if the
+    /// account is disabled.
     pub async fn local_session(
         &self,
         user: &UserName,
@@ -214,6 +220,7 @@ impl Service {
                 self.admit(user, &hash, Role::Admin).await?
             }
         };
+        must_be_enabled(&account)?;
         self.begin(account, None).await
     }
 
@@ -221,15 +228,21 @@ impl Service {
         let token = data_encoding::BASE64URL_NOPAD.encode(&crate::random_bytes::<32>()?);
         let now = self.now();
         let expires = now.after(self.parts.session_lifetime);
-        self.store()
+        let begun = self
+            .store()
             .create_session(
                 &hash_token(&token),
                 account.id,
+                &account.password_hash,
                 seen.map(Seen::address),
                 expires,
                 now,
             )
             .await?;
+        if !begun {
+            // The password was changed, or the account disabled, since it was checked.
+            return Err(wrong_credentials());
+        }
         Ok(Session {
             token,
             expires,

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use convite_core::UserName;
+use convite_core::{ErrorCode, Terms, UserName};
+use convite_directory::service::{Endpoint, Seen};
 use serde_json::json;
 
 use crate::doors::{Running, call, eventually, grpc, rest};
@@ -178,4 +179,32 @@ async fn secrets_on_disk_are_their_owners_alone() {
     for name in ["authority.key", "ticket.key", "invite"] {
         assert_eq!(mode(&folder.join(name)), 0o600, "{name}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_peer_is_registered_in_a_session_that_ended_meanwhile() {
+    let running = Running::start(|_| {}).await;
+    let service = &running.get().service;
+    let session = service.local_session(&user("ana"), None).await.unwrap();
+    let seen = Seen {
+        remote: "127.0.0.1:9".parse().unwrap(),
+    };
+    // As a request that is under way has it.
+    let caller = service.authenticate(Some(&session.token), Some(seen)).await;
+    let caller = caller.unwrap();
+    service.logout(&caller).await.unwrap();
+    let endpoint = Endpoint {
+        id: "ana-1".parse().unwrap(),
+        port: 5001,
+        addresses: Vec::new(),
+        signing_request: Vec::new(),
+        transient: false,
+        terms: Terms::default(),
+    };
+    let refused = service.register_peer(&caller, endpoint, seen).await;
+    assert_eq!(refused.unwrap_err().code, ErrorCode::Unauthenticated);
+    let again = service.local_session(&user("ana"), None).await.unwrap();
+    let caller = service.authenticate(Some(&again.token), Some(seen)).await;
+    let listed = service.list_peers(&caller.unwrap(), None, None).await;
+    assert_eq!(listed.unwrap().items, []);
 }

@@ -131,18 +131,19 @@ async fn set_role(db: &Connection, user: &UserName, role: Role) -> Outcome<()> {
 
 async fn set_disabled(db: &Connection, user: &UserName, disabled: bool) -> Outcome<()> {
     let account = existing_among_admins(db, user).await?;
-    if disabled {
-        if account.role == Role::Admin && !account.disabled {
-            must_leave_an_admin(db, account.id).await?;
-        }
-        sessions::end_all(db, account.id, None).await?;
-        sessions::take_peers_off(db, account.id).await?;
+    if disabled && account.role == Role::Admin && !account.disabled {
+        must_leave_an_admin(db, account.id).await?;
     }
+    // First, so that no session begins that is not seen below.
     db.execute(
         "UPDATE accounts SET disabled = $1 WHERE id = $2",
         &[&disabled, &account.id.0],
     )
     .await?;
+    if disabled {
+        sessions::end_all(db, account.id, None).await?;
+        sessions::take_peers_off(db, account.id).await?;
+    }
     Ok(())
 }
 

@@ -72,6 +72,12 @@ async fn register(db: &Connection, registration: &Registration, now: UnixMillis)
         registration.terms.uploads.to_string(),
         registration.terms.loads.to_string(),
     );
+    // Whoever ends the session is waited for, or waits and finds the peer.
+    db.row(
+        "SELECT 1 FROM sessions WHERE token = $1 FOR SHARE",
+        &[&registration.session.as_slice()],
+    )
+    .await?;
     // Its id is free, though it may not have been swept yet.
     db.execute(
         "DELETE FROM peers WHERE name = $1 AND transient AND lease <= $2",

@@ -31,12 +31,18 @@ fn record(row: &Row, viewer: Viewer) -> Outcome<SessionRecord> {
 /// Its peers have left: a heartbeat in another session must not bring back a peer that no session
 /// answers for. Transient ones are forgotten.
 async fn end(db: &Connection, token: &[u8]) -> Outcome<()> {
+    // Whoever registers a peer in it has done so, and the peer is found here, or sees it gone.
+    db.row(
+        "SELECT 1 FROM sessions WHERE token = $1 FOR UPDATE",
+        &[&token],
+    )
+    .await?;
     db.execute(
         "DELETE FROM peers WHERE session = $1 AND transient",
         &[&token],
     )
     .await?;
-    // Locks the peers first, as an announcement does.
+    // Locks the peers before what they announced, as an announcement does.
     db.execute(
         "UPDATE peers SET departed = TRUE WHERE session = $1",
         &[&token],
@@ -171,25 +177,30 @@ impl Sessions for PostgresStore {
         &self,
         token: &SecretHash,
         account: AccountId,
+        password_hash: &str,
         address: Option<IpAddr>,
         expires: UnixMillis,
         now: UnixMillis,
-    ) -> Result<(), Problem> {
+    ) -> Result<bool, Problem> {
         let db = self.connections.get().await?;
         let address = address.map(|address| address.to_string());
-        db.execute(
-            "INSERT INTO sessions (token, account, expires, created, used, address)
-             VALUES ($1, $2, $3, $4, $4, $5)",
-            &[
-                &token.as_slice(),
-                &account.0,
-                &expires.0,
-                &now.0,
-                &address.unwrap_or_default(),
-            ],
-        )
-        .await?;
-        Ok(())
+        // Who changes the account is waited for, and ends this session if it comes later.
+        let begun = db
+            .execute(
+                "INSERT INTO sessions (token, account, expires, created, used, address)
+                 SELECT $1::BYTEA, a.id, $3::BIGINT, $4::BIGINT, $4, $5::TEXT FROM accounts a
+                 WHERE a.id = $2 AND NOT a.disabled AND a.password_hash = $6 FOR SHARE",
+                &[
+                    &token.as_slice(),
+                    &account.0,
+                    &expires.0,
+                    &now.0,
+                    &address.unwrap_or_default(),
+                    &password_hash,
+                ],
+            )
+            .await?;
+        Ok(begun > 0)
     }
 
     async fn session(&self, token: &SecretHash) -> Result<Option<SessionRecord>, Problem> {

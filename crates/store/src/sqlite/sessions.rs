@@ -18,23 +18,27 @@ pub(super) fn create(
     db: &Connection,
     token: &SecretHash,
     account: AccountId,
+    password_hash: &str,
     address: Option<IpAddr>,
     expires: UnixMillis,
     now: UnixMillis,
-) -> Outcome<()> {
+) -> Outcome<bool> {
     let address = address.map(|address| address.to_string());
-    db.prepare_cached(
-        "INSERT INTO sessions (token, account, expires, created, used, address)
-         VALUES (?1, ?2, ?3, ?4, ?4, ?5)",
-    )?
-    .execute(params![
-        token,
-        account.0,
-        expires.0,
-        now.0,
-        address.unwrap_or_default()
-    ])?;
-    Ok(())
+    let begun = db
+        .prepare_cached(
+            "INSERT INTO sessions (token, account, expires, created, used, address)
+             SELECT ?1, a.id, ?3, ?4, ?4, ?5 FROM accounts a
+             WHERE a.id = ?2 AND a.disabled = 0 AND a.password_hash = ?6",
+        )?
+        .execute(params![
+            token,
+            account.0,
+            expires.0,
+            now.0,
+            address.unwrap_or_default(),
+            password_hash
+        ])?;
+    Ok(begun > 0)
 }
 
 pub(super) fn session(db: &Connection, token: &SecretHash) -> Outcome<Option<SessionRecord>> {
@@ -186,13 +190,14 @@ impl Sessions for SqliteStore {
         &self,
         token: &SecretHash,
         account: AccountId,
+        password_hash: &str,
         address: Option<IpAddr>,
         expires: UnixMillis,
         now: UnixMillis,
-    ) -> Result<(), Problem> {
-        let token = *token;
+    ) -> Result<bool, Problem> {
+        let (token, hash) = (*token, password_hash.to_owned());
         self.writer
-            .write(move |db| create(db, &token, account, address, expires, now))
+            .write(move |db| create(db, &token, account, &hash, address, expires, now))
             .await
     }
 

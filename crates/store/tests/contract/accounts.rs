@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use convite_core::ErrorCode;
 use convite_core::model::Role;
-use convite_store::{Admission, InviteRecord, Store, Totals};
+use convite_store::{AccountChange, Admission, InviteRecord, Store, Totals};
 
 use crate::world::*;
 
@@ -149,7 +149,7 @@ pub async fn a_session_is_returned_after_its_end_until_it_is_swept(store: Arc<dy
     assert_eq!(store.session(&token).await.unwrap(), None);
     let ana = account(&store, "ana").await;
     store
-        .create_session(&token, ana, None, at(10), NOW)
+        .create_session(&token, ana, "phc", None, at(10), NOW)
         .await
         .unwrap();
     let session = store.session(&token).await.unwrap().unwrap();
@@ -170,11 +170,42 @@ pub async fn a_session_is_returned_after_its_end_until_it_is_swept(store: Arc<dy
     assert_eq!(store.session(&token).await.unwrap(), None);
 }
 
+pub async fn a_session_begins_only_while_what_was_checked_is_so(store: Arc<dyn Store>) {
+    let ana = account(&store, "ana").await;
+    let user = "ana".parse().unwrap();
+    let begins = async |token: &str, hash: &str| {
+        let token = secret(token);
+        let begun = store.create_session(&token, ana, hash, None, at(10), NOW);
+        let begun = begun.await.unwrap();
+        assert_eq!(store.session(&token).await.unwrap().is_some(), begun);
+        begun
+    };
+    let change = async |change: AccountChange| {
+        store.change_account(&user, &change, &[]).await.unwrap();
+    };
+    assert!(begins("a", "phc").await);
+    let changed = AccountChange {
+        password_hash: Some("other".to_owned()),
+        ..AccountChange::default()
+    };
+    change(changed).await;
+    assert!(!begins("b", "phc").await);
+    assert!(begins("c", "other").await);
+    let disabled = |disabled| AccountChange {
+        disabled: Some(disabled),
+        ..AccountChange::default()
+    };
+    change(disabled(true)).await;
+    assert!(!begins("d", "other").await);
+    change(disabled(false)).await;
+    assert!(begins("e", "other").await);
+}
+
 pub async fn ending_a_session_takes_its_peers_off_the_list(store: Arc<dyn Store>) {
     let ana = sharing(&store, "one", &[file("s/a", "a")]).await;
     register(&store, "two", ana, NOW).await;
     store
-        .create_session(&secret("one"), ana, None, at(99), NOW)
+        .create_session(&secret("one"), ana, "phc", None, at(99), NOW)
         .await
         .unwrap();
     let session = store.session(&secret("one")).await.unwrap().unwrap();
@@ -198,7 +229,7 @@ pub async fn totals_count_what_is_there(store: Arc<dyn Store>) {
     publish(&store, "ana", ana, 1, remove(&["s/a"])).await;
     let session = async |name, expires| {
         let token = secret(name);
-        let made = store.create_session(&token, ana, None, expires, NOW);
+        let made = store.create_session(&token, ana, "phc", None, expires, NOW);
         made.await.unwrap();
     };
     session("long", at(2 * LEASE)).await;

@@ -42,7 +42,7 @@ async fn administrator(store: &Arc<dyn Store>, name: &str) -> AccountId {
 async fn begin(store: &Arc<dyn Store>, token: &str, account: AccountId) {
     let address = Some("192.0.2.9".parse().unwrap());
     store
-        .create_session(&secret(token), account, address, at(LEASE), NOW)
+        .create_session(&secret(token), account, "phc", address, at(LEASE), NOW)
         .await
         .unwrap();
 }

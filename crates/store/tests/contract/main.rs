@@ -48,6 +48,7 @@ macro_rules! contract {
                 a_founding_invite_makes_an_administrator_only_while_there_is_none,
                 an_invite_without_limit_stays,
                 a_session_is_returned_after_its_end_until_it_is_swept,
+                a_session_begins_only_while_what_was_checked_is_so,
                 ending_a_session_takes_its_peers_off_the_list,
                 totals_count_what_is_there,
                 a_write_of_no_meaning_is_counted_and_changes_nothing,

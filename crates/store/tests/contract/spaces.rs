@@ -57,7 +57,7 @@ async fn eyes(store: &Arc<dyn Store>, account: AccountId) -> Viewer {
     let token = secret(&format!("eyes of {}", account.0));
     if store.session(&token).await.unwrap().is_none() {
         let made = store
-            .create_session(&token, account, None, at(LEASE), NOW)
+            .create_session(&token, account, "phc", None, at(LEASE), NOW)
             .await;
         made.unwrap();
     }
