@@ -82,7 +82,8 @@ pub trait Peers: Send + Sync + 'static {
         now: UnixMillis,
     ) -> Result<(), Problem>;
 
-    /// Forgets a peer of any account, with its files: its id is free.
+    /// Forgets a peer of any account: its id is free. Its files, which nobody sees any more, go with
+    /// [`Upkeep::finish_removals`](crate::Upkeep::finish_removals).
     ///
     /// # Errors
     /// `not_found`.

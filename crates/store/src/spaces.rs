@@ -89,8 +89,9 @@ pub trait Spaces: Send + Sync + 'static {
         now: UnixMillis,
     ) -> Result<(), Problem>;
 
-    /// Removes a space, with the files in it, its memberships and the invites to it. The index of
-    /// each peer that had files in it starts at generation 0.
+    /// Removes a space, with its memberships and the invites to it. The index of each peer that had
+    /// files in it starts at generation 0. Nobody sees these any more; they go with
+    /// [`Upkeep::finish_removals`](crate::Upkeep::finish_removals).
     ///
     /// # Errors
     /// `not_found`.
@@ -138,9 +139,10 @@ pub trait Spaces: Send + Sync + 'static {
         now: UnixMillis,
     ) -> Result<bool, Problem>;
 
-    /// Takes an account out of a space, its files out of it, and back what its peers have announced
-    /// of contents that it sees no more. The index of each of its peers starts at generation 0, so
-    /// that it sends anew what is left.
+    /// Takes an account out of a space, and back what its peers have announced of contents that it
+    /// sees no more. The index of each of its peers starts at generation 0, so that it sends anew
+    /// what is left. Their files in the space go with
+    /// [`Upkeep::finish_removals`](crate::Upkeep::finish_removals); until then its members see them.
     ///
     /// # Errors
     /// `not_found` for the space, the account, or its not being a member.

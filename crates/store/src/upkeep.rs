@@ -50,6 +50,11 @@ pub trait Upkeep: Send + Sync + 'static {
     /// lines of the audit log, of these also what is older than [`AUDIT_KEPT`].
     async fn sweep(&self, keep_changes: u64, now: UnixMillis) -> Result<(), Problem>;
 
+    /// Takes out, in many short transactions, the files that nobody may see any more since a member, a
+    /// space or a peer was removed. Stopped on the way, it leaves the rest to the next that comes;
+    /// [`Self::sweep`] is one.
+    async fn finish_removals(&self) -> Result<(), Problem>;
+
     /// Counts for status pages, without going through all files.
     async fn totals(&self, now: UnixMillis) -> Result<Totals, Problem>;
 

@@ -163,6 +163,7 @@ impl Service {
                 }
                 let entry = self.done(caller, Act::PeerRemove, peer);
                 self.store().remove_peer(peer, &entry).await?;
+                self.finish_removals().await;
                 self.visibility_changed().await;
             }
             left => left?,

@@ -1,5 +1,8 @@
 //! Spaces: named sets of accounts. Who is in one sees what is shared there, and nobody else does.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use convite_core::administration::{Act, SpaceSummary};
 use convite_core::model::Page;
 use convite_core::{Problem, SpaceName, UserName};
@@ -7,6 +10,9 @@ use convite_core::{Problem, SpaceName, UserName};
 use super::audit::{PAGE_DEFAULT, PAGE_MAX};
 use super::peers::page_limit;
 use super::{Caller, Service};
+
+/// How long who removes something waits for its files to be out.
+const REMOVAL_WAIT: Duration = Duration::from_secs(5);
 
 impl Service {
     /// Makes a space without members, as an administrator.
@@ -27,6 +33,7 @@ impl Service {
         self.must_administer(caller, Act::SpaceRemove).await?;
         let entry = self.done(caller, Act::SpaceRemove, space);
         self.store().remove_space(space, &entry).await?;
+        self.finish_removals().await;
         self.visibility_changed().await;
         Ok(())
     }
@@ -95,8 +102,23 @@ impl Service {
         self.must_administer(caller, Act::MemberRemove).await?;
         let entry = self.done(caller, Act::MemberRemove, format!("{space} {user}"));
         self.store().remove_member(space, user, &entry).await?;
+        self.finish_removals().await;
         self.visibility_changed().await;
         Ok(())
+    }
+
+    /// Has the files taken out that nobody may see any more. Waits for a moment, so that few are out
+    /// when whoever removed something is told; of very many the rest goes by itself, and what a stop
+    /// of the directory leaves is found by the sweeper.
+    pub(super) async fn finish_removals(&self) {
+        let store = Arc::clone(&self.parts.store);
+        let work = tokio::spawn(async move {
+            if let Err(problem) = store.finish_removals().await {
+                tracing::warn!(error = %problem, "files that were removed are left to the sweeper");
+            }
+        });
+        // Not awaited longer than that, but not stopped either.
+        let _ = tokio::time::timeout(REMOVAL_WAIT, work).await;
     }
 
     /// Some see what they did not, or no more what they did.

@@ -25,6 +25,7 @@ mod paths;
 mod peers;
 mod publish;
 mod query;
+mod removals;
 mod replicas;
 mod sessions;
 mod shared;

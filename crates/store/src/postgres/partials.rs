@@ -22,8 +22,8 @@ use crate::{ANNOUNCEMENTS_MAX, AccountId, Swarm, Viewer};
 macro_rules! sees_elsewhere {
     ($account:literal, $hash:literal, $spaces:literal) => {
         concat!(
-            "EXISTS (SELECT 1 FROM memberships m CROSS JOIN contents c
-                 JOIN files f ON f.content = c.id AND f.space = m.space
+            "EXISTS (SELECT 1 FROM memberships m CROSS JOIN contents c CROSS JOIN LATERAL (
+                     SELECT 1 FROM files f WHERE f.content = c.id AND f.space = m.space LIMIT 1) f
                  WHERE c.hash = ",
             $hash,
             " AND m.space <> ALL (",

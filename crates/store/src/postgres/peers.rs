@@ -6,8 +6,7 @@ use convite_core::{PeerAddress, PeerId, Problem, UnixMillis};
 
 use super::connections::Connection;
 use super::failure::{Failure, Outcome};
-use super::publish::{self, publication};
-use super::{PostgresStore, audit, listing, partials, transaction};
+use super::{PostgresStore, audit, listing, partials, removals, transaction};
 use crate::peers::{anothers, nobody, one_that_stays, sharing_nothing, unknown};
 use crate::stored::damaged;
 use crate::{AccountId, AuditEntry, ListedPeer, PeerKey, Peers, Registration, Tally, Viewer};
@@ -166,7 +165,7 @@ async fn leave(db: &Connection, peer: &PeerId, account: AccountId) -> Outcome<()
     Ok(())
 }
 
-async fn remove(db: &Connection, peer: &PeerId, entry: &AuditEntry) -> Outcome<((), Vec<i64>)> {
+async fn remove(db: &Connection, peer: &PeerId, entry: &AuditEntry) -> Outcome<()> {
     let row = db
         .row(
             "SELECT id FROM peers WHERE name = $1 FOR UPDATE",
@@ -174,12 +173,8 @@ async fn remove(db: &Connection, peer: &PeerId, entry: &AuditEntry) -> Outcome<(
         )
         .await?;
     let key: i64 = row.ok_or_else(|| nobody(peer))?.try_get(0)?;
-    let touched = publish::take_out(db, key, None).await?;
-    // What it announced and what was counted of it go with it.
-    db.execute("DELETE FROM peers WHERE id = $1", &[&key])
-        .await?;
-    audit::record(db, entry).await?;
-    Ok(((), touched))
+    removals::mark_peer(db, key).await?;
+    audit::record(db, entry).await
 }
 
 #[async_trait]
@@ -222,7 +217,7 @@ impl Peers for PostgresStore {
     }
 
     async fn remove_peer(&self, peer: &PeerId, entry: &AuditEntry) -> Result<(), Problem> {
-        publication!(self, db => remove(db, peer, entry))
+        transaction!(self, db => remove(db, peer, entry))
     }
 
     async fn peers(

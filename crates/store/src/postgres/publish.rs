@@ -364,19 +364,32 @@ pub(super) async fn end<T>(transaction: Transaction, done: Outcome<(T, Vec<i64>)
     }
 }
 
-/// Takes the files of a peer out of a space, or out of all; returns the contents that this touched.
-pub(super) async fn take_out(db: &Connection, peer: i64, space: Option<i64>) -> Outcome<Vec<i64>> {
+/// Takes the files of a peer that are among the next few from the key `from` on out of a space.
+/// Returns where to go on, or none at the end, and the contents that this touched.
+pub(super) async fn take_out(
+    db: &Connection,
+    peer: i64,
+    space: i64,
+    from: &str,
+) -> Outcome<(Option<String>, Vec<i64>)> {
     let rows = db
         .rows(
-            "DELETE FROM files WHERE peer = $1 AND ($2::BIGINT IS NULL OR space = $2)
-             RETURNING content, space",
-            &[&peer, &space],
+            "SELECT path, space FROM files WHERE peer = $1 AND path >= $2 ORDER BY path LIMIT $3",
+            &[&peer, &from, &REMOVE_MAX],
         )
         .await?;
+    let files = rows
+        .iter()
+        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
+    let mut files: Vec<(&str, i64)> = files.collect::<Outcome<_>>()?;
+    let goes_on = (files.len() as i64) == REMOVE_MAX;
+    let next = files.last().map(|(path, _)| (*path).to_owned());
+    files.retain(|(_, lies)| *lies == space);
+    let keys: Vec<&str> = files.into_iter().map(|(path, _)| path).collect();
     let mut publication = Publication::new(db, peer, 0);
-    publication.removed(&rows)?;
+    publication.remove(&keys).await?;
     let (_, touched) = publication.finish().await?;
-    Ok(touched)
+    Ok((next.filter(|_| goes_on), touched))
 }
 
 /// Has a peer send its whole index anew, and voids the one that it is sending.

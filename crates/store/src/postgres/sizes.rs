@@ -41,8 +41,10 @@ pub(super) async fn one_each(
              CROSS JOIN LATERAL (
                  SELECT count(*) AS files, count(*) FILTER (WHERE n.named) AS named FROM (
                      SELECT $3::BIGINT IS NULL OR f.attempt = $3 AS named
-                     FROM lie JOIN files f
-                         ON f.content = c.id AND f.space = lie.space AND f.peer = $2
+                     FROM lie CROSS JOIN LATERAL (
+                         SELECT attempt FROM files WHERE content = c.id AND space = lie.space
+                             AND peer = $2 OFFSET 0
+                     ) f
                  ) n
              ) k
              WHERE k.files > 0 GROUP BY g.hash

@@ -1,7 +1,8 @@
 //! Spaces, and who belongs to them.
 //!
 //! Whoever publishes into a space locks its membership until it is done, and whoever ends a
-//! membership has it locked before looking for files: so none is put there behind its back.
+//! membership has it locked: when the files are looked for that have to go (`removals`), afterwards,
+//! none is put there any more.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -14,8 +15,7 @@ use super::accounts::existing;
 use super::connections::Connection;
 use super::failure::Outcome;
 use super::peers::unsigned;
-use super::publish::{self, publication};
-use super::{PostgresStore, audit, partials, transaction};
+use super::{PostgresStore, audit, partials, publish, transaction};
 use crate::cursor;
 use crate::stored::{damaged, user_name};
 use crate::{AccountId, AuditEntry, SpaceKey, Spaces, Viewer};
@@ -134,14 +134,12 @@ async fn peers(db: &Connection, which: &str, of: i64) -> Outcome<Vec<i64>> {
     Ok(keys.collect::<Result<_, _>>()?)
 }
 
-async fn remove(db: &Connection, space: &SpaceName, entry: &AuditEntry) -> Outcome<((), Vec<i64>)> {
+async fn remove(db: &Connection, space: &SpaceName, entry: &AuditEntry) -> Outcome<()> {
     let key = key(db, space).await?;
     db.execute("DELETE FROM memberships WHERE space = $1", &[&key])
         .await?;
     let sharing = "id IN (SELECT peer FROM peer_files WHERE space = $1)";
-    let mut touched = Vec::new();
     for peer in peers(db, sharing, key).await? {
-        touched.extend(publish::take_out(db, peer, Some(key)).await?);
         publish::start_anew(db, peer).await?;
     }
     for sql in [
@@ -152,8 +150,7 @@ async fn remove(db: &Connection, space: &SpaceName, entry: &AuditEntry) -> Outco
     }
     // Whoever announced a content that only this space had sees it no more.
     partials::forget_unseen(db, None).await?;
-    audit::record(db, entry).await?;
-    Ok(((), touched))
+    audit::record(db, entry).await
 }
 
 async fn add_member(
@@ -180,7 +177,7 @@ async fn remove_member(
     space: &SpaceName,
     user: &UserName,
     entry: &AuditEntry,
-) -> Outcome<((), Vec<i64>)> {
+) -> Outcome<()> {
     let key = key(db, space).await?;
     let account = existing(db, user).await?.id;
     // As a publication does, the peers first.
@@ -194,14 +191,11 @@ async fn remove_member(
     if removed == 0 {
         return Err(crate::spaces::no_member(space, user).into());
     }
-    let mut touched = Vec::new();
     for peer in peers(db, "account = $1", account.0).await? {
-        touched.extend(publish::take_out(db, peer, Some(key)).await?);
         publish::start_anew(db, peer).await?;
     }
     partials::forget_unseen(db, Some(account)).await?;
-    audit::record(db, entry).await?;
-    Ok(((), touched))
+    audit::record(db, entry).await
 }
 
 async fn spaces(
@@ -289,7 +283,7 @@ impl Spaces for PostgresStore {
     }
 
     async fn remove_space(&self, name: &SpaceName, entry: &AuditEntry) -> Result<(), Problem> {
-        publication!(self, db => remove(db, name, entry))
+        transaction!(self, db => remove(db, name, entry))
     }
 
     async fn spaces(
@@ -326,6 +320,6 @@ impl Spaces for PostgresStore {
         user: &UserName,
         entry: &AuditEntry,
     ) -> Result<(), Problem> {
-        publication!(self, db => remove_member(db, space, user, entry))
+        transaction!(self, db => remove_member(db, space, user, entry))
     }
 }

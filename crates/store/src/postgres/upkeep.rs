@@ -7,7 +7,8 @@ use convite_core::{Problem, UnixMillis};
 use super::connections::Connection;
 use super::failure::Outcome;
 use super::peers::unsigned;
-use super::{PostgresStore, links, loads, orphans, transaction};
+use super::publish::publication;
+use super::{PostgresStore, links, loads, orphans, removals, transaction};
 use crate::upkeep::REMEMBERED;
 use crate::{AUDIT_KEPT, AUDIT_MAX, Load, Totals, Upkeep};
 
@@ -74,7 +75,22 @@ async fn check_writable(db: &Connection) -> Outcome<()> {
 #[async_trait]
 impl Upkeep for PostgresStore {
     async fn sweep(&self, keep_changes: u64, now: UnixMillis) -> Result<(), Problem> {
-        transaction!(self, db => sweep(db, keep_changes, now))
+        let swept: Result<(), Problem> = transaction!(self, db => sweep(db, keep_changes, now));
+        swept?;
+        self.finish_removals().await
+    }
+
+    async fn finish_removals(&self) -> Result<(), Problem> {
+        let all = removals::leaving(&self.connections.get().await?).await?;
+        for leaving in all {
+            let mut from = Some(String::new());
+            while let Some(key) = from {
+                let next: Result<Option<String>, Problem> =
+                    publication!(self, db => removals::take_some(db, leaving, &key));
+                from = next?;
+            }
+        }
+        transaction!(self, db => removals::forget_peers(db))
     }
 
     async fn totals(&self, now: UnixMillis) -> Result<Totals, Problem> {

@@ -18,6 +18,7 @@ mod partials;
 mod peers;
 mod publish;
 mod query;
+mod removals;
 mod sessions;
 mod sizes;
 mod spaces;

@@ -6,7 +6,7 @@ use convite_core::{PeerAddress, PeerId, Problem, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::failure::Outcome;
-use super::{SqliteStore, audit, listing, partials, publish};
+use super::{SqliteStore, audit, listing, partials, removals};
 use crate::peers::{anothers, nobody, one_that_stays, sharing_nothing, unknown};
 use crate::stored::damaged;
 use crate::{AccountId, AuditEntry, ListedPeer, PeerKey, Peers, Registration, Tally, Viewer};
@@ -184,11 +184,7 @@ pub(super) fn leave(db: &Connection, peer: &PeerId, account: AccountId) -> Outco
 
 fn remove(db: &Connection, peer: &PeerId) -> Outcome<()> {
     let key = key(db, peer)?.ok_or_else(|| nobody(peer))?;
-    publish::take_out(db, key.0, None)?;
-    // What it announced and what was counted of it go with it.
-    db.prepare_cached("DELETE FROM peers WHERE id = ?")?
-        .execute([key.0])?;
-    Ok(())
+    removals::mark_peer(db, key.0)
 }
 
 /// Forgets the transient peers whose lease ran out; their announcements go with them.

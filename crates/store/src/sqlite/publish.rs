@@ -339,19 +339,30 @@ pub(super) fn finish_full(
     Ok((tally, None))
 }
 
-/// Takes the files of a peer out of a space, or out of all.
-pub(super) fn take_out(db: &Connection, peer: i64, space: Option<i64>) -> Outcome<()> {
-    let paths = {
+/// Takes the files of a peer that are among the next few from the path `from` on out of a space.
+/// Returns where to go on, or none at the end.
+pub(super) fn take_out(
+    db: &Connection,
+    peer: i64,
+    space: i64,
+    from: &str,
+) -> Outcome<Option<String>> {
+    let mut files: Vec<(String, i64)> = {
         let mut statement = db.prepare_cached(
-            "SELECT path FROM files WHERE peer = ?1 AND (?2 IS NULL OR space = ?2) ORDER BY path",
+            "SELECT path, space FROM files WHERE peer = ? AND path >= ? ORDER BY path LIMIT ?",
         )?;
-        let rows = statement.query_map(params![peer, space], |row| row.get::<_, String>(0))?;
-        rows.collect::<Result<Vec<_>, _>>()?
+        let rows = statement.query_map(params![peer, from, REMOVE_MAX], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+        rows.collect::<Result<_, _>>()?
     };
+    let goes_on = files.len() == REMOVE_MAX as usize;
+    let next = files.last().map(|(path, _)| path.clone());
+    files.retain(|(_, lies)| *lies == space);
     let mut publication = Publication::new(db, peer, 0);
-    publication.remove(&paths)?;
+    publication.remove(files.iter().map(|(path, _)| path))?;
     publication.finish()?;
-    Ok(())
+    Ok(next.filter(|_| goes_on))
 }
 
 /// Has a peer send its whole index anew, and voids the one that it is sending.

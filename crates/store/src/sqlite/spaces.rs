@@ -103,7 +103,6 @@ fn peers(db: &Connection, sql: &str, of: i64) -> Outcome<Vec<i64>> {
 fn remove(db: &Connection, space: &SpaceName) -> Outcome<()> {
     let key = key(db, space)?;
     for peer in peers(db, "SELECT peer FROM peer_files WHERE space = ?", key)? {
-        publish::take_out(db, peer, Some(key))?;
         publish::start_anew(db, peer)?;
     }
     for sql in [
@@ -142,7 +141,6 @@ fn remove_member(db: &Connection, space: &SpaceName, user: &UserName) -> Outcome
         return Err(crate::spaces::no_member(space, user).into());
     }
     for peer in peers(db, "SELECT id FROM peers WHERE account = ?", account.0)? {
-        publish::take_out(db, peer, Some(key))?;
         publish::start_anew(db, peer)?;
     }
     partials::forget_unseen(db, Some(account))

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use super::failure::Outcome;
 use super::peers::{self, unsigned};
-use super::{SqliteStore, audit, changes, links, loads, partials};
+use super::{SqliteStore, audit, changes, links, loads, partials, removals};
 use crate::upkeep::REMEMBERED;
 use crate::{AUDIT_KEPT, AUDIT_MAX, Load, Totals, Upkeep};
 
@@ -58,7 +58,22 @@ impl Upkeep for SqliteStore {
     async fn sweep(&self, keep_changes: u64, now: UnixMillis) -> Result<(), Problem> {
         self.writer
             .write(move |db| sweep(db, keep_changes, now))
-            .await
+            .await?;
+        self.finish_removals().await
+    }
+
+    async fn finish_removals(&self) -> Result<(), Problem> {
+        let all = self.readers.read_long(|db| removals::leaving(db)).await?;
+        for leaving in all {
+            let mut from = Some(String::new());
+            while let Some(path) = from {
+                from = self
+                    .writer
+                    .write(move |db| removals::take_some(db, leaving, &path))
+                    .await?;
+            }
+        }
+        self.writer.write(removals::forget_peers).await
     }
 
     async fn totals(&self, now: UnixMillis) -> Result<Totals, Problem> {

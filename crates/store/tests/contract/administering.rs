@@ -305,5 +305,12 @@ pub async fn a_removed_peer_is_forgotten_with_its_files(store: Arc<dyn Store>) {
     assert_eq!(lease.unwrap_err().code, ErrorCode::NotFound);
     let carl = account(&store, "carl").await;
     assert_eq!(register(&store, "ana", carl, NOW).await, 0);
-    assert_eq!(store.totals(NOW).await.unwrap().files, 1);
+    let shown = store.peers(&anyone(), 10, None, NOW).await.unwrap().items;
+    let shown: Vec<_> = shown.iter().map(|p| p.summary.id.to_string()).collect();
+    assert_eq!(shown, ["ana", "bob"]);
+    for _ in 0..2 {
+        store.finish_removals().await.unwrap();
+        assert_eq!(store.totals(NOW).await.unwrap().files, 1);
+        assert_eq!(paths(&store, NOW).await, ["bob:a/one.txt"]);
+    }
 }

@@ -109,6 +109,7 @@ macro_rules! contract {
                 only_members_publish_into_a_space,
                 leaving_a_space_takes_the_files_out_of_it,
                 a_space_that_is_removed_takes_its_files_with_it,
+                what_is_removed_is_seen_by_nobody_outside_while_it_goes,
                 what_nobody_lets_see_cannot_be_announced_or_located,
                 a_view_narrowed_to_a_space_shows_that_alone,
                 an_invite_lets_into_its_space,

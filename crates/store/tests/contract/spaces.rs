@@ -43,6 +43,7 @@ async fn take_out(store: &Arc<dyn Store>, name: &str, user: &str) {
         .remove_member(&space(name), &user, &entry)
         .await
         .unwrap();
+    store.finish_removals().await.unwrap();
 }
 
 fn file_in(name: &str, path: &str, contents: &str) -> FileEntry {
@@ -404,6 +405,7 @@ pub async fn a_space_that_is_removed_takes_its_files_with_it(store: Arc<dyn Stor
     let eyes_before = eyes(&store, ana).await;
     let removed = entry(Act::SpaceRemove);
     store.remove_space(&space("lab"), &removed).await.unwrap();
+    store.finish_removals().await.unwrap();
     assert_eq!(eyes(&store, ana).await, anyone());
     let again = store.remove_space(&space("lab"), &removed).await;
     assert_eq!(again.unwrap_err().code, ErrorCode::NotFound);
@@ -564,4 +566,47 @@ pub async fn spaces_and_members_come_in_pages(store: Arc<dyn Store>) {
     assert_eq!(wrong.code, ErrorCode::InvalidArgument);
     let none = store.members(&space("none"), 2, None).await.unwrap_err();
     assert_eq!(none.code, ErrorCode::NotFound);
+}
+
+pub async fn what_is_removed_is_seen_by_nobody_outside_while_it_goes(store: Arc<dyn Store>) {
+    make(&store, "lab").await;
+    let ana = member(&store, "ana", &["lab"]).await;
+    let bea = member(&store, "bea", &["lab"]).await;
+    // More than go in one transaction, among others that stay.
+    let files: Vec<_> = (0..20_010)
+        .map(|n| match n % 2_001 {
+            0 => file(&format!("s/{n:05}"), "open"),
+            _ => file_in("lab", &format!("s/{n:05}"), "abc"),
+        })
+        .collect();
+    publish(&store, "ana", ana, 0, upsert(&files)).await;
+    let (user, removed) = ("ana".parse().unwrap(), entry(Act::MemberRemove));
+    let remove_member = async || {
+        let lab = space("lab");
+        let removed = store.remove_member(&lab, &user, &removed).await;
+        removed.unwrap();
+    };
+    let files = async |viewer: &Viewer| {
+        let peers = store.peers(viewer, 10, None, NOW).await.unwrap().items;
+        peers[0].summary.files
+    };
+    let inside = eyes(&store, bea).await;
+    remove_member().await;
+    // It is done at once for who is out, and has still to be done for who is in.
+    assert_eq!(files(&eyes(&store, ana).await).await, 10);
+    assert_eq!(files(&inside).await, 20_010);
+    let hash = file("x", "abc").hash;
+    let located = store.locate(&eyes(&store, ana).await, &hash, NOW).await;
+    assert_eq!(located.unwrap(), None);
+    // Who is let in again meanwhile loses nothing.
+    let_in(&store, "lab", "ana").await;
+    store.finish_removals().await.unwrap();
+    assert_eq!(files(&inside).await, 20_010);
+    // What a crash leaves, the sweeper finds.
+    remove_member().await;
+    store.sweep(100, NOW).await.unwrap();
+    assert_eq!(files(&inside).await, 10);
+    assert_eq!(store.totals(NOW).await.unwrap().files, 10);
+    assert_eq!(store.locate(&inside, &hash, NOW).await.unwrap(), None);
+    assert_eq!(register(&store, "ana", ana, NOW).await, 0);
 }
