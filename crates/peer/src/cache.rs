@@ -172,8 +172,9 @@ impl Cache {
         })
     }
 
-    /// Forgets every file but these, and the piece hashes of contents that are in none of them;
-    /// makes what was remembered since durable.
+    /// Forgets every file but these, and the piece hashes of contents that are in none of them and not
+    /// among `contents` (those of files that are too fresh to be remembered); makes what was
+    /// remembered since durable.
     ///
     /// # Errors
     /// `internal` if the cache fails.
@@ -195,7 +196,23 @@ impl Cache {
                 })?;
             }
             let mut pieces = transaction.open_table(PIECES)?;
-            pieces.retain(|content, _| contents.contains(&ContentHash::from_bytes(*content)))?;
+            let mut nowhere: HashSet<[u8; 32]> = HashSet::new();
+            for row in pieces.iter()? {
+                let content = *row?.0.value();
+                if !contents.contains(&ContentHash::from_bytes(content)) {
+                    nowhere.insert(content);
+                }
+            }
+            // A file that stays is not hashed again, so its pieces have to be known, also if it is
+            // not served just now.
+            if !nowhere.is_empty() {
+                for row in table.iter()? {
+                    nowhere.remove(row?.1.value());
+                }
+            }
+            for content in &nowhere {
+                pieces.remove(content)?;
+            }
             Ok(())
         })
     }
@@ -410,14 +427,17 @@ mod tests {
         );
         assert_eq!(cache.pieces(big.content(), 70_000).unwrap(), None);
 
-        cache
-            .keep_only(
-                &HashSet::from([identity(2, 5)]),
-                &HashSet::from([small.content()]),
-            )
-            .unwrap();
+        // What is in a file that stays is known, served or not; what is served is known.
+        let known = |files: &[Identity], contents: &[ContentHash]| {
+            let files = files.iter().copied().collect();
+            let contents = contents.iter().copied().collect();
+            cache.keep_only(&files, &contents).unwrap();
+            cache.pieces(big.content(), 200_000).unwrap().is_some()
+        };
+        assert!(known(&[identity(1, 200_000), identity(2, 5)], &[]));
+        assert!(known(&[identity(2, 5)], &[big.content()]));
+        assert!(!known(&[identity(2, 5)], &[small.content()]));
         assert_eq!(cache.file_count().unwrap(), 1);
-        assert_eq!(cache.pieces(big.content(), 200_000).unwrap(), None);
     }
 
     #[test]

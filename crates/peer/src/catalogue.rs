@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use convite_core::model::FileEntry;
 use convite_core::{ContentHash, SafePath, SpaceName};
@@ -57,12 +57,15 @@ struct Shelves {
 #[derive(Default)]
 pub struct Catalogue {
     shelves: RwLock<Shelves>,
+    /// Files that have to be hashed again though they have not changed.
+    doubted: Mutex<HashSet<SafePath>>,
     changes: watch::Sender<()>,
 }
 
 impl Catalogue {
     /// Serves `file` in place of what its path stood for. Whether that is news.
     pub fn put(&self, file: Served) -> bool {
+        self.doubted().remove(&file.path);
         let mut shelves = self.shelves.write().unwrap_or_else(PoisonError::into_inner);
         if shelves
             .by_path
@@ -87,6 +90,7 @@ impl Catalogue {
 
     /// Serves what `path` stood for no more. Whether it was served.
     pub fn remove(&self, path: &SafePath) -> bool {
+        self.doubted().remove(path);
         let mut shelves = self.shelves.write().unwrap_or_else(PoisonError::into_inner);
         let removed = shelves.remove(path);
         drop(shelves);
@@ -94,6 +98,23 @@ impl Catalogue {
             self.changes.send_replace(());
         }
         removed
+    }
+
+    /// Has a file with that content hashed again at the next look, as its pieces are not known, and
+    /// served all the while. Whether that is news.
+    pub fn doubt(&self, hash: &ContentHash) -> bool {
+        let holders = self.by_hash(hash);
+        let holder = holders.first();
+        holder.is_some_and(|served| self.doubted().insert(served.path.clone()))
+    }
+
+    /// Whether it has to be hashed again, until it is [`put`](Self::put) once more.
+    pub fn is_doubted(&self, path: &SafePath) -> bool {
+        self.doubted().contains(path)
+    }
+
+    fn doubted(&self) -> MutexGuard<'_, HashSet<SafePath>> {
+        self.doubted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Told whenever what is served changes; many changes may be told as one.

@@ -202,15 +202,16 @@ impl Indexing {
         let mut new = Vec::new();
         for found in found {
             let served = self.state.catalogue.by_path(&found.path);
-            let is_racy = self.racy().remove(&found.path);
+            let was_racy = self.racy().remove(&found.path);
+            let is_unsure = was_racy || self.state.catalogue.is_doubted(&found.path);
             match &served {
                 Some(served)
                     if served.identity == found.identity
                         && served.root == found.root
                         && served.space == found.space
-                        && !is_racy => {}
+                        && !is_unsure => {}
                 _ => match self.cache.content(&found.identity)? {
-                    Some(hash) if !is_racy => self.put(found, hash),
+                    Some(hash) if !is_unsure => self.put(found, hash),
                     _ => {
                         // Its old contents are no more. The directory hears of it when the new
                         // ones are known.

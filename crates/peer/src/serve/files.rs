@@ -166,7 +166,7 @@ fn changed() -> Problem {
 /// The piece hashes of a file that is here, or will be.
 ///
 /// # Errors
-/// `not_found` if it is not, or the cache does not know it (any more).
+/// `not_found` if it is not; `unavailable` if the cache does not know it any more: it is hashed again.
 pub async fn pieces(serving: &Serving, hash: ContentHash) -> Result<Arc<PieceHashes>, Problem> {
     let source = find(serving, &hash)?;
     let size = match &source {
@@ -174,10 +174,17 @@ pub async fn pieces(serving: &Serving, hash: ContentHash) -> Result<Arc<PieceHas
         Source::Partial(partial) => return Ok(partial.about.hashes.clone()),
     };
     let cache = serving.cache.clone();
-    in_background(move || cache.pieces(hash, size))
-        .await?
-        .map(Arc::new)
-        .ok_or_else(|| Problem::not_found("the piece hashes of the file are not known here"))
+    if let Some(pieces) = in_background(move || cache.pieces(hash, size)).await? {
+        return Ok(Arc::new(pieces));
+    }
+    if serving.catalogue.doubt(&hash) {
+        serving.rescan.notify_one();
+    }
+    Err(Problem::new(
+        ErrorCode::Unavailable,
+        "the piece hashes of the file are not known here just now",
+    )
+    .hint("the file is read again for them: try again in a moment"))
 }
 
 /// Runs what blocks where it may.

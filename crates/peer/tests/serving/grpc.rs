@@ -1,5 +1,9 @@
 //! Contents and control over gRPC, read by the stock generated clients.
 
+use std::collections::HashSet;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime};
+
 use bytes::Bytes;
 use convite_core::{ContentHash, ErrorCode, PieceGeometry, PieceHashes};
 use convite_net::dial::Http2;
@@ -264,4 +268,40 @@ async fn control_is_for_the_home_alone() {
         .await
         .unwrap();
     assert!(peer.state.stop.is_cancelled());
+}
+
+#[tokio::test]
+async fn piece_hashes_that_got_lost_are_found_again() {
+    let peer = Peer::start(8).await;
+    let bytes = contents(300_000);
+    let hash = peer.write("f", &bytes);
+    // Old enough not to be hashed again for being fresh.
+    let file = std::fs::File::options().write(true).open(peer.file("f"));
+    let modified = SystemTime::now() - Duration::from_secs(60);
+    file.unwrap().set_modified(modified).unwrap();
+    peer.scan().await;
+    let mut client = client(&peer).await;
+    let asked = || {
+        let request = GetPiecesRequest {
+            hash: Bytes::copy_from_slice(hash.as_bytes()),
+        };
+        with(request, &peer.ticket(hash))
+    };
+    client.get_pieces(asked()).await.unwrap();
+    peer.cache
+        .keep_only(&HashSet::new(), &HashSet::new())
+        .unwrap();
+    for _ in 0..2 {
+        let refused = client.get_pieces(asked()).await.unwrap_err();
+        assert_eq!(from_status(&refused).code, ErrorCode::Unavailable);
+    }
+    // It asks for a look, and serves on.
+    peer.state.rescan.notified().await;
+    assert_eq!(peer.state.catalogue.by_hash(&hash).len(), 1);
+    let hashed = peer.state.hashed.load(Ordering::Relaxed);
+    for _ in 0..2 {
+        peer.scan().await;
+        client.get_pieces(asked()).await.unwrap();
+    }
+    assert_eq!(peer.state.hashed.load(Ordering::Relaxed), hashed + 1);
 }
