@@ -3,6 +3,7 @@
 //! One accept loop ([`serve`]) that speaks HTTP/1.1 and HTTP/2 over TLS or plaintext; one way to
 //! dial ([`dial`]) that trusts exactly one authority, known by its fingerprint ([`tls`]).
 
+mod descriptors;
 pub mod dial;
 mod heard;
 mod limits;

@@ -10,9 +10,11 @@ use crate::Network;
 /// How many connections there may be, how slow they may be, and what a request may be like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections at once; further ones wait in the kernel's queue.
+    /// Connections at once; further ones wait in the kernel's queue. At most half of the files that the
+    /// process may have open.
     pub connections: usize,
-    /// Connections at once from one [`Network`]; further ones are dropped.
+    /// Connections at once from one [`Network`]; further ones are dropped. At most a quarter of those
+    /// files.
     pub connections_per_network: usize,
     /// A connection that has not shaken hands by then is dropped.
     pub handshake: Duration,

@@ -27,6 +27,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
+use crate::descriptors::raise_open_files;
 use crate::limits::{Guest, Guests, Limits};
 use crate::proxy::{self, Proxies, Rewound};
 use crate::pulse::{Paced, Pulse, Verdict};
@@ -91,6 +92,7 @@ where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
+    let limits = limits.within(raise_open_files());
     let tasks = TaskTracker::new();
     let ending = Ending::default();
     // Also when this future is dropped: its connections go with it.

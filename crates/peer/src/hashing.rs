@@ -49,7 +49,8 @@ impl Hashing {
     /// no further file is begun.
     ///
     /// A file that is not what it was when it was found, before or after it was read, is
-    /// `content_changed`; one that cannot be read is `unavailable`.
+    /// `content_changed`; one that cannot be read is `unavailable`, or `overloaded` if that is because
+    /// too many files are open.
     pub fn hash_all(
         &self,
         files: &[Found],
@@ -73,8 +74,12 @@ impl Hashing {
 
 fn hash(found: &Found, stop: &CancellationToken) -> Result<PieceHashes, Problem> {
     let unreadable = |error: io::Error| {
+        let code = match scan::is_starved(&error) {
+            true => ErrorCode::Overloaded,
+            false => ErrorCode::Unavailable,
+        };
         Problem::new(
-            ErrorCode::Unavailable,
+            code,
             format!(
                 "cannot read {}: {error}",
                 convite_core::display::escape(found.path.as_str())

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -33,8 +33,10 @@ pub struct Indexing {
     state: Arc<PeerState>,
     cache: Arc<Cache>,
     hashing: Hashing,
-    /// Hashed when they had only just been modified.
+    /// Hashed when they had only just been modified, or not at all because too many files were open.
     racy: Mutex<HashSet<SafePath>>,
+    /// Whether everything was found once, and compared with what the directory was told before.
+    compared: AtomicBool,
 }
 
 impl Indexing {
@@ -48,6 +50,7 @@ impl Indexing {
             cache,
             hashing: Hashing::new()?,
             racy: Mutex::default(),
+            compared: AtomicBool::new(false),
         })
     }
 
@@ -93,8 +96,11 @@ impl Indexing {
                     continue;
                 };
                 is_gone |= share.root.symlink_metadata().is_err();
-                found.extend(scan::scan_below(share, &shares, inner).files);
-                if let Ok(path) = share.published(inner) {
+                let scanned = scan::scan_below(share, &shares, inner);
+                found.extend(scanned.files);
+                if let Ok(path) = share.published(inner)
+                    && !scanned.starved
+                {
                     below.push(path.as_str().to_owned());
                 }
             }
@@ -134,30 +140,36 @@ impl Indexing {
     /// # Errors
     /// `internal` if the cache fails.
     pub fn scan_once(&self) -> Result<(), Problem> {
-        let first = *self.state.scans.borrow() == 0;
         let shares = self.state.shares();
         let mut troubles: HashMap<Arc<Path>, String> = HashMap::new();
         let mut scans: Vec<Scanned> = Vec::with_capacity(shares.len());
+        // Of those nothing is forgotten: what is in them may be there all the same.
+        let mut starved: HashSet<Arc<Path>> = HashSet::new();
         for share in &shares {
             let scanned = scan::scan(share, &shares);
             if let Some(trouble) = &scanned.trouble {
                 troubles.insert(share.root.clone(), trouble.clone());
+            }
+            if scanned.starved {
+                starved.insert(share.root.clone());
             }
             scans.push(scanned);
         }
         let found = || scans.iter().flat_map(|scanned| &scanned.files);
 
         let seen: HashSet<&SafePath> = found().map(|found| &found.path).collect();
-        self.racy().retain(|path| seen.contains(path));
+        if starved.is_empty() {
+            self.racy().retain(|path| seen.contains(path));
+        }
         let gone = self
             .state
             .catalogue
-            .paths_where_not(|f| seen.contains(&f.path));
+            .paths_where_not(|f| seen.contains(&f.path) || starved.contains(&f.root));
         for path in gone {
             self.state.catalogue.remove(&path);
             self.state.pending.note(path);
         }
-        if first {
+        if starved.is_empty() && !self.compared.swap(true, Ordering::Relaxed) {
             let told = self.cache.published_but_not(|path| {
                 path.parse::<SafePath>()
                     .is_ok_and(|path| seen.contains(&path))
@@ -182,7 +194,7 @@ impl Indexing {
             return Ok(());
         }
         // A share that is away just then (a disk not mounted) comes back unhashed otherwise.
-        if scans.iter().all(|scanned| scanned.root_read) {
+        if starved.is_empty() && scans.iter().all(|scanned| scanned.root_read) {
             let identities: HashSet<Identity> = found().map(|found| found.identity).collect();
             if self.cache.file_count()? > identities.len() as u64 {
                 let contents = self.state.catalogue.contents();
@@ -290,6 +302,11 @@ impl Indexing {
                         }
                         placed.push((found, hashes.content()));
                         good.push((found.identity, racy, hashes));
+                    }
+                    Err(problem) if problem.code == ErrorCode::Overloaded => {
+                        debug!("{problem}; soon again");
+                        self.racy().insert(found.path.clone());
+                        unreadable.insert(found.root.clone());
                     }
                     Err(problem) => {
                         if problem.code == ErrorCode::ContentChanged {

@@ -4,6 +4,7 @@
 //! files and folders, whatever is not a regular file, everything behind a symbolic link, what a
 //! share of another space inside this one holds, and homes and backups of Convite ([`private`]).
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -45,6 +46,16 @@ pub struct Scanned {
     pub trouble: Option<String>,
     /// Whether the root itself could be read.
     pub root_read: bool,
+    /// Whether parts could not be read because too many files were open: that says nothing of what is
+    /// in them.
+    pub starved: bool,
+}
+
+/// Whether the process, or the system, has too many files open.
+pub(crate) fn is_starved(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let error = Errno::from_io_error(error);
+    matches!(error, Some(Errno::MFILE | Errno::NFILE))
 }
 
 /// Walks what is at one place of one of `shares`. Nothing if that is not there, is hidden, lies
@@ -135,6 +146,7 @@ fn walk(scanned: &mut Scanned, share: &Share, shares: &[Share], start: &Path) {
                 if error.depth() == 0 {
                     scanned.root_read = false;
                 }
+                scanned.starved |= error.io_error().is_some_and(is_starved);
                 if error.depth() == 0 || !gone {
                     let text = error.to_string();
                     scanned.trouble.get_or_insert_with(|| {

@@ -18,6 +18,7 @@ use super::range::merged;
 use crate::beneath::{self, Identity};
 use crate::catalogue::Served;
 use crate::partial_files::Partial;
+use crate::scan::is_starved;
 
 /// Chunks read ahead of the network: with the one being read and those on their way out, an
 /// upload holds no more than about 1.25 MiB.
@@ -92,7 +93,7 @@ impl Source {
     /// Opens it: the first of its files that is still what it was.
     ///
     /// # Errors
-    /// `content_changed` if none is what it was.
+    /// `content_changed` if none is what it was; `overloaded` with too many files open.
     pub async fn open(self, serving: &Serving) -> Result<OpenFile, Problem> {
         let holders = match self {
             Self::Whole(holders) => holders,
@@ -112,13 +113,23 @@ impl Source {
                             identity: Some(identity),
                         });
                     }
+                    Err(error) if is_starved(&error) => {
+                        return Err(Problem::new(
+                            ErrorCode::Overloaded,
+                            "this peer has too many files open",
+                        )
+                        .hint("try again in a moment"));
+                    }
                     _ => {}
                 }
             }
             Err(changed())
         })
         .await;
-        if opened.is_err() {
+        if opened
+            .as_ref()
+            .is_err_and(|problem| problem.code == ErrorCode::ContentChanged)
+        {
             serving.rescan.notify_one();
         }
         opened

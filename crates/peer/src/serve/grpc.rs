@@ -16,7 +16,7 @@ use convite_wire::v1::{
 };
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use prost::Message;
 
 use super::body::{Dress, FileBody};
@@ -48,11 +48,12 @@ async fn download(
     let body = Limited::new(body, REQUEST_MAX)
         .collect()
         .await
-        .map_err(|_| {
-            Problem::new(
+        .map_err(|error| match error.is::<LengthLimitError>() {
+            true => Problem::new(
                 ErrorCode::TooLarge,
                 format!("the request did not come whole within {REQUEST_MAX} bytes"),
-            )
+            ),
+            false => Problem::new(ErrorCode::Unavailable, "the request did not come whole"),
         })?;
     let request = decode(body.to_bytes())?;
     let hash = ContentHash::from_slice(&request.hash)?;

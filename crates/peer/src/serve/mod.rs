@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use convite_core::{ErrorCode, Problem};
 use convite_metrics::Registry;
@@ -39,8 +39,10 @@ mod loads;
 pub mod metrics;
 mod observe;
 mod origin;
+mod patience;
 pub mod promises;
 mod range;
+mod timely;
 pub mod uploads;
 
 /// What serving needs.
@@ -142,6 +144,7 @@ pub async fn router(
         .merge(of_home)
         .merge(metrics.clone().routes());
     Ok(routes
+        .layer(from_fn(timely::bound_time))
         .layer(from_fn_with_state(hosts, origin::check_origin))
         .layer(from_fn_with_state(counted, observe::observe)))
 }

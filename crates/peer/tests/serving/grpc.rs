@@ -14,6 +14,9 @@ use convite_wire::v1::{
     ByteRange, DownloadFileRequest, GetPiecesRequest, LeaveRequest, ShareRequest, StatusRequest,
     UnshareRequest,
 };
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
+use tokio_stream::StreamExt;
 use tonic::{Request, Status, Streaming};
 
 use super::{Peer, contents};
@@ -304,4 +307,57 @@ async fn piece_hashes_that_got_lost_are_found_again() {
         client.get_pieces(asked()).await.unwrap();
     }
     assert_eq!(peer.state.hashed.load(Ordering::Relaxed), hashed + 1);
+}
+
+/// Half of a message, and no end.
+fn half() -> tonic::body::Body {
+    let half = tokio_stream::iter([Ok::<_, Status>(Frame::data(Bytes::from_static(&[0; 3])))]);
+    let body = half.chain(tokio_stream::pending());
+    tonic::body::Body::new(StreamBody::new(body))
+}
+
+#[tokio::test]
+async fn a_request_that_never_ends_is_given_up() {
+    let peer = Peer::start(8).await;
+    let hash = peer.write("f", b"contents");
+    peer.scan().await;
+    let connection = peer.connect().await;
+    let mut asked = tokio::task::JoinSet::new();
+    // Most of them by strangers.
+    for method in [
+        "convite.v1.Peer/DownloadFile",
+        "convite.v1.Peer/GetPieces",
+        "convite.v1.Peer/Availability",
+        "convite.v1.Peer/BeginUpload",
+        "convite.v1.Control/Status",
+        "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    ] {
+        let request = http::Request::post(format!("http://peer/{method}"))
+            .header("content-type", "application/grpc")
+            .header("authorization", format!("Bearer {}", peer.ticket(hash)))
+            .body(half())
+            .unwrap();
+        let answer = tower::ServiceExt::oneshot(connection.clone(), request);
+        asked.spawn(async move {
+            let (head, body) = answer.await.unwrap().into_parts();
+            let trailers = body.collect().await.unwrap().trailers().cloned();
+            let status = Status::from_header_map(&head.headers)
+                .or_else(|| Status::from_header_map(&trailers?))
+                .unwrap();
+            (method, from_status(&status).code)
+        });
+    }
+    // A request after them is answered, so they have come.
+    let mut client = client(&peer).await;
+    let request = with(asking(hash, &[]), &peer.ticket(hash));
+    client.download_file(request).await.unwrap();
+    tokio::task::yield_now().await;
+    assert!(asked.try_join_next().is_none());
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(21)).await;
+    tokio::time::resume();
+    while let Some(answered) = asked.join_next().await {
+        let (method, code) = answered.unwrap();
+        assert_eq!(code, ErrorCode::Unavailable, "{method}");
+    }
 }
