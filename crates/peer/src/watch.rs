@@ -5,7 +5,7 @@
 //! while others are being watched, a queue that overflowed (inotify(7), "Limitations and caveats"),
 //! a limit on watches, a network file system that tells nothing at all.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -156,23 +156,19 @@ impl Watch {
         let Some(watcher) = &mut self.watcher else {
             return false;
         };
-        let roots: BTreeSet<PathBuf> = shares.iter().map(watched_root).collect();
-        for gone in self.roots.difference(&roots) {
+        let roots = watched_roots(shares);
+        let is_gone = |root: &&PathBuf| !roots.contains_key(*root);
+        for gone in self.roots.iter().filter(is_gone) {
             // It may be gone from the disk as well.
             let _ = watcher.unwatch(gone);
         }
         let mut failed = None;
-        for share in shares {
-            let root = watched_root(share);
-            let mode = match root == *share.root {
-                true => RecursiveMode::Recursive,
-                false => RecursiveMode::NonRecursive,
-            };
-            if let Err(error) = watcher.watch(&root, mode) {
+        for (root, mode) in &roots {
+            if let Err(error) = watcher.watch(root, *mode) {
                 failed = Some(error);
             }
         }
-        self.roots = roots;
+        self.roots = roots.into_keys().collect();
         if let Some(error) = &failed {
             if !self.told {
                 explain(error);
@@ -202,6 +198,28 @@ impl Default for Watch {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// What is watched, and how. A place that is watched with all below it is never watched a second time
+/// without: the folders that come to be in it would not be noticed any more.
+fn watched_roots(shares: &[Share]) -> BTreeMap<PathBuf, RecursiveMode> {
+    let (whole, alone): (Vec<PathBuf>, Vec<PathBuf>) = {
+        let roots = shares.iter().map(|share| (watched_root(share), share));
+        let (whole, alone): (Vec<_>, Vec<_>) =
+            roots.partition(|(root, share)| *root == *share.root);
+        let only =
+            |pairs: Vec<(PathBuf, &Share)>| pairs.into_iter().map(|(root, _)| root).collect();
+        (only(whole), only(alone))
+    };
+    let mut alone = alone;
+    alone.retain(|folder| !whole.iter().any(|root| folder.starts_with(root)));
+    let alone = alone
+        .into_iter()
+        .map(|root| (root, RecursiveMode::NonRecursive));
+    let whole = whole
+        .into_iter()
+        .map(|root| (root, RecursiveMode::Recursive));
+    alone.chain(whole).collect()
 }
 
 /// What is watched for a share: its folder; for a file the folder it is in, because a file is
@@ -269,6 +287,38 @@ mod tests {
         assert_eq!(unsettled.due(now), Some(now));
         assert_eq!(unsettled.take(now), Look::Everywhere);
         assert_eq!(unsettled.due(now), None);
+    }
+
+    #[tokio::test]
+    async fn folders_that_come_are_watched_also_beside_a_file_that_is_shared_by_itself() {
+        let place = tempfile::tempdir().unwrap();
+        let root = place.path().canonicalize().unwrap();
+        std::fs::create_dir(root.join("sub")).unwrap();
+        let share = |root: PathBuf| Share {
+            space: None,
+            name: "s".to_owned(),
+            root: root.into(),
+        };
+        let mut shares = vec![share(root.clone())];
+        for name in ["file", "sub/file"] {
+            std::fs::write(root.join(name), "x").unwrap();
+            shares.push(share(root.join(name)));
+        }
+        let mut watch = Watch::new();
+        assert!(watch.follow(&shares));
+        assert!(watch.follow(&shares));
+        let heard = async |place: PathBuf| {
+            let waits = async { while !places(watch.settled().await).contains(&place) {} };
+            let heard = tokio::time::timeout(Duration::from_secs(20), waits).await;
+            assert!(heard.is_ok(), "{}", place.display());
+        };
+        for folder in ["new", "sub/new"] {
+            let folder = root.join(folder);
+            std::fs::create_dir(&folder).unwrap();
+            heard(folder.clone()).await;
+            std::fs::write(folder.join("x"), "x").unwrap();
+            heard(folder.join("x")).await;
+        }
     }
 
     #[test]
