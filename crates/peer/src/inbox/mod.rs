@@ -285,7 +285,7 @@ impl Inbox {
         offset: u64,
     ) -> Result<Upload, Problem> {
         self.check(ticket)?;
-        let turn = self.turns.turn()?;
+        let turn = self.turns.turn(&ticket.user)?;
         let busy = self.turns.occupy(upload)?;
         let (about, geometry, held) = self.take_held(ticket, upload, offset)?;
         let (folder, id) = (self.folder.clone(), upload.to_owned());
@@ -348,7 +348,7 @@ impl Inbox {
         name: &str,
     ) -> Result<Upload, Problem> {
         self.check(ticket)?;
-        let turn = self.turns.turn()?;
+        let turn = self.turns.turn(&ticket.user)?;
         let (inbox, user) = (self.clone(), ticket.user.clone());
         let (incoming, reserved) = on_blocking_thread(move || {
             place::check_room(&inbox.folder, 0).map_err(io::Error::other)?;
@@ -398,7 +398,7 @@ impl Inbox {
     ) -> io::Result<Received> {
         let hash = whole.hashes.content();
         let size = whole.hashes.geometry().file_size();
-        let folder = self.folder.join(local_file_name(ticket.user.as_str()));
+        let folder = place::folder_of(&self.folder, &ticket.user);
         let from = whole.path();
         let placed = place::put(from, &folder, name, |to| match upload {
             Some(upload) => {

@@ -4,7 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use convite_core::{ErrorCode, Problem, display};
+use convite_core::path::local_file_name;
+use convite_core::{ErrorCode, Problem, UserName, display};
 
 use crate::download::{numbered, rename_new};
 
@@ -29,6 +30,15 @@ pub(super) fn check_room(folder: &Path, size: u64) -> Result<(), Problem> {
         format!("this peer's disk has no room for {}", display::bytes(size)),
     )
     .hint("ask its owner to make room"))
+}
+
+/// Where the files of an account go: a folder that is no other account's. Some systems have no dots at
+/// the end of a name, so that they are written as in a URL; no name of an account holds a `%`.
+pub(super) fn folder_of(inbox: &Path, user: &UserName) -> PathBuf {
+    let name = user.as_str();
+    let kept = name.trim_end_matches('.');
+    let dots = "%2e".repeat(name.len() - kept.len());
+    inbox.join(local_file_name(&format!("{kept}{dots}")))
 }
 
 /// Moves a synced file into `folder`, under `name` or the first number of it that is free. What it
@@ -61,6 +71,24 @@ pub(super) fn put(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_account_has_the_folder_of_another() {
+        let folder = |user: &str| {
+            let folder = folder_of(Path::new("/i"), &user.parse().unwrap());
+            folder.to_str().unwrap().to_owned()
+        };
+        for (user, kept) in [
+            ("ana", "/i/ana"),
+            ("ana.b-c", "/i/ana.b-c"),
+            ("ana.", "/i/ana%2e"),
+            ("ana..", "/i/ana%2e%2e"),
+            ("con", "/i/_con"),
+            ("con.", "/i/con%2e"),
+        ] {
+            assert_eq!(folder(user), kept);
+        }
+    }
 
     #[test]
     fn of_two_with_one_name_neither_is_lost() {

@@ -4,12 +4,15 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use convite_core::path::local_file_name;
 use convite_core::{ErrorCode, Problem, UserName, display};
 use walkdir::WalkDir;
 
+use super::place::folder_of;
+
 /// Free disk space is looked at again after so many bytes.
 const LOOK_EVERY: u64 = 16 << 20;
+/// What a file counts at least, in bytes: it takes a place on the disk, however little is in it.
+const FILE_MIN: u64 = 4096;
 
 pub(super) struct Quota {
     /// The inbox.
@@ -35,32 +38,33 @@ impl Quota {
         }
     }
 
-    /// Room for so many bytes, until it is given back. Blocks the first time.
+    /// Room for a file of so many bytes, until it is given back. Blocks the first time.
     ///
     /// # Errors
     /// `too_large` if the account has no more.
     pub(super) fn reserve(
         self: &Arc<Self>,
         user: &UserName,
-        bytes: u64,
+        size: u64,
     ) -> Result<Reserved, Problem> {
-        self.add(user, bytes)?;
-        Ok(self.reserved(user, bytes))
+        self.add(user, counted(size))?;
+        Ok(self.reserved(user, size))
     }
 
     /// [`Self::reserve`], whether there is room or not.
-    pub(super) fn reserve_anyway(self: &Arc<Self>, user: &UserName, bytes: u64) -> Reserved {
+    pub(super) fn reserve_anyway(self: &Arc<Self>, user: &UserName, size: u64) -> Reserved {
         let mut accounts = self.lock();
-        accounts.entry(user.clone()).or_default().reserved += bytes;
+        accounts.entry(user.clone()).or_default().reserved += counted(size);
         drop(accounts);
-        self.reserved(user, bytes)
+        self.reserved(user, size)
     }
 
-    fn reserved(self: &Arc<Self>, user: &UserName, bytes: u64) -> Reserved {
+    fn reserved(self: &Arc<Self>, user: &UserName, size: u64) -> Reserved {
         Reserved {
             quota: self.clone(),
             user: user.clone(),
-            bytes,
+            size,
+            bytes: counted(size),
             looked: 0,
         }
     }
@@ -102,23 +106,23 @@ impl Quota {
     }
 
     fn measure(&self, user: &UserName) -> u64 {
-        let folder = self.folder.join(local_file_name(user.as_str()));
+        let folder = folder_of(&self.folder, user);
         let files = WalkDir::new(folder).into_iter().flatten();
         files
             .filter_map(|entry| entry.metadata().ok())
             .filter(std::fs::Metadata::is_file)
-            .map(|metadata| metadata.len())
+            .map(|metadata| counted(metadata.len()))
             .sum()
     }
 
     /// A file of that size is in the account's folder now.
-    pub(super) fn keep(&self, user: &UserName, bytes: u64) {
+    pub(super) fn keep(&self, user: &UserName, size: u64) {
         if let Some(Account {
             stored: Some(stored),
             ..
         }) = self.lock().get_mut(user)
         {
-            *stored += bytes;
+            *stored += counted(size);
         }
     }
 
@@ -131,6 +135,9 @@ impl Quota {
 pub(super) struct Reserved {
     quota: Arc<Quota>,
     user: UserName,
+    /// Of the file so far.
+    size: u64,
+    /// What is reserved for it.
     bytes: u64,
     looked: u64,
 }
@@ -141,14 +148,23 @@ impl Reserved {
     /// # Errors
     /// `too_large` if the account has no more.
     pub(super) fn grow(&mut self, bytes: u64) -> Result<bool, Problem> {
-        self.quota.add(&self.user, bytes)?;
-        self.bytes += bytes;
+        let more = counted(self.size + bytes) - self.bytes;
+        if more > 0 {
+            self.quota.add(&self.user, more)?;
+        }
+        self.size += bytes;
+        self.bytes += more;
         let is_time = self.bytes - self.looked >= LOOK_EVERY;
         if is_time {
             self.looked = self.bytes;
         }
         Ok(is_time)
     }
+}
+
+/// What a file of that size counts.
+fn counted(size: u64) -> u64 {
+    size.max(FILE_MIN)
 }
 
 impl Drop for Reserved {

@@ -6,12 +6,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use convite_core::{ContentHash, ErrorCode, Problem};
 use convite_wire::upload_ticket::UploadTicket;
-use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument;
 
 use super::incoming::Incoming;
 use super::quota::Reserved;
-use super::turns::Busy;
+use super::turns::{Busy, Turn};
 use super::unfinished::About;
 use super::{Inbox, Received, on_blocking_thread, place, refused_by_disk};
 
@@ -21,7 +20,7 @@ pub struct Upload {
     ticket: UploadTicket,
     incoming: Incoming,
     kind: Kind,
-    _turn: OwnedSemaphorePermit,
+    _turn: Turn,
 }
 
 /// What is known of a file before it comes.
@@ -42,7 +41,7 @@ impl Upload {
         ticket: UploadTicket,
         incoming: Incoming,
         kind: Kind,
-        turn: OwnedSemaphorePermit,
+        turn: Turn,
     ) -> Self {
         Self {
             inbox,

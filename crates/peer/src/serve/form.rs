@@ -10,10 +10,13 @@ use convite_wire::rest::{Uploaded, UploadedFile};
 
 use super::Serving;
 use super::http::problem_response;
-use super::inbound::{SILENCE_MAX, admit};
+use super::inbound::{admit, too_slow};
+use super::patience::Patience;
 
 /// The longest text of a field that is no file, in bytes.
 const FIELD_MAX: usize = 200;
+/// The most files of one form.
+const FILES_MAX: usize = 1000;
 
 /// Takes the files of a form in, each shared as soon as it came whole. A field `hash` before one is
 /// what it has to be.
@@ -33,13 +36,29 @@ async fn receive_form(serving: &Serving, request: Request) -> Result<Vec<Uploade
     })?;
     let mut expected: Option<ContentHash> = None;
     let mut files = Vec::new();
-    while let Some(mut field) = in_time(serving, form.next_field()).await? {
+    let mut patience = Patience::default();
+    while let Some(mut field) = in_time(serving, &mut patience, form.next_field()).await? {
         match field.name() {
-            Some("hash") => expected = Some(text(serving, &mut field).await?.trim().parse()?),
+            Some("hash") => {
+                expected = Some(
+                    text(serving, &mut patience, &mut field)
+                        .await?
+                        .trim()
+                        .parse()?,
+                )
+            }
+            Some("file") if files.len() >= FILES_MAX => {
+                return Err(Problem::new(
+                    ErrorCode::TooLarge,
+                    format!("the form has more than {FILES_MAX} files"),
+                )
+                .hint("those before are here: send the others in another form"));
+            }
             Some("file") => {
                 let name = field.file_name().unwrap_or_default().to_owned();
                 let mut upload = inbox.receive(&ticket, &name).await?;
-                while let Some(chunk) = in_time(serving, field.chunk()).await? {
+                while let Some(chunk) = in_time(serving, &mut patience, field.chunk()).await? {
+                    patience.earn(chunk.len());
                     let bytes = chunk.len() as f64;
                     upload.take(chunk).await?;
                     serving.counted.add(&RECEIVED_BYTES, &[], bytes);
@@ -61,9 +80,13 @@ async fn receive_form(serving: &Serving, request: Request) -> Result<Vec<Uploade
     }
 }
 
-async fn text(serving: &Serving, field: &mut Field<'_>) -> Result<String, Problem> {
+async fn text(
+    serving: &Serving,
+    patience: &mut Patience,
+    field: &mut Field<'_>,
+) -> Result<String, Problem> {
     let mut text = Vec::new();
-    while let Some(chunk) = in_time(serving, field.chunk()).await? {
+    while let Some(chunk) = in_time(serving, patience, field.chunk()).await? {
         text.extend_from_slice(&chunk);
         if text.len() > FIELD_MAX {
             return Err(Problem::invalid("a field of the form is too long"));
@@ -74,16 +97,17 @@ async fn text(serving: &Serving, field: &mut Field<'_>) -> Result<String, Proble
 
 async fn in_time<T>(
     serving: &Serving,
+    patience: &mut Patience,
     next: impl Future<Output = Result<T, MultipartError>>,
 ) -> Result<T, Problem> {
     let next = tokio::select! {
-        next = tokio::time::timeout(SILENCE_MAX, next) => next,
+        next = patience.wait(next) => next,
         () = serving.stop.cancelled() => {
             return Err(Problem::new(ErrorCode::Unavailable, "this peer is leaving"));
         }
     };
     match next {
-        Ok(next) => next.map_err(|e| Problem::invalid(format!("the form broke off: {e}"))),
-        Err(_) => Err(Problem::new(ErrorCode::Unavailable, "the upload stalled")),
+        Some(next) => next.map_err(|e| Problem::invalid(format!("the form broke off: {e}"))),
+        None => Err(too_slow()),
     }
 }

@@ -2,7 +2,6 @@
 //! so that the file's bytes go from the socket to the disk by reference (see [`convite_wire::chunk`]).
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -21,14 +20,13 @@ use http_body_util::{BodyExt, Full};
 use prost::Message;
 
 use super::Serving;
+use super::patience::Patience;
 use crate::inbox::{Inbox, Received, Upload};
 
 /// Names the upload that a stream goes on with.
 const UPLOAD: HeaderName = HeaderName::from_static("convite-upload");
 /// The largest request to begin an upload, in bytes.
 const REQUEST_MAX: usize = 64 << 10;
-/// The longest that a sender may say nothing.
-pub(super) const SILENCE_MAX: Duration = Duration::from_secs(60);
 
 /// The inbox, and who wants to put something there.
 ///
@@ -107,6 +105,7 @@ async fn receive(serving: &Serving, request: Request) -> Result<Received, Proble
         body,
         parser: ChunkParser::of_upload(),
         chunks: Vec::new(),
+        patience: Patience::default(),
     };
     // Where it begins decides what is kept of an earlier attempt.
     let first = stream.next(serving).await?;
@@ -146,11 +145,21 @@ async fn take(
     Ok(())
 }
 
+/// What a sender is told who lost the patience.
+pub(super) fn too_slow() -> Problem {
+    Problem::new(
+        ErrorCode::Unavailable,
+        "the upload stalled, or came too slowly",
+    )
+    .hint("send it again when the network is better")
+}
+
 /// The messages of a request, taken apart.
 struct Stream {
     body: Body,
     parser: ChunkParser,
     chunks: Vec<ChunkData>,
+    patience: Patience,
 }
 
 impl Stream {
@@ -159,18 +168,19 @@ impl Stream {
         let broken = || Problem::new(ErrorCode::Unavailable, "the upload broke off");
         while self.chunks.is_empty() {
             let frame = tokio::select! {
-                frame = tokio::time::timeout(SILENCE_MAX, self.body.frame()) => frame,
+                frame = self.patience.wait(self.body.frame()) => frame,
                 () = serving.stop.cancelled() => {
                     return Err(Problem::new(ErrorCode::Unavailable, "this peer is leaving"));
                 }
             };
-            let Some(frame) = frame.map_err(|_| broken())? else {
+            let Some(frame) = frame.ok_or_else(too_slow)? else {
                 return match self.parser.is_between_messages() {
                     true => Ok(Vec::new()),
                     false => Err(broken()),
                 };
             };
             if let Ok(data) = frame.map_err(|_| broken())?.into_data() {
+                self.patience.earn(data.len());
                 let chunks = &mut self.chunks;
                 self.parser.feed(data, |chunk| chunks.push(chunk))?;
             }
