@@ -172,9 +172,8 @@ impl Cache {
         })
     }
 
-    /// Forgets every file but these, and the piece hashes of contents that are in none of them and not
-    /// among `contents` (those of files that are too fresh to be remembered); makes what was
-    /// remembered since durable.
+    /// Forgets every file but these, and the piece hashes of contents that are neither in them nor among
+    /// `contents`, of files too fresh to be remembered; makes what was remembered since durable.
     ///
     /// # Errors
     /// `internal` if the cache fails.
@@ -203,12 +202,9 @@ impl Cache {
                     nowhere.insert(content);
                 }
             }
-            // A file that stays is not hashed again, so its pieces have to be known, also if it is
-            // not served just now.
-            if !nowhere.is_empty() {
-                for row in table.iter()? {
-                    nowhere.remove(row?.1.value());
-                }
+            // A file that stays is not hashed again: its pieces have to be known, served or not.
+            for row in table.iter()? {
+                nowhere.remove(row?.1.value());
             }
             for content in &nowhere {
                 pieces.remove(content)?;
@@ -427,7 +423,6 @@ mod tests {
         );
         assert_eq!(cache.pieces(big.content(), 70_000).unwrap(), None);
 
-        // What is in a file that stays is known, served or not; what is served is known.
         let known = |files: &[Identity], contents: &[ContentHash]| {
             let files = files.iter().copied().collect();
             let contents = contents.iter().copied().collect();
