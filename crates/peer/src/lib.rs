@@ -30,6 +30,7 @@ pub mod scan;
 pub mod scans;
 pub mod serve;
 pub mod shares;
+mod shelving;
 pub mod state;
 pub mod watch;
 

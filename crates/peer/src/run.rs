@@ -191,9 +191,9 @@ pub async fn start_with(
         let publishing = Publishing {
             directory,
             state: state.clone(),
-            cache,
+            cache: cache.clone(),
         };
-        if let Some(loads) = Loads::of(&config, client, &state)? {
+        if let Some(loads) = Loads::of(&config, client, &state, &cache)? {
             tasks.push(("loads", tokio::spawn(loads.run_loads())));
         }
         tasks.push(("publishing", tokio::spawn(publishing.run_publishing())));

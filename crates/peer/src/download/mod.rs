@@ -22,11 +22,12 @@ mod ranges;
 mod receive;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use convite_client::{DirectoryClient, Home};
 use convite_core::model::LocatedFile;
-use convite_core::{ContentHash, ErrorCode, PeerId, PieceGeometry, Problem, Within};
+use convite_core::{ContentHash, ErrorCode, PeerId, PieceGeometry, PieceHashes, Problem, Within};
 use convite_swarm::Outcome;
 use convite_wire::invite::Fingerprint;
 use tokio::sync::watch;
@@ -94,6 +95,8 @@ pub struct Fetched {
     pub took: Duration,
     /// From the start to the first piece verified; none if no piece had to be fetched.
     pub first_verified: Option<Duration>,
+    /// Its piece hashes; none if it was in place already.
+    pub hashes: Option<Arc<PieceHashes>>,
     /// Whether the very file was in place already.
     pub was_there: bool,
     /// Still provides the file to others, until it is stopped; none if it never did.
@@ -130,6 +133,7 @@ async fn controlled(
             providers: Vec::new(),
             took: started.elapsed(),
             first_verified: None,
+            hashes: None,
             was_there: true,
             member: None,
         }));
@@ -145,6 +149,7 @@ async fn controlled(
         match ended {
             Ended::Interrupted => return Ok(None),
             Ended::Complete(complete) => {
+                let hashes = complete.partial.hashes();
                 let path = complete.partial.put_in_place(&fetch.target).await?;
                 return Ok(Some(Fetched {
                     path,
@@ -154,6 +159,7 @@ async fn controlled(
                     providers: complete.providers,
                     took: started.elapsed(),
                     first_verified: complete.first_verified,
+                    hashes,
                     was_there: false,
                     member: complete.member,
                 }));

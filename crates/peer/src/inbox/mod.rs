@@ -6,14 +6,13 @@
 //! from there; one of a form begins anew. For as long it is remembered how it ended.
 //!
 //! Rooms: `quota` (how much of whom), `unfinished` (what is kept of an upload), `finished`, `incoming` (bytes on
-//! their way to the disk), `upload` (one file on its way in), `place` (names), `shelving` (files that
-//! are in), `turns` (who may work).
+//! their way to the disk), `upload` (one file on its way in), `place` (names), `turns` (who may
+//! work).
 
 mod finished;
 mod incoming;
 mod place;
 mod quota;
-mod shelving;
 mod turns;
 mod unfinished;
 mod upload;
@@ -33,12 +32,12 @@ use crate::cache::Cache;
 use crate::home;
 use crate::private;
 use crate::shares::Share;
+use crate::shelving::{published, shelve};
 use crate::state::PeerState;
 
 use finished::{Finished, FinishedUploads};
 use incoming::{Incoming, Whole};
 use quota::{Quota, Reserved};
-use shelving::{published, shelve};
 use turns::Turns;
 use unfinished::{About, Unfinished};
 use upload::Kind;

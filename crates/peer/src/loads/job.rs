@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use convite_core::loads::{LoadOrder, LoadReport, LoadState};
 use convite_core::model::LocatedFile;
-use convite_core::{ErrorCode, Problem, SpaceName, Within};
+use convite_core::{ErrorCode, PieceHashes, Problem, SpaceName, Within};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -16,6 +17,8 @@ use super::telling::{Standing, tell, tell_the_end};
 use super::{Loads, Shop, folders};
 use crate::download::place::{numbered, on_blocking_thread};
 use crate::download::{Fetch, Fetched, Member, MemberConfig, Target, begin};
+use crate::home;
+use crate::shelving::shelve;
 
 /// Names that are tried where the wanted one is taken.
 const NUMBERS: u32 = 999;
@@ -25,7 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(2 * 60);
 const PAUSE: Duration = Duration::from_secs(3);
 /// What has been put in its place is noticed by then; else everything is looked at.
 const NOTICED: Duration = Duration::from_secs(2);
-/// How long to wait for a whole file to be hashed, and told to the directory.
+/// How long to wait for a file that was there already to be found, while nothing is hashed; and for it
+/// to be told to the directory.
 const SHARED: Duration = Duration::from_secs(10 * 60);
 const PUBLISHED: Duration = Duration::from_secs(30);
 
@@ -121,6 +125,7 @@ async fn load(
     let Some(mut fetched) = persist(loads, order, &folder, standing, cancel).await? else {
         return Ok(None);
     };
+    put_on_shelves(loads, fetched.path.clone(), fetched.hashes.clone()).await;
     let shared = tokio::select! {
         shared = shared(loads, order) => shared,
         () = cancel.cancelled() => Ok(()),
@@ -251,6 +256,21 @@ async fn to(
     }
 }
 
+/// Shares what was fetched at once: its hashes are known, so that it need not wait behind all that the
+/// peer has to hash. What cannot be is found by looking.
+async fn put_on_shelves(loads: &Loads, path: PathBuf, hashes: Option<Arc<PieceHashes>>) {
+    let Some(hashes) = hashes.map(Arc::unwrap_or_clone) else {
+        return;
+    };
+    let (state, cache) = (loads.state.clone(), loads.cache.clone());
+    let shelved = on_blocking_thread(move || {
+        shelve(&state, &cache, &path, hashes).map_err(|error| home::disk(&path, &error))
+    });
+    if let Err(problem) = shelved.await {
+        warn!("{problem}");
+    }
+}
+
 /// Waits until the file is on the shelves and the directory knows of it.
 async fn shared(loads: &Loads, order: &LoadOrder) -> Result<(), Problem> {
     let state = &loads.state;
@@ -266,9 +286,15 @@ async fn shared(loads: &Loads, order: &LoadOrder) -> Result<(), Problem> {
     if timeout(NOTICED, &mut on_shelves).await.is_err() {
         // Not all places can be watched.
         state.rescan.notify_one();
-        timeout(SHARED, on_shelves).await.map_err(|_| {
-            Problem::new(ErrorCode::Internal, "the loaded file was not found again")
-        })?;
+        while timeout(SHARED, &mut on_shelves).await.is_err() {
+            // What waits for its turn to be hashed is not lost.
+            if state.to_hash.load(Ordering::Relaxed) == 0 {
+                return Err(Problem::new(
+                    ErrorCode::Internal,
+                    "the loaded file was not found again",
+                ));
+            }
+        }
     }
     let mut publishing = state.pending.progress();
     let published = publishing.wait_for(|progress| progress.settled);

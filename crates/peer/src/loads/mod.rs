@@ -2,8 +2,8 @@
 //!
 //! One task follows what the directory says is open ([`run`](Loads::run_loads)), and for each load
 //! there is one of its own (`job`), which checks once more whether the peer does this for whoever
-//! asks, fetches the file into the folder of the space that the copy is to lie in (`folders`), waits
-//! until it is shared, and says all along how far it is (`telling`). A peer that was killed is told
+//! asks, fetches the file into the folder of the space that the copy is to lie in (`folders`), shares
+//! it, and says all along how far it is (`telling`). A peer that was killed is told
 //! of everything open again when it is back, and goes on with what is on disk. `AT_ONCE` files are
 //! fetched at a time, and one content once at a time. All of it ends with the peer.
 
@@ -27,6 +27,7 @@ use tokio_stream::StreamExt;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
+use crate::cache::Cache;
 use crate::config::PeerConfig;
 use crate::publish::{RETRY_FIRST, RETRY_MAX};
 use crate::state::PeerState;
@@ -42,6 +43,8 @@ pub struct Loads {
     pub directory: DirectoryClient,
     /// Whose peer this is, and what it shares.
     pub state: Arc<PeerState>,
+    /// Where the hashes of what was fetched go.
+    pub cache: Arc<Cache>,
     /// Where unfinished downloads are kept.
     pub home: Home,
     /// Where files go: each space has a folder in it.
@@ -143,6 +146,7 @@ impl Loads {
         config: &PeerConfig,
         directory: Option<DirectoryClient>,
         state: &Arc<PeerState>,
+        cache: &Arc<Cache>,
     ) -> Result<Option<Self>, Problem> {
         let (Some(directory), Some(home)) = (directory, &config.home) else {
             return Ok(None);
@@ -152,6 +156,7 @@ impl Loads {
         Ok(Some(Self {
             directory,
             state: Arc::clone(state),
+            cache: Arc::clone(cache),
             folder: folder.unwrap_or_else(|| home.root().join("loads")),
             home,
             allowed: config.terms.loads.clone(),

@@ -1,4 +1,5 @@
-//! Files that came in, on the shelves at once: their hashes are known, so nobody has to find them.
+//! Files that came in, by an upload or a load, on the shelves at once: their hashes are known, so nobody
+//! has to find them.
 
 use std::io;
 use std::path::Path;
@@ -63,4 +64,45 @@ fn shown_as(state: &PeerState, placed: &Path) -> Option<(Share, SafePath)> {
     let inner = placed.strip_prefix(&share.root).ok()?;
     let path = share.published(inner).ok()?;
     Some((share, path))
+}
+
+#[cfg(test)]
+mod tests {
+    use convite_core::{ContentHash, PieceGeometry, SpaceName, StreamHasher, UnixMillis};
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::serve::uploads::{UploadLimits, Uploads};
+    use crate::shares::ShareList;
+
+    #[tokio::test]
+    async fn what_came_in_waits_for_no_scan() {
+        let place = tempfile::tempdir().unwrap();
+        let root = place.path().canonicalize().unwrap();
+        std::fs::create_dir(root.join("inner")).unwrap();
+        let state = PeerState::new(
+            "peer_1".parse().unwrap(),
+            None,
+            ShareList::default(),
+            Uploads::new(UploadLimits::default()),
+            CancellationToken::new(),
+            UnixMillis(0),
+        );
+        let cache = Cache::in_memory().unwrap();
+        let lab: SpaceName = "lab".parse().unwrap();
+        state.share(&root, None).unwrap();
+        state.share(&root.join("inner"), Some(lab.clone())).unwrap();
+        let bytes = vec![7; 200_000];
+        let path = root.join("inner/x");
+        std::fs::write(&path, &bytes).unwrap();
+        let hash = ContentHash::of(&bytes);
+        let mut hasher = StreamHasher::of(&PieceGeometry::new(200_000).unwrap());
+        hasher.update(&bytes);
+        // Nobody looks at the shares here.
+        shelve(&state, &cache, &path, hasher.finish().unwrap()).unwrap();
+        let held = state.catalogue.by_hash(&hash);
+        assert_eq!(held[0].space.as_deref(), Some(&lab));
+        assert!(cache.pieces(hash, 200_000).unwrap().is_some());
+        assert_eq!(state.pending.count(), 1);
+    }
 }
