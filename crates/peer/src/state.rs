@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::catalogue::{Catalogue, Served};
+use crate::inbox::Level;
 use crate::partial_files::PartialFiles;
 use crate::publish::Pending;
 use crate::refusals::Refusals;
@@ -55,6 +56,8 @@ pub struct PeerState {
     pub user: Option<UserName>,
     /// Where it is reached, once it listens.
     pub url: OnceLock<String>,
+    /// How full its inbox is, if it has one.
+    pub inbox: OnceLock<Arc<Level>>,
     /// What it serves.
     pub catalogue: Arc<Catalogue>,
     /// What it serves a part of, because it is fetching it.
@@ -99,6 +102,7 @@ impl PeerState {
             id,
             user,
             url: OnceLock::new(),
+            inbox: OnceLock::new(),
             catalogue: Arc::default(),
             partial_files: Arc::default(),
             pending: Arc::default(),
@@ -237,6 +241,7 @@ impl PeerState {
             uploads,
             bytes_served: self.uploads.bytes_served(),
             started_at: self.started.seconds(),
+            inbox: self.inbox.get().map(Level::status),
             waiting: u32::try_from(*self.uploads.waiting().borrow()).unwrap_or(u32::MAX),
         }
     }

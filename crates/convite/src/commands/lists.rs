@@ -14,7 +14,15 @@ const PAGE: u32 = 1_000;
 /// Lists the peers online.
 pub async fn peers(context: &Context, output: &Output) -> Result<(), Failed> {
     let client = context.client()?;
-    let mut table = Table::new(&["peer", "user", ">files", ">sends", ">receives", "address"]);
+    let mut table = Table::new(&[
+        "peer",
+        "user",
+        ">files",
+        "takes",
+        ">sends",
+        ">receives",
+        "address",
+    ]);
     let (mut cursor, mut count) = (None, 0usize);
     loop {
         let page = client.peers(PAGE, cursor).await?;
@@ -28,6 +36,10 @@ pub async fn peers(context: &Context, output: &Output) -> Result<(), Failed> {
                 peer.id.to_string(),
                 peer.user.to_string(),
                 peer.files.to_string(),
+                match peer.uploads {
+                    true => "uploads".to_owned(),
+                    false => String::new(),
+                },
                 rate(peer.sent_rate),
                 rate(peer.received_rate),
                 peer.addresses

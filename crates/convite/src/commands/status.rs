@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use convite_core::{ErrorCode, Problem, UnixMillis, display};
 use convite_wire::convert::some_text;
-use convite_wire::v1::{ShareStatus, StatusReply, Transfer};
+use convite_wire::v1::{InboxStatus, ShareStatus, StatusReply, Transfer};
 use serde_json::{Value, json};
 
 use crate::context::Context;
@@ -197,6 +197,9 @@ fn print_peer(seen: &Seen, output: &Output) {
     for share in &peer.shares {
         print_share(share, output);
     }
+    if let Some(inbox) = &peer.inbox {
+        line(output, "inbox", &self::inbox(inbox));
+    }
     let rate = match seen.rate {
         Some(rate) => format!(", {}/s now", display::bytes(rate)),
         None => String::new(),
@@ -210,6 +213,25 @@ fn print_peer(seen: &Seen, output: &Output) {
         let waiting = format!("{} for their turn", downloads(peer.waiting));
         line(output, "waiting", &waiting);
     }
+}
+
+/// Where the inbox is, how full, and what comes in.
+fn inbox(inbox: &InboxStatus) -> String {
+    let mut said = format!(
+        "{} in {}, up to {} for each account",
+        display::bytes(inbox.used),
+        display::escape(&inbox.folder),
+        display::bytes(inbox.quota)
+    );
+    if !inbox.coming.is_empty() {
+        let bytes = inbox.coming.iter().map(|file| file.bytes).sum();
+        let coming = files(inbox.coming.len() as u64);
+        said.push_str(&format!(
+            ", {coming} coming in: {} so far",
+            display::bytes(bytes)
+        ));
+    }
+    said
 }
 
 fn print_share(share: &ShareStatus, output: &Output) {
@@ -277,6 +299,22 @@ fn peer_object(seen: &Seen) -> Value {
             "rate": rate,
         })
     });
+    let inbox = peer.inbox.as_ref().map(|inbox| {
+        let coming = inbox.coming.iter().map(|file| {
+            json!({
+                "name": file.name,
+                "user": file.user,
+                "bytes": file.bytes,
+                "size": (file.size > 0).then_some(file.size),
+            })
+        });
+        json!({
+            "folder": inbox.folder,
+            "used": inbox.used,
+            "quota": inbox.quota,
+            "coming": coming.collect::<Vec<_>>(),
+        })
+    });
     json!({
         "id": peer.id,
         "url": peer.url,
@@ -294,6 +332,7 @@ fn peer_object(seen: &Seen) -> Value {
         "shares": shares.collect::<Vec<_>>(),
         "uploads": uploads.collect::<Vec<_>>(),
         "waiting": peer.waiting,
+        "inbox": inbox,
     })
 }
 
@@ -338,6 +377,21 @@ mod tests {
         let seen = Seen::between(&before, now, Duration::from_millis(500));
         assert_eq!(seen.rate, Some(320));
         assert_eq!(seen.rates, [1000, 100, 20]);
+    }
+
+    #[test]
+    fn an_inbox_shows_how_full_it_is_and_what_comes() {
+        let mut shown = InboxStatus {
+            folder: "/home/ana/in\u{1b}box".to_owned(),
+            used: 3 << 20,
+            quota: 10 << 30,
+            coming: Vec::new(),
+        };
+        let said = "3.0 MiB in /home/ana/in\\u{1b}box, up to 10.0 GiB for each account";
+        assert_eq!(inbox(&shown), said);
+        shown.coming = vec![upload(1, "ben", 250), upload(2, "eve", 50)];
+        let coming = ", 2 files coming in: 300 B so far";
+        assert_eq!(inbox(&shown), format!("{said}{coming}"));
     }
 
     #[test]

@@ -61,6 +61,17 @@ fn what_is_put_is_there_whole_under_a_free_name_and_found_by_all() {
     assert!(fs::read(cleo.path("film.mkv")).unwrap() == bytes);
 
     // Once more, because the answer did not arrive, is not twice.
+    let status = ana.json("status").ok().objects().remove(0);
+    let shown = &status["peer"]["inbox"];
+    let place = ana.root().join("inbox").canonicalize().unwrap();
+    assert_eq!(shown["folder"], place.to_str().unwrap());
+    assert!(shown["used"].as_u64() >= Some(SIZE as u64), "{shown}");
+    assert_eq!(
+        (&shown["quota"], &shown["coming"]),
+        (&(10u64 << 30).into(), &serde_json::json!([]))
+    );
+    let said = ana.run("status").ok().stdout;
+    assert!(said.contains("up to 10.0 GiB for each account"), "{said}");
     let again = ben.json("put film.mkv --to desk").ok().event("done");
     assert_eq!(text(&again, "path"), "inbox/ben/film.mkv");
     assert_eq!(again["resumed"], SIZE);
@@ -101,6 +112,8 @@ fn who_may_not_is_told_why_and_nothing_comes() {
     assert_eq!(text(&refused, "code"), "permission_denied");
     let listed = |home: &Home| home.json("peers").ok().objects()[0]["uploads"].clone();
     assert_eq!((listed(&ben), listed(&cleo)), (true.into(), false.into()));
+    let marked = |home: &Home| home.run("peers").ok().stdout.contains("uploads");
+    assert_eq!((marked(&ben), marked(&cleo)), (true, false));
     // The members of a space that the peer named are let in, once they are in it.
     ana.run("space add lab").ok();
     ana.run("space member add lab cleo").ok();

@@ -11,6 +11,7 @@
 
 mod finished;
 mod incoming;
+mod level;
 mod place;
 mod quota;
 mod turns;
@@ -37,6 +38,7 @@ use crate::state::PeerState;
 
 use finished::{Finished, FinishedUploads};
 use incoming::{Incoming, Whole};
+pub use level::Level;
 use quota::{Quota, Reserved};
 use turns::Turns;
 use unfinished::{About, Unfinished};
@@ -68,6 +70,7 @@ pub struct Inbox {
     unfinished: Mutex<HashMap<String, Kept>>,
     finished: FinishedUploads,
     turns: Turns,
+    level: Arc<Level>,
     state: Arc<PeerState>,
     cache: Arc<Cache>,
 }
@@ -150,7 +153,11 @@ impl Inbox {
         if !is_shared(&folder) {
             state.share(&folder, None)?;
         }
+        let level = Level::new(folder.clone(), config.quota);
+        // Only one that is opened a second time finds another there.
+        let _ = state.inbox.set(level.clone());
         let inbox = Self {
+            level,
             quota: Arc::new(Quota::new(folder.clone(), config.quota)),
             finished: FinishedUploads::open(&folder, FINISHED_MAX).map_err(failed)?,
             folder,

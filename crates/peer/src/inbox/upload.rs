@@ -9,6 +9,7 @@ use convite_wire::upload_ticket::UploadTicket;
 use tracing::Instrument;
 
 use super::incoming::Incoming;
+use super::level::Coming;
 use super::quota::Reserved;
 use super::turns::{Busy, Turn};
 use super::unfinished::About;
@@ -20,6 +21,7 @@ pub struct Upload {
     ticket: UploadTicket,
     incoming: Incoming,
     kind: Kind,
+    coming: Coming,
     _turn: Turn,
 }
 
@@ -43,11 +45,18 @@ impl Upload {
         kind: Kind,
         turn: Turn,
     ) -> Self {
+        let (name, size) = match &kind {
+            Kind::Known { about, .. } => (&about.name, about.size),
+            Kind::Unknown { name, .. } => (name, 0),
+        };
+        let coming = inbox.level.comes(name, &ticket.user, size);
+        coming.stands_at(incoming.len());
         Self {
             inbox,
             ticket,
             incoming,
             kind,
+            coming,
             _turn: turn,
         }
     }
@@ -72,6 +81,7 @@ impl Upload {
         }
         self.inbox.state.uploads.meter().took(bytes.len() as u64);
         let taken = self.incoming.take(bytes).await;
+        self.coming.stands_at(self.incoming.len());
         taken.map_err(|error| refused_by_disk(&error))
     }
 
@@ -99,6 +109,7 @@ impl Upload {
             ticket,
             incoming,
             kind,
+            coming,
             _turn,
         } = self;
         let (name, modified_ns) = match &kind {
@@ -124,6 +135,7 @@ impl Upload {
             };
             let received = inbox.put_away(&name, &ticket, whole, upload)?;
             inbox.quota.keep(&ticket.user, received.size);
+            coming.is_in(received.size);
             inbox.end(&kind);
             tracing::info!(
                 user = ticket.user.as_str(),

@@ -468,6 +468,13 @@ async fn the_same_upload_is_not_under_way_twice() {
     };
     let refused = tokio::time::timeout(Duration::from_secs(20), refused).await;
     assert_eq!(refused, Ok(ErrorCode::Unavailable));
+    // Its owner sees it come.
+    let coming = || peer.state.status().inbox.unwrap().coming;
+    assert_eq!(
+        (coming()[0].name.as_str(), coming()[0].user.as_str()),
+        ("x", "ana")
+    );
+    assert_eq!(coming()[0].size, 200_000);
     chunks.send(chunk(100_000)).await.unwrap();
     let hash = ContentHash::of(&vec![1; 200_000]);
     let end = UploadChunk {
@@ -477,4 +484,6 @@ async fn the_same_upload_is_not_under_way_twice() {
     chunks.send(end).await.unwrap();
     drop(chunks);
     assert_eq!(sending.await.unwrap().unwrap().into_inner().size, 200_000);
+    assert_eq!(coming(), []);
+    assert!(peer.state.status().inbox.unwrap().used >= 200_000);
 }

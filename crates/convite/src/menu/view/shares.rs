@@ -41,6 +41,16 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) {
         ));
     }
     frame.render_widget(Line::from(said), pieces::row(area, 0));
+    if let Some(inbox) = &peer.inbox {
+        let coming = match inbox.coming.len() as u64 {
+            0 => String::new(),
+            count => format!(", {} coming in", text::count(count, "file", "files")),
+        };
+        let used = display::bytes(inbox.used);
+        let place = display::escape(&inbox.folder);
+        let said = text::fit(&format!("inbox: {used} in {place}{coming}"), room);
+        frame.render_widget(Line::styled(said, theme.dim()), pieces::row(area, 1));
+    }
     let body = pieces::below(area, 2);
     let shares = &model.shares.all;
     if shares.is_empty() {
