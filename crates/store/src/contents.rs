@@ -78,8 +78,8 @@ pub type Move = (UserName, ContentHash);
 pub trait Contents: Send + Sync + 'static {
     /// Who holds a content, as far as `viewer` may see, with empty tickets; none if nobody online
     /// does. Partial providers are seen by who may see any file of the content, its peer online or
-    /// not; but not those whose account sees one in a space that `viewer` is not in, because anybody
-    /// can claim to share a hash. First those that share
+    /// not; but not those whose account sees one in a space that `viewer` is not in, or did when they
+    /// were announced, because anybody can claim to share a hash. First those that share
     /// it, by id, then partial providers, by id; nobody twice. `size` is the one that most of those
     /// that share it claim, or else most partial providers (the smaller of two that tie). Without
     /// anyone who shares it there are no names.

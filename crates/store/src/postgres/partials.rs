@@ -16,13 +16,13 @@ use crate::peers::unknown;
 use crate::stored::damaged;
 use crate::{ANNOUNCEMENTS_MAX, AccountId, Swarm, Viewer};
 
-/// Whether an account sees a file of the content with that hash in a space that is not among these.
-/// Anybody can claim to share a hash, so that alone shows nobody who has to do with the content for
+/// Whether an account sees a file of the content with that hash in a space that is not among these,
+/// or did when a peer of its began to fetch it. Anybody can claim to share a hash, so that alone shows nobody who has to do with the content for
 /// the sake of such a file.
 macro_rules! sees_elsewhere {
     ($account:literal, $hash:literal, $spaces:literal) => {
         concat!(
-            "EXISTS (SELECT 1 FROM memberships m CROSS JOIN contents c CROSS JOIN LATERAL (
+            "(EXISTS (SELECT 1 FROM memberships m CROSS JOIN contents c CROSS JOIN LATERAL (
                      SELECT 1 FROM files f WHERE f.content = c.id AND f.space = m.space LIMIT 1) f
                  WHERE c.hash = ",
             $hash,
@@ -30,7 +30,14 @@ macro_rules! sees_elsewhere {
             $spaces,
             "::BIGINT[]) AND m.account = ",
             $account,
-            ")"
+            ") OR EXISTS (SELECT 1 FROM partials y JOIN peers q ON q.id = y.peer
+                 WHERE y.hash = ",
+            $hash,
+            " AND NOT y.spaces <@ ",
+            $spaces,
+            "::BIGINT[] AND q.account = ",
+            $account,
+            "))"
         )
     };
 }
@@ -91,9 +98,13 @@ async fn announce(
         return Err(crate::swarm::too_many(peer).into());
     }
     db.execute(
-        "INSERT INTO partials (hash, peer, size) VALUES ($1, $2, $3)
+        "INSERT INTO partials (hash, peer, size, spaces) VALUES ($1, $2, $3, ARRAY(
+             SELECT m.space FROM memberships m WHERE m.account = $4 AND EXISTS (
+                 SELECT 1 FROM contents c CROSS JOIN LATERAL (
+                     SELECT 1 FROM files f WHERE f.content = c.id AND f.space = m.space LIMIT 1) f
+                 WHERE c.hash = $1)))
          ON CONFLICT (hash, peer) DO UPDATE SET size = excluded.size",
-        &[&hash, &key, &size],
+        &[&hash, &key, &size, &account.0],
     )
     .await?;
     Ok(true)

@@ -19,17 +19,22 @@ use crate::{ANNOUNCEMENTS_MAX, AccountId, Swarm, Viewer};
 use convite_core::model::Provider;
 
 /// Whether an account sees a file of the content with the hash `?1` in a space that is not among
-/// those of `?2`. Anybody can claim to share a hash, so that alone shows nobody who has to do with
+/// those of `?2`, or did when a peer of its began to fetch it. Anybody can claim to share a hash, so that alone shows nobody who has to do with
 /// the content for the sake of such a file.
 macro_rules! sees_elsewhere {
     ($account:literal) => {
         concat!(
-            "EXISTS (SELECT 1 FROM memberships m CROSS JOIN contents c ON c.hash = ?1
+            "(EXISTS (SELECT 1 FROM memberships m CROSS JOIN contents c ON c.hash = ?1
                  CROSS JOIN files f INDEXED BY files_by_content
                      ON f.content = c.id AND f.space = m.space
                  WHERE m.space NOT IN (SELECT value FROM json_each(?2)) AND m.account = ",
             $account,
-            ")"
+            ") OR EXISTS (SELECT 1 FROM partials y CROSS JOIN peers q ON q.id = y.peer
+                 CROSS JOIN json_each(y.spaces) s
+                 WHERE y.hash = ?1 AND s.value NOT IN (SELECT value FROM json_each(?2))
+                     AND q.account = ",
+            $account,
+            "))"
         )
     };
 }
@@ -80,10 +85,15 @@ pub(super) fn announce(
         }
     }
     db.prepare_cached(
-        "INSERT INTO partials (hash, peer, size) VALUES (?, ?, ?)
+        "INSERT INTO partials (hash, peer, size, spaces) VALUES (?1, ?2, ?3, (
+             SELECT json_group_array(m.space) FROM memberships m
+             WHERE m.account = ?4 AND EXISTS (
+                 SELECT 1 FROM contents c CROSS JOIN files f INDEXED BY files_by_content
+                     ON f.content = c.id AND f.space = m.space
+                 WHERE c.hash = ?1)))
          ON CONFLICT (hash, peer) DO UPDATE SET size = excluded.size",
     )?
-    .execute(params![hash, key, size])?;
+    .execute(params![hash, key, size, account.0])?;
     Ok(true)
 }
 

@@ -247,6 +247,17 @@ pub async fn a_claimed_hash_shows_nobody_who_has_it_from_a_space(store: Arc<dyn 
     let inside = seen(&store, &narrow, "abc").await;
     let expected = "[\"minutes\"] at [\"ana\", \"~bea\", \"~fay\"]";
     assert!(inside.contains(&expected.to_owned()), "{inside:?}");
+    // What was begun in the space stays there, also when the file is there no more.
+    publish(&store, "ana", ana, 1, remove(&["s/minutes"])).await;
+    for (viewer, expected, moving) in [
+        (anyone(), "[\"x\"] at [\"eve\", \"~fay\"]", 3),
+        (board, "[\"x\"] at [\"eve\", \"~bea\", \"~fay\"]", 4),
+    ] {
+        let shown = seen(&store, &viewer, "abc").await;
+        assert!(shown.iter().any(|line| line == expected), "{shown:?}");
+        let movers = movers(&store, &viewer, "abc", &everybody).await;
+        assert_eq!(movers.len(), moving, "{movers:?}");
+    }
 }
 
 pub async fn a_document_holds_the_names_of_one_space(store: Arc<dyn Store>) {
