@@ -2,7 +2,7 @@
 //!
 //! Left out, so that sharing a folder gives away what its owner sees in it and no more: hidden
 //! files and folders, whatever is not a regular file, everything behind a symbolic link, what a
-//! share of another space inside this one holds, and homes and backups of Convite ([`private`]).
+//! share of another space inside this one holds, and homes and backups of Convite (`private`).
 
 use std::io;
 use std::path::Path;
