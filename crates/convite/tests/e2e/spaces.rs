@@ -65,6 +65,14 @@ fn what_is_shared_with_a_space_is_there_for_its_members_alone() {
     let shared = ben.json("share secrets --space lab").ok().event("shared");
     assert_eq!(shared["space"], "lab");
     until("it is listed", || (index(ana).len() == 2).then_some(()));
+    // Searching follows a moment later.
+    until("it is found", || {
+        let found = ana.json("search formula").objects();
+        found
+            .iter()
+            .any(|hit| hit["name"] == "formula.txt")
+            .then_some(())
+    });
     assert_eq!(index(ana), ["docs/open.txt", "secrets/formula.txt@lab"]);
     assert_eq!(index(eve), ["docs/open.txt"]);
     assert_eq!(share(ben, "secrets")["space"], "lab");
