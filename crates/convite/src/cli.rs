@@ -340,7 +340,7 @@ pub struct PasswordArgs {
 
 #[derive(Args)]
 pub struct JoinArgs {
-    /// The invite link, in quotes
+    /// The invite link, or its web address, in quotes; one without an invite logs in to an account
     #[arg(value_name = "LINK")]
     pub link: String,
     /// Name of your account [default: your login name]

@@ -159,6 +159,10 @@ pub struct SearchHit {
     pub matches: Vec<[u32; 2]>,
     /// The names under which it is shared, the most common first, at most ten.
     pub names: Vec<String>,
+    /// The folder in which `name` lies, as its peer publishes it; of several the first by alphabet,
+    /// and absent if there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub folder: String,
     /// In bytes.
     pub size: u64,
     /// The spaces in which it lies, by name, of those that the caller belongs to; absent if

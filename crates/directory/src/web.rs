@@ -5,6 +5,7 @@
 //! names never change, so browsers keep everything and ask whether it is still so.
 
 mod assets;
+mod sorry;
 
 use std::sync::Arc;
 
@@ -18,6 +19,8 @@ use convite_core::Problem;
 use self::assets::{Asset, Coding};
 use crate::Service;
 use crate::rest::Refusal;
+
+pub(crate) use self::sorry::in_words;
 
 /// The file that is the page.
 const PAGE: &str = "index.html";
@@ -80,18 +83,22 @@ fn answer(asset: Option<&'static Asset>, headers: &HeaderMap) -> Response {
             (kind, body.clone()).into_response()
         }
     };
-    let fields = answer.headers_mut();
-    for (name, value) in FIELDS {
-        fields.insert(name, HeaderValue::from_static(value));
-    }
+    let written = answer.headers_mut();
+    fields(written);
     if let Ok(tag) = HeaderValue::from_str(tag) {
-        fields.insert(header::ETAG, tag);
+        written.insert(header::ETAG, tag);
     }
     if coding == Coding::Gzip && answer.status() == StatusCode::OK {
         let gzip = HeaderValue::from_static("gzip");
         answer.headers_mut().insert(header::CONTENT_ENCODING, gzip);
     }
     answer
+}
+
+fn fields(headers: &mut HeaderMap) {
+    for (name, value) in FIELDS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
 }
 
 /// Whether the browser has this already (RFC 9110, section 13.1.2: the comparison is weak).

@@ -59,6 +59,9 @@ pub struct ContentSummary {
     pub size: u64,
     /// File names (last parts of paths) with peers online, the most common first, at most ten.
     pub names: Vec<String>,
+    /// For each of these names the folder above it, as a peer publishes it; of several the first by
+    /// alphabet, and empty where there is none.
+    pub folders: Vec<String>,
     /// Where it lies, by name, as far as the viewer sees; none if everyone may see it.
     pub spaces: Vec<SpaceName>,
     /// How many peers that are online hold it.

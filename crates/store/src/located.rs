@@ -1,5 +1,6 @@
 //! What is shown of a content, put together from what the database has of it.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use convite_core::model::{LocatedFile, Provider};
@@ -26,10 +27,15 @@ pub(crate) fn name_of(path: &str) -> String {
     path.rsplit('/').next().unwrap_or(path).to_owned()
 }
 
-/// File names, counted.
+/// The folder above the last part of a path; empty if there is none.
+fn folder_of(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// File names, counted, and for each the first folder that it lies in, by alphabet.
 #[derive(Default)]
 pub(crate) struct Names {
-    counts: HashMap<String, u64>,
+    counts: HashMap<String, (u64, String)>,
     looked_at: usize,
 }
 
@@ -41,24 +47,45 @@ impl Names {
 
     /// Counts the last part of a path.
     pub(crate) fn count(&mut self, path: &str) {
-        *self.counts.entry(name_of(path)).or_default() += 1;
+        self.see(name_of(path), 1, folder_of(path));
         self.looked_at += 1;
     }
 
     /// Counts what another has counted.
     pub(crate) fn add(&mut self, other: Self) {
         self.looked_at += other.looked_at;
-        for (name, count) in other.counts {
-            *self.counts.entry(name).or_default() += count;
+        for (name, (count, folder)) in other.counts {
+            self.see(name, count, &folder);
+        }
+    }
+
+    fn see(&mut self, name: String, times: u64, folder: &str) {
+        match self.counts.entry(name) {
+            Entry::Vacant(place) => drop(place.insert((times, folder.to_owned()))),
+            Entry::Occupied(mut known) => {
+                let (count, first) = known.get_mut();
+                *count += times;
+                if folder < first.as_str() {
+                    folder.clone_into(first);
+                }
+            }
         }
     }
 
     /// The most common first; of equally common ones in alphabetical order.
     pub(crate) fn most_common(self) -> Vec<String> {
+        self.with_folders().0
+    }
+
+    /// The same, and for each the folder that it lies in.
+    pub(crate) fn with_folders(self) -> (Vec<String>, Vec<String>) {
         let mut names: Vec<_> = self.counts.into_iter().collect();
-        names.sort_by(|(a, a_count), (b, b_count)| b_count.cmp(a_count).then_with(|| a.cmp(b)));
+        names.sort_by(|(a, (a_count, _)), (b, (b_count, _))| {
+            b_count.cmp(a_count).then_with(|| a.cmp(b))
+        });
         names.truncate(NAMES_MAX);
-        names.into_iter().map(|(name, _)| name).collect()
+        let folders = |(name, (_, folder))| (name, folder);
+        names.into_iter().map(folders).unzip()
     }
 }
 

@@ -43,7 +43,7 @@ pub struct LinkArgs {
     /// For how long it can be used
     #[arg(long, value_parser = units::duration, default_value = "1h", value_name = "DUR")]
     pub expires: Duration,
-    /// How often the file can be fetched
+    /// How often the file can be fetched; one fetch can be begun again from its network for ten minutes
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub uses: u32,
 }

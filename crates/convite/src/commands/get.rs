@@ -335,6 +335,7 @@ mod tests {
 
     fn hit(contents: &str, names: &[&str]) -> SearchHit {
         SearchHit {
+            folder: String::new(),
             spaces: Vec::new(),
             hash: ContentHash::of(contents.as_bytes()),
             name: names[0].to_owned(),

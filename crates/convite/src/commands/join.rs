@@ -44,11 +44,13 @@ pub struct Joined {
     pub is_new: bool,
 }
 
-/// Pins the directory of a link, makes the account or logs in to it, and keeps the session.
+/// Pins the directory of a link, makes the account or logs in to it, and keeps the session. A link
+/// without an invite only logs in.
 ///
 /// # Errors
-/// `permission_denied` if the home belongs to another directory; `user_taken`, `invite_invalid` and
-/// what else the directory refuses.
+/// `permission_denied` if the home belongs to another directory; `user_taken`, `invite_invalid`,
+/// `wrong_credentials` for an account that a link without an invite would have to make, and what
+/// else the directory refuses.
 pub async fn enter(
     context: &Context,
     link: &InviteLink,
@@ -60,14 +62,26 @@ pub async fn enter(
     credentials.user = Some(user.clone());
     credentials.peer = context.credentials.as_ref().and_then(|c| c.peer.clone());
     let client = DirectoryClient::new(&credentials)?;
-    let made = client.create_account(&link.code, user, password).await;
-    let is_new = match made {
-        Ok(_) => true,
-        // The account may be one's own, made before or on another machine.
-        Err(problem) if problem.code == ErrorCode::UserTaken => false,
-        Err(problem) => return Err(problem),
+    let is_new = match &link.code {
+        None => false,
+        Some(code) => match client.create_account(code, user, password).await {
+            Ok(_) => true,
+            // The account may be one's own, made before or on another machine.
+            Err(problem) if problem.code == ErrorCode::UserTaken => false,
+            Err(problem) => return Err(problem),
+        },
     };
     let session = match client.login(user, password).await {
+        Err(problem) if link.code.is_none() && problem.code == ErrorCode::WrongCredentials => {
+            return Err(Problem::new(
+                ErrorCode::WrongCredentials,
+                format!("there is no account '{user}' with that password"),
+            )
+            .hint(
+                "this link is for accounts that exist: name yours with --user NAME; \
+                 to make a new one, ask for an invite link",
+            ));
+        }
         Err(problem) if !is_new && problem.code == ErrorCode::WrongCredentials => {
             return Err(Problem::new(
                 ErrorCode::UserTaken,

@@ -32,5 +32,9 @@ pub async fn run(context: &Context, args: LinkArgs, output: &Output) -> Result<(
         "it works {times}, for {}, in any browser; whoever has it has the file: send it privately",
         humantime::format_duration(args.expires)
     ));
+    output.note(
+        "a download that was begun can be begun again from the same network for ten minutes, so that one \
+         that breaks off is no loss",
+    );
     Ok(())
 }

@@ -169,6 +169,12 @@ impl Browser {
         self.ask("POST", &path, json!({}));
     }
 
+    /// Has requests for these addresses fail, as if nobody answered; `*` stands for anything.
+    pub fn block(&self, addresses: &[&str]) {
+        self.tell("Network.enable", json!({}));
+        self.tell("Network.setBlockedURLs", json!({ "urls": addresses }));
+    }
+
     /// Drops files and folders of this machine on an element, as a hand with a mouse does.
     pub fn drop_on(&self, selector: &str, paths: &[&Path]) {
         self.wait(&format!("document.querySelector({selector:?})"));

@@ -2,6 +2,8 @@
 
 mod account;
 mod administering;
+mod connecting;
+mod entering;
 mod files;
 mod keyboard;
 mod languages;
@@ -9,6 +11,7 @@ mod live;
 mod moving;
 mod outages;
 mod screens;
+mod searching;
 mod speed;
 
 use crate::browser::Browser;

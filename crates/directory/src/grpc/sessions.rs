@@ -89,5 +89,6 @@ pub(super) async fn who_am_i(
         role: me.role.name().to_owned(),
         spaces: me.spaces.iter().map(ToString::to_string).collect(),
         expires_at: me.expires.seconds(),
+        link: me.link.to_string(),
     })
 }

@@ -6,16 +6,16 @@ use std::time::Duration;
 use axum::Json as Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use convite_core::ContentHash;
 use convite_wire::rest::{LinkBody, LinkMade};
 
-use super::Answer;
 use super::contents::Reading;
 use super::extract::{Json, PathPart};
 use super::openapi::problems;
-use crate::Service;
-use crate::service::{Caller, Linked, Seen};
+use super::{Answer, Refusal};
+use crate::service::{Caller, Seen};
+use crate::{Service, web};
 
 problems!(
     CreateRefused,
@@ -67,7 +67,8 @@ problems!(
 /// The file that a link opens, as an attachment. Single ranges are served.
 ///
 /// A use belongs to the network that began it: for ten minutes all of the file may be asked for
-/// again from there, and its later parts until the link is over.
+/// again from there, and its later parts until the link is over. To a browser (`Accept: text/html`) a link
+/// that gives nothing says so on a small page.
 #[utoipa::path(
     get, path = "/d/{token}", operation_id = "readLinked", tag = "files",
     params(
@@ -90,18 +91,19 @@ pub(super) async fn read(
     PathPart(token): PathPart,
     method: Method,
     headers: HeaderMap,
-) -> Answer<Response> {
-    let Linked {
-        contents,
-        hash,
-        pass,
-    } = service.linked(&token, seen).await?;
-    let reading = Reading {
-        hash,
-        inline: false,
-        method,
-        headers,
-        pass: Some(pass),
+) -> Response {
+    let answer = match service.linked(&token, seen).await {
+        Ok(linked) => {
+            let reading = Reading {
+                hash: linked.hash,
+                inline: false,
+                method,
+                headers: headers.clone(),
+                pass: Some(linked.pass),
+            };
+            reading.answer(linked.contents).await
+        }
+        Err(problem) => Refusal(problem).into_response(),
     };
-    Ok(reading.answer(contents).await)
+    web::in_words(answer, &headers)
 }

@@ -184,6 +184,7 @@ pub(super) async fn me(
         role: me.role,
         spaces: me.spaces,
         expires_at: me.expires.seconds(),
+        link: me.link.to_string(),
     };
     Ok((fields, Body(me)))
 }

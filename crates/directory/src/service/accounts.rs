@@ -38,7 +38,10 @@ impl Service {
         password: &str,
     ) -> Result<AccountRecord, Problem> {
         let code = match invite.contains("://") {
-            true => invite.parse::<InviteLink>()?.code,
+            true => invite.parse::<InviteLink>()?.code.ok_or_else(|| {
+                Problem::new(ErrorCode::InviteInvalid, "this link has no invite in it")
+                    .hint("it is for accounts that exist: sign in, or ask for an invite")
+            })?,
             false => invite.trim().to_owned(),
         };
         let code = invites::hash_code(&code);

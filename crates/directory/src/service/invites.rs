@@ -103,7 +103,7 @@ impl Service {
             .create_invite(&record, Some(&entry), now)
             .await?;
         Ok(InviteIssued {
-            link: self.link(code),
+            link: self.link(Some(code)),
             expires: record.expires,
             uses,
         })
@@ -145,7 +145,7 @@ impl Service {
         if let Some(code) = kept.as_deref().map(|text| text.trim().to_owned()) {
             let record = self.store().invite(&hash_code(&code), now).await?;
             if record.is_some_and(|record| record.expires > now.after(DAY)) {
-                return Ok(self.link(code));
+                return Ok(self.link(Some(code)));
             }
         }
         let code = new_code()?;
@@ -162,10 +162,15 @@ impl Service {
         let kept = vault
             .keep_invite(kept.as_deref(), &format!("{code}\n"))
             .await?;
-        Ok(self.link(kept.trim().to_owned()))
+        Ok(self.link(Some(kept.trim().to_owned())))
     }
 
-    fn link(&self, code: String) -> InviteLink {
+    /// The way here for accounts that exist: no secret, and nobody can join with it.
+    pub(super) fn way_here(&self) -> InviteLink {
+        self.link(None)
+    }
+
+    fn link(&self, code: Option<String>) -> InviteLink {
         InviteLink {
             addresses: self.link_addresses(),
             code,

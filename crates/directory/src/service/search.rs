@@ -191,8 +191,9 @@ fn hit(summary: ContentSummary, score: f32, words: &Query) -> SearchHit {
     let best = names
         .map(|(n, name)| (words.marks(name), std::cmp::Reverse(n)))
         .max_by_key(|(marks, n)| (marks.quality, *n));
-    let (name, matches) = best.map_or_else(Default::default, |(marks, n)| {
-        (summary.names[n.0].clone(), marks.ranges)
+    let (name, folder, matches) = best.map_or_else(Default::default, |(marks, n)| {
+        let folder = summary.folders.get(n.0).cloned().unwrap_or_default();
+        (summary.names[n.0].clone(), folder, marks.ranges)
     });
     let peers = summary.peers.into_iter();
     SearchHit {
@@ -200,6 +201,7 @@ fn hit(summary: ContentSummary, score: f32, words: &Query) -> SearchHit {
         name,
         matches,
         names: summary.names,
+        folder,
         size: summary.size,
         spaces: summary.spaces,
         providers: summary.providers,

@@ -8,6 +8,7 @@ use convite_core::model::{Page, Role};
 use convite_core::{ErrorCode, Problem, SpaceName, UnixMillis, UserName};
 use convite_metrics::catalogue::LOGINS;
 use convite_store::{AccountId, AccountRecord, SecretHash, Viewer, public_id};
+use convite_wire::invite::InviteLink;
 
 use super::audit::{PAGE_DEFAULT, PAGE_MAX};
 use super::peers::page_limit;
@@ -66,6 +67,8 @@ pub struct Me {
     pub spaces: Vec<SpaceName>,
     /// When the session ends unless it is used.
     pub expires: UnixMillis,
+    /// The way here for another computer of the account.
+    pub link: InviteLink,
 }
 
 /// A session that has just begun.
@@ -316,6 +319,7 @@ impl Service {
             role: account.role,
             spaces: account.spaces,
             expires: session.expires,
+            link: self.way_here(),
         })
     }
 

@@ -104,7 +104,7 @@ pub async fn ask(
         }
         "me" => {
             let me = ask!(who_am_i, v1::WhoAmIRequest {});
-            json!({"user": me.user, "role": me.role, "spaces": me.spaces, "expires_at": me.expires_at})
+            json!({"user": me.user, "role": me.role, "spaces": me.spaces, "expires_at": me.expires_at, "link": me.link})
         }
         "users" => {
             let reply = ask!(list_users, v1::ListUsersRequest { limit, cursor });

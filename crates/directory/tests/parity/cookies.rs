@@ -178,9 +178,12 @@ async fn an_invite_comes_with_a_page_and_a_picture_of_its_address() {
         let made = http_with(&door, "POST", "/invites", None, &fields, asked.into()).await;
         let made: Value = serde_json::from_slice(&made.1).unwrap();
         let web = made["web"].as_str().unwrap();
-        let (page, code) = web.split_once("/#join=").unwrap();
+        let (page, rest) = web.split_once("/#join=").unwrap();
         assert_eq!(page, running.get().url);
-        assert!(made["invite"].as_str().unwrap().contains(code));
+        // As much as the link says: the code, and how to know the directory.
+        let (code, print) = rest.split_once("&ca=").unwrap();
+        let link = format!("/{code}?ca={print}");
+        assert!(made["invite"].as_str().unwrap().ends_with(&link));
         let picture = made["qr"].as_str();
         assert_eq!(picture.is_some(), has_picture);
         if let Some(picture) = picture {

@@ -203,6 +203,47 @@ async fn links_of_one_who_is_shut_out_do_not_open_what_others_share() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_browser_is_told_in_words_what_programs_read_in_a_document() {
+    let world = World::new().await;
+    let bytes = contents(100);
+    let peer = world.peer("p-1", "a/file", &bytes, Manner::Honest).await;
+    let path = link(&world, &bytes, json!({})).await;
+    let browser = "accept: text/html,*/*;q=0.8\r\naccept-language: es-ES,en;q=0.5\r\n";
+    // What is there is the file, for a browser as for anybody.
+    peer.behave(Manner::Lacking);
+    let later = ask(&world, 2, "GET", &path, browser).await;
+    assert_eq!(later.status, 503);
+    assert!(later.head.contains("retry-after:"), "{}", later.head);
+    assert!(String::from_utf8_lossy(&later.body).contains("Ahora no es posible"));
+    peer.behave(Manner::Honest);
+    let given = ask(&world, 2, "GET", &path, browser).await;
+    assert_eq!((given.status, given.body == bytes), (200, true));
+
+    let over = ask(&world, 3, "GET", &path, browser).await;
+    let none = ask(&world, 3, "GET", "/d/none-such", browser).await;
+    for dead in [&over, &none] {
+        assert_eq!(dead.status, 404);
+        let text = String::from_utf8_lossy(&dead.body);
+        assert!(text.contains("Este enlace no abre nada"), "{text}");
+        for field in [
+            "content-type: text/html; charset=utf-8",
+            "content-security-policy: default-src 'none'; script-src 'self'",
+            "cache-control: no-store",
+            "vary: accept, accept-language",
+            "x-content-type-options: nosniff",
+        ] {
+            assert!(dead.head.contains(field), "{field} in {}", dead.head);
+        }
+    }
+    assert_eq!(over.body, none.body, "alike, as the documents are");
+    let english = ask(&world, 3, "GET", &path, "accept: text/html\r\n").await;
+    assert!(String::from_utf8_lossy(&english.body).contains("This link opens nothing"));
+    // A program gets its document.
+    let program = ask(&world, 3, "GET", &path, "accept: */*\r\n").await;
+    assert_eq!(program.told()["code"], "not_found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn links_cannot_be_guessed_fast() {
     let strict = Pace {
         free: 3,

@@ -1,10 +1,12 @@
 // One's own account: password, sessions, signing out.
 import { all, ask, remove } from "./api.js";
+import { connecting } from "./connect.js";
 import { h, show } from "./dom.js";
 import { ago, visible } from "./format.js";
 import { t } from "./i18n.js";
 import { longList } from "./long.js";
 import { attempt, bones, say, sure } from "./notice.js";
+import { PASSWORD_LEAST } from "./session.js";
 
 /** Sessions as a list; also the administrator's. */
 export function sessionRows(sessions, said, again, withUser = false) {
@@ -22,9 +24,9 @@ export function sessionRows(sessions, said, again, withUser = false) {
 function password(me) {
   const said = h("div", {});
   const button = h("button", {}, t("change_password"));
-  const field = (id, complete) => h("div", {}, h("label", { for: id }, t(id)), h("input", { id, type: "password", autocomplete: complete, required: true }));
+  const field = (id, complete, least) => h("div", {}, h("label", { for: id }, t(id)), h("input", { id, type: "password", autocomplete: complete, required: true, minlength: least, placeholder: least && t("password_least", { count: least }) }));
   const form = h("form", { class: "stack" }, h("input", { class: "quiet", type: "text", autocomplete: "username", value: me.user, readonly: true, tabindex: -1, "aria-hidden": "true" }),
-    h("div", { class: "form" }, field("old_password", "current-password"), field("new_password", "new-password"), button), said);
+    h("div", { class: "form" }, field("old_password", "current-password"), field("new_password", "new-password", PASSWORD_LEAST), button), said);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     attempt(button, said, async () => {
@@ -48,6 +50,6 @@ export async function open(main, { me, signal, signOut }) {
   show(main, h("div", { class: "head" }, h("h1", {}, me.user), out), refused,
     h("div", { class: "stack-l" },
       h("p", { class: "row" }, h("span", { class: "chip" }, t(`role_${me.role}`)), me.spaces.map((space) => h("span", { class: "chip" }, visible(space)))),
-      password(me), h("section", { class: "stack" }, h("h2", {}, t("sessions")), said, sessions)));
+      connecting(me), password(me), h("section", { class: "stack" }, h("h2", {}, t("sessions")), said, sessions)));
   await again();
 }

@@ -1,10 +1,11 @@
 // What a peer shares, as folders. Pages of its index are fetched while they are wanted.
 import { all, get } from "./api.js";
+import { recommended } from "./connect.js";
 import { h, icon, show } from "./dom.js";
 import { ago, bytes, ending, number, visible } from "./format.js";
 import { language, many, t } from "./i18n.js";
 import { narrowed } from "./long.js";
-import { bones, command, empty, trouble } from "./notice.js";
+import { bones, empty, trouble } from "./notice.js";
 
 const PAGE = 1000;
 /** So many files are read by themselves; more only when asked for. */
@@ -24,14 +25,14 @@ function listOf(peer) {
   return kept;
 }
 
-async function peersFirst(main, signal) {
+async function peersFirst(main, me, signal) {
   const peers = (await all("/peers", "peers", {}, { signal })).filter((peer) => peer.files > 0);
   const row = (peer) => h("li", {}, h("a", { class: "item", href: `#/browse/${encodeURIComponent(peer.id)}` },
     h("span", { class: "kind" }, icon("folder")),
     h("span", { class: "what" }, h("span", { class: "name" }, visible(peer.id)), h("span", { class: "meta" }, visible(peer.user))),
     h("span", { class: "num" }, many("files", peer.files))));
   show(main, h("div", { class: "head" }, h("h1", {}, t("nav_browse"))),
-    peers.length === 0 ? empty("folder", t("no_shares_title"), t("no_shares_text"), command("convite peer --share .")) : narrowed(peers, row, (peer) => `${peer.id} ${peer.user}`));
+    peers.length === 0 ? empty("folder", t("no_shares_title"), t("no_shares_text"), recommended("convite peer --share .", me)) : narrowed(peers, row, (peer) => `${peer.id} ${peer.user}`));
 }
 
 /** Folders and then files directly in `folder`, of all `files`. */
@@ -53,8 +54,8 @@ function level(files, folder) {
   return [...sorted([...folders].map(([name, sum]) => ({ name, ...sum }))), ...sorted(here)];
 }
 
-export async function open(main, { parts: [peer, ...way], signal }) {
-  if (!peer) { await peersFirst(main, signal); return; }
+export async function open(main, { parts: [peer, ...way], me, signal }) {
+  if (!peer) { await peersFirst(main, me, signal); return; }
   const address = (path) => `#/browse/${[peer, ...path].map(encodeURIComponent).join("/")}`;
   const folder = way.join("/");
   const list = listOf(peer);

@@ -1,9 +1,11 @@
 // One file: its names, size, hash, who holds it, download and links.
 import { all, get, post } from "./api.js";
+import { first } from "./connect.js";
 import { h, icon, show } from "./dom.js";
 import { bytes, visible, when } from "./format.js";
 import { holders } from "./holders.js";
 import { many, t } from "./i18n.js";
+import { calm, hear } from "./live.js";
 import { attempt, copy } from "./notice.js";
 
 function linking(file) {
@@ -24,7 +26,7 @@ function linking(file) {
       const url = new URL(link.path, location.href).href;
       show(made, h("label", { for: "link" }, t("link_until", { when: when(link.expires_at) })),
         h("div", { class: "row" }, h("input", { id: "link", readonly: true, value: url }),
-          h("button", { type: "button", onclick: () => copy(url) }, t("copy"))));
+          h("button", { type: "button", onclick: () => copy(url) }, t("copy"))), h("p", { class: "note" }, t("link_grace")));
       made.querySelector("#link").select();
     });
   });
@@ -50,24 +52,67 @@ function loading(file, peers) {
 const copied = (id, text) => h("div", { class: "copied" }, h("code", { id }, text),
   h("button", { class: "icon", type: "button", "aria-label": t("copy_what", { what: t(id) }), title: t("copy"), onclick: () => copy(text) }, icon("copy")));
 
-export async function open(main, { parts: [hash] }) {
-  const [file, peers] = await Promise.all([get(`/files/${encodeURIComponent(hash)}`), all("/peers", "peers").catch(() => [])]);
+/** The way back to where one came from: a search as it was, a folder, another screen. */
+function crumb(from) {
+  const [, screen = "search", ...parts] = from.replace(/\?.*$/s, "").split("/");
+  const last = parts.at(-1);
+  let name = t(screen === "admin" ? "nav_admin" : `nav_${screen}`);
+  if (screen === "browse" && last) try { name = visible(decodeURIComponent(last)); } catch { /* An address of somebody's own making. */ }
+  const isThere = from !== "";
+  const back = (event) => {
+    // To the entry itself, which has kept what was there; in another tab it is an address as any other.
+    if (!isThere || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    history.back();
+  };
+  return h("p", { class: "crumbs" }, h("a", { href: from || "#/search", onclick: back }, `← ${name}`));
+}
+
+/** The screens that a file page leads back to. */
+const LEADING = /^#\/(search|browse|peers|transfers|upload)\b/;
+/** At most so often, in milliseconds, it is looked who holds the file. */
+const LOOK = 3000;
+
+export async function open(main, { parts: [hash], me, from, signal }) {
+  const path = `/files/${encodeURIComponent(hash)}`;
+  const [file, peers] = await Promise.all([get(path, {}, signal), all("/peers", "peers", {}, { signal }).catch(() => [])]);
   const holding = new Set(file.providers.filter((one) => !one.partial).map((one) => one.peer));
   const loaders = peers.filter((peer) => peer.loads && !holding.has(peer.id));
   const [name = hash, ...others] = file.names.map(visible);
   const fact = (label, ...value) => [h("dt", {}, label), h("dd", {}, ...value)];
-  show(main, h("p", { class: "crumbs" }, h("a", { href: "#/search" }, `← ${t("back_to_search")}`)),
-    h("div", { class: "head" }, h("h1", { class: name.length > 60 && "long" }, name),
-      file.providers.length > 0 && h("a", { class: "button main", id: "download", href: `/files/${file.hash}/content`, download: "" }, icon("down"), t("download"))),
+  const said = h("div", {});
+  // What a browser would save in place of the file, if there is none for it any more, is told here instead.
+  const button = h("a", { class: "button main", id: "download", href: `${path}/content`, download: "", onclick: (event) => {
+    if (!event.isTrusted || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    attempt(null, said, async () => { await get(path, {}, signal); button.click(); });
+  } }, icon("down"), t("download"));
+  const held = h("section", { class: "card pad stack" });
+  function drawHolders({ providers, size }) {
+    button.hidden = providers.length === 0;
+    show(held, h("h2", {}, many("providers", providers.length)), providers.length > 0 ? holders({ providers, size }) : h("p", { class: "soft small" }, t("no_providers")),
+      h("ul", { class: "small" }, providers.slice(0, 100).map((one) => h("li", { class: "row spread" },
+        h("a", { href: `#/browse/${encodeURIComponent(one.peer)}` }, visible(one.peer)), one.partial && h("span", { class: "chip" }, t("partial"))))));
+  }
+  drawHolders(file);
+  show(main, crumb(LEADING.test(from) ? from : ""),
+    h("div", { class: "head" }, h("h1", { class: name.length > 60 && "long" }, name), button), said,
     h("div", { class: "two" },
       h("div", { class: "stack" },
         h("section", { class: "card pad" }, h("h2", { class: "quiet" }, t("facts")), h("dl", { class: "facts" },
           fact(t("size"), `${bytes(file.size)} `, file.size >= 1024 && h("span", { class: "soft small" }, many("bytes", file.size))),
           fact(t("hash"), copied("hash", file.hash)),
           others.length > 0 && fact(t("also"), h("ul", {}, others.map((other) => h("li", {}, other)))),
-          fact(t("command"), copied("command", `convite get ${file.hash}`)))),
+          fact(t("command"), copied("command", `convite get ${file.hash}`), first(me)))),
         linking(file), loaders.length > 0 && loading(file, loaders)),
-      h("section", { class: "card pad stack" }, h("h2", {}, many("providers", file.providers.length)), holders(file),
-        h("ul", { class: "small" }, file.providers.slice(0, 100).map((one) => h("li", { class: "row spread" },
-          h("a", { href: `#/browse/${encodeURIComponent(one.peer)}` }, visible(one.peer)), one.partial && h("span", { class: "chip" }, t("partial"))))))));
+      held));
+  let shown = JSON.stringify(file.providers.map((one) => [one.peer, one.partial]));
+  hear("peers", calm(async () => {
+    const now = await get(path, {}, signal).catch((problem) => (problem.status === 404 ? { providers: [], size: file.size } : null));
+    const state = now && JSON.stringify(now.providers.map((one) => [one.peer, one.partial]));
+    // Nothing is drawn anew under the focus for nothing.
+    if (!now || state === shown) return;
+    shown = state;
+    drawHolders(now);
+  }, LOOK, signal), signal);
 }

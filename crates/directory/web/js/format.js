@@ -15,13 +15,21 @@ export function bytes(count) {
 export const rate = (perSecond) => `${bytes(perSecond)}/s`;
 export const number = (value) => Number(value).toLocaleString(language());
 
+/** A number as the page's language writes it: `1,000` is a thousand in English, and one in Spanish. */
+function decimal(text) {
+  const [group, point] = language() === "es" ? [".", ","] : [",", "."];
+  const isGrouped = new RegExp(`^\\d{1,3}(\\${group}\\d{3})+(\\${point}\\d+)?$`).test(text);
+  if (isGrouped) return Number(text.replaceAll(group, "").replace(point, "."));
+  return /^\d+([.,]\d+)?$/.test(text) ? Number(text.replace(",", ".")) : NaN;
+}
+
 /** `12K`, `3 MB`, `1.5GiB` → bytes; undefined if empty, NaN if it cannot be read. */
 export function size(text) {
   if (!text.trim()) return undefined;
   const found = /^\s*([\d.,]+)\s*([kmgtp]?)i?b?\s*$/i.exec(text);
   if (!found) return NaN;
   const power = " kmgtp".indexOf(found[2].toLowerCase() || " ");
-  return Math.round(Number(found[1].replace(",", ".")) * 1024 ** power);
+  return Math.round(decimal(found[1]) * 1024 ** power);
 }
 
 /** Seconds since 1970 as a date and time. */

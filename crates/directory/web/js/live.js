@@ -84,3 +84,14 @@ function found() {
   clearTimeout(saying);
   show(bar);
 }
+
+/** `action`, at most once in `pause` milliseconds, the last call included, until `signal` is called off. */
+export function calm(action, pause, signal) {
+  let last = Date.now();
+  let timer;
+  signal.addEventListener("abort", () => clearTimeout(timer));
+  return () => {
+    if (timer || signal.aborted) return;
+    timer = setTimeout(() => { timer = undefined; last = Date.now(); action(); }, Math.max(0, last + pause - Date.now()));
+  };
+}

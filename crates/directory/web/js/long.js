@@ -39,3 +39,45 @@ export function narrowed(items, row, words) {
   });
   return h("div", { class: "stack" }, box, said, list);
 }
+
+/**
+ * A list that follows its items: `follow(items)` makes, changes and drops rows, and leaves the focus, the place and the box
+ * that narrows it alone. `make(item)` gives a row: its `line`, and `update(item)`, which changes that in place.
+ */
+export function following(key, make, words) {
+  const list = h("ul", { class: "card list" });
+  const rows = new Map();
+  const box = h("input", { id: "narrow", type: "search", autocomplete: "off", spellcheck: "false", placeholder: t("narrow"), "aria-label": t("narrow") });
+  const said = h("p", { class: "quiet", role: "status" });
+  const none = h("p", { class: "soft", hidden: true }, t("nothing"));
+  const button = h("button", { type: "button" });
+  const rest = h("p", { class: "row centred" }, button);
+  let items = [];
+  let most = STEP;
+  function draw() {
+    const wanted = box.value.trim().toLowerCase();
+    box.hidden = items.length <= MANY && !wanted;
+    const left = wanted ? items.filter((item) => words(item).toLowerCase().includes(wanted)) : items;
+    const there = left.slice(0, most);
+    const names = new Set(there.map(key));
+    for (const [name, row] of rows) if (!names.has(name)) { row.line.remove(); rows.delete(name); }
+    there.forEach((item, at) => {
+      const row = rows.get(key(item)) ?? make(item);
+      rows.set(key(item), row);
+      row.update(item);
+      if (list.children[at] !== row.line) list.insertBefore(row.line, list.children[at] ?? null);
+    });
+    none.hidden = left.length > 0;
+    rest.hidden = left.length <= most;
+    show(button, t("more_of", { count: number(left.length - there.length) }));
+    return left.length;
+  }
+  box.addEventListener("input", () => show(said, t("left_of", { count: number(draw()), all: number(items.length) })));
+  button.addEventListener("click", () => {
+    const first = list.children.length;
+    most += STEP;
+    draw();
+    list.children[first]?.querySelector("a, button, select")?.focus();
+  });
+  return { element: h("div", { class: "stack" }, box, said, list, none, rest), follow: (now) => { items = now; draw(); } };
+}

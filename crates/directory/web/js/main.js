@@ -1,10 +1,11 @@
 // Where the page begins: who is here, which screen the address names, and the frame around it.
-import { get, post, whenSignedOut } from "./api.js";
+import { get, post, Problem, whenSignedOut } from "./api.js";
 import { h, icon, mark, show } from "./dom.js";
 import { language, other, speak, t } from "./i18n.js";
 import { bones, trouble } from "./notice.js";
-import { doors } from "./session.js";
+import { doors, tellOver } from "./session.js";
 import { startTheme, turnTheme } from "./theme.js";
+import { arrive, leave } from "./trail.js";
 
 const SCREENS = {
   search: () => import("./search.js"), file: () => import("./file.js"), browse: () => import("./browse.js"),
@@ -18,12 +19,17 @@ let me = null;
 let leaving = new AbortController();
 const KEPT = "convite.in";
 
-/** The address' fragment: `#/screen/part/…`. */
+const decoded = (part) => { try { return decodeURIComponent(part); } catch { return part; } };
+
+/** The address' fragment: `#/screen/part/…?query`. */
 function place() {
-  const [path] = location.hash.replace(/^#\/?/, "").split("?");
-  const [screen, ...parts] = path.split("/").map((part) => { try { return decodeURIComponent(part); } catch { return part; } });
-  return { screen: screen in SCREENS ? screen : "search", parts };
+  const [, path, query] = /^#?\/?([^?]*)\??(.*)$/s.exec(location.hash);
+  const [screen, ...parts] = path.split("/").map(decoded);
+  return { screen: Object.hasOwn(SCREENS, screen) ? screen : "search", parts, query };
 }
+
+/** A screen's module. One that does not come is a directory that does not answer. */
+const load = (screen) => SCREENS[screen]().catch(() => { throw new Problem(0, { code: "unreachable" }); });
 
 function frame(screen) {
   const links = ["search", "browse", "peers", "transfers", "upload"].filter((name) => name !== "upload" || me.role !== "guest");
@@ -40,17 +46,20 @@ function frame(screen) {
 
 async function draw({ focus = false } = {}) {
   leaving.abort();
+  leave();
   leaving = new AbortController();
   const { signal } = leaving;
   document.documentElement.lang = language();
   document.getElementById("skip").textContent = t("skip");
-  const invite = /^#join=(.+)/.exec(location.hash)?.[1];
+  // What follows the invite (`&ca=…`) is for the command line.
+  const invite = /^#join=([^&]+)/.exec(location.hash)?.[1];
   if (!me || invite) {
     show(top);
-    doors(main, invite && decodeURIComponent(invite), begin);
+    doors(main, invite && decoded(invite), begin, me);
     return;
   }
-  const { screen, parts } = place();
+  const { screen, parts, query } = place();
+  const entry = arrive();
   frame(screen);
   document.title = `${t(`nav_${screen}`, me)} · Convite`;
   top.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
@@ -60,8 +69,9 @@ async function draw({ focus = false } = {}) {
   show(main, room);
   if (focus) main.focus({ preventScroll: true });
   try {
-    const module = await SCREENS[screen]();
-    if (!signal.aborted) await module.open(room, { parts, me, signal, signOut });
+    const module = await load(screen);
+    if (!signal.aborted) await module.open(room, { parts, query, me, signal, signOut, memory: entry.memory, isBack: entry.isBack, from: entry.from });
+    if (!signal.aborted && entry.isBack) scrollTo(0, entry.top);
   } catch (problem) {
     if (!signal.aborted && me) show(room, trouble(problem, isPassing(problem) && draw), !isPassing(problem) && h("p", { class: "after" }, h("a", { href: "#/search" }, t("nav_search"))));
   } finally {
@@ -73,7 +83,10 @@ async function draw({ focus = false } = {}) {
 const isPassing = (problem) => !(problem.status >= 400 && problem.status < 429);
 
 async function begin() {
-  me = await get("/me");
+  const now = await get("/me");
+  // Somebody else from here on: begun anew, as below.
+  if (me && me.user !== now.user) { location.reload(); return; }
+  me = now;
   remember(true);
   if (!location.hash.startsWith("#/")) history.replaceState(null, "", "#/search");
   await draw({ focus: true });
@@ -86,6 +99,12 @@ async function signOut() {
   } catch (problem) {
     if (problem.status !== 401) throw problem;
   }
+  forget();
+}
+
+/** The session ended without anybody asking for it here. */
+function expire() {
+  if (me) tellOver();
   forget();
 }
 
@@ -104,8 +123,12 @@ function remember(is) {
 }
 
 startTheme();
-whenSignedOut(forget);
-addEventListener("hashchange", () => { scrollTo(0, 0); draw({ focus: true }); });
+whenSignedOut(expire);
+addEventListener("hashchange", () => {
+  const drawn = draw({ focus: true });
+  scrollTo(0, 0);
+  return drawn;
+});
 document.getElementById("skip").addEventListener("click", (event) => { event.preventDefault(); main.focus(); });
 if (localStorage.getItem(KEPT)) begin().catch((problem) => { if (problem.status === 401) remember(false); draw(); });
 else draw();

@@ -11,20 +11,30 @@ export function say(text) {
   timer = setTimeout(() => show(document.getElementById("said")), 5000);
 }
 
-/** What went wrong, with what to do. The directory speaks English: in another language the code says it first. */
+/** The directory's English, unless it names commands to type: there is nowhere to type them here. */
+const foreign = (text) => (text && !text.includes("`") ? h("p", { lang: "en" }, text) : "");
+
+/** What went wrong, with what to do. The directory speaks English: in another language the page says it first. */
+function words({ code, message, hint }) {
+  const isEnglish = language() === "en";
+  const said = knows(`problem_${code}`) && t(`problem_${code}`);
+  const own = knows(`hint_${code}`) && t(`hint_${code}`);
+  const advice = isEnglish ? foreign(hint) || own : own || foreign(hint);
+  if (isEnglish) return [foreign(message) || said || t("failed"), advice];
+  return [said, advice, foreign(message) || (!said && t("failed"))];
+}
+
 export function trouble(problem, again) {
-  const isSilent = problem.code === "unreachable";
-  const said = [problem.message, problem.hint].filter(Boolean).map((text) => h("p", { lang: "en" }, text));
-  const own = isSilent ? [h("p", {}, t("unreachable")), h("p", {}, t("unreachable_hint"))]
-    : language() === "en" || !knows(`problem_${problem.code}`) ? said : [h("p", {}, t(`problem_${problem.code}`)), ...said];
-  return h("div", { class: "trouble", role: "alert" }, own, again && h("p", {}, h("button", { type: "button", onclick: () => again() }, t("again"))));
+  const said = problem.code === "unreachable" ? [t("unreachable"), t("unreachable_hint")] : words(problem);
+  return h("div", { class: "trouble", role: "alert" }, said.filter(Boolean).map((one) => (one instanceof Node ? one : h("p", {}, one))), again && h("p", {}, h("button", { type: "button", onclick: () => again() }, t("again"))));
 }
 
 export const empty = (drawing, title, text, ...more) =>
   h("div", { class: "empty" }, icon(drawing), h("h2", {}, title), h("p", {}, text), ...more);
 
-/** What to type elsewhere, to be copied. */
-export const command = (text) => h("p", { class: "command" }, h("code", {}, text),
+/** What to type elsewhere, to be copied. No line ends within the dashes of a flag. */
+export const command = (text) => h("p", { class: "command" },
+  h("code", {}, text.split(/(?<= )(--\S+)/).map((part) => (part.startsWith("--") ? h("span", { class: "flag" }, part) : part))),
   h("button", { class: "icon", type: "button", "aria-label": t("copy_what", { what: text }), title: t("copy"), onclick: () => copy(text) }, icon("copy")));
 
 /** Bones of a list that is on its way. */

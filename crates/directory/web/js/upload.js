@@ -1,11 +1,12 @@
 // Files from here to a peer that takes them: dropped, or chosen; one after the other, with progress.
 // They go on while one looks at other screens.
 import { all, Problem } from "./api.js";
+import { recommended } from "./connect.js";
 import { h, icon, show } from "./dom.js";
 import { dropped } from "./dropped.js";
 import { base, bytes, number, rate, visible } from "./format.js";
 import { t } from "./i18n.js";
-import { command, empty, say, trouble } from "./notice.js";
+import { empty, say, trouble } from "./notice.js";
 
 const waiting = [];
 const list = h("ul", { class: "card list", id: "uploads" });
@@ -96,11 +97,11 @@ async function work() {
 // Leaving the page would end what is on its way.
 addEventListener("beforeunload", (event) => { if (running && document.querySelector("#top nav")) event.preventDefault(); });
 
-export async function open(main, { signal }) {
+export async function open(main, { me, signal }) {
   const peers = (await all("/peers", "peers", {}, { signal })).filter((peer) => peer.uploads);
   const title = h("div", { class: "head" }, h("h1", {}, t("nav_upload")));
   if (peers.length === 0) {
-    show(main, title, empty("up", t("no_uploads_title"), t("no_uploads_text"), command("convite peer --allow-uploads")), list);
+    show(main, title, empty("up", t("no_uploads_title"), t("no_uploads_text"), recommended("convite peer --allow-uploads", me)), list);
     return;
   }
   const target = h("select", { id: "to" }, peers.map((peer) => h("option", { value: peer.id }, visible(peer.id))));

@@ -229,11 +229,14 @@ async fn summaries(
             continue;
         };
         let peers = holders.iter().take(PEERS_MAX);
+        let named = names.remove(&key.0).unwrap_or_default();
+        let (names, folders) = named.with_folders();
         summaries.push(ContentSummary {
             key: *key,
             hash: *hash,
             size: *size,
-            names: names.remove(&key.0).unwrap_or_default().most_common(),
+            names,
+            folders,
             spaces: {
                 let of_content = spaces_of(&key.0);
                 let mut named: Vec<_> = of_content

@@ -193,11 +193,13 @@ pub(super) fn summaries(
         let mut names = Names::default();
         look(&mut names, db, key.0, &holders)?;
         let peers = holders.iter().take(PEERS_MAX);
+        let (names, folders) = names.with_folders();
         summaries.push(ContentSummary {
             key: *key,
             hash: ContentHash::from_bytes(hash),
             size: unsigned(size)?,
-            names: names.most_common(),
+            names,
+            folders,
             spaces: spaces::names(db, &only_in(holders.iter().map(|holder| &holder.spaces)))?,
             providers: holders.len() as u64,
             peers: peers

@@ -184,6 +184,28 @@ pub async fn names_come_most_common_first(store: Arc<dyn Store>) {
     let hash = file("s/x", "x").hash;
     let located = store.locate(&anyone(), &hash, NOW).await.unwrap().unwrap();
     assert_eq!(located.names, ["common", "usual", "rare"]);
+    // And where each lies: of several folders the first.
+    sharing(&store, "f", &[file("a/deep/usual", "x"), file("top", "x")]).await;
+    let key = key_of(&store, &file("s/x", "x")).await;
+    let summary = store
+        .summaries(&anyone(), &[key], NOW)
+        .await
+        .unwrap()
+        .remove(0);
+    let places: Vec<_> = summary.names.iter().zip(&summary.folders).collect();
+    let places: Vec<_> = places
+        .iter()
+        .map(|(a, b)| (a.as_str(), b.as_str()))
+        .collect();
+    assert_eq!(
+        places,
+        [
+            ("common", "s"),
+            ("usual", "a/deep"),
+            ("rare", "s"),
+            ("top", "")
+        ]
+    );
     sharing(&store, "e", &names(&many)).await;
     let located = store.locate(&anyone(), &hash, NOW).await.unwrap().unwrap();
     assert_eq!(located.names.len(), 10);

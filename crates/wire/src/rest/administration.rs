@@ -65,6 +65,8 @@ pub struct MeBody {
     pub spaces: Vec<SpaceName>,
     /// When the session ends unless it is used, in seconds since 1970.
     pub expires_at: i64,
+    /// Leads another computer of the account here (`convite join LINK`): a link without an invite.
+    pub link: String,
 }
 
 /// A page of a list.

@@ -36,6 +36,7 @@ fn typed(model: &mut Model, text: &str) -> Vec<Effect> {
 
 fn hit(name: &str) -> SearchHit {
     SearchHit {
+        folder: String::new(),
         hash: ContentHash::of(name.as_bytes()),
         name: name.to_owned(),
         matches: vec![[0, 3], [2, 90]],

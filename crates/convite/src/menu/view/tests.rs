@@ -83,6 +83,7 @@ fn kind(model: &mut Model, text: &str) {
 
 fn hit(name: &str, size: u64, providers: u64) -> SearchHit {
     SearchHit {
+        folder: String::new(),
         hash: hash(name),
         name: name.to_owned(),
         matches: Vec::new(),

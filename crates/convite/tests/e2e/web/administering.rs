@@ -48,8 +48,27 @@ fn accounts_are_made_changed_and_shut_out() {
         &format!("{cleo}.querySelector('select')"),
         "role-of-cleo",
     );
+    // One arrow key is no decision.
+    browser.choose(&select, "admin");
+    let save = mark(
+        &web,
+        &format!("{cleo}.querySelector('button.main:not([hidden])')"),
+        "save-role",
+    );
+    let back = mark(
+        &web,
+        &format!("{cleo}.querySelector('button.main + button')"),
+        "leave-role",
+    );
+    browser.picture("role-desktop-light");
+    browser.click(&back);
+    browser.wait("document.querySelector('#role-of-cleo').value === 'guest'");
     browser.choose(&select, "member");
+    browser.run("window.kept = document.querySelector('#role-of-cleo')");
+    browser.click(&save);
     web.wait_for("#said", "Saved");
+    // In place: the row is the one that was there, and the focus is in it.
+    browser.wait("window.kept.isConnected && document.activeElement === window.kept");
     browser.wait(&format!(
         "{cleo}.querySelector('.meta').innerText.includes('Member')"
     ));
@@ -77,13 +96,15 @@ fn accounts_are_made_changed_and_shut_out() {
     assert!(!other.text("#top").contains("Administration"));
 
     // Shut out, she is out at once, and stays out.
-    let shut = mark(
-        &web,
-        &format!("{cleo}.querySelectorAll('button')[0]"),
-        "shut",
-    );
-    browser.click(&shut);
+    let shut = mark(&web, &format!("{cleo}.querySelector('button.bad')"), "shut");
+    web.click_surely(&shut);
     browser.wait(&format!("{cleo}.innerText.includes('disabled')"));
+    // Who is not there any more is said, and the choice goes back to what is so.
+    browser.run("const real = window.fetch; window.fetch = (...all) => { window.fetch = real; return Promise.reject(new TypeError('away')); };");
+    browser.choose(&select, "guest");
+    browser.click(&save);
+    browser.wait("document.querySelector('main [role=alert]')");
+    browser.wait("document.querySelector('#role-of-cleo').value === 'member'");
     other.run("location.hash = '#/peers'");
     other.wait("document.querySelector('#user')");
     signs_in(OTHER);
@@ -113,6 +134,7 @@ fn spaces_are_made_filled_and_removed() {
     browser.click("main details form button");
     web.wait_for("main details ul", "ben");
     browser.wait("!document.querySelector('[role=alert]')");
+    web.wait_for("main summary", "1 member");
     browser.picture("spaces-desktop-light");
     // He sees it, in his filters.
     let ben = desk();
@@ -143,6 +165,7 @@ fn an_invite_is_made_scanned_used_and_revoked() {
     let invite = browser.run("return document.querySelector('#invite-web').value");
     let invite = invite.as_str().unwrap().to_owned();
     assert!(invite.starts_with(&web.address("/#join=")), "{invite}");
+    assert!(invite.contains("&ca="), "{invite}");
     let link = browser.run("return document.querySelector('#invite-link').value");
     assert!(link.as_str().unwrap().starts_with("convite://"), "{link}");
     browser.wait(&row("2 uses left"));
@@ -160,12 +183,30 @@ fn an_invite_is_made_scanned_used_and_revoked() {
     );
     other.is_content();
 
+    // Another one: its card goes with it, and with no other.
     web.screen("#/admin/users", ".list");
     web.screen("#/admin/invites", ".list");
+    browser.run("document.querySelector('#invite-uses').value = 3");
+    browser.click("main form button");
+    browser.wait("document.querySelector('#invite-web')");
+    browser.wait(&row("3 uses left"));
     let one = row("1 use left");
     let revoke = mark(&web, &format!("{one}.querySelector('button')"), "revoke");
     web.click_surely(&revoke);
     browser.wait(&format!("!({one})"));
+    assert_eq!(
+        browser.run("return Boolean(document.querySelector('#invite-web'))"),
+        true
+    );
+    let three = row("3 uses left");
+    let revoke = mark(
+        &web,
+        &format!("{three}.querySelector('button')"),
+        "revoke-other",
+    );
+    web.click_surely(&revoke);
+    browser.wait(&format!("!({three})"));
+    browser.wait("!document.querySelector('#invite-web')");
     other.click("#top [href='#/account']");
     other.click(".head button");
     other.wait("document.querySelector('#user')");
@@ -222,9 +263,14 @@ fn sessions_are_ended_and_the_log_tells_of_all_of_it_page_by_page() {
             .text("main .list li")
             .contains("Member removed from a space")
     );
-    browser.click("main .row button");
+    // Pressed twice by a nervous hand, the next page comes once.
+    browser.run(
+        "const more = document.querySelector('main .row button'); more.click(); more.click();",
+    );
     browser.wait(&format!("{rows} > 112"));
-    browser.wait("!document.querySelector('main .row button')");
+    browser.wait("document.querySelector('main .row button').hidden");
+    let all = browser.run("return fetch('/audit?limit=500').then((answer) => answer.json()).then((page) => page.entries.length)");
+    assert_eq!(browser.run(&format!("return {rows}")), all);
     let seen = browser.text("main .list");
     for part in [
         "Space made",

@@ -54,6 +54,29 @@ fn a_directory_that_is_away_is_said_so_and_comes_back() {
     drop((directory, peer));
 }
 
+#[test]
+fn who_holds_a_file_is_seen_to_come_and_go() {
+    let Some(web) = Web::open(desk, |_| {}) else {
+        return;
+    };
+    web.sign_in("ana");
+    let hash = convite_core::ContentHash::of(b"here");
+    web.screen(&format!("#/file/{hash}"), "#download");
+    web.wait_for("main", "1 provider");
+    let ben = web.directory.member("ben");
+    ben.write("docs/copy.txt", b"here");
+    let peer = ben.peer("peer_2", &ben.path("docs"), "");
+    web.wait_for("main", "2 providers");
+    peer.stop().ok();
+    web.wait_for("main", "1 provider");
+    let Web { browser, peer, .. } = web;
+    peer.stop().ok();
+    browser.wait("document.querySelector('#download').hidden");
+    browser.wait("document.querySelector('main').innerText.includes('Nobody who holds it')");
+    browser.picture("file-of-nobody-desktop-light");
+    browser.is_content_but_for(&["/files/"]);
+}
+
 /// Holds the page's requests for what has `part` in its address until `release()` is called, even
 /// those that have been called off.
 fn hold(web: &Web, part: &str) {
@@ -130,7 +153,7 @@ fn an_answer_that_comes_late_is_never_shown_over_a_newer_one() {
     // Nor is a screen that one has left.
     hold(&web, "/peers?");
     browser.run("location.hash = '#/peers'");
-    browser.wait("window.held === 1");
+    browser.wait("window.held >= 1");
     web.screen("#/account", "#new_password");
     browser.run("window.release()");
     let shown = browser.run(

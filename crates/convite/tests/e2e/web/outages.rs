@@ -47,6 +47,32 @@ fn a_stream_that_was_refused_is_opened_again_and_its_absence_is_said() {
 }
 
 #[test]
+fn a_page_of_results_that_does_not_come_is_said_and_can_be_asked_for_again() {
+    let Some(web) = Web::open(desk, |ana| {
+        for number in 0..40 {
+            ana.write(
+                &format!("docs/lake-{number}.txt"),
+                format!("{number}").as_bytes(),
+            );
+        }
+    }) else {
+        return;
+    };
+    let browser = &web.browser;
+    web.sign_in("ana");
+    browser.type_into("#q", "lake");
+    browser.wait("document.querySelectorAll('#results li').length === 30");
+    browser.run(AWAY);
+    browser.click("main .row button");
+    web.wait_for("main [role=alert]", "does not answer");
+    browser.run("window.back()");
+    browser.click("main .row button");
+    browser.wait("document.querySelectorAll('#results li').length === 40");
+    browser.wait("!document.querySelector('main [role=alert]')");
+    browser.is_content();
+}
+
+#[test]
 fn one_is_signed_out_only_once_the_directory_says_so() {
     let Some(web) = Web::open(desk, |_| {}) else {
         return;

@@ -3,6 +3,7 @@ import { get } from "../api.js";
 import { h, show } from "../dom.js";
 import { visible, when } from "../format.js";
 import { t } from "../i18n.js";
+import { attempt } from "../notice.js";
 
 const row = (entry) => h("li", {}, h("div", { class: "item" },
   h("span", { class: "what" }, h("span", { class: "name" }, t(`act_${entry.action}`), " ", entry.outcome !== "done" && h("span", { class: "chip off" }, t(`outcome_${entry.outcome}`))),
@@ -11,12 +12,16 @@ const row = (entry) => h("li", {}, h("div", { class: "item" },
 
 export async function open(body, { signal }) {
   const list = h("ul", { class: "card list" });
-  const rest = h("div", { class: "row" });
-  show(body, list, rest);
-  async function page(cursor) {
-    const found = await get("/audit", { limit: 100, cursor });
+  const said = h("div", {});
+  const more = h("button", { type: "button", hidden: true }, t("more"));
+  let cursor;
+  async function page() {
+    const found = await get("/audit", { limit: 100, cursor }, signal);
     list.append(...found.entries.map(row));
-    show(rest, found.next_cursor && h("button", { type: "button", onclick: () => page(found.next_cursor) }, t("more")));
+    cursor = found.next_cursor;
+    more.hidden = !cursor;
   }
+  more.addEventListener("click", () => attempt(more, said, page));
+  show(body, list, said, h("div", { class: "row" }, more));
   await page();
 }

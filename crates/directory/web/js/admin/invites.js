@@ -18,6 +18,9 @@ function card(made) {
 export async function open(body, { signal }) {
   const said = h("div", {});
   const made = h("div", {});
+  /** The id of the invite that `made` shows. */
+  let shownId;
+  let ids = new Set();
   const list = h("div", {}, bones());
   const row = (invite) => h("li", {}, h("div", { class: "item" },
     h("span", { class: "what" }, h("span", { class: "name" }, t(`role_${invite.role}`), " ", invite.space && h("span", { class: "chip" }, visible(invite.space))),
@@ -25,10 +28,12 @@ export async function open(body, { signal }) {
         h("span", {}, typeof invite.uses_left === "number" ? many("uses_left", invite.uses_left) : t("uses_unlimited")))),
     sure(t("revoke"), `${t(`role_${invite.role}`)} ${t("until", { when: when(invite.expires_at) })}`, (button) => attempt(button, said, async () => {
       await remove(`/invites/${encodeURIComponent(invite.id)}`);
+      if (invite.id === shownId) show(made);
       await again();
     }))));
   async function again() {
     const invites = await all("/invites", "invites", {}, { signal });
+    ids = new Set(invites.map((invite) => invite.id));
     show(list, invites.length > 0 ? h("ul", { class: "card list" }, invites.map(row)) : h("p", { class: "soft" }, t("no_invites")));
   }
   const spaces = await all("/spaces", "spaces", {}, { signal });
@@ -44,8 +49,11 @@ export async function open(body, { signal }) {
     attempt(button, said, async () => {
       const wanted = { role: read("#invite-role"), uses: Number(read("#invite-uses")), expires_in: Number(read("#invite-age")), qr: true };
       if (read("#invite-space")) wanted.space = read("#invite-space");
+      const before = ids;
       show(made, card(await post("/invites", wanted)));
       await again();
+      // The answer has the secret and not the id: it is the one that was not there before.
+      shownId = [...ids].find((id) => !before.has(id));
     });
   });
   show(body, form, said, made, list);

@@ -7,13 +7,15 @@ import { attempt, bones, empty, sure } from "../notice.js";
 
 const path = (space, user) => `/spaces/${encodeURIComponent(space)}${user === undefined ? "" : `/members/${encodeURIComponent(user)}`}`;
 
-function members(space, said, again) {
+/** The members of a space, to be changed; `tell` is told how many there are. */
+function members(space, said, again, tell) {
   const list = h("ul", { class: "stack" });
   const input = h("input", { required: true, autocomplete: "off", "aria-label": t("add_member_to", { space: visible(space) }), placeholder: t("user") });
   const button = h("button", {}, t("add"));
   const form = h("form", { class: "row" }, h("div", {}, input), button);
   async function draw() {
     const names = await all(`${path(space)}/members`, "members");
+    tell(names.length);
     show(list, names.map((user) => h("li", { class: "row spread" }, visible(user), sure(t("remove"), visible(user), (pressed) => attempt(pressed, said, async () => {
       await remove(path(space, user));
       await draw();
@@ -38,9 +40,10 @@ export async function open(body, { signal }) {
   const said = h("div", {});
   const list = h("div", {}, bones());
   function row(space) {
-    const inside = members(space.space, said, again);
+    const count = h("span", { class: "num" }, many("members", space.members));
+    const inside = members(space.space, said, again, (number) => show(count, many("members", number)));
     return h("li", {}, h("details", { ontoggle: (event) => event.target.open && attempt(null, said, inside.draw) },
-      h("summary", { class: "item" }, h("span", { class: "kind" }, icon("person")), h("span", { class: "what name" }, visible(space.space)), h("span", { class: "num" }, many("members", space.members)), icon("turned")),
+      h("summary", { class: "item" }, h("span", { class: "kind" }, icon("person")), h("span", { class: "what name" }, visible(space.space)), count, icon("turned")),
       inside.box));
   }
   async function again() {
