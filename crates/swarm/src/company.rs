@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use crate::download::{Asking, Download};
-use crate::event::{Action, Outcome};
+use crate::event::Action;
 use crate::pieces::PieceSet;
 use crate::provider::{Provider, ProviderId, State};
 
@@ -41,6 +41,7 @@ impl Download {
         if let Some(provider) = self.providers.get_mut(&id) {
             provider.state = State::Dialling;
             provider.held = PieceSet::empty(count);
+            provider.has_said = false;
             actions.push(Action::Dial(id));
         }
     }
@@ -77,11 +78,6 @@ impl Download {
         self.providers.values().filter(there).count()
     }
 
-    /// Whether anyone is ready or being dialled.
-    pub(crate) fn somebody_is_there(&self) -> bool {
-        self.connected() > 0
-    }
-
     /// Fills places that became free with providers that had to wait for one.
     fn fill_room(&mut self, actions: &mut Vec<Action>) {
         while self.connected() < self.limits.providers {
@@ -100,27 +96,10 @@ impl Download {
     /// Sees to it that there is somebody to ask, or ends a download that has nobody.
     pub(crate) fn look_for_providers(&mut self, now: Duration, actions: &mut Vec<Action>) {
         self.fill_room(actions);
-        // A dial to one that was lost is a hope and no company: the dead would be dialled for ever.
-        let has_company = self
-            .providers
-            .values()
-            .any(|p| p.is_ready() || (p.state == State::Dialling && p.failures == 0));
-        if has_company {
-            self.alone_since = None;
-        } else {
-            let since = *self.alone_since.get_or_insert(now);
-            let all_banned = !self.providers.is_empty()
-                && self.providers.values().all(|p| p.state == State::Banned);
-            // Whoever else holds the file would have been named by the last answer.
-            let asked = self.asked_in_vain > 0;
-            if all_banned && asked {
-                self.finish(Outcome::NoneHonest, actions);
-                return;
-            }
-            if now >= since + self.limits.patience {
-                self.finish(Outcome::NoProviders, actions);
-                return;
-            }
+        if self.note_company(now, actions) {
+            return;
+        }
+        if self.alone_since.is_some() {
             let retry: Vec<ProviderId> = self
                 .providers
                 .iter()
@@ -130,9 +109,7 @@ impl Download {
             for id in retry {
                 self.handle_found(now, id, actions);
             }
-            if !self.somebody_is_there() {
-                self.ask_soon(now);
-            }
+            self.ask_soon(now);
         }
         if let Asking::At(at) = self.asking
             && at <= now

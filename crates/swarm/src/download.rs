@@ -16,6 +16,8 @@ pub(crate) struct Request {
     /// Pieces asked for and not verified since.
     pub(crate) waiting: Vec<PieceIndex>,
     pub(crate) last_progress: Duration,
+    /// Whether any byte of it has come.
+    pub(crate) moved: bool,
 }
 
 /// When the directory was or will be asked.
@@ -47,7 +49,7 @@ pub struct Download {
     pub(crate) asking: Asking,
     /// How often in a row the directory was asked in vain.
     pub(crate) asked_in_vain: u32,
-    /// Since when nobody is ready or being dialled.
+    /// Since when there is nobody of whom a piece can be expected.
     pub(crate) alone_since: Option<Duration>,
     pub(crate) paused: bool,
     pub(crate) outcome: Option<Outcome>,
@@ -112,11 +114,13 @@ impl Download {
                     && p.state == State::Dialling
                 {
                     p.state = State::Ready;
+                    p.ready_since = now;
                 }
             }
             Event::HasAll(provider) => {
                 if let Some(p) = self.providers.get_mut(&provider) {
                     p.held = PieceSet::full(self.geometry.piece_count());
+                    p.has_said = true;
                 }
             }
             Event::Has(provider, pieces) => self.handle_has(provider, &pieces),
@@ -124,7 +128,7 @@ impl Download {
             Event::HandedOutBefore(_, pieces) => self.handle_handed_out(&pieces, false),
             Event::Lost(provider, failure) => self.handle_lost(now, provider, failure, actions),
             Event::Received(request, bytes) => self.handle_received(now, request, bytes),
-            Event::Verified(request, piece) => self.handle_verified(request, piece, actions),
+            Event::Verified(request, piece) => self.handle_verified(now, request, piece, actions),
             Event::Corrupt(request, _) => {
                 if let Some(provider) = self.requests.get(&request).map(|r| r.provider) {
                     self.ban(provider, actions);
@@ -150,15 +154,10 @@ impl Download {
         if self.outcome.is_some() || self.paused {
             return None;
         }
-        let stalls = self
-            .requests
-            .values()
-            .map(|r| r.last_progress + self.limits.stall);
         let asking = match self.asking {
             Asking::Under => None,
             Asking::At(at) => Some(at),
         };
-        let alone = self.alone_since.map(|since| since + self.limits.patience);
         let retries = self.providers.values().filter_map(|p| match p.state {
             State::Lost(until) => Some(until),
             _ => None,
@@ -168,8 +167,8 @@ impl Download {
             .providers
             .values()
             .filter_map(|p| self.held_back_until(p));
-        let times = stalls.chain(asking).chain(alone).chain(retries);
-        times.chain(held_back).min()
+        let waiting = self.end_of_waiting().into_iter();
+        waiting.chain(asking).chain(retries).chain(held_back).min()
     }
 
     fn handle_has(&mut self, id: ProviderId, pieces: &[PieceIndex]) {
@@ -177,6 +176,7 @@ impl Download {
             return;
         };
         self.in_swarm = true;
+        provider.has_said = true;
         for piece in pieces {
             if provider.held.insert(*piece)
                 && let Some(copies) = self.copies.get_mut(*piece as usize)
@@ -198,7 +198,7 @@ impl Download {
     }
 
     fn handle_located(&mut self, now: Duration) {
-        let somebody = self.somebody_is_there();
+        let somebody = self.has_company();
         self.asked_in_vain = if somebody { 0 } else { self.asked_in_vain + 1 };
         self.asking = Asking::At(
             now + if somebody {
@@ -219,7 +219,7 @@ impl Download {
         Duration::from_millis(250) * (1 << self.asked_in_vain.saturating_sub(1).min(4))
     }
 
-    fn handle_lost(
+    pub(crate) fn handle_lost(
         &mut self,
         now: Duration,
         id: ProviderId,
@@ -238,6 +238,7 @@ impl Download {
             return;
         }
         provider.failures += 1;
+        provider.is_busy = failure == Failure::Busy;
         // At once after the first loss: a connection that broke is usually whole again.
         let wait = Duration::from_millis(250) * ((1u32 << provider.failures.min(5)) - 2);
         provider.state = State::Lost(now + wait);
@@ -257,17 +258,29 @@ impl Download {
     fn handle_received(&mut self, now: Duration, id: RequestId, bytes: u64) {
         if let Some(request) = self.requests.get_mut(&id) {
             request.last_progress = now;
+            request.moved |= bytes > 0;
             if let Some(provider) = self.providers.get_mut(&request.provider) {
                 provider.rate.received(now, bytes);
             }
         }
     }
 
-    fn handle_verified(&mut self, id: RequestId, piece: PieceIndex, actions: &mut Vec<Action>) {
+    fn handle_verified(
+        &mut self,
+        now: Duration,
+        id: RequestId,
+        piece: PieceIndex,
+        actions: &mut Vec<Action>,
+    ) {
+        if let Some(since) = &mut self.alone_since {
+            *since = now;
+        }
         // Of a request that was cancelled too: the piece is there, whoever asked for it.
         let sender = self.requests.get(&id).map(|request| request.provider);
         if let Some(provider) = sender.and_then(|sender| self.providers.get_mut(&sender)) {
             provider.failures = 0;
+            provider.is_busy = false;
+            provider.awaited_since = Some(now);
         }
         self.verified.insert(piece);
         self.missing.remove(piece);
@@ -312,6 +325,9 @@ impl Download {
         };
         if let Some(provider) = self.providers.get_mut(&request.provider) {
             provider.requests.retain(|other| *other != id);
+            if provider.requests.is_empty() {
+                provider.awaited_since = None;
+            }
         }
         for piece in request.waiting {
             let asked = self.requests.values().any(|r| r.waiting.contains(&piece));
@@ -350,7 +366,7 @@ impl Download {
         if self.paused {
             return;
         }
-        self.handle_stalls(now, actions);
+        self.stop_waiting(now, actions);
         self.request_missing(now, actions);
         self.request_twice(now, actions);
         self.look_for_providers(now, actions);
@@ -362,41 +378,10 @@ impl Download {
         }
         for provider in self.providers.values_mut() {
             provider.requests.clear();
+            provider.awaited_since = None;
         }
         self.outcome = Some(outcome);
         actions.push(Action::Finish(outcome));
-    }
-
-    fn handle_stalls(&mut self, now: Duration, actions: &mut Vec<Action>) {
-        let stalled: Vec<ProviderId> = self
-            .requests
-            .values()
-            .filter(|request| request.last_progress + self.limits.stall <= now)
-            .map(|request| request.provider)
-            .collect();
-        for id in stalled {
-            let Some(provider) = self.providers.get_mut(&id) else {
-                continue;
-            };
-            // A request waits while an older one at the same provider brings bytes.
-            let moving = provider.requests.iter().any(|other| {
-                self.requests
-                    .get(other)
-                    .is_some_and(|r| r.last_progress + self.limits.stall > now)
-            });
-            if moving {
-                for other in &provider.requests {
-                    if let Some(request) = self.requests.get_mut(other) {
-                        request.last_progress = now;
-                    }
-                }
-                continue;
-            }
-            for request in provider.requests.clone() {
-                actions.push(Action::Cancel(request));
-            }
-            self.handle_lost(now, id, Failure::Unreachable, actions);
-        }
     }
 
     fn request_missing(&mut self, now: Duration, actions: &mut Vec<Action>) {
@@ -455,6 +440,7 @@ impl Download {
         self.next_request += 1;
         if provider.requests.is_empty() {
             provider.rate.begin(now);
+            provider.awaited_since = Some(now);
         }
         provider.requests.push(request);
         for piece in &pieces {
@@ -466,6 +452,7 @@ impl Download {
                 provider: id,
                 waiting: pieces.clone(),
                 last_progress: now,
+                moved: false,
             },
         );
         actions.push(Action::Request {

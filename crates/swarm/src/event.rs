@@ -28,8 +28,15 @@ pub struct Limits {
     pub providers: usize,
     /// A request that brings no byte for so long is asked of another provider.
     pub stall: Duration,
-    /// Without any provider for so long, the download gives up.
+    /// A provider that has not said for so long what it holds is given up.
+    pub say: Duration,
+    /// A piece has to come in the time that it takes at so many bytes a second.
+    pub crawl: u64,
+    /// Without anyone of whom a piece can be expected for so long, the download gives up...
     pub patience: Duration,
+    /// ...but not before so long while a provider is busy, or others are there who fetch the file
+    /// too.
+    pub patience_with_others: Duration,
     /// How often the directory is asked for more providers while there are some.
     pub refresh: Duration,
 }
@@ -45,7 +52,10 @@ impl Default for Limits {
             prove_size: false,
             providers: 24,
             stall: Duration::from_secs(4),
+            say: Duration::from_secs(10),
+            crawl: 256,
             patience: Duration::from_secs(30),
+            patience_with_others: Duration::from_secs(120),
             refresh: Duration::from_secs(60),
         }
     }
@@ -54,8 +64,10 @@ impl Default for Limits {
 /// Why a provider or a request failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
-    /// It could not be reached, broke off, or is busy: it may be tried again.
+    /// It could not be reached, broke off, or does not give the file: it may be tried again.
     Unreachable,
+    /// It has too many others to serve: it may be tried again.
+    Busy,
     /// It does not let us in any more (the ticket ran out): a new ticket may help.
     Refused,
     /// Its piece hashes do not belong to the content: it is of no use.
@@ -81,7 +93,7 @@ pub enum Event {
     Ready(ProviderId),
     /// A provider holds every piece.
     HasAll(ProviderId),
-    /// A provider holds these pieces, besides those it said before.
+    /// A provider holds these pieces, besides those it said before; it may be none.
     Has(ProviderId, Vec<PieceIndex>),
     /// A provider has promised these pieces to somebody: they will soon be held elsewhere. It may
     /// have been to this very download.
@@ -123,7 +135,7 @@ pub enum Action {
     },
     /// Give up a request; no event about it is expected any more.
     Cancel(RequestId),
-    /// Drop the connection to a provider: another takes its place.
+    /// Drop the connection to a provider: another takes its place, or it was waited for in vain.
     HangUp(ProviderId),
     /// Drop the connection to a provider that lies, for good.
     Ban(ProviderId),
@@ -139,7 +151,7 @@ pub enum Action {
 pub enum Outcome {
     /// Every piece is verified.
     Complete,
-    /// Nobody could be reached for [`Limits::patience`].
+    /// Of nobody could a piece be expected for [`Limits::patience`].
     NoProviders,
     /// Everybody who could be reached sent wrong bytes.
     NoneHonest,

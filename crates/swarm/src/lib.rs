@@ -14,6 +14,7 @@ mod company;
 mod download;
 mod event;
 mod invariants;
+mod patience;
 mod pieces;
 mod provider;
 mod upload;

@@ -30,6 +30,14 @@ pub(crate) struct Provider {
     pub(crate) state: State,
     /// What it holds, as far as it has said.
     pub(crate) held: PieceSet,
+    /// Whether it has said what it holds since it was dialled.
+    pub(crate) has_said: bool,
+    /// When it was last ready.
+    pub(crate) ready_since: Duration,
+    /// Since when a piece is awaited of it, while any is.
+    pub(crate) awaited_since: Option<Duration>,
+    /// Whether it was lost because it had others to serve.
+    pub(crate) is_busy: bool,
     /// How often in a row its requests were answered whole: they double until its rate is known.
     pub(crate) answered: u32,
     /// Requests under way, oldest first.
@@ -48,6 +56,10 @@ impl Provider {
         Self {
             state: State::Known,
             held: PieceSet::empty(pieces),
+            has_said: false,
+            ready_since: Duration::ZERO,
+            awaited_since: None,
+            is_busy: false,
             answered: 0,
             distance: 0,
             all_promised: None,

@@ -89,9 +89,12 @@ fn events(
     reply: AvailabilityReply,
     is_first: bool,
 ) -> Result<Vec<Event>, Failure> {
-    let mut events = Vec::with_capacity(3);
+    let mut events = Vec::with_capacity(4);
     if reply.whole {
         events.push(Event::HasAll(id));
+    } else if is_first {
+        // That it holds nothing yet is an answer too.
+        events.push(Event::Has(id, Vec::new()));
     }
     if !reply.held.is_empty() {
         let held = PieceSet::from_bytes(count, &reply.held).ok_or(Failure::Dishonest)?;

@@ -121,6 +121,9 @@ impl Grpc {
 pub(crate) fn failure(problem: &Problem) -> Failure {
     match problem.code {
         ErrorCode::TicketInvalid | ErrorCode::Unauthenticated => Failure::Refused,
+        ErrorCode::Unavailable | ErrorCode::Overloaded | ErrorCode::TooManyRequests => {
+            Failure::Busy
+        }
         _ => Failure::Unreachable,
     }
 }

@@ -23,14 +23,9 @@ impl RateLimit {
         }
     }
 
-    /// Returns when it is time to receive more after `bytes` were.
-    pub(crate) async fn wait(&self, bytes: u64) {
-        let wait = {
-            let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
-            bucket.take(self.started.elapsed(), bytes)
-        };
-        if wait > Duration::ZERO {
-            tokio::time::sleep(wait).await;
-        }
+    /// How long it is until more may be received after `bytes` were.
+    pub(crate) fn take(&self, bytes: u64) -> Duration {
+        let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
+        bucket.take(self.started.elapsed(), bytes)
     }
 }

@@ -129,6 +129,7 @@ impl Ranges {
             })?;
         match response.status() {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(Failure::Refused),
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => Err(Failure::Busy),
             _ => Ok(response),
         }
     }

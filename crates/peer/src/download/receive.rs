@@ -7,6 +7,7 @@
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 use std::vec;
 
 use bytes::Bytes;
@@ -167,7 +168,14 @@ impl Receive {
     pub(super) async fn note(&self, bytes: u64) -> Result<(), End> {
         self.tell(Event::Received(self.request, bytes)).await?;
         if let Some(limit) = &self.limit {
-            limit.wait(bytes).await;
+            let mut wait = limit.take(bytes);
+            while wait > Duration::ZERO {
+                let part = wait.min(Duration::from_secs(1));
+                tokio::time::sleep(part).await;
+                wait -= part;
+                // The provider is not to be taken for one that stalls.
+                self.tell(Event::Received(self.request, 0)).await?;
+            }
         }
         Ok(())
     }

@@ -149,6 +149,99 @@ fn when_all_providers_are_gone_for_good_it_gives_up_after_its_patience() {
     );
 }
 
+/// The ways in which a provider connects, and delivers nothing or nothing more.
+fn delivers_nothing(rng: &mut Rng, manner: u64) -> Behaviour {
+    // So little before it stops that no file is whole by then.
+    let mut behaviour = honest(MIB / 4 + rng.below(4 * MIB));
+    behaviour.delay = Duration::from_millis(rng.below(300));
+    let some_time = Some(Duration::from_millis(rng.below(500)));
+    match manner {
+        0 => behaviour.refuses = some_time,
+        1 => {
+            behaviour.refuses = some_time;
+            behaviour.is_busy = true;
+        }
+        2 => behaviour.is_mute = true,
+        3 => behaviour.holds_every = Some(2 + rng.below(4) as u32),
+        4 => behaviour.breaks = true,
+        5 => behaviour.trickles = true,
+        _ => behaviour.stalls = some_time,
+    }
+    behaviour
+}
+
+const MANNERS: u64 = 7;
+
+#[test]
+fn providers_that_connect_and_deliver_nothing_hold_no_download_for_ever() {
+    for seed in 0..700 {
+        let mut rng = Rng::new(seed);
+        let first = seed % MANNERS;
+        let mut behaviours = vec![delivers_nothing(&mut rng, first)];
+        for _ in 0..rng.below(4) {
+            let manner = rng.below(MANNERS);
+            behaviours.push(delivers_nothing(&mut rng, manner));
+        }
+        let trickles = behaviours.iter().any(|b| b.trickles);
+        let mut scenario = Scenario::new(48 * MIB + rng.below(MIB), behaviours);
+        scenario.resume = rng.below(2) == 0;
+        let report = run(seed, scenario);
+        assert_eq!(report.outcome, Outcome::NoProviders, "seed {seed}");
+        let limits = Limits::default();
+        let piece = convite_core::PieceGeometry::new(49 * MIB)
+            .unwrap()
+            .piece_size();
+        let crawling = Duration::from_secs(if trickles { piece / limits.crawl } else { 0 });
+        let most = 3 * limits.patience_with_others + crawling;
+        assert!(report.took < most, "seed {seed}: {:?}", report.took);
+    }
+}
+
+#[test]
+fn the_only_provider_that_stops_sharing_ends_the_download_after_its_patience() {
+    let stops = Behaviour {
+        refuses: Some(Duration::from_secs(1)),
+        ..honest(20 * MIB)
+    };
+    let report = run(11, Scenario::new(100 * MIB, vec![stops]));
+    assert_eq!(report.outcome, Outcome::NoProviders);
+    let patience = Limits::default().patience;
+    assert!(
+        report.took < patience + Duration::from_secs(3),
+        "{:?}",
+        report.took
+    );
+}
+
+#[test]
+fn a_provider_that_is_busy_for_a_minute_is_waited_for() {
+    // Busy at first: what it refuses, it gives when it is back.
+    let busy = Behaviour {
+        refuses: Some(Duration::ZERO),
+        is_busy: true,
+        relents: Some(Duration::from_secs(70)),
+        ..honest(20 * MIB)
+    };
+    let report = run(12, Scenario::new(100 * MIB, vec![busy]));
+    assert_eq!(report.outcome, Outcome::Complete);
+    assert!(report.took < Duration::from_secs(90), "{:?}", report.took);
+}
+
+#[test]
+fn a_slow_provider_that_broke_off_once_has_the_time_that_its_pieces_take() {
+    // A piece takes 40 s, longer than the patience with those who bring nothing.
+    let size = 4 * MIB;
+    let piece = convite_core::PieceGeometry::new(size).unwrap().piece_size();
+    let slow = Behaviour {
+        vanishes: Some(Duration::from_secs(1)),
+        returns: Some(Duration::from_secs(2)),
+        drips: true,
+        ..honest(piece / 40)
+    };
+    let report = run(13, Scenario::new(2 * piece, vec![slow]));
+    assert_eq!(report.outcome, Outcome::Complete);
+}
+
 #[test]
 fn a_pause_stops_the_bytes_and_costs_no_more_than_its_time() {
     let size = 100 * MIB;
@@ -201,7 +294,11 @@ fn thousands_of_random_worlds_end_well() {
             let at = |rng: &mut Rng| Some(Duration::from_millis(rng.below(5_000)));
             let mut behaviour = honest(MIB / 4 + rng.below(60 * MIB));
             behaviour.delay = Duration::from_millis(rng.below(300));
-            match rng.below(6) {
+            match rng.below(7) {
+                6 => {
+                    let manner = rng.below(MANNERS);
+                    behaviour = delivers_nothing(&mut rng, manner);
+                }
                 0 => behaviour.lies = rng.below(100) as f64 / 100.0,
                 1 => behaviour.vanishes = at(&mut rng),
                 2 => behaviour.stalls = at(&mut rng),

@@ -52,6 +52,22 @@ pub struct Behaviour {
     pub returns: Option<Duration>,
     /// It sends nothing any more from that time on, but stays connected.
     pub stalls: Option<Duration>,
+    /// From that time on it answers no request, and breaks off instead; it can be dialled again.
+    pub refuses: Option<Duration>,
+    /// When it no longer refuses.
+    pub relents: Option<Duration>,
+    /// What it says when it refuses.
+    pub is_busy: bool,
+    /// It never says what it holds.
+    pub is_mute: bool,
+    /// It holds only every so manieth piece, for ever.
+    pub holds_every: Option<u32>,
+    /// It breaks off in the middle of every piece.
+    pub breaks: bool,
+    /// Of a piece under way, something comes every second.
+    pub drips: bool,
+    /// It sends a byte a second, and never a whole piece.
+    pub trickles: bool,
 }
 
 impl Behaviour {
@@ -102,6 +118,9 @@ enum Happening {
     /// The next piece of the queue of a provider has come, on its connection of that number.
     Piece(ProviderId, u32),
     Breaks(ProviderId),
+    /// A provider breaks off, some bytes after it was asked.
+    Fails(ProviderId, u32, u64),
+    Trickle(ProviderId, u32),
     Pause,
     Resume,
     Cancel,
@@ -125,6 +144,8 @@ pub struct World {
     agenda: BinaryHeap<Reverse<(Duration, u64, Happening)>>,
     order: u64,
     lines: Vec<Line>,
+    /// When the next tick is due.
+    timer: Option<Duration>,
     cancelled: BTreeMap<RequestId, ()>,
     bytes_received: u64,
     banned: Vec<ProviderId>,
@@ -158,6 +179,7 @@ impl World {
             now: Duration::ZERO,
             agenda: BinaryHeap::new(),
             order: 0,
+            timer: None,
             cancelled: BTreeMap::new(),
             bytes_received: 0,
             banned: Vec::new(),
@@ -203,7 +225,10 @@ impl World {
 
     fn happen(&mut self, happening: Happening) {
         match happening {
-            Happening::Tick => self.tell(Event::Tick),
+            Happening::Tick => {
+                self.timer = None;
+                self.tell(Event::Tick);
+            }
             Happening::Answer => {
                 if self.now < self.scenario.directory_away {
                     return self.tell(Event::LocateFailed);
@@ -226,14 +251,36 @@ impl World {
                     self.tell(Event::Lost(id, Failure::Dishonest));
                 } else {
                     self.lines[id as usize].connected = true;
+                    let (is_mute, every) = (behaviour.is_mute, behaviour.holds_every);
                     self.tell(Event::Ready(id));
-                    self.tell(Event::HasAll(id));
+                    if is_mute {
+                        return;
+                    }
+                    self.tell(match every {
+                        Some(every) => {
+                            let pieces = 0..self.geometry.piece_count();
+                            Event::Has(id, pieces.step_by(every as usize).collect())
+                        }
+                        None => Event::HasAll(id),
+                    });
                 }
             }
             Happening::Pause => self.tell(Event::Pause),
             Happening::Resume => self.tell(Event::Resume),
             Happening::Cancel => self.tell(Event::Cancel),
             Happening::Piece(id, connection) => self.piece_came(id, connection),
+            Happening::Fails(id, connection, bytes) => self.fails(id, connection, bytes),
+            Happening::Trickle(id, connection) => {
+                let line = &self.lines[id as usize];
+                let request = line.queue.front().map(|(request, _)| *request);
+                if let Some(request) = request.filter(|_| line.connection == connection) {
+                    self.tell(Event::Received(request, 1));
+                    let next = self.now + Duration::from_secs(1);
+                    self.at(next, Happening::Trickle(id, connection));
+                } else if line.connection == connection {
+                    self.lines[id as usize].sending = false;
+                }
+            }
             Happening::Breaks(id) => {
                 if self.lines[id as usize].connected {
                     self.disconnect(id);
@@ -249,6 +296,22 @@ impl World {
             connection: line.connection + 1,
             ..Line::default()
         };
+    }
+
+    fn fails(&mut self, id: ProviderId, connection: u32, bytes: u64) {
+        let line = &self.lines[id as usize];
+        if line.connection != connection {
+            return;
+        }
+        if let (Some((request, _)), true) = (line.queue.front(), bytes > 0) {
+            self.tell(Event::Received(*request, bytes));
+        }
+        self.disconnect(id);
+        let failure = match self.scenario.behaviours[id as usize].is_busy {
+            true => Failure::Busy,
+            false => Failure::Unreachable,
+        };
+        self.tell(Event::Lost(id, failure));
     }
 
     fn piece_came(&mut self, id: ProviderId, connection: u32) {
@@ -290,9 +353,30 @@ impl World {
             return;
         };
         line.sending = true;
+        let connection = line.connection;
+        if behaviour.trickles {
+            let time = self.now + delay;
+            return self.at(time, Happening::Trickle(id, connection));
+        }
+        let refuses = behaviour.refuses.is_some_and(|at| self.now >= at)
+            && behaviour.relents.is_none_or(|at| self.now < at);
+        if refuses || behaviour.breaks {
+            let bytes = match refuses {
+                true => 0,
+                false => self.geometry.piece_len(pieces[0]) / 2,
+            };
+            let sent = Duration::from_secs_f64(bytes as f64 / behaviour.rate as f64);
+            return self.at(
+                self.now + delay + sent,
+                Happening::Fails(id, connection, bytes),
+            );
+        }
         let seconds = self.geometry.piece_len(pieces[0]) as f64 / behaviour.rate as f64;
         let time = self.now + delay + Duration::from_secs_f64(seconds);
-        let connection = line.connection;
+        if behaviour.drips {
+            let soon = self.now + Duration::from_secs(1);
+            self.at(soon, Happening::Trickle(id, connection));
+        }
         self.at(time, Happening::Piece(id, connection));
     }
 
@@ -303,7 +387,11 @@ impl World {
             self.act(action);
         }
         if let Some(deadline) = self.download.next_deadline() {
-            self.at(deadline.max(self.now), Happening::Tick);
+            let time = deadline.max(self.now);
+            if self.timer.is_none_or(|timer| time < timer) {
+                self.timer = Some(time);
+                self.at(time, Happening::Tick);
+            }
         }
     }
 
