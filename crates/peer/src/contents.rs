@@ -66,6 +66,16 @@ impl Contents {
         &self.file
     }
 
+    /// Returns when nothing is being written: a write goes on when the task is gone that wanted it.
+    pub(crate) async fn settled(&self) {
+        let all = match self.direct {
+            Some(_) => DIRECT_AT_ONCE,
+            None => 1,
+        };
+        // The semaphore is never closed.
+        let _ = self.turns.acquire_many(all as u32).await;
+    }
+
     /// Room for a piece that belongs at `range`.
     pub(crate) fn gather(&self, range: &Range<u64>) -> Gathered {
         let is_aligned = |at: u64| at.is_multiple_of(ALIGN as u64);

@@ -35,7 +35,11 @@ const NEWS: usize = 64;
 pub(crate) enum Ended {
     Complete(Box<Complete>),
     Interrupted,
-    Failed(Outcome),
+    Failed {
+        outcome: Outcome,
+        /// Whether its last piece is verified, which proves its size.
+        is_proven: bool,
+    },
 }
 
 /// Everything is verified and written.
@@ -71,7 +75,7 @@ pub(super) struct Known {
     connection: Option<Connection>,
     /// The task that follows what it holds.
     following: Option<AbortHandle>,
-    sent_verified: bool,
+    pub(super) sent_verified: bool,
 }
 
 impl Known {
@@ -90,21 +94,23 @@ pub(super) struct Engine<'a> {
     pub(super) partial: Partial,
     pub(super) plan: Download,
     started: Instant,
+    /// When this run of the plan began: of several sizes each has a plan of its own.
+    began: Instant,
     tls: Option<Arc<rustls::ClientConfig>>,
     pub(super) hashes: Option<Arc<PieceHashes>>,
     just_located: Option<LocatedFile>,
     pub(super) known: Vec<Known>,
     receiving: BTreeMap<RequestId, (ProviderId, AbortHandle)>,
     pub(super) tasks: JoinSet<Told>,
-    receivers: JoinSet<()>,
+    pub(super) receivers: JoinSet<()>,
     limit: Option<Arc<RateLimit>>,
     pub(super) member: Option<Member>,
     pub(super) news: mpsc::Sender<News>,
     pub(super) outcome: Option<Outcome>,
-    received: u64,
+    pub(super) received: u64,
     verified_bytes: u64,
     resumed: u64,
-    first_verified: Option<Duration>,
+    pub(super) first_verified: Option<Duration>,
     corrupt: u64,
     /// Bytes verified that no checkpoint covers.
     unsynced: u64,
@@ -123,15 +129,12 @@ pub(crate) async fn run(
     started: Instant,
     progress: &watch::Sender<Progress>,
     control: &mut Control,
+    limits: Limits,
 ) -> Result<Ended, Problem> {
     let (news, mut incoming) = mpsc::channel(NEWS);
     let geometry = partial.geometry();
     let verified = partial.verified().clone();
     let resumed = verified.iter().map(|index| geometry.piece_len(index)).sum();
-    let limits = Limits {
-        prove_size: super::claimed_sizes(&fetch.file).len() > 1,
-        ..Limits::default()
-    };
     let mut engine = Engine {
         fetch,
         tls: fetch.authority.map(|pin| tls::client_config_either(pin.0)),
@@ -140,6 +143,7 @@ pub(crate) async fn run(
         plan: Download::new(geometry, verified, limits, seed()?),
         partial,
         started,
+        began: Instant::now(),
         known: Vec::new(),
         receiving: BTreeMap::new(),
         tasks: JoinSet::new(),
@@ -160,46 +164,8 @@ pub(crate) async fn run(
         checkpointing: false,
         paused: false,
     };
-    engine.heed(control.is_paused());
-    engine.tell(Event::Tick);
-    engine.join_swarm();
-    engine.report(progress);
-    while engine.outcome.is_none() {
-        let deadline = engine.plan.next_deadline().map(|at| started + at);
-        let timer = async {
-            match deadline {
-                Some(at) => tokio::time::sleep_until(at).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            order = control.order() => match order {
-                Order::Pause(paused) => engine.heed(paused),
-                Order::Cancel => engine.tell(Event::Cancel),
-            },
-            Some(news) = incoming.recv() => engine.handle_news(news)?,
-            Some(told) = engine.tasks.join_next() => {
-                if let Ok(told) = told {
-                    engine.handle_told(told)?;
-                }
-            }
-            // Reaped, lest the tasks of a large file pile up.
-            Some(_) = engine.receivers.join_next() => continue,
-            () = timer => engine.tell(Event::Tick),
-        }
-        engine.checkpoint_if_due();
-        engine.report(progress);
-    }
-    engine.stop().await;
-    if engine.outcome == Some(Outcome::Complete) {
-        return Ok(Ended::Complete(Box::new(engine.complete())));
-    }
-    engine.leave_swarm().await;
-    engine.final_checkpoint().await?;
-    Ok(match engine.outcome {
-        None | Some(Outcome::Cancelled) => Ended::Interrupted,
-        Some(failed) => Ended::Failed(failed),
-    })
+    let ran = engine.run(&mut incoming, progress, control).await;
+    engine.end(ran).await
 }
 
 /// What makes this download's order of pieces its own.
@@ -211,6 +177,45 @@ fn seed() -> Result<u64, Problem> {
 }
 
 impl Engine<'_> {
+    async fn run(
+        &mut self,
+        incoming: &mut mpsc::Receiver<News>,
+        progress: &watch::Sender<Progress>,
+        control: &mut Control,
+    ) -> Result<(), Problem> {
+        self.heed(control.is_paused());
+        self.tell(Event::Tick);
+        self.join_swarm();
+        self.report(progress);
+        while self.outcome.is_none() {
+            let deadline = self.plan.next_deadline().map(|at| self.began + at);
+            let timer = async {
+                match deadline {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                order = control.order() => match order {
+                    Order::Pause(paused) => self.heed(paused),
+                    Order::Cancel => self.tell(Event::Cancel),
+                },
+                Some(news) = incoming.recv() => self.handle_news(news)?,
+                Some(told) = self.tasks.join_next() => {
+                    if let Ok(told) = told {
+                        self.handle_told(told)?;
+                    }
+                }
+                // Reaped, lest the tasks of a large file pile up.
+                Some(_) = self.receivers.join_next() => continue,
+                () = timer => self.tell(Event::Tick),
+            }
+            self.checkpoint_if_due();
+            self.report(progress);
+        }
+        Ok(())
+    }
+
     /// Pauses or goes on, if that is not so already. Connections are kept while it is paused: they
     /// cost their providers next to nothing, and what is fetched is provided on.
     fn heed(&mut self, paused: bool) {
@@ -222,8 +227,7 @@ impl Engine<'_> {
 
     pub(super) fn tell(&mut self, event: Event) {
         let mut actions = Vec::new();
-        self.plan
-            .handle(self.started.elapsed(), event, &mut actions);
+        self.plan.handle(self.began.elapsed(), event, &mut actions);
         for action in actions {
             self.act(action);
         }
@@ -438,24 +442,7 @@ impl Engine<'_> {
         }
     }
 
-    async fn final_checkpoint(&mut self) -> Result<(), Problem> {
-        let job = self.partial.checkpoint(self.plan.verified());
-        let folder = self.fetch.target.folder().to_path_buf();
-        super::place::on_blocking_thread(move || {
-            job().map_err(|error| disk_problem("sync", &folder, &error))
-        })
-        .await
-    }
-
-    /// Ends all tasks and waits until none writes any more.
-    async fn stop(&mut self) {
-        self.receivers.abort_all();
-        while self.receivers.join_next().await.is_some() {}
-        self.tasks.abort_all();
-        while self.tasks.join_next().await.is_some() {}
-    }
-
-    fn count(&mut self, goes_on: bool) {
+    pub(super) fn count(&mut self, goes_on: bool) {
         if let Some(member) = &mut self.member {
             member.count(SoFar {
                 held: self.verified_bytes,
@@ -481,17 +468,5 @@ impl Engine<'_> {
             *last = now;
             changed
         });
-    }
-
-    fn complete(mut self) -> Complete {
-        self.count(false);
-        let senders = self.known.iter().filter(|known| known.sent_verified);
-        Complete {
-            providers: senders.map(|known| known.provider.peer.clone()).collect(),
-            received: self.received,
-            first_verified: self.first_verified,
-            partial: self.partial,
-            member: self.member,
-        }
     }
 }

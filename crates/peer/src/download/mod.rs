@@ -11,6 +11,7 @@
 mod availability;
 mod company;
 pub(crate) mod connection;
+mod ending;
 mod engine;
 mod handle;
 mod limit;
@@ -20,6 +21,7 @@ mod partial;
 pub(crate) mod place;
 mod ranges;
 mod receive;
+mod sizes;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,7 +30,6 @@ use std::time::Duration;
 use convite_client::{DirectoryClient, Home};
 use convite_core::model::LocatedFile;
 use convite_core::{ContentHash, ErrorCode, PeerId, PieceGeometry, PieceHashes, Problem, Within};
-use convite_swarm::Outcome;
 use convite_wire::invite::Fingerprint;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -36,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 use engine::Ended;
 use handle::Control;
 use partial::Partial;
+use sizes::Sizes;
 
 pub use handle::{DownloadHandle, begin};
 pub use member::{Member, MemberConfig};
@@ -138,19 +140,41 @@ async fn controlled(
             member: None,
         }));
     }
-    let mut last = None;
-    for size in claimed_sizes(&fetch.file) {
-        let geometry = PieceGeometry::new(size).ok_or_else(|| {
-            Problem::invalid(format!("{size} bytes are more than a file can have"))
-        })?;
-        let (target, within) = (&fetch.target, &fetch.within);
-        let partial = Partial::open(&fetch.home, fetch.file.hash, geometry, target, within).await?;
-        let ended = engine::run(&fetch, partial, started, &progress, &mut control).await?;
+    let mut sizes = Sizes::of(&fetch.file);
+    while let Some(attempt) = sizes.next() {
+        let size = attempt.size;
+        let Some(geometry) = PieceGeometry::new(size) else {
+            let problem = format!("{size} bytes are more than a file can have");
+            sizes.refused(attempt, Problem::invalid(problem));
+            continue;
+        };
+        let limits = sizes.limits(attempt);
+        let ran = async {
+            let (hash, target, within) = (fetch.file.hash, &fetch.target, &fetch.within);
+            let partial = Partial::open(&fetch.home, hash, geometry, target, within).await?;
+            engine::run(&fetch, partial, started, &progress, &mut control, limits).await
+        };
+        let ended = match ran.await {
+            // There may be room for another size.
+            Err(problem) if problem.code == ErrorCode::NoSpace => {
+                sizes.refused(attempt, problem);
+                continue;
+            }
+            ended => ended?,
+        };
         match ended {
             Ended::Interrupted => return Ok(None),
             Ended::Complete(complete) => {
                 let hashes = complete.partial.hashes();
-                let path = complete.partial.put_in_place(&fetch.target).await?;
+                let path = match complete.partial.put_in_place(&fetch.target).await {
+                    Ok(path) => path,
+                    Err(problem) => {
+                        if let Some(member) = complete.member {
+                            member.leave().await;
+                        }
+                        return Err(problem);
+                    }
+                };
                 return Ok(Some(Fetched {
                     path,
                     hash: fetch.file.hash,
@@ -164,37 +188,8 @@ async fn controlled(
                     member: complete.member,
                 }));
             }
-            Ended::Failed(Outcome::NoneHonest) => {
-                last = Some(
-                    Problem::new(
-                        ErrorCode::CorruptContents,
-                        "every provider sent bytes that are not the file",
-                    )
-                    .hint("ask those who share it to check their disks; nothing wrong was kept"),
-                );
-            }
-            Ended::Failed(_) => {
-                return Err(Problem::new(
-                    ErrorCode::Unavailable,
-                    "no provider of the file can be reached",
-                )
-                .hint("what was fetched is kept: run the same command again when one is back"));
-            }
+            Ended::Failed { outcome, is_proven } => sizes.failed(attempt, outcome, is_proven),
         }
     }
-    Err(last.unwrap_or_else(|| Problem::not_found("nobody online has the file")))
-}
-
-/// The sizes that providers claim, the one that most claim first. Only one can be true, which its
-/// last piece proves; a liar must not keep the honest from being asked.
-fn claimed_sizes(file: &LocatedFile) -> Vec<u64> {
-    let mut sizes = vec![file.size];
-    for provider in &file.providers {
-        if !sizes.contains(&provider.size) {
-            sizes.push(provider.size);
-        }
-    }
-    let claims = |size: u64| file.providers.iter().filter(|p| p.size == size).count();
-    sizes.sort_by_key(|size| std::cmp::Reverse(claims(*size)));
-    sizes
+    Err(sizes.problem())
 }

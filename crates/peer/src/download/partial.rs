@@ -197,6 +197,22 @@ impl Partial {
         }
     }
 
+    /// Removes everything, of a download that has nothing worth keeping.
+    pub(crate) async fn abandon(&self) {
+        let (folder, path) = (self.folder.clone(), self.path.clone());
+        let removed = on_blocking_thread(move || {
+            if folder.join("left").exists() {
+                return Ok(());
+            }
+            remove_if_there(&path)
+                .and_then(|()| fs::remove_dir_all(&folder))
+                .map_err(|error| disk_problem("remove", &folder, &error))
+        });
+        if let Err(problem) = removed.await {
+            tracing::debug!("{problem}");
+        }
+    }
+
     /// Syncs the whole file, moves it to its place and forgets the rest.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod claims;
 mod pausing;
 #[path = "../serving/peer.rs"]
 mod peer;
@@ -20,7 +21,7 @@ use axum::routing::get;
 use convite_client::{Credentials, DirectoryClient, Home};
 use convite_core::model::{LocatedFile, Provider};
 use convite_core::verify::hash_piece;
-use convite_core::{ContentHash, PeerId, PieceGeometry, PieceHashes, Within};
+use convite_core::{ContentHash, PeerId, PieceGeometry, PieceHashes, Problem, Within};
 use convite_net::tls;
 use convite_peer::download::{Fetch, Fetched, Progress, Target, fetch};
 use convite_wire::invite::Fingerprint;
@@ -247,6 +248,17 @@ impl Scene {
 
     /// Fetches the file, and compares it bit for bit.
     async fn fetch(&self) -> Fetched {
+        let fetched = self.fetch_as(SIZE as u64).await.unwrap().unwrap();
+        assert!(self.is_whole(), "the file is not what was provided");
+        fetched
+    }
+
+    fn is_whole(&self) -> bool {
+        std::fs::read(self.folder.path().join("fetched")).unwrap() == self.contents.bytes
+    }
+
+    /// Fetches the file, of which the directory says that it has `size` bytes.
+    async fn fetch_as(&self, size: u64) -> Result<Option<Fetched>, Problem> {
         let credentials = Credentials {
             addresses: vec!["127.0.0.1:1".parse().unwrap()],
             authority: None,
@@ -262,7 +274,7 @@ impl Scene {
             within: Within::Seen,
             file: LocatedFile {
                 hash: self.contents.hash(),
-                size: SIZE as u64,
+                size,
                 names: vec!["fetched".to_owned()],
                 providers: self.providers.clone(),
             },
@@ -277,10 +289,7 @@ impl Scene {
         let (progress, _) = watch::channel(Progress::default());
         let fetching = fetch(wanted, progress, CancellationToken::new());
         let fetched = tokio::time::timeout(PATIENCE, fetching).await;
-        let fetched = fetched.expect("the download did not end").unwrap().unwrap();
-        let same = std::fs::read(&path).unwrap() == self.contents.bytes;
-        assert!(same, "the file is not what was provided");
-        fetched
+        fetched.expect("the download did not end")
     }
 }
 
