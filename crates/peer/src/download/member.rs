@@ -12,7 +12,7 @@ use convite_core::activity::Direction;
 use convite_core::{ContentHash, ErrorCode, PeerAddress, PeerId, PieceHashes, PieceIndex, Problem};
 use convite_metrics::catalogue::{DOWNLOADS_ACTIVE, RECEIVED_BYTES, VERIFICATION_FAILURES};
 use convite_swarm::PieceSet;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::debug;
 
 use crate::activity::Moving;
@@ -47,11 +47,12 @@ pub(crate) struct SoFar {
     pub(crate) goes_on: bool,
 }
 
-/// A download that provides.
+/// A download that provides, until it [leaves](Self::leave) or is dropped.
 pub struct Member {
     id: PeerId,
     peer: RunningPeer,
-    stop: CancellationToken,
+    /// Stops it when it is dropped: nothing else would, and it would be listed for ever.
+    stop: DropGuard,
     directory: DirectoryClient,
     provided: Option<(ContentHash, PartialHandle)>,
     /// What it fetches, while it does.
@@ -70,7 +71,8 @@ impl Member {
         size: u64,
     ) -> Result<Self, Problem> {
         let id = random_id(&config.name)?;
-        let stop = CancellationToken::new();
+        let token = CancellationToken::new();
+        let stop = token.clone().drop_guard();
         let peer = start(
             PeerConfig {
                 ports: Ports::Any,
@@ -79,7 +81,7 @@ impl Member {
                 ..PeerConfig::new(None, id.clone(), config.bind)
             },
             directory.clone(),
-            stop.clone(),
+            token,
         )
         .await?;
         peer.state().counted.set(&DOWNLOADS_ACTIVE, &[], 1.0);
@@ -158,7 +160,7 @@ impl Member {
 
     /// Lets what is being sent finish, and leaves.
     pub async fn leave(self) {
-        self.stop.cancel();
+        drop(self.stop);
         if let Err(problem) = self.peer.finished().await {
             debug!("the download did not stop providing well: {problem}");
         }
