@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use convite_core::path::local_file_name;
 use convite_core::{ContentHash, ErrorCode, Problem};
 
+use crate::scan::PARTIAL_PREFIX;
+
 /// The longest name, in bytes.
 const NAME_MAX: usize = 255;
 
@@ -68,12 +70,39 @@ impl Target {
         }
     }
 
-    /// Moves a whole, synced file from `data` to its place, on the same file system.
-    pub(crate) fn receive(&self, data: &Path) -> Result<(), Problem> {
-        let moved = if self.force {
+    fn rename(&self, data: &Path) -> io::Result<()> {
+        if self.force {
             fs::rename(data, &self.path)
         } else {
             rename_new(data, &self.path)
+        }
+    }
+
+    /// Copies `data` to a hidden file beside the target, which is then renamed, and removes it.
+    fn copy(&self, data: &Path) -> io::Result<()> {
+        // What a kill leaves has the same name the next time.
+        let name = data.file_name().unwrap_or_default().to_string_lossy();
+        let name = name.trim_start_matches(PARTIAL_PREFIX);
+        let aside = self.folder().join(format!("{PARTIAL_PREFIX}{name}.copy"));
+        match fs::remove_file(&aside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let moved = copy_synced(data, &aside).and_then(|()| self.rename(&aside));
+        if moved.is_err() {
+            let _ = fs::remove_file(&aside);
+        } else if let Err(error) = fs::remove_file(data) {
+            tracing::warn!(%error, "cannot remove what was copied to its place");
+        }
+        moved
+    }
+
+    /// Moves a whole, synced file from `data` to its place.
+    pub(crate) fn receive(&self, data: &Path) -> Result<(), Problem> {
+        let moved = match self.rename(data) {
+            // Also on one file system, if it is mounted twice or counts by folder who uses it.
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => self.copy(data),
+            moved => moved,
         };
         match moved {
             Ok(()) => convite_client::home::sync_folder(self.folder())
@@ -84,6 +113,14 @@ impl Target {
             Err(error) => Err(disk_problem("write", &self.path, &error)),
         }
     }
+}
+
+/// Copies a file, and syncs the copy.
+fn copy_synced(from: &Path, to: &Path) -> io::Result<()> {
+    let mut from = fs::File::open(from)?;
+    let mut to = fs::File::create_new(to)?;
+    io::copy(&mut from, &mut to)?;
+    to.sync_all()
 }
 
 /// Renames, but not over an existing file, without a moment in between for one to appear.
@@ -103,8 +140,30 @@ pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 fn link_new(from: &Path, to: &Path) -> io::Result<()> {
-    fs::hard_link(from, to)?;
-    fs::remove_file(from)
+    match fs::hard_link(from, to) {
+        Ok(()) => {
+            // It is in place, whatever becomes of its other name.
+            let _ = fs::remove_file(from);
+            Ok(())
+        }
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::AlreadyExists | io::ErrorKind::CrossesDevices
+            ) =>
+        {
+            Err(error)
+        }
+        Err(_) => claim_new(from, to),
+    }
+}
+
+/// Where there are no links either: takes the name with an empty file, and renames over that.
+fn claim_new(from: &Path, to: &Path) -> io::Result<()> {
+    fs::File::create_new(to)?;
+    fs::rename(from, to).inspect_err(|_| {
+        let _ = fs::remove_file(to);
+    })
 }
 
 /// `film.mkv`, then `film (1).mkv`, in a folder, for number 0 and 1; no longer than names can be.
@@ -173,6 +232,73 @@ pub(crate) async fn on_blocking_thread<T: Send + 'static>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        let name = |entry: io::Result<fs::DirEntry>| entry.unwrap().file_name();
+        entries
+            .map(|entry| name(entry).into_string().unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_renamed_to_its_place_is_copied_there_and_replaces_nothing() {
+        let here = std::env::current_exe().unwrap();
+        let place = tempfile::tempdir_in(here.parent().unwrap()).unwrap();
+        let Ok(elsewhere) = tempfile::tempdir_in("/dev/shm") else {
+            eprintln!("*** SKIPPED: there is no second file system");
+            return;
+        };
+        for (name, hidden) in [("contents-1", false), (".convite-abc-1-2.part", true)] {
+            let data = elsewhere.path().join(name);
+            let path = place.path().join("file");
+            let target = |force| Target {
+                path: path.clone(),
+                force,
+            };
+            fs::write(&data, b"new").unwrap();
+            if hidden {
+                // A kill left it.
+                fs::write(place.path().join(".convite-abc-1-2.part.copy"), b"ne").unwrap();
+            }
+            target(false).receive(&data).unwrap();
+            assert_eq!(fs::read(&path).unwrap(), b"new");
+            assert!(!data.exists(), "there are two of it");
+
+            fs::write(&data, b"newer").unwrap();
+            let refused = target(false).receive(&data).unwrap_err();
+            assert_eq!(refused.code, ErrorCode::FileExists);
+            assert_eq!(fs::read(&path).unwrap(), b"new");
+            assert_eq!(
+                fs::read(&data).unwrap(),
+                b"newer",
+                "what was fetched is kept"
+            );
+            target(true).receive(&data).unwrap();
+            assert_eq!(fs::read(&path).unwrap(), b"newer");
+            assert_eq!(names(place.path()), ["file"]);
+            fs::remove_file(&path).unwrap();
+        }
+    }
+
+    #[test]
+    fn without_the_flag_and_without_links_nothing_is_replaced_either() {
+        for move_new in [rename_new, link_new, claim_new] {
+            let place = tempfile::tempdir().unwrap();
+            let (from, to) = (place.path().join("from"), place.path().join("to"));
+            fs::write(&from, b"one").unwrap();
+            move_new(&from, &to).unwrap();
+            assert_eq!(fs::read(&to).unwrap(), b"one");
+            fs::write(&from, b"two").unwrap();
+            let refused = move_new(&from, &to).unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
+            assert_eq!(fs::read(&to).unwrap(), b"one");
+            fs::remove_file(&to).unwrap();
+            fs::remove_file(&from).unwrap();
+            assert!(move_new(&from, &to).is_err());
+            assert_eq!(names(place.path()), [""; 0], "an empty file has the name");
+        }
+    }
 
     #[test]
     fn a_name_that_is_taken_gets_a_number() {

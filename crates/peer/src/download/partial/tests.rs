@@ -415,3 +415,58 @@ async fn a_file_larger_than_the_disk_is_refused_before_it_begins() {
         assert_eq!(left, 0, "something is left of what never began");
     }
 }
+/// One file system that is mounted twice, in a mount namespace of this test's own.
+#[tokio::test]
+async fn a_folder_that_is_mounted_twice_is_downloaded_into() {
+    const BOUND: &str = "CONVITE_TEST_BOUND";
+    let scene = Scene::new();
+    let Some(bound) = std::env::var_os(BOUND) else {
+        // The same test again, with its folder also at another place.
+        let (from, to) = (scene.folder.path().join("a"), scene.folder.path().join("b"));
+        fs::create_dir_all(&from).unwrap();
+        fs::create_dir_all(&to).unwrap();
+        let name = "download::partial::tests::a_folder_that_is_mounted_twice_is_downloaded_into";
+        let script =
+            "mount --bind \"$1\" \"$2\" || exit 99; exec \"$3\" --exact \"$4\" --nocapture";
+        let ran = std::process::Command::new("unshare")
+            .args(["-m", "sh", "-c", script, "sh"])
+            .args([&from, &to, &std::env::current_exe().unwrap()])
+            .arg(name)
+            .env(BOUND, &to)
+            .output();
+        match ran {
+            Ok(ran) if ran.status.success() => {
+                let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+                assert!(said.contains("1 passed"), "{said}");
+            }
+            Ok(ran) if ran.status.code() == Some(101) => {
+                panic!("{}", String::from_utf8_lossy(&ran.stderr))
+            }
+            refused => eprintln!("*** SKIPPED: nothing can be mounted here: {refused:?}"),
+        }
+        return;
+    };
+    let target = Target {
+        path: Path::new(&bound).join("out/file"),
+        force: false,
+    };
+    fs::create_dir_all(target.folder()).unwrap();
+    assert!(same_device(target.folder(), scene.folder.path()).unwrap());
+    let partial = scene.open(&target).await;
+    assert!(
+        partial.path.starts_with(target.folder()),
+        "it would have to be copied"
+    );
+    partial.keep_hashes(&scene.hashes);
+    scene.fetch(&partial, [0]);
+    drop(partial);
+    // To where it cannot be renamed from there: it is carried over.
+    let partial = scene.open(&scene.near()).await;
+    assert_eq!(scene.trusted(&partial), [0]);
+    scene.write(&partial, 0..PIECES);
+    // What the file system does not tell before is found out at the end.
+    let path = partial.put_in_place(&target).await.unwrap();
+    assert!(fs::read(path).unwrap() == scene.bytes);
+    let left = fs::read_dir(target.folder()).unwrap().count();
+    assert_eq!(left, 1, "something is left beside the file");
+}
