@@ -52,6 +52,8 @@ pub struct Download {
     /// Since when there is nobody of whom a piece can be expected.
     pub(crate) alone_since: Option<Duration>,
     pub(crate) paused: bool,
+    /// When the last event was.
+    now: Duration,
     pub(crate) outcome: Option<Outcome>,
 }
 
@@ -78,6 +80,7 @@ impl Download {
             asked_in_vain: 0,
             alone_since: Some(Duration::ZERO),
             paused: false,
+            now: Duration::ZERO,
             outcome: None,
         }
     }
@@ -99,6 +102,7 @@ impl Download {
         if self.outcome.is_some() {
             return;
         }
+        self.now = now;
         match event {
             Event::Tick => {}
             Event::Found(provider) => self.handle_found(now, provider, actions),
@@ -166,7 +170,9 @@ impl Download {
         let held_back = self
             .providers
             .values()
-            .filter_map(|p| self.held_back_until(p));
+            .filter_map(|p| self.held_back_until(p))
+            // Once that is past, there is nothing more to wait for.
+            .filter(|until| *until > self.now);
         let waiting = self.end_of_waiting().into_iter();
         waiting.chain(asking).chain(retries).chain(held_back).min()
     }
