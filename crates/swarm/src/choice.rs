@@ -147,7 +147,9 @@ impl Download {
             let rate = self.providers.get(&provider)?.rate.bytes_per_second()?;
             Some(self.geometry.piece_size() as f64 / rate.max(1.0))
         };
-        let own = piece_time(id)?;
+        // Whose rate is not known is asked in place of those who bring next to nothing.
+        let is_known = piece_time(id).is_some();
+        let own = piece_time(id).unwrap_or(self.limits.stall.as_secs_f64());
         let asked_once = |piece: PieceIndex| {
             let asked = self.requests.values();
             asked.filter(|r| r.waiting.contains(&piece)).count() == 1
@@ -161,6 +163,9 @@ impl Download {
         let early = !self.missing.is_empty();
         let could = |request: &&Request| {
             if early && now.saturating_sub(request.last_progress) < self.limits.stall / 4 {
+                return false;
+            }
+            if !is_known && piece_time(request.provider).is_none() {
                 return false;
             }
             let last = request.waiting.last();
