@@ -76,6 +76,8 @@ codes! {
     FileExists = "file_exists", 409, 6;
     /// Every provider that could be reached sent wrong bytes.
     CorruptContents = "corrupt_contents", 502, 15;
+    /// Another process on this machine has the port, the folder or the file.
+    InUse = "in_use", 409, 9;
     /// The disk has no room for it.
     NoSpace = "no_space", 507, 8;
     /// The request is larger than is accepted.

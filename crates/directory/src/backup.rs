@@ -122,11 +122,10 @@ pub fn restore(
         }
     }
     if database.exists() && sqlite::is_in_use(&database)? {
-        return Err(Problem::new(
-            ErrorCode::Unavailable,
-            "the directory of this home is running",
-        )
-        .hint("stop it, and restore then"));
+        return Err(
+            Problem::new(ErrorCode::InUse, "the directory of this home is running")
+                .hint("stop it, and restore then"),
+        );
     }
     let unfinished = Unfinished::beside(&home)?;
     let place = unfinished.path();

@@ -276,9 +276,13 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Problem> {
             ErrorKind::PermissionDenied => "ports below 1024 need rights; use one above",
             _ => "--listen takes an address of this machine and a port",
         };
+        let why = match error.kind() {
+            ErrorKind::AddrInUse => "already in use".to_owned(),
+            _ => error.to_string(),
+        };
         Problem::new(
-            ErrorCode::Unavailable,
-            format!("cannot listen on {address}: {error}"),
+            ErrorCode::InUse,
+            format!("cannot listen on {address}: {why}"),
         )
         .hint(hint)
     })

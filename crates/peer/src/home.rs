@@ -21,7 +21,7 @@ impl PeerHome {
     /// Makes the folder if it is missing and takes hold of it.
     ///
     /// # Errors
-    /// `unavailable` if another peer runs on this home; `internal` if the disk refuses.
+    /// `in_use` if another peer runs on this home; `internal` if the disk refuses.
     pub fn open(home: &Path) -> Result<Self, Problem> {
         let folder = home.join("peer");
         fs::DirBuilder::new()
@@ -43,7 +43,7 @@ impl PeerHome {
                 _lock: lock,
             }),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(Problem::new(
-                ErrorCode::Unavailable,
+                ErrorCode::InUse,
                 "a peer already runs on this home",
             )
             .hint(
@@ -103,7 +103,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let first = PeerHome::open(home.path()).unwrap();
         let second = PeerHome::open(home.path()).unwrap_err();
-        assert_eq!(second.code, ErrorCode::Unavailable);
+        assert_eq!(second.code, ErrorCode::InUse);
         drop(first);
         assert!(PeerHome::open(home.path()).is_ok());
     }

@@ -1,5 +1,6 @@
 //! Where a peer listens, and where it says that it does.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use convite_core::{ErrorCode, PeerAddress, Problem};
@@ -10,19 +11,19 @@ use crate::config::Ports;
 /// Listens where it is wanted.
 ///
 /// # Errors
-/// `unavailable` if no such port is free.
+/// `in_use` if no such port is free.
 pub(crate) async fn listen(bind: IpAddr, ports: &Ports) -> Result<TcpListener, Problem> {
     let taken = |what: String| {
-        Problem::new(ErrorCode::Unavailable, what)
+        Problem::new(ErrorCode::InUse, what)
             .hint("choose another with `--port`, or `--port 0` for any free one")
     };
     match ports {
         Ports::Any => TcpListener::bind((bind, 0))
             .await
-            .map_err(|e| taken(format!("cannot listen on {bind}: {e}"))),
+            .map_err(|e| taken(format!("cannot listen on {bind}: {}", why(&e)))),
         Ports::Exactly(port) => TcpListener::bind((bind, *port))
             .await
-            .map_err(|e| taken(format!("cannot listen on port {port}: {e}"))),
+            .map_err(|e| taken(format!("cannot listen on port {port}: {}", why(&e)))),
         Ports::FirstFree(range) => {
             for port in range.clone() {
                 if let Ok(listener) = TcpListener::bind((bind, port)).await {
@@ -35,6 +36,15 @@ pub(crate) async fn listen(bind: IpAddr, ports: &Ports) -> Result<TcpListener, P
                 range.end()
             )))
         }
+    }
+}
+
+/// Without the number of the error where words say it.
+fn why(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "already in use".to_owned(),
+        io::ErrorKind::PermissionDenied => "ports below 1024 need rights".to_owned(),
+        _ => error.to_string(),
     }
 }
 

@@ -68,7 +68,7 @@ impl SearchIndex {
     /// Blocking; reads the whole index once to check it.
     ///
     /// # Errors
-    /// `unavailable` if another process has it open; `internal` if it cannot be made.
+    /// `in_use` if another process has it open; `internal` if it cannot be made.
     pub fn open(folder: &Path, database: &str) -> Result<Self, Problem> {
         let fields = Fields::new();
         let (current, writer) = open(folder, database, &fields)?;
@@ -292,8 +292,8 @@ fn unwritable(error: &std::io::Error) -> Problem {
 
 fn busy() -> Problem {
     Problem::new(
-        ErrorCode::Unavailable,
-        "the search index is open in another process",
+        ErrorCode::InUse,
+        "a directory already runs on this home",
     )
-    .hint("one directory at a time can use a home")
+    .hint("`convite invite` prints a link into it, `convite status` says what it does; give this one a home of its own: `--home DIR`")
 }

@@ -121,15 +121,23 @@ async fn start_directory(
             .set_port(wanted.port().saturating_add(attempt));
         match convite_directory::start(settings, stop.clone()).await {
             Err(problem)
-                if problem.code == ErrorCode::Unavailable
+                if problem.code == ErrorCode::InUse
                     && wanted.port() != 0
-                    && attempt < FURTHER_PORTS =>
+                    && attempt < FURTHER_PORTS
+                    && is_taken(wanted, attempt).await =>
             {
                 attempt += 1;
             }
             other => return other,
         }
     }
+}
+
+/// Whether it was the port that was in use, and not the home.
+async fn is_taken(wanted: SocketAddr, attempt: u16) -> bool {
+    let port = wanted.port().saturating_add(attempt);
+    let listens = tokio::net::TcpListener::bind((wanted.ip(), port)).await;
+    listens.is_err()
 }
 
 /// Where this machine itself reaches a listener.

@@ -183,7 +183,7 @@ fn a_restore_replaces_a_directory_only_by_force_and_never_one_that_runs() {
     let refused = home.json(&restore).ends(1);
     assert_eq!(refused.event("error")["code"], "file_exists");
     let directory = home.directory(0, "");
-    let refused = directory.home.json(&format!("{restore} --force")).ends(5);
+    let refused = directory.home.json(&format!("{restore} --force")).ends(1);
     assert!(
         refused.event("error")["message"]
             .to_string()

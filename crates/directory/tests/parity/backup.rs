@@ -78,7 +78,7 @@ async fn a_backup_made_while_it_runs_goes_on_elsewhere() {
     let refused = restore(&from, &copy, Restoring::default(), NOW).unwrap_err();
     assert_eq!(refused.code, ErrorCode::FileExists);
     let refused = restore(&from, &copy, FORCE, NOW).unwrap_err();
-    assert_eq!(refused.code, ErrorCode::Unavailable, "it runs: {refused}");
+    assert_eq!(refused.code, ErrorCode::InUse, "it runs: {refused}");
 
     // What the backup does not know of: a later generation and a later session.
     let late = file("s/late.txt", 1, "b");

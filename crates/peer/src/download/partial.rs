@@ -57,7 +57,7 @@ impl Partial {
     ///
     /// # Errors
     /// `no_space` if the file system of the target has not enough room for what is missing, or
-    /// takes no file as large; `unavailable` if another process is fetching the same file; those
+    /// takes no file as large; `in_use` if another process is fetching the same file; those
     /// of the file system.
     pub(crate) async fn open(
         home: &Home,

@@ -211,7 +211,7 @@ pub(crate) fn disk_problem(doing: &str, path: &Path, error: &io::Error) -> Probl
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             Problem::new(ErrorCode::Internal, message).hint("choose another place with -o PATH")
         }
-        _ => Problem::new(ErrorCode::Internal, message),
+        _ => Problem::new(ErrorCode::Internal, message).hint("choose another place with -o PATH"),
     }
 }
 

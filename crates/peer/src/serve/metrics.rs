@@ -45,11 +45,11 @@ impl Metrics {
     /// Returns where.
     ///
     /// # Errors
-    /// `unavailable` if it cannot listen there.
+    /// `in_use` if it cannot listen there.
     pub async fn serve_at(self, address: SocketAddr) -> Result<SocketAddr, Problem> {
         let refused = |error: std::io::Error| {
             Problem::new(
-                ErrorCode::Unavailable,
+                ErrorCode::InUse,
                 format!("cannot listen on {address}: {error}"),
             )
             .hint("give another address with --metrics-listen")

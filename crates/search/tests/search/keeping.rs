@@ -125,7 +125,7 @@ fn an_index_that_cannot_be_read_is_made_anew() {
 fn an_index_that_is_open_elsewhere_is_left_alone() {
     let (index, folder) = index(&[&["s/a"]]);
     let refused = SearchIndex::open(folder.path(), "db").err().unwrap();
-    assert_eq!(refused.code, ErrorCode::Unavailable);
+    assert_eq!(refused.code, ErrorCode::InUse);
     put(&index, vec![document(2, &["s/b"])]);
     assert_eq!(found(&index, ""), [2, 1]);
 }

@@ -246,6 +246,7 @@ export default {
   problem_range_not_satisfiable: "The file has no such part",
   problem_too_many_requests: "Too many attempts: wait a moment",
   problem_overloaded: "The directory has much to do: try again in a moment",
+  problem_in_use: "Another process on this machine has it",
   problem_wrong_host: "The directory is not known by this address",
   problem_cross_site: "Another site's page asked for that: it was refused",
   problem_internal: "The directory failed: its log says why",

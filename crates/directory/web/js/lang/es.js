@@ -246,6 +246,7 @@ export default {
   problem_range_not_satisfiable: "El archivo no tiene esa parte",
   problem_too_many_requests: "Demasiados intentos: espere un momento",
   problem_overloaded: "El directorio tiene mucho que hacer: vuelva a intentarlo en un momento",
+  problem_in_use: "Otro proceso de esta máquina lo tiene",
   problem_wrong_host: "El directorio no se conoce por esta dirección",
   problem_cross_site: "Lo pidió la página de otro sitio: se ha rechazado",
   problem_internal: "El directorio ha fallado: su registro dice por qué",

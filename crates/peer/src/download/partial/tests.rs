@@ -374,7 +374,7 @@ async fn contents_that_a_copy_of_the_home_works_on_are_left_alone() {
     copy(&state, &scene.home("copy").downloads().join(name));
     let (hash, geometry) = (scene.hashes.content(), scene.hashes.geometry());
     let other = Partial::open(&scene.home("copy"), hash, geometry, &far, &Within::Seen).await;
-    assert_eq!(other.err().unwrap().code, ErrorCode::Unavailable);
+    assert_eq!(other.err().unwrap().code, ErrorCode::InUse);
     drop(partial);
 }
 
@@ -391,7 +391,7 @@ async fn two_processes_cannot_fetch_the_same_file_at_once() {
         &Within::Seen,
     )
     .await;
-    assert_eq!(second.err().unwrap().code, ErrorCode::Unavailable);
+    assert_eq!(second.err().unwrap().code, ErrorCode::InUse);
     drop(first);
     scene.open(&scene.near()).await;
 }

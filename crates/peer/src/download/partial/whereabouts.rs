@@ -151,7 +151,8 @@ pub(super) fn create(path: PathBuf) -> Result<Opened, Problem> {
     let mut options = File::options();
     let file = no_follow(options.read(true).write(true).create_new(true))
         .open(&path)
-        .map_err(|error| disk_problem("write", &path, &error))?;
+        // Its own name means nothing to a user.
+        .map_err(|error| disk_problem("write into", path.parent().unwrap_or(&path), &error))?;
     claim(&file, &path)?;
     if let Some(folder) = path.parent() {
         sync_folder(folder).map_err(|error| disk_problem("sync", folder, &error))?;
@@ -184,7 +185,7 @@ fn claim(file: &File, path: &Path) -> Result<(), Problem> {
 /// Locks the folder of a download, which is made if need be.
 ///
 /// # Errors
-/// `unavailable` if another process has it; those of the file system.
+/// `in_use` if another process has it; those of the file system.
 pub(super) fn lock(folder: &Path) -> Result<File, Problem> {
     let path = folder.join("lock");
     let failed = |error: io::Error| disk_problem("lock", &path, &error);
@@ -210,7 +211,7 @@ pub(super) fn lock(folder: &Path) -> Result<File, Problem> {
 
 fn in_use() -> Problem {
     Problem::new(
-        ErrorCode::Unavailable,
+        ErrorCode::InUse,
         "another process is fetching this file already",
     )
     .hint("wait for it, or use another --home")
