@@ -42,8 +42,8 @@ pub struct Cli {
 
 #[derive(Args)]
 pub struct Common {
-    /// Folder with all state of one identity [default: the platform's data folder]
-    #[arg(long, global = true, env = "CONVITE_HOME", value_name = "DIR")]
+    /// Folder with all state of one identity [default: $CONVITE_HOME, else the platform's data folder]
+    #[arg(long, global = true, value_name = "DIR")]
     pub home: Option<PathBuf>,
     /// One JSON object a line on stdout, and nothing else there
     #[arg(long, global = true)]

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use convite_core::age::Age;
+
 /// `10`, `10k`, `1.5MiB`, `2 GB`: bytes, in binary units whichever way they are written.
 ///
 /// # Errors
@@ -56,6 +58,44 @@ pub fn delay(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A length of time that somebody chose, as they would say it: `7 days`, `1 hour 30 minutes`.
+pub fn span(duration: Duration) -> String {
+    let mut left = duration.as_secs();
+    let mut parts = Vec::new();
+    for (name, seconds) in [
+        ("day", 86_400),
+        ("hour", 3_600),
+        ("minute", 60),
+        ("second", 1),
+    ] {
+        let count = left / seconds;
+        left %= seconds;
+        match count {
+            0 => {}
+            1 => parts.push(format!("1 {name}")),
+            count => parts.push(format!("{count} {name}s")),
+        }
+    }
+    match parts.is_empty() {
+        true => format!("{} ms", duration.as_millis()),
+        false => parts.join(" "),
+    }
+}
+
+/// The age of a file, or a day, as the directory reads it.
+///
+/// # Errors
+/// A message for people.
+pub fn age(text: &str) -> Result<String, String> {
+    match text.parse::<Age>() {
+        Ok(_) => Ok(text.to_owned()),
+        Err(problem) => {
+            let hint = problem.hint.unwrap_or_default();
+            Err(format!("{}: {hint}", problem.message))
+        }
+    }
+}
+
 /// How long something takes, for a person: `0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`.
 pub fn took(duration: Duration) -> String {
     let seconds = duration.as_secs();
@@ -97,6 +137,19 @@ mod tests {
         for bad in ["", "x", "10q", "-1", "1..2", "k"] {
             assert!(size(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn spans_and_ages_as_people_say_them() {
+        for (seconds, said) in [
+            (7 * 86_400, "7 days"),
+            (5_400, "1 hour 30 minutes"),
+            (61, "1 minute 1 second"),
+        ] {
+            assert_eq!(span(Duration::from_secs(seconds)), said);
+        }
+        assert_eq!(age("7d"), Ok("7d".to_owned()));
+        assert!(age("foo").unwrap_err().contains("2026-01-31"));
     }
 
     #[test]

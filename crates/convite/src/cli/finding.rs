@@ -33,10 +33,10 @@ pub struct SearchArgs {
     #[arg(long, value_name = "NAME")]
     pub space: Option<SpaceName>,
     /// Only files changed within this time (12h, 7d, 1y) or since this day (2026-01-31)
-    #[arg(long, value_name = "AGE")]
+    #[arg(long, value_parser = units::age, value_name = "AGE")]
     pub newer: Option<String>,
     /// Only files not changed since
-    #[arg(long, value_name = "AGE")]
+    #[arg(long, value_parser = units::age, value_name = "AGE")]
     pub older: Option<String>,
     /// Sort by this
     #[arg(long, value_name = "BY", value_parser = ["relevance", "providers", "size", "date"])]

@@ -1,15 +1,17 @@
 //! `convite get`: find, fetch from all providers, verify, put in place.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use convite_client::DirectoryClient;
 use convite_client::Query;
 use convite_core::model::{LocatedFile, SearchHit};
 use convite_core::path::local_file_name;
 use convite_core::{ContentHash, ErrorCode, PeerAddress, Problem, Within, display};
-use convite_peer::download::{Fetch, Fetched, Member, MemberConfig, Progress, Target, fetch};
+use convite_peer::download::{Fetch, Fetched, MemberConfig, Progress, Target, fetch};
 use serde_json::json;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::GetArgs;
 use crate::context::Context;
 use crate::exit::Failed;
+use crate::output::place::found_in;
 use crate::output::progress::{Reporter, providers};
 use crate::output::{Output, Table};
 use crate::{identity, stop, units};
@@ -32,7 +35,7 @@ pub async fn run(context: &Context, args: GetArgs, output: &Output) -> Result<()
     let client = context.client()?;
     let place = Place::of(&args)?;
     let interrupt = stop::on_signal();
-    let mut members = Vec::new();
+    let (mut members, mut total) = (Vec::new(), Total::default());
     for name in &args.names {
         let file = tokio::select! {
             file = find(&client, name, output) => file?,
@@ -49,12 +52,18 @@ pub async fn run(context: &Context, args: GetArgs, output: &Output) -> Result<()
             download_limit: args.download_limit,
             member: Some(member_of(context, args.bind, args.upload_limit)?),
         };
-        members.extend(get(fetch, &interrupt, output).await?);
+        if let Some(fetched) = get(fetch, &interrupt, output).await? {
+            total.add(&fetched);
+            members.extend(fetched.member);
+        }
+    }
+    if total.files > 1 {
+        output.note(&total.to_string());
     }
     if let (Some(stay), false) = (args.stay, members.is_empty()) {
         output.note(&format!(
             "providing to others for {}; Ctrl-C ends it",
-            humantime::format_duration(stay)
+            units::span(stay)
         ));
         tokio::select! {
             () = tokio::time::sleep(stay) => {}
@@ -65,6 +74,32 @@ pub async fn run(context: &Context, args: GetArgs, output: &Output) -> Result<()
         member.leave().await;
     }
     Ok(())
+}
+
+/// What several files came to.
+#[derive(Default)]
+struct Total {
+    files: usize,
+    bytes: u64,
+    received: u64,
+    took: Duration,
+}
+
+impl Total {
+    fn add(&mut self, fetched: &Fetched) {
+        self.files += 1;
+        self.bytes = self.bytes.saturating_add(fetched.bytes);
+        self.received = self.received.saturating_add(fetched.received);
+        self.took += fetched.took;
+    }
+}
+
+impl fmt::Display for Total {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (files, bytes) = (self.files, display::bytes(self.bytes));
+        let (received, took) = (display::bytes(self.received), units::took(self.took));
+        write!(f, "{files} files, {bytes}: {received} received in {took}")
+    }
 }
 
 /// Where others may reach this machine: nowhere but on itself if the directory is only there too.
@@ -103,7 +138,7 @@ async fn get(
     fetching: Fetch,
     interrupt: &CancellationToken,
     output: &Output,
-) -> Result<Option<Member>, Failed> {
+) -> Result<Option<Fetched>, Failed> {
     let path = fetching.target.path.clone();
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let mut reporter = Reporter::new(
@@ -130,8 +165,8 @@ async fn get(
     reporter.end();
     match fetched? {
         Some(fetched) => {
-            tell_done(&fetched, output);
-            Ok(fetched.member)
+            tell_done(&fetched, progress.borrow().resumed, output);
+            Ok(Some(fetched))
         }
         None => {
             let kept = progress.borrow().verified;
@@ -149,15 +184,20 @@ async fn get(
     }
 }
 
-fn tell_done(fetched: &Fetched, output: &Output) {
+/// `resumed` bytes were there from an earlier run.
+fn tell_done(fetched: &Fetched, resumed: u64, output: &Output) {
     let seconds = fetched.took.as_secs_f64();
     let path = fetched.path.display().to_string();
     let line = if fetched.was_there {
         format!("{}: already there, verified", display::escape(&path))
     } else {
         let rate = fetched.received as f64 / seconds.max(0.001);
+        let kept = match resumed {
+            0 => String::new(),
+            resumed => format!(" ({} were there before)", display::bytes(resumed)),
+        };
         format!(
-            "{}: {} in {}, {}/s from {}, verified",
+            "{}: {}{kept} in {}, {}/s from {}, verified",
             display::escape(&path),
             display::bytes(fetched.bytes),
             units::took(fetched.took),
@@ -172,6 +212,7 @@ fn tell_done(fetched: &Fetched, output: &Output) {
             "hash": fetched.hash,
             "bytes": fetched.bytes,
             "received": fetched.received,
+            "resumed": resumed,
             "seconds": seconds,
             "providers": fetched.providers,
             "first_verified_ms": fetched.first_verified.map(|t| t.as_secs_f64() * 1000.0),
@@ -259,20 +300,23 @@ pub(super) async fn find(
                 .into(),
         ),
         several => {
-            let mut table = Table::new(&["name", ">size", ">providers", "hash"]);
+            let mut table = Table::new(&["name", ">size", ">providers", "hash", "in"]);
             for hit in several {
                 table.row([
                     hit.name.clone(),
                     display::bytes(hit.size),
                     providers(hit.providers as usize),
                     hit.hash.to_string(),
+                    found_in(hit),
                 ]);
                 output.event(&json!({
                     "event": "candidate",
                     "hash": hit.hash,
                     "name": hit.name,
+                    "folder": hit.folder,
                     "size": hit.size,
                     "providers": hit.providers,
+                    "peers": hit.peers,
                 }));
             }
             if !output.is_json() {

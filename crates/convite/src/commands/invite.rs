@@ -7,6 +7,7 @@ use crate::cli::administration::InviteArgs;
 use crate::context::Context;
 use crate::exit::Failed;
 use crate::output::Output;
+use crate::units;
 
 /// Prints a new invite link.
 pub async fn run(context: &Context, args: InviteArgs, output: &Output) -> Result<(), Failed> {
@@ -30,7 +31,7 @@ pub async fn run(context: &Context, args: InviteArgs, output: &Output) -> Result
     };
     output.note(&format!(
         "it works {times}, for {}; whoever has it can join: send it privately",
-        humantime::format_duration(args.expires)
+        units::span(args.expires)
     ));
     Ok(())
 }

@@ -7,6 +7,7 @@ use crate::cli::administration::LinkArgs;
 use crate::context::Context;
 use crate::exit::Failed;
 use crate::output::Output;
+use crate::units;
 
 /// Prints a link to a file, for somebody without an account.
 pub async fn run(context: &Context, args: LinkArgs, output: &Output) -> Result<(), Failed> {
@@ -30,7 +31,7 @@ pub async fn run(context: &Context, args: LinkArgs, output: &Output) -> Result<(
     };
     output.note(&format!(
         "it works {times}, for {}, in any browser; whoever has it has the file: send it privately",
-        humantime::format_duration(args.expires)
+        units::span(args.expires)
     ));
     output.note(
         "a download that was begun can be begun again from the same network for ten minutes, so that one \

@@ -1,6 +1,7 @@
 //! `convite peers` and `convite index`: everything the directory lists, page by page.
 
-use convite_core::display;
+use convite_client::DirectoryClient;
+use convite_core::{PeerId, Problem, display};
 use serde_json::json;
 
 use crate::cli::IndexArgs;
@@ -85,7 +86,7 @@ pub async fn index(context: &Context, args: IndexArgs, output: &Output) -> Resul
             table.row([
                 entry.peer.to_string(),
                 display::bytes(entry.file.size),
-                entry.file.hash.short(),
+                entry.file.hash.to_string(),
                 entry.file.path.to_string(),
                 entry.file.space.map_or_else(String::new, |s| s.to_string()),
             ]);
@@ -97,7 +98,35 @@ pub async fn index(context: &Context, args: IndexArgs, output: &Output) -> Resul
         }
     }
     if count == 0 {
+        must_be_online(&client, args.peer.as_ref()).await?;
         output.note("no files are shared just now");
     }
     Ok(())
+}
+
+/// Looks whether the peer that was named is on the list, where nothing was found.
+///
+/// # Errors
+/// `not_found` if it is not.
+pub async fn must_be_online(
+    client: &DirectoryClient,
+    peer: Option<&PeerId>,
+) -> Result<(), Problem> {
+    let Some(wanted) = peer else {
+        return Ok(());
+    };
+    let mut cursor = None;
+    loop {
+        let page = client.peers(PAGE, cursor).await?;
+        if page.items.iter().any(|peer| peer.id == *wanted) {
+            return Ok(());
+        }
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            return Err(
+                Problem::not_found(format!("there is no peer '{wanted}' online"))
+                    .hint("see who is with `convite peers`"),
+            );
+        }
+    }
 }

@@ -6,8 +6,10 @@ use convite_core::{SpaceName, display};
 use serde_json::json;
 
 use crate::cli::SearchArgs;
+use crate::commands::lists;
 use crate::context::Context;
 use crate::exit::Failed;
+use crate::output::place::found_in;
 use crate::output::progress::providers;
 use crate::output::{Output, Table};
 
@@ -18,7 +20,7 @@ const PAGE: u32 = 100;
 pub async fn run(context: &Context, args: SearchArgs, output: &Output) -> Result<(), Failed> {
     let client = context.client()?;
     let words = typed(&args.words);
-    let mut table = Table::new(&["name", ">size", ">providers", "hash", "space"]);
+    let mut table = Table::new(&["name", ">size", ">providers", "hash", "in", "space"]);
     let (mut cursor, mut left, mut indexing) = (None, args.limit, false);
     while left > 0 {
         let query = Query {
@@ -51,7 +53,12 @@ pub async fn run(context: &Context, args: SearchArgs, output: &Output) -> Result
         output.note("the directory is still building its search index: something may be missing");
     }
     if left == args.limit {
-        output.note("nothing found among the files of those who are online");
+        lists::must_be_online(&client, args.peer.as_ref()).await?;
+        output.note(&format!(
+            "nothing found for {} among the files of those who are online{}",
+            display::escape(&words),
+            filters(&args)
+        ));
         return Err(Failed::Said(crate::exit::of(
             convite_core::ErrorCode::NotFound,
         )));
@@ -60,6 +67,29 @@ pub async fn run(context: &Context, args: SearchArgs, output: &Output) -> Result
         output.note("there is more: ask for it with --limit N, or add a word");
     }
     Ok(())
+}
+
+/// What else was asked for, after words: it may be that which leaves nothing.
+fn filters(args: &SearchArgs) -> String {
+    let size = |bytes: Option<u64>| bytes.map(display::bytes);
+    let peer = args.peer.as_ref().map(ToString::to_string);
+    let space = args.space.as_ref().map(ToString::to_string);
+    let given = [
+        ("--type", args.file_type.clone()),
+        ("--min-size", size(args.min_size)),
+        ("--max-size", size(args.max_size)),
+        ("--newer", args.newer.clone()),
+        ("--older", args.older.clone()),
+        ("--peer", peer),
+        ("--space", space),
+    ];
+    let given = given.into_iter();
+    let given = given.filter_map(|(flag, value)| Some(format!("{flag} {}", value?)));
+    let given: Vec<String> = given.collect();
+    match given.is_empty() {
+        true => String::new(),
+        false => format!(", with {}", display::escape(&given.join(" "))),
+    }
 }
 
 /// The query that was meant: an argument with blanks was in quotes on the command line.
@@ -84,9 +114,11 @@ fn row(hit: &SearchHit, table: &mut Table, output: &Output) {
         "name": hit.name,
         "matches": hit.matches,
         "names": hit.names,
+        "folder": hit.folder,
         "size": hit.size,
         "spaces": hit.spaces,
         "providers": hit.providers,
+        "peers": hit.peers,
         "score": hit.score,
     }));
     if !output.is_json() {
@@ -94,6 +126,7 @@ fn row(hit: &SearchHit, table: &mut Table, output: &Output) {
             display::bytes(hit.size),
             providers(hit.providers as usize),
             hit.hash.to_string(),
+            found_in(hit),
             names(&hit.spaces),
         ];
         table.marked_row(&hit.name, &hit.matches, rest);

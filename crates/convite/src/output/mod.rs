@@ -12,6 +12,7 @@
 
 pub mod colour;
 pub mod loads;
+pub mod place;
 pub mod progress;
 mod table;
 
