@@ -37,6 +37,8 @@ pub struct Indexing {
     racy: Mutex<HashSet<SafePath>>,
     /// Whether everything was found once, and compared with what the directory was told before.
     compared: AtomicBool,
+    /// The roots of shares that were not there at the last look at everything.
+    away: Mutex<HashSet<Arc<Path>>>,
 }
 
 impl Indexing {
@@ -51,6 +53,7 @@ impl Indexing {
             hashing: Hashing::new()?,
             racy: Mutex::default(),
             compared: AtomicBool::new(false),
+            away: Mutex::default(),
         })
     }
 
@@ -89,13 +92,15 @@ impl Indexing {
         let shares = self.state.shares();
         let mut found = Vec::new();
         let mut below: Vec<String> = Vec::new();
-        let mut is_gone = false;
+        let (mut is_gone, mut is_back) = (false, false);
         for place in places {
             for share in &shares {
                 let Some(inner) = watch::place_in(share, place) else {
                     continue;
                 };
-                is_gone |= share.root.symlink_metadata().is_err();
+                let is_there = share.root.symlink_metadata().is_ok();
+                is_gone |= !is_there;
+                is_back |= is_there && self.away().contains(&share.root);
                 let scanned = scan::scan_below(share, &shares, inner);
                 found.extend(scanned.files);
                 if let Ok(path) = share.published(inner)
@@ -124,7 +129,8 @@ impl Indexing {
         // Files that cannot be read are the trouble of the next look at everything. A share that
         // is gone is its owner's concern now.
         self.hash(&new)?;
-        if is_gone {
+        // Nor is what was noted of one that is back its owner's concern any more.
+        if is_gone || is_back {
             self.state.rescan.notify_one();
         }
         self.state.to_hash.store(0, Ordering::Relaxed);
@@ -155,6 +161,9 @@ impl Indexing {
             }
             scans.push(scanned);
         }
+        let lost = shares.iter().zip(&scans);
+        let lost = lost.filter(|(_, scanned)| !scanned.root_read);
+        *self.away() = lost.map(|(share, _)| share.root.clone()).collect();
         let found = || scans.iter().flat_map(|scanned| &scanned.files);
 
         let seen: HashSet<&SafePath> = found().map(|found| &found.path).collect();
@@ -332,6 +341,10 @@ impl Indexing {
             }
         }
         Ok(unreadable)
+    }
+
+    fn away(&self) -> std::sync::MutexGuard<'_, HashSet<Arc<Path>>> {
+        self.away.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn racy(&self) -> std::sync::MutexGuard<'_, HashSet<SafePath>> {

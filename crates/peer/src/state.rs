@@ -255,7 +255,9 @@ impl PeerState {
             ),
             None => {
                 let trouble = lock(&self.troubles).get(&share.root).cloned();
-                (trouble.unwrap_or_default(), None)
+                let is_away = trouble.is_some() && share.root.symlink_metadata().is_err();
+                let hint = is_away.then(|| AWAY.to_owned());
+                (trouble.unwrap_or_default(), hint)
             }
         };
         let space = share.space.as_ref();
@@ -269,6 +271,10 @@ impl PeerState {
         }
     }
 }
+
+/// What a user can do about a share that is not there.
+const AWAY: &str =
+    "it is shared again once it is back; `convite unshare` takes it off the list for good";
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

@@ -352,8 +352,18 @@ async fn changes_are_found_and_a_share_that_goes_away_is_unlisted() {
     tokio::time::timeout(Duration::from_secs(20), troubled)
         .await
         .expect("the share's trouble is never told");
+    let advised = peer.status().shares[0].hint.contains("convite unshare");
+    assert!(advised, "what to do about it is not said");
     fs::rename(group.place.path().join("away"), &share).unwrap();
     group.directory.until(|held| held.files.len() == 2).await;
+    let mended = async {
+        while !peer.status().shares[0].trouble.is_empty() {
+            peer.changed().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), mended)
+        .await
+        .expect("the share is broken for good");
     assert_eq!(peer.hashed(), 2);
     end(peer, &stop).await;
 }
@@ -415,7 +425,7 @@ async fn what_cannot_go_well_fails_at_the_start() {
     group.directory.set(|held| held.refusal = None);
     let (peer, stop) = group.start().await.unwrap();
     let second = group.start().await.map(drop).unwrap_err();
-    assert_eq!(second.code, ErrorCode::Unavailable);
+    assert_eq!(second.code, ErrorCode::InUse);
     assert!(second.hint.is_some());
     end(peer, &stop).await;
     assert!(!Path::new(&group.place.path().join("home/peer/control.token")).exists());
