@@ -170,7 +170,8 @@ impl FromStr for InviteLink {
     type Err = Problem;
 
     fn from_str(text: &str) -> Result<Self, Problem> {
-        let text = text.trim();
+        // As it was copied from a text: in blanks, quotes or brackets.
+        let text = text.trim_matches(|c: char| c.is_whitespace() || "'\"`<>“”„‘’«»".contains(c));
         let web = SCHEMES_WEB
             .iter()
             .find_map(|scheme| text.strip_prefix(scheme));
@@ -213,7 +214,7 @@ impl FromStr for InviteLink {
 /// The link itself is not repeated in the message: its code is a secret.
 fn refuse() -> Problem {
     Problem::invalid("this is not an invite link")
-        .hint("it looks like convite://HOST:PORT/CODE?ca=FINGERPRINT; copy it whole, in quotes")
+        .hint("it looks like convite://HOST:PORT/CODE?ca=FINGERPRINT; copy it whole")
 }
 
 fn checked_code(code: &str) -> Result<String, Problem> {
@@ -245,6 +246,10 @@ mod tests {
     fn links_round_trip() {
         let mut link = link();
         assert_eq!(link.to_string().parse::<InviteLink>().unwrap(), link);
+        for (before, after) in [("'", "'"), (" \"", "\"\n"), ("“", "”"), ("<", ">")] {
+            let pasted = format!("{before}{link}{after}");
+            assert_eq!(pasted.parse::<InviteLink>().as_ref(), Ok(&link), "{pasted}");
+        }
         link.authority = None;
         assert!(
             link.to_string()

@@ -14,7 +14,11 @@ use crate::password;
 
 /// Joins the directory of an invite link.
 pub async fn run(context: &Context, args: &JoinArgs, output: &Output) -> Result<(), Failed> {
-    let link: InviteLink = args.link.parse().map_err(Failed::Usage)?;
+    let link: InviteLink = args.link.parse().map_err(|problem: Problem| {
+        // A shell cuts at `&`, and takes `?` for a pattern.
+        let hint = problem.hint.as_deref().unwrap_or_default();
+        Failed::Usage(problem.clone().hint(format!("{hint}, in single quotes")))
+    })?;
     refuse_other_directory(context, &link)?;
     let user = args.user.clone().unwrap_or_else(identity::user);
     let password = password::obtain(&args.password, &format!("Password for {user}"), false)?;
@@ -48,9 +52,9 @@ pub struct Joined {
 /// without an invite only logs in.
 ///
 /// # Errors
-/// `permission_denied` if the home belongs to another directory; `user_taken`, `invite_invalid`,
-/// `wrong_credentials` for an account that a link without an invite would have to make, and what
-/// else the directory refuses.
+/// `permission_denied` if the home belongs to another directory; `invite_invalid`; `wrong_credentials`
+/// if the name is taken and the password not its, or for an account that a link without an invite
+/// would have to make; and what else the directory refuses.
 pub async fn enter(
     context: &Context,
     link: &InviteLink,
@@ -84,7 +88,7 @@ pub async fn enter(
         }
         Err(problem) if !is_new && problem.code == ErrorCode::WrongCredentials => {
             return Err(Problem::new(
-                ErrorCode::UserTaken,
+                ErrorCode::WrongCredentials,
                 format!("the name '{user}' is taken, and the password is not its password"),
             )
             .hint("choose another name with --user NAME, or give that account's password"));

@@ -69,7 +69,17 @@ impl Downloads {
             match download(common, wanted, orders).await {
                 Ok(Some(mut fetched)) => (id, done(&fetched), fetched.member.take()),
                 Ok(None) => (id, State::Stopped, None),
-                Err(problem) => (id, State::Failed(problem), None),
+                Err(mut problem) => {
+                    if problem
+                        .hint
+                        .as_ref()
+                        .is_some_and(|hint| hint.contains("-o PATH"))
+                    {
+                        // There are no flags here.
+                        problem.hint = Some("r has it go elsewhere".to_owned());
+                    }
+                    (id, State::Failed(problem), None)
+                }
             }
         });
         self.running.insert(

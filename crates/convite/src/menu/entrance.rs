@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use convite_client::{Credentials, DirectoryClient};
-use convite_core::{Problem, UserName};
+use convite_core::{ErrorCode, Problem, UserName};
 use convite_peer::RunningPeer;
 use convite_wire::invite::InviteLink;
 use tokio_util::sync::CancellationToken;
@@ -49,7 +49,19 @@ impl Entrance {
         match given.link {
             Some(link) => {
                 let link: InviteLink = link.parse()?;
-                join::enter(&context, &link, &user, &given.password.0).await?;
+                let makes = link.code.is_some();
+                let joined = join::enter(&context, &link, &user, &given.password.0).await;
+                joined.map_err(|problem| match problem.code {
+                    // There are no flags here; and more likely it is the name that is wrong.
+                    ErrorCode::WrongCredentials if makes => {
+                        Problem::new(ErrorCode::UserTaken, problem.message)
+                            .hint("choose another name, or give that account's password")
+                    }
+                    ErrorCode::WrongCredentials => problem.hint(
+                        "give the name and password of your account; an invite makes a new one",
+                    ),
+                    _ => problem,
+                })?;
             }
             None => {
                 let mut credentials = context.joined()?.clone();

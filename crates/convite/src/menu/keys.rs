@@ -9,9 +9,10 @@ pub type Key = (&'static str, &'static str);
 pub fn now(model: &Model) -> Vec<Key> {
     if let Some(dialog) = &model.dialog {
         return match dialog {
-            Dialog::Help | Dialog::Invitation => vec![("esc", "close")],
+            Dialog::Help(_) => vec![("↑↓", "scroll"), ("esc", "close")],
+            Dialog::Invitation => vec![("esc", "close")],
             Dialog::Get(_) => vec![("enter", "fetch"), ("esc", "don't")],
-            Dialog::Load(_) if model.hosts().is_empty() => vec![("esc", "close")],
+            Dialog::Load(load) if model.hosts(load).is_empty() => vec![("esc", "close")],
             Dialog::Load(_) => vec![("↑↓", "choose"), ("enter", "load"), ("esc", "don't")],
             Dialog::Put(_) => vec![("enter", "upload"), ("esc", "don't")],
             Dialog::Share(_) => vec![("enter", "share"), ("esc", "don't")],
@@ -46,7 +47,9 @@ pub fn now(model: &Model) -> Vec<Key> {
 fn screen(model: &Model) -> Vec<Key> {
     match model.screen {
         Screen::Search => match model.search.focus {
-            Focus::Words if model.search.words.is_empty() => vec![("^t", "kind")],
+            Focus::Words if model.search.words.is_empty() => {
+                vec![("^t", "kind"), ("alt+1-5", "screens")]
+            }
             Focus::Words => vec![("↓", "results"), ("^t", "kind"), ("esc", "clear")],
             Focus::Results => vec![
                 ("enter", "get"),
@@ -77,7 +80,8 @@ fn screen(model: &Model) -> Vec<Key> {
             let mut keys = match chosen.map(|transfer| &transfer.state) {
                 Some(State::Running | State::Waiting) => vec![("p", "pause"), ("c", "give up")],
                 Some(State::Paused) => vec![("p", "go on"), ("c", "give up")],
-                Some(State::Stopped | State::Failed(_)) => vec![("r", "go on")],
+                Some(State::Stopped) => vec![("r", "go on")],
+                Some(State::Failed(_)) => vec![("p", "try again"), ("r", "elsewhere")],
                 _ => Vec::new(),
             };
             let is_over = |put: &Put| put.state != PutState::Sending;
@@ -107,7 +111,9 @@ pub const HELP: &[(&str, &[Key])] = &[
     (
         "Everywhere",
         &[
-            ("tab, 1-5", "screens"),
+            ("tab", "next screen"),
+            ("1-5", "screens; alt+1-5 too"),
+            ("alt+1-5", "while you type"),
             ("↑↓ jk", "choose"),
             ("enter", "open, get, answer"),
             ("esc", "back, no"),
@@ -134,7 +140,7 @@ pub const HELP: &[(&str, &[Key])] = &[
         &[
             ("p, space", "pause, go on"),
             ("c", "give up, keep the part"),
-            ("r", "go on, try again"),
+            ("r", "go on; elsewhere"),
             ("x", "clear what ended"),
         ],
     ),

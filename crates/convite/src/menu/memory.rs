@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use convite_client::Home;
 use convite_client::home::write_private;
 
-use super::model::Memory;
+use super::model::{Memory, Paths};
 
 fn path(home: &Home) -> PathBuf {
     home.root().join("menu.json")
@@ -39,11 +39,10 @@ pub fn downloads_folder() -> String {
     folder.display().to_string()
 }
 
-/// A path as it is typed: `~/` is the user's folder.
-pub fn typed(text: &str) -> PathBuf {
-    match (text.strip_prefix("~/"), std::env::var_os("HOME")) {
-        (Some(rest), Some(home)) => PathBuf::from(home).join(rest),
-        _ if text == "~" => std::env::var_os("HOME").map_or_else(|| text.into(), PathBuf::from),
-        _ => text.into(),
+/// Where paths begin that are typed.
+pub fn paths() -> Paths {
+    Paths {
+        here: std::env::current_dir().unwrap_or_default(),
+        home: std::env::var_os("HOME").map(PathBuf::from),
     }
 }

@@ -60,6 +60,7 @@ pub async fn run(
 ) -> Result<(), Problem> {
     let remembered = memory::load(&context.home);
     let mut model = Model::new(remembered, memory::downloads_folder());
+    model.paths = memory::paths();
     if invitation.is_some() {
         model.dialog = Some(Dialog::Invitation);
     }

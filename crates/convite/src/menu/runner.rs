@@ -212,7 +212,8 @@ impl Runner {
             self.say(Message::Stop);
         }
         let sees_peers = model.screen == Screen::Network && model.network.level() == Level::Peers;
-        if self.ticks.is_multiple_of(PEERS) && sees_peers {
+        // One that was silent is asked until it answers, wherever one looks.
+        if self.ticks.is_multiple_of(PEERS) && (sees_peers || model.is_cut_off()) {
             self.list_peers();
         }
     }
@@ -255,7 +256,7 @@ impl Runner {
                 folder,
             } => {
                 if let Some(session) = &self.session {
-                    let folder = memory::typed(&folder);
+                    let folder = PathBuf::from(folder);
                     let wanted = Wanted { hash, name, folder };
                     self.downloads.begin(id, session.common.clone(), wanted);
                 }
@@ -265,14 +266,14 @@ impl Runner {
             Effect::Put { id, peer, file } => {
                 if let Some(session) = &self.session {
                     let (common, say) = (session.common.clone(), self.messages.clone());
-                    let what = (peer, memory::typed(&file));
+                    let what = (peer, PathBuf::from(file));
                     uploads::begin(id, common, what, say, self.uploads.clone());
                 }
             }
             Effect::Pause(id) => self.downloads.pause(id, true),
             Effect::Resume(id) => self.downloads.pause(id, false),
             Effect::Cancel(id) => self.downloads.cancel(id),
-            Effect::Share(path) => self.share(memory::typed(&path)),
+            Effect::Share(path) => self.share(PathBuf::from(path)),
             Effect::Unshare(folder) => self.unshare(folder.into()),
             Effect::Enter {
                 link,

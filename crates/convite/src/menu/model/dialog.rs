@@ -1,8 +1,8 @@
 //! What stands in front of a screen and wants an answer.
 
-use convite_core::ContentHash;
+use convite_core::{ContentHash, Problem};
 
-use super::{Input, LoadDialog, PutDialog, TransferId};
+use super::{Input, LoadDialog, PutDialog, Scroll, TransferId};
 
 /// A question with two answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,19 +30,30 @@ pub struct GetDialog {
     pub hash: ContentHash,
     pub name: String,
     pub size: u64,
+    /// The folder and the peer that it is found in, where that is known.
+    pub found: String,
     pub folder: Input,
+}
+
+/// A folder that is about to be shared.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ShareDialog {
+    pub folder: Input,
+    /// An answer is awaited.
+    pub busy: bool,
+    /// Why it cannot be shared.
+    pub problem: Option<Problem>,
 }
 
 /// All of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Dialog {
-    Help,
+    Help(Scroll),
     Invitation,
     Get(GetDialog),
     Load(LoadDialog),
     Put(PutDialog),
-    /// A folder that is about to be shared.
-    Share(Input),
+    Share(ShareDialog),
     Confirm(Confirm),
 }
 
@@ -56,8 +67,8 @@ impl Dialog {
         match self {
             Self::Get(get) => Some(&get.folder),
             Self::Put(put) => Some(&put.file),
-            Self::Share(path) => Some(path),
-            Self::Help | Self::Invitation | Self::Load(_) | Self::Confirm(_) => None,
+            Self::Share(share) => Some(&share.folder),
+            Self::Help(_) | Self::Invitation | Self::Load(_) | Self::Confirm(_) => None,
         }
     }
 
@@ -66,8 +77,8 @@ impl Dialog {
         match self {
             Self::Get(get) => Some(&mut get.folder),
             Self::Put(put) => Some(&mut put.file),
-            Self::Share(path) => Some(path),
-            Self::Help | Self::Invitation | Self::Load(_) | Self::Confirm(_) => None,
+            Self::Share(share) => Some(&mut share.folder),
+            Self::Help(_) | Self::Invitation | Self::Load(_) | Self::Confirm(_) => None,
         }
     }
 }

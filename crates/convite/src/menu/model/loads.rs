@@ -1,7 +1,7 @@
 //! What other peers are asked to fetch.
 
 use convite_core::loads::LoadSummary;
-use convite_core::model::PeerSummary;
+use convite_core::model::{PeerSummary, SearchHit};
 use convite_core::{ContentHash, PeerId};
 
 /// The loads of this account, the newest first.
@@ -23,11 +23,24 @@ pub struct LoadDialog {
     pub hash: ContentHash,
     pub name: String,
     pub size: u64,
+    /// Peers that have it.
+    pub holders: Vec<PeerId>,
     /// None for the first there is.
     pub chosen: Option<PeerId>,
 }
 
 impl LoadDialog {
+    /// For a file that was found.
+    pub fn of(hit: &SearchHit) -> Self {
+        Self {
+            hash: hit.hash,
+            name: hit.name.clone(),
+            size: hit.size,
+            holders: hit.peers.iter().map(|peer| peer.id.clone()).collect(),
+            chosen: None,
+        }
+    }
+
     /// Which of these is chosen; one that went away is no choice.
     pub fn at(&self, hosts: &[&PeerSummary]) -> usize {
         let chosen = hosts

@@ -5,6 +5,7 @@ mod input;
 mod loads;
 mod meter;
 mod network;
+mod paths;
 mod puts;
 mod search;
 mod selection;
@@ -15,18 +16,19 @@ mod welcome;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use convite_core::Problem;
 use convite_core::model::PeerSummary;
+use convite_core::{ErrorCode, Problem};
 use convite_peer::Status;
 
-pub use dialog::{Confirm, Consequence, Dialog, GetDialog};
+pub use dialog::{Confirm, Consequence, Dialog, GetDialog, ShareDialog};
 pub use input::Input;
 pub use loads::{LoadDialog, Loads};
 pub use meter::Meter;
 pub use network::{Level, Network, Row};
+pub use paths::Paths;
 pub use puts::{Put, PutDialog, PutState, Puts};
 pub use search::{Focus, Search};
-pub use selection::Selection;
+pub use selection::{Scroll, Selection};
 pub use shares::Shares;
 pub use transfers::{Memory, State, Transfer, TransferId, Transfers};
 pub use welcome::{Field, Secret, Welcome};
@@ -124,6 +126,11 @@ pub struct Model {
     pub notice: Option<Notice>,
     /// Where files go.
     pub folder: String,
+    /// The folder that was named for a transfer, until it is known to be good.
+    pub trying: Option<(TransferId, String)>,
+    pub paths: Paths,
+    /// Whether the directory failed to answer when it was asked last.
+    unanswered: bool,
     pub leaving: bool,
     ticket: u64,
 }
@@ -150,6 +157,9 @@ impl Model {
             sent: Meter::default(),
             dialog: None,
             notice: None,
+            trying: None,
+            paths: Paths::default(),
+            unanswered: false,
             leaving: false,
             ticket: 0,
         }
@@ -161,10 +171,11 @@ impl Model {
         self.ticket
     }
 
-    /// The other peers online that load for this account.
-    pub fn hosts(&self) -> Vec<&PeerSummary> {
+    /// The other peers online that load for this account, and do not have the file.
+    pub fn hosts(&self, load: &LoadDialog) -> Vec<&PeerSummary> {
         let is_other = |peer: &&PeerSummary| peer.id.as_str() != self.identity.peer;
-        let peers = self.network.peers.iter().filter(|peer| peer.loads);
+        let lacks = |peer: &&PeerSummary| peer.loads && !load.holders.contains(&peer.id);
+        let peers = self.network.peers.iter().filter(lacks);
         peers.filter(is_other).collect()
     }
 
@@ -178,14 +189,37 @@ impl Model {
         });
     }
 
-    /// Says what went wrong.
+    /// Says what went wrong; all of it stays among the log lines.
     pub fn complain(&mut self, problem: &Problem) {
+        let mut line = format!("ERROR {}", problem.message);
+        if let Some(hint) = &problem.hint {
+            line.push_str(&format!("; hint: {hint}"));
+        }
+        self.log(vec![line]);
         self.notice = Some(Notice {
             text: problem.message.clone(),
             hint: problem.hint.clone(),
             is_problem: true,
             until: self.now + 2 * NOTICE,
         });
+    }
+
+    /// The directory answered, or did not.
+    pub fn heard<T>(&mut self, answer: &Result<T, Problem>) {
+        let silent = |problem: &Problem| problem.code == ErrorCode::Unavailable;
+        self.unanswered = answer.as_ref().is_err_and(silent);
+    }
+
+    /// Whether the directory cannot be reached, so that lists show what was heard before.
+    pub fn is_cut_off(&self) -> bool {
+        let peer = self.peer.as_ref();
+        self.unanswered || peer.is_some_and(|peer| !peer.online && !peer.trouble.is_empty())
+    }
+
+    /// The folder that is offered for the next file.
+    pub fn offered(&self) -> String {
+        let tried = self.trying.as_ref().map(|(_, folder)| folder);
+        tried.unwrap_or(&self.folder).clone()
     }
 
     /// Time has come to `now`.

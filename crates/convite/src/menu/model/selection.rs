@@ -56,6 +56,29 @@ impl Selection {
     }
 }
 
+/// How far something long is scrolled, which is corrected when it is drawn.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Scroll {
+    from: Cell<usize>,
+}
+
+impl Scroll {
+    pub fn up(&self, lines: usize) {
+        self.from.set(self.from.get().saturating_sub(lines));
+    }
+
+    pub fn down(&self, lines: usize) {
+        self.from.set(self.from.get().saturating_add(lines));
+    }
+
+    /// The first line in sight of `len` where `height` fit.
+    pub fn first(&self, len: usize, height: usize) -> usize {
+        let first = self.from.get().min(len.saturating_sub(height));
+        self.from.set(first);
+        first
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

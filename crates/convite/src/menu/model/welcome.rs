@@ -1,6 +1,7 @@
 //! Coming in: an invite link, an account, its password.
 
-use convite_core::Problem;
+use convite_core::{Problem, UserName};
+use convite_wire::invite::InviteLink;
 
 use super::Input;
 
@@ -105,13 +106,38 @@ impl Welcome {
         self.fields().iter().copied().find(empty)
     }
 
+    /// Whether what is typed in this field, or else in one before it, cannot be right; then it is
+    /// said, and the field is where one is.
+    pub fn object(&mut self) -> bool {
+        let wrong = |field: &Field| match field {
+            Field::Link if self.link.is_empty() => None,
+            Field::Link => self.link.text().parse::<InviteLink>().err(),
+            Field::User if self.user.is_empty() => None,
+            Field::User => self.user.text().trim().parse::<UserName>().err(),
+            Field::Password => None,
+        };
+        let here = self.field;
+        let fields = std::iter::once(&here).chain(self.fields());
+        let found = fields
+            .copied()
+            .find_map(|field| Some((field, wrong(&field)?)));
+        let Some((field, problem)) = found else {
+            return false;
+        };
+        self.field = field;
+        self.problem = Some(problem);
+        true
+    }
+
     /// What was asked for was refused.
     pub fn refused(&mut self, problem: Problem) {
         use convite_core::ErrorCode;
         self.busy = false;
         self.field = match problem.code {
             ErrorCode::UserTaken => Field::User,
-            ErrorCode::WrongCredentials => Field::Password,
+            // Link and name were looked at here: what is left is the password.
+            ErrorCode::WrongCredentials | ErrorCode::InvalidArgument => Field::Password,
+            ErrorCode::InviteInvalid | ErrorCode::Untrusted if self.wants_link => Field::Link,
             _ => self.field,
         };
         if self.field == Field::Password {

@@ -2,7 +2,7 @@
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent};
 
-use super::{edited, leave, loads, puts, transfers};
+use super::{PAGE, edited, leave, loads, puts, shares, transfers};
 use crate::menu::message::Effect;
 use crate::menu::model::{Confirm, Consequence, Dialog, Model};
 
@@ -14,7 +14,18 @@ pub(super) fn pressed(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect
         return;
     }
     match dialog {
-        Dialog::Help | Dialog::Invitation => {
+        Dialog::Help(scroll) => {
+            match key.code {
+                KeyCode::Enter | KeyCode::F(1) | KeyCode::Char('?' | 'q' | ' ') => return,
+                KeyCode::Up | KeyCode::Char('k') => scroll.up(1),
+                KeyCode::Down | KeyCode::Char('j') => scroll.down(1),
+                KeyCode::PageUp | KeyCode::Home => scroll.up(PAGE),
+                KeyCode::PageDown | KeyCode::End => scroll.down(PAGE),
+                _ => {}
+            }
+            model.dialog = Some(Dialog::Help(scroll));
+        }
+        Dialog::Invitation => {
             let closes = matches!(
                 key.code,
                 KeyCode::Enter | KeyCode::F(1) | KeyCode::Char('?' | 'q' | 'i' | ' ')
@@ -26,23 +37,23 @@ pub(super) fn pressed(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect
         Dialog::Confirm(confirm) => confirmed(model, confirm, key, effects),
         Dialog::Load(load) => loads::pressed(model, load, key, effects),
         Dialog::Get(get) if key.code == KeyCode::Enter => {
-            let folder = get.folder.text().trim().to_owned();
+            let folder = get.folder.text().trim();
             if folder.is_empty() {
                 model.tell("name the folder that it goes to");
                 model.dialog = Some(Dialog::Get(get));
                 return;
             }
-            model.folder.clone_from(&folder);
-            transfers::get(model, get.hash, get.name, get.size, folder, effects);
+            let folder = model.paths.absolute(folder);
+            let wanted = transfers::Wanted {
+                hash: get.hash,
+                name: get.name,
+                size: get.size,
+                found: get.found,
+            };
+            transfers::get(model, wanted, folder, effects);
         }
         Dialog::Put(put) if key.code == KeyCode::Enter => puts::begin(model, put, effects),
-        Dialog::Share(path) if key.code == KeyCode::Enter => {
-            if path.is_empty() {
-                model.dialog = Some(Dialog::Share(path));
-            } else {
-                effects.push(Effect::Share(path.text().trim().to_owned()));
-            }
-        }
+        Dialog::Share(share) => shares::named(model, share, key, effects),
         mut other => {
             if let Some(input) = other.input() {
                 edited(input, key);

@@ -1,6 +1,5 @@
 //! Loads: a peer is chosen, and asked.
 
-use convite_core::ContentHash;
 use convite_core::model::PeerSummary;
 use ratatui::crossterm::event::{KeyCode, KeyEvent};
 
@@ -8,19 +7,8 @@ use crate::menu::message::Effect;
 use crate::menu::model::{Dialog, LoadDialog, Model};
 
 /// Asks on which peer a file is to be loaded.
-pub(super) fn ask_where(
-    model: &mut Model,
-    hash: ContentHash,
-    name: String,
-    size: u64,
-    effects: &mut Vec<Effect>,
-) {
-    model.dialog = Some(Dialog::Load(LoadDialog {
-        hash,
-        name,
-        size,
-        chosen: None,
-    }));
+pub(super) fn ask_where(model: &mut Model, load: LoadDialog, effects: &mut Vec<Effect>) {
+    model.dialog = Some(Dialog::Load(load));
     effects.push(Effect::ListPeers);
 }
 
@@ -30,7 +18,7 @@ pub(super) fn pressed(
     key: KeyEvent,
     effects: &mut Vec<Effect>,
 ) {
-    let hosts = model.hosts();
+    let hosts = model.hosts(&load);
     let at = load.at(&hosts);
     let choose = |at: usize| hosts.get(at).map(|peer: &&PeerSummary| peer.id.clone());
     match key.code {

@@ -14,7 +14,9 @@ mod welcome;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use super::message::{Effect, Message};
-use super::model::{Confirm, Consequence, Dialog, Input, Model, Screen, Selection, Welcome};
+use super::model::{
+    Confirm, Consequence, Dialog, Input, Model, Screen, Scroll, Selection, Welcome,
+};
 
 /// Rows that a page key goes.
 const PAGE: usize = 10;
@@ -34,9 +36,16 @@ pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
             ticket,
             more,
             answer,
-        } => model.search.take(ticket, more, answer),
-        Message::Peers(answer) => model.network.take_peers(answer),
+        } => {
+            model.heard(&answer);
+            model.search.take(ticket, more, answer);
+        }
+        Message::Peers(answer) => {
+            model.heard(&answer);
+            model.network.take_peers(answer);
+        }
         Message::Files { ticket, answer } => {
+            model.heard(&answer);
             let next = model.network.take_files(ticket, answer);
             if let (Some(cursor), Some(peer)) = (next, model.network.inside.clone()) {
                 effects.push(Effect::ListFiles {
@@ -63,8 +72,7 @@ pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
         }
         Message::Logged(lines) => model.log(lines),
         Message::Entered(answer) => welcome::entered(model, answer, &mut effects),
-        Message::Shared(Ok(text)) => model.tell(text),
-        Message::Shared(Err(problem)) => model.complain(&problem),
+        Message::Shared(answer) => shares::shared(model, answer),
     }
     effects
 }
@@ -88,7 +96,9 @@ fn pressed(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>) {
         return welcome::pressed(model, key, effects);
     }
     match key.code {
-        KeyCode::F(1) | KeyCode::Char('?') => return model.dialog = Some(Dialog::Help),
+        KeyCode::F(1) | KeyCode::Char('?') => {
+            return model.dialog = Some(Dialog::Help(Scroll::default()));
+        }
         KeyCode::Tab => return show(model, model.screen.beside(1), effects),
         KeyCode::BackTab => {
             let left = model.screen.beside(Screen::ALL.len() - 1);
@@ -96,12 +106,16 @@ fn pressed(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>) {
         }
         _ => {}
     }
+    // A search may begin with a digit.
+    let alt = key.modifiers.contains(KeyModifiers::ALT);
+    if let KeyCode::Char(digit @ '1'..='5') = key.code
+        && (alt || !model.is_typing())
+    {
+        let place = digit as usize - '1' as usize;
+        return show(model, Screen::ALL[place], effects);
+    }
     if !model.is_typing() && !control {
         match key.code {
-            KeyCode::Char(digit @ '1'..='5') => {
-                let place = digit as usize - '1' as usize;
-                return show(model, Screen::ALL[place], effects);
-            }
             KeyCode::Char('q') => return ask_to_quit(model, effects),
             KeyCode::Char('/') => {
                 model.search.focus = super::model::Focus::Words;

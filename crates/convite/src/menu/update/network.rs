@@ -1,10 +1,12 @@
 //! Keys of the network: peers, their folders, their files.
 
+use convite_core::model::FileEntry;
 use ratatui::crossterm::event::{KeyCode, KeyEvent};
 
+use super::transfers::Wanted;
 use super::{loads, moved, puts, transfers};
 use crate::menu::message::Effect;
-use crate::menu::model::{Level, Model};
+use crate::menu::model::{Level, LoadDialog, Model};
 
 pub(super) fn pressed(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>) {
     match model.network.level() {
@@ -39,23 +41,26 @@ fn at_files(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>) {
     match key.code {
         KeyCode::Enter | KeyCode::Right => {
             if let Some(file) = model.network.open() {
-                let name = file.path.file_name().to_owned();
-                transfers::ask_where(model, file.hash, name, file.size);
+                let wanted = wanted(model, &file);
+                transfers::ask_where(model, wanted, model.offered());
             }
         }
         KeyCode::Char('l') => {
             if let Some(file) = model.network.file() {
-                let (hash, size) = (file.hash, file.size);
-                let name = file.path.file_name().to_owned();
-                loads::ask_where(model, hash, name, size, effects);
+                let load = LoadDialog {
+                    hash: file.hash,
+                    name: file.path.file_name().to_owned(),
+                    size: file.size,
+                    holders: model.network.inside.clone().into_iter().collect(),
+                    chosen: None,
+                };
+                loads::ask_where(model, load, effects);
             }
         }
         KeyCode::Char('g') => {
             if let Some(file) = model.network.file() {
-                let (hash, size) = (file.hash, file.size);
-                let name = file.path.file_name().to_owned();
-                let folder = model.folder.clone();
-                transfers::get(model, hash, name, size, folder, effects);
+                let (wanted, folder) = (wanted(model, file), model.offered());
+                transfers::get(model, wanted, folder, effects);
             }
         }
         KeyCode::Esc | KeyCode::Left | KeyCode::Backspace => {
@@ -81,5 +86,20 @@ fn at_files(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>) {
             let len = model.network.rows.len();
             moved(&mut model.network.chosen, key, len);
         }
+    }
+}
+
+fn wanted(model: &Model, file: &FileEntry) -> Wanted {
+    let path = file.path.as_str();
+    let peer = model.network.inside.as_ref().map(ToString::to_string);
+    let parts = [
+        path.rsplit_once('/').map(|(folder, _)| folder),
+        peer.as_deref(),
+    ];
+    Wanted {
+        hash: file.hash,
+        name: file.path.file_name().to_owned(),
+        size: file.size,
+        found: parts.into_iter().flatten().collect::<Vec<_>>().join(" · "),
     }
 }

@@ -26,12 +26,13 @@ pub(super) fn ask_what(model: &mut Model) {
 
 /// The file is named.
 pub(super) fn begin(model: &mut Model, put: PutDialog, effects: &mut Vec<Effect>) {
-    let file = put.file.text().trim().to_owned();
+    let file = put.file.text().trim();
     if file.is_empty() {
         model.tell("name the file to upload");
         model.dialog = Some(Dialog::Put(put));
         return;
     }
+    let file = model.paths.absolute(file);
     model.tell(format!("uploading to {} (3 shows how it goes)", put.peer));
     let id = model.puts.add(file.clone(), put.peer.clone());
     effects.push(Effect::Put {

@@ -3,9 +3,10 @@
 use convite_core::kind::Kind;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use super::transfers::Wanted;
 use super::{edited, loads, moved, transfers};
 use crate::menu::message::Effect;
-use crate::menu::model::{Focus, Model};
+use crate::menu::model::{Focus, LoadDialog, Model};
 
 pub(super) fn pressed(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>) {
     let control = key.modifiers.contains(KeyModifiers::CONTROL);
@@ -50,22 +51,20 @@ fn chosen(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>) {
         KeyCode::Right | KeyCode::Char('t') => turn_kind(model, 1, effects),
         KeyCode::Left => turn_kind(model, Kind::ALL.len(), effects),
         KeyCode::Enter => {
-            if let Some(hit) = search.hit() {
-                let (hash, name, size) = (hit.hash, hit.name.clone(), hit.size);
-                transfers::ask_where(model, hash, name, size);
+            if let Some(wanted) = search.hit().map(Wanted::of) {
+                transfers::ask_where(model, wanted, model.offered());
             }
         }
         KeyCode::Char('l') => {
             if let Some(hit) = search.hit() {
-                let (hash, name, size) = (hit.hash, hit.name.clone(), hit.size);
-                loads::ask_where(model, hash, name, size, effects);
+                let load = LoadDialog::of(hit);
+                loads::ask_where(model, load, effects);
             }
         }
         KeyCode::Char('g') => {
-            if let Some(hit) = search.hit() {
-                let (hash, name, size) = (hit.hash, hit.name.clone(), hit.size);
-                let folder = model.folder.clone();
-                transfers::get(model, hash, name, size, folder, effects);
+            if let Some(wanted) = search.hit().map(Wanted::of) {
+                let folder = model.offered();
+                transfers::get(model, wanted, folder, effects);
             }
         }
         _ => {

@@ -1,13 +1,15 @@
 //! Keys of the shares.
 
+use convite_core::Problem;
 use ratatui::crossterm::event::{KeyCode, KeyEvent};
 
-use super::moved;
-use crate::menu::model::{Confirm, Consequence, Dialog, Input, Model};
+use super::{edited, moved};
+use crate::menu::message::Effect;
+use crate::menu::model::{Confirm, Consequence, Dialog, Model, ShareDialog};
 
 pub(super) fn pressed(model: &mut Model, key: KeyEvent) {
     match key.code {
-        KeyCode::Char('a' | '+') => model.dialog = Some(Dialog::Share(Input::default())),
+        KeyCode::Char('a' | '+') => model.dialog = Some(Dialog::Share(ShareDialog::default())),
         KeyCode::Char('x' | 'd') | KeyCode::Delete => {
             if let Some(share) = model.shares.share() {
                 model.dialog = Some(Dialog::Confirm(Confirm {
@@ -24,6 +26,44 @@ pub(super) fn pressed(model: &mut Model, key: KeyEvent) {
         _ => {
             let len = model.shares.all.len();
             moved(&mut model.shares.chosen, key, len);
+        }
+    }
+}
+
+/// Keys while a folder is named.
+pub(super) fn named(
+    model: &mut Model,
+    mut share: ShareDialog,
+    key: KeyEvent,
+    effects: &mut Vec<Effect>,
+) {
+    if key.code == KeyCode::Enter {
+        let folder = share.folder.text().trim();
+        if !folder.is_empty() && !share.busy {
+            effects.push(Effect::Share(model.paths.absolute(folder)));
+            share.busy = true;
+            share.problem = None;
+        }
+    } else if edited(&mut share.folder, key) {
+        share.problem = None;
+        share.busy = false;
+    }
+    model.dialog = Some(Dialog::Share(share));
+}
+
+/// A folder is shared, or not any more, or cannot be: then it may be named anew.
+pub(super) fn shared(model: &mut Model, answer: Result<String, Problem>) {
+    match (answer, &mut model.dialog) {
+        (Err(problem), Some(Dialog::Share(share))) if share.busy => {
+            share.busy = false;
+            share.problem = Some(problem);
+        }
+        (Err(problem), _) => model.complain(&problem),
+        (Ok(text), dialog) => {
+            if matches!(dialog, Some(Dialog::Share(share)) if share.busy) {
+                *dialog = None;
+            }
+            model.tell(text);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use convite_client::Found;
 use convite_core::loads::{LoadId, LoadState, LoadSummary};
-use convite_core::model::{FileEntry, IndexEntry, Page, PeerSummary, SearchHit};
+use convite_core::model::{FileEntry, HitPeer, IndexEntry, Page, PeerSummary, SearchHit};
 use convite_core::{ContentHash, ErrorCode, Problem};
 use convite_peer::Status;
 use convite_peer::download::Progress;
@@ -43,7 +43,10 @@ fn hit(name: &str) -> SearchHit {
         names: vec![name.to_owned()],
         size: 10,
         providers: 1,
-        peers: Vec::new(),
+        peers: vec![HitPeer {
+            id: "ben-0".parse().unwrap(),
+            addresses: Vec::new(),
+        }],
         score: 1.0,
         spaces: Vec::new(),
     }
@@ -136,13 +139,14 @@ fn another_peer_is_chosen_and_asked() {
         sent_rate: 0,
         received_rate: 0,
     };
-    // Neither this menu's own peer nor one that does not load.
+    // Neither this menu's own peer nor one that does not load, nor one that has it.
     let peers = |ids: &[(&str, bool)]| {
         let peers = ids.iter().map(|(id, loads)| peer(id, *loads));
         Message::Peers(Ok(peers.collect()))
     };
     let all = [
         ("ana-desk", true),
+        ("ben-0", true),
         ("ben-1", true),
         ("ben-2", false),
         ("ben-3", true),
@@ -275,7 +279,12 @@ fn one_finds_and_fetches_with_arrows_and_enter_alone() {
         _ => None,
     });
     assert_eq!(get, Some(("two", "/downloads/films")));
-    assert_eq!(model.folder, "/downloads/films", "it is the next one's too");
+    assert_eq!(
+        model.offered(),
+        "/downloads/films",
+        "it is the next one's too"
+    );
+    assert_eq!(model.folder, "/downloads", "and kept once it was good");
     // The same again is the same transfer.
     press(&mut model, KeyCode::Enter);
     assert!(gets(&press(&mut model, KeyCode::Enter)).is_empty());
@@ -395,11 +404,23 @@ fn leaving_asks_only_while_something_runs() {
     assert!(update(&mut model, Message::Stop).contains(&Effect::Quit));
 }
 
+const LINK: &str = "convite://192.0.2.7:1/abc?ca=\
+                    00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
 #[test]
 fn a_newcomer_gives_a_link_a_name_and_a_password() {
     let mut model = Model::new(Memory::default(), "/d".to_owned());
     begin_outside(&mut model, true, "ana");
-    update(&mut model, Message::Pasted(" convite://x \n".to_owned()));
+    // What is no link is said where it is typed.
+    typed(&mut model, "convite://x");
+    assert!(press(&mut model, KeyCode::Tab).is_empty());
+    let welcome = model.welcome.as_ref().unwrap();
+    assert_eq!(welcome.field, Field::Link);
+    let hint = welcome.problem.as_ref().unwrap().hint.as_deref();
+    assert!(!hint.unwrap().contains("quotes"), "there is no shell here");
+    update(&mut model, control('u'));
+    let quoted = format!("'{LINK}'");
+    update(&mut model, Message::Pasted(format!(" '{LINK}' \n")));
     assert!(
         press(&mut model, KeyCode::Enter).is_empty(),
         "no password yet"
@@ -418,7 +439,7 @@ fn a_newcomer_gives_a_link_a_name_and_a_password() {
     };
     assert_eq!(
         (link.as_deref(), user.as_str(), password.0.as_str()),
-        (Some("convite://x"), "ana", "q1?/")
+        (Some(&*quoted), "ana", "q1?/")
     );
     assert!(!format!("{effects:?} {model:?}").contains("q1?/"));
     assert!(
@@ -448,6 +469,69 @@ fn letters_are_text_where_text_is_typed() {
         press(&mut model, KeyCode::Enter),
         [Effect::Share("/q?1".to_owned())]
     );
+    // It stays until it is known to be shared, and is corrected otherwise.
+    assert_eq!(press(&mut model, KeyCode::Enter), [], "asked once");
+    let refused = Problem::not_found("there is no /q?1");
+    update(&mut model, Message::Shared(Err(refused)));
+    assert!(matches!(&model.dialog, Some(Dialog::Share(share)) if share.problem.is_some()));
+    press(&mut model, KeyCode::Backspace);
+    let again = press(&mut model, KeyCode::Enter);
+    assert_eq!(again, [Effect::Share("/q?".to_owned())]);
+    update(
+        &mut model,
+        Message::Shared(Ok("sharing /q? as q".to_owned())),
+    );
+    assert!(model.dialog.is_none());
+}
+
+#[test]
+fn alt_and_a_digit_turn_to_a_screen_while_one_types() {
+    let mut model = ready();
+    let key = KeyEvent::new(KeyCode::Char('3'), KeyModifiers::ALT);
+    update(&mut model, Message::Key(key));
+    assert_eq!(model.screen, Screen::Transfers);
+    assert!(model.search.words.is_empty());
+}
+
+#[test]
+fn folders_are_whole_and_one_that_failed_is_not_kept() {
+    let mut model = with_hits(&["one"]);
+    model.paths.here = "/work".into();
+    press(&mut model, KeyCode::Down);
+    press(&mut model, KeyCode::Enter);
+    update(&mut model, control('u'));
+    typed(&mut model, "out");
+    let effects = press(&mut model, KeyCode::Enter);
+    let folder = effects.iter().find_map(|effect| match effect {
+        Effect::Get { folder, .. } => Some(folder.as_str()),
+        _ => None,
+    });
+    assert_eq!(folder, Some("/work/out"));
+    let failed = State::Failed(Problem::new(ErrorCode::Internal, "cannot make /work/out"));
+    let effects = update(&mut model, Message::Ended(0, failed));
+    let [Effect::Remember(memory)] = &effects[..] else {
+        panic!("{effects:?}");
+    };
+    assert_eq!(memory.folder.as_deref(), Some("/downloads"));
+    assert_eq!(memory.unfinished[0].folder, "/work/out");
+    // Another folder is given to the same transfer.
+    press(&mut model, KeyCode::Char('3'));
+    assert_eq!(press(&mut model, KeyCode::Char('r')), []);
+    assert!(matches!(&model.dialog, Some(Dialog::Get(get)) if get.folder.text() == "/work/out"));
+    typed(&mut model, "2");
+    assert_eq!(gets(&press(&mut model, KeyCode::Enter)), [0]);
+    update(&mut model, Message::Ended(0, done("/work/out2/one")));
+    assert_eq!(model.folder, "/work/out2");
+}
+
+#[test]
+fn the_directory_is_known_to_be_silent_until_it_answers() {
+    let mut model = with_hits(&["one"]);
+    let silent = Problem::new(ErrorCode::Unavailable, "the directory does not answer");
+    update(&mut model, Message::Peers(Err(silent)));
+    assert!(model.is_cut_off());
+    update(&mut model, Message::Peers(Ok(Vec::new())));
+    assert!(!model.is_cut_off());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Transfers: begun, paused, given up, gone on with.
 
 use convite_core::ContentHash;
+use convite_core::model::SearchHit;
 use convite_peer::download::Progress;
 use ratatui::crossterm::event::{KeyCode, KeyEvent};
 
@@ -9,6 +10,7 @@ use crate::menu::message::Effect;
 use crate::menu::model::{
     Confirm, Consequence, Dialog, GetDialog, Input, Model, State, TransferId,
 };
+use crate::output::place::found_in;
 
 pub(super) fn pressed(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>) {
     match key.code {
@@ -19,9 +21,22 @@ pub(super) fn pressed(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect
         }
         KeyCode::Char('c' | 'd') | KeyCode::Delete => ask_to_cancel(model),
         KeyCode::Char('r') => {
-            if let Some(id) = model.transfers.transfer().map(|transfer| transfer.id) {
-                again(model, id, effects);
+            let Some(transfer) = model.transfers.transfer() else {
+                return;
+            };
+            if matches!(transfer.state, State::Failed(_)) {
+                // It may have been the folder.
+                let wanted = Wanted {
+                    hash: transfer.hash,
+                    name: transfer.name.clone(),
+                    size: transfer.size,
+                    found: String::new(),
+                };
+                let folder = transfer.folder.clone();
+                return ask_where(model, wanted, folder);
             }
+            let id = transfer.id;
+            again(model, id, effects);
         }
         KeyCode::Char('x') => {
             model.puts.clear();
@@ -101,38 +116,58 @@ pub(super) fn cancel(model: &mut Model, id: TransferId, effects: &mut Vec<Effect
     }
 }
 
-/// Asks where a file goes.
-pub(super) fn ask_where(model: &mut Model, hash: ContentHash, name: String, size: u64) {
+/// A file that is to be fetched.
+pub(super) struct Wanted {
+    pub hash: ContentHash,
+    pub name: String,
+    pub size: u64,
+    /// The folder and the peer that it is found in, where that is known.
+    pub found: String,
+}
+
+impl Wanted {
+    /// What a search found.
+    pub fn of(hit: &SearchHit) -> Self {
+        Self {
+            hash: hit.hash,
+            name: hit.name.clone(),
+            size: hit.size,
+            found: found_in(hit),
+        }
+    }
+}
+
+/// Asks where a file goes; `folder` is offered.
+pub(super) fn ask_where(model: &mut Model, wanted: Wanted, folder: String) {
     model.dialog = Some(Dialog::Get(GetDialog {
-        hash,
-        name,
-        size,
-        folder: Input::with(model.folder.clone()),
+        hash: wanted.hash,
+        name: wanted.name,
+        size: wanted.size,
+        found: wanted.found,
+        folder: Input::with(folder),
     }));
 }
 
-/// Fetches a file into a folder.
-pub(super) fn get(
-    model: &mut Model,
-    hash: ContentHash,
-    name: String,
-    size: u64,
-    folder: String,
-    effects: &mut Vec<Effect>,
-) {
+/// Fetches a file into a folder, named by its whole path.
+pub(super) fn get(model: &mut Model, wanted: Wanted, folder: String, effects: &mut Vec<Effect>) {
+    let Wanted {
+        hash, name, size, ..
+    } = wanted;
     if let Some(known) = model.transfers.of(&hash) {
         let (id, is_over) = (known.id, known.state.is_over());
         if is_over {
-            known.folder = folder;
+            known.folder.clone_from(&folder);
             again(model, id, effects);
-            model.tell(format!("going on with {name}"));
+            model.tell(format!("going on with {name}, into {folder}"));
+            model.trying = Some((id, folder));
         } else {
             model.tell(format!("{name} is among the transfers already"));
         }
         return;
     }
-    model.tell(format!("fetching {name} (3 shows the transfers)"));
-    model.transfers.add(name, size, hash, folder);
+    model.tell(format!("fetching {name} into {folder} (3 shows it)"));
+    let id = model.transfers.add(name, size, hash, folder.clone());
+    model.trying = Some((id, folder));
     schedule(model, effects);
     effects.push(Effect::Remember(model.memory()));
 }
@@ -186,6 +221,11 @@ pub(super) fn ended(model: &mut Model, id: TransferId, state: State, effects: &m
     transfer.progress.providers = 0;
     if matches!(state, State::Done { .. }) {
         transfer.progress.verified = transfer.size;
+    }
+    if let Some((_, folder)) = model.trying.take_if(|(tried, _)| *tried == id)
+        && matches!(state, State::Done { .. })
+    {
+        model.folder = folder;
     }
     let told = match &state {
         State::Done { place, .. } => Ok(format!("done: {place}")),

@@ -5,7 +5,7 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent};
 
 use super::edited;
 use crate::menu::message::Effect;
-use crate::menu::model::{Dialog, Field, Identity, Model};
+use crate::menu::model::{Dialog, Identity, Model, Scroll};
 
 pub(super) fn pressed(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>) {
     let Some(welcome) = &mut model.welcome else {
@@ -15,8 +15,16 @@ pub(super) fn pressed(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect
         return;
     }
     let fields = welcome.fields().len();
+    let leaves = matches!(
+        key.code,
+        KeyCode::Tab | KeyCode::BackTab | KeyCode::Down | KeyCode::Up | KeyCode::Enter
+    );
+    // What is wrong is said where it is typed, not at the end.
+    if leaves && welcome.object() {
+        return;
+    }
     match key.code {
-        KeyCode::F(1) => model.dialog = Some(Dialog::Help),
+        KeyCode::F(1) => model.dialog = Some(Dialog::Help(Scroll::default())),
         KeyCode::Tab | KeyCode::Down => welcome.step(1),
         KeyCode::BackTab | KeyCode::Up => welcome.step(fields - 1),
         KeyCode::Esc => super::leave(model, effects),
@@ -57,11 +65,7 @@ pub(super) fn entered(
             effects.push(Effect::ListPeers);
         }
         (Err(problem), Some(welcome)) => {
-            let about_link = problem.code == convite_core::ErrorCode::InviteInvalid;
             welcome.refused(problem);
-            if about_link && welcome.wants_link {
-                welcome.field = Field::Link;
-            }
         }
         (Err(problem), None) => model.complain(&problem),
     }

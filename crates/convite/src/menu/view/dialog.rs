@@ -8,19 +8,25 @@ use ratatui::widgets::{Block, BorderType, Clear};
 
 use super::theme::Theme;
 use super::{help, pieces, text};
-use crate::menu::model::{Confirm, Dialog, Input, LoadDialog, Model};
+use crate::menu::model::{Confirm, Dialog, Input, LoadDialog, Model, ShareDialog};
 
 pub fn draw(frame: &mut Frame, area: Rect, model: &Model, dialog: &Dialog, theme: Theme) {
     match dialog {
-        Dialog::Help => help::draw(frame, area, theme),
+        Dialog::Help(scroll) => help::draw(frame, area, scroll, theme),
         Dialog::Invitation => invitation(frame, area, model, theme),
         Dialog::Confirm(confirm) => question(frame, area, confirm, theme),
         Dialog::Get(get) => {
             let inside = open(frame, area, "Get a file", 6, theme);
             let room = usize::from(inside.width);
+            let mut about = display::bytes(get.size);
+            if !get.found.is_empty() {
+                about.push_str("  ");
+                let left = room.saturating_sub(text::width(&about));
+                about.push_str(&text::fit_name(&get.found, left));
+            }
             let lines = vec![
                 Line::styled(text::fit_name(&get.name, room), theme.strong()),
-                Line::styled(display::bytes(get.size), theme.dim()),
+                Line::styled(about, theme.dim()),
                 Line::raw(""),
                 labelled("Into  ", &get.folder, room, true, theme),
                 Line::raw(""),
@@ -46,24 +52,35 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, dialog: &Dialog, theme
             write(frame, inside, lines);
         }
         Dialog::Load(load) => on_a_peer(frame, area, model, load, theme),
-        Dialog::Share(path) => {
-            let inside = open(frame, area, "Share a folder", 3, theme);
-            let room = usize::from(inside.width);
-            let lines = vec![
-                labelled("Folder  ", path, room, true, theme),
-                Line::raw(""),
-                remark("It is shared in place; nothing is copied.", room, theme),
-            ];
-            write(frame, inside, lines);
-        }
+        Dialog::Share(share) => to_share(frame, area, share, theme),
     }
+}
+
+fn to_share(frame: &mut Frame, area: Rect, share: &ShareDialog, theme: Theme) {
+    let room = usize::from(width(area)).saturating_sub(4);
+    let below = match &share.problem {
+        Some(problem) => pieces::told(problem, room, theme),
+        None => vec![remark(
+            "It is shared in place; nothing is copied.",
+            room,
+            theme,
+        )],
+    };
+    let rows = below.len() as u16 + 2;
+    let inside = open(frame, area, "Share a folder", rows, theme);
+    let mut lines = vec![
+        labelled("Folder  ", &share.folder, room, !share.busy, theme),
+        Line::raw(""),
+    ];
+    lines.extend(below);
+    write(frame, inside, lines);
 }
 
 /// Peers that are shown of those that may be chosen.
 const HOSTS: usize = 8;
 
 fn on_a_peer(frame: &mut Frame, area: Rect, model: &Model, load: &LoadDialog, theme: Theme) {
-    let hosts = model.hosts();
+    let hosts = model.hosts(load);
     let rows = hosts.len().clamp(1, HOSTS);
     let inside = open(frame, area, "Load on a peer", rows as u16 + 3, theme);
     let room = usize::from(inside.width);
@@ -74,7 +91,7 @@ fn on_a_peer(frame: &mut Frame, area: Rect, model: &Model, load: &LoadDialog, th
     ];
     if hosts.is_empty() {
         let none = match model.network.known {
-            true => "No other peer online loads for you (`convite peer --allow-loads`).",
+            true => "No other peer online loads for you and lacks it.",
             false => "asking who is online…",
         };
         lines.push(remark(none, room, theme));

@@ -7,10 +7,11 @@ use ratatui::text::{Line, Span};
 use super::theme::Theme;
 use super::{dialog, text};
 use crate::menu::keys;
+use crate::menu::model::Scroll;
 
-pub fn draw(frame: &mut Frame, area: Rect, theme: Theme) {
+pub fn draw(frame: &mut Frame, area: Rect, scroll: &Scroll, theme: Theme) {
     let two = area.width >= 76;
-    let mut columns: [Vec<Line>; 2] = Default::default();
+    let mut columns: [Vec<Line<'static>>; 2] = Default::default();
     for (place, (title, group)) in keys::HELP.iter().enumerate() {
         let column = &mut columns[usize::from(two && place > 0)];
         if !column.is_empty() && two {
@@ -26,7 +27,6 @@ pub fn draw(frame: &mut Frame, area: Rect, theme: Theme) {
     }
     let [first, second] = columns;
     let rows = first.len().max(second.len());
-    // What there is no room for is used least.
     let inside = dialog::open(frame, area, "Keys", rows as u16, theme);
     let half = if two { inside.width / 2 } else { inside.width };
     let left = Rect {
@@ -38,6 +38,8 @@ pub fn draw(frame: &mut Frame, area: Rect, theme: Theme) {
         width: inside.width - half,
         ..inside
     };
-    dialog::write(frame, left, first);
-    dialog::write(frame, right, second);
+    let from = scroll.first(rows, usize::from(inside.height));
+    let below = |lines: Vec<Line<'static>>| lines.into_iter().skip(from).collect();
+    dialog::write(frame, left, below(first));
+    dialog::write(frame, right, below(second));
 }

@@ -33,11 +33,12 @@ pub fn draw(frame: &mut Frame, model: &Model, theme: Theme) {
     if area.width < SMALLEST.0 || area.height < SMALLEST.1 {
         return too_small(frame, area);
     }
+    let said = said(model, area);
     let [top, rule, body, notice, bottom] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(1),
         Constraint::Min(1),
-        Constraint::Length(1),
+        Constraint::Length(said.len().max(1) as u16),
         Constraint::Length(1),
     ])
     .areas(area);
@@ -55,7 +56,7 @@ pub fn draw(frame: &mut Frame, model: &Model, theme: Theme) {
             Screen::Activity => activity::draw(frame, body, model, theme),
         }
     }
-    told(frame, notice, model, theme);
+    told(frame, notice, model, said, theme);
     footer(frame, bottom, model, theme);
     if let Some(dialog) = &model.dialog {
         dialog::draw(frame, area, model, dialog, theme);
@@ -107,7 +108,7 @@ fn header(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) {
     frame.render_widget(tabs, area);
     let (mark, style) = match &model.peer {
         _ if model.welcome.is_some() => return,
-        Some(peer) if peer.online => ("●", theme.good()),
+        Some(peer) if peer.online && !model.is_cut_off() => ("●", theme.good()),
         Some(_) => ("○", theme.warning()),
         None => ("○", theme.dim()),
     };
@@ -122,28 +123,44 @@ fn header(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) {
     }
 }
 
-/// What was said last; else the rates.
-fn told(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) {
-    pieces::rule(frame, area, theme);
-    let room = usize::from(area.width).saturating_sub(4);
-    let line = if model.leaving {
-        Line::styled(" leaving the network… ", theme.accent())
-    } else if let Some(notice) = &model.notice {
-        let (style, mark) = if notice.is_problem {
-            (theme.bad(), "✗ ")
-        } else {
-            (theme.good(), "")
-        };
-        let mut text = format!("{mark}{}", notice.text);
-        if let Some(hint) = &notice.hint {
-            text.push_str(" — ");
-            text.push_str(hint);
-        }
-        Line::styled(format!(" {} ", text::fit(&text, room)), style)
-    } else {
-        return rates(frame, area, model, theme);
+/// Lines that what was said last may take where rows are few, and where there are enough.
+const SAID: (usize, usize) = (3, 4);
+/// From so many rows on there are enough.
+const TALL: u16 = 20;
+
+/// What was said last, in as many lines as it needs: a hint that is cut off is no help.
+fn said(model: &Model, area: Rect) -> Vec<String> {
+    let Some(notice) = model.notice.as_ref().filter(|_| !model.leaving) else {
+        return Vec::new();
     };
-    frame.render_widget(line, pieces::inside(area));
+    let mark = if notice.is_problem { "✗ " } else { "" };
+    let mut text = format!("{mark}{}", notice.text);
+    if let Some(hint) = &notice.hint {
+        text.push_str(" — ");
+        text.push_str(hint);
+    }
+    let most = if area.height < TALL { SAID.0 } else { SAID.1 };
+    text::wrapped(&text, usize::from(area.width).saturating_sub(4), most)
+}
+
+/// What was said last; else what is the matter with the directory, else the rates.
+fn told(frame: &mut Frame, area: Rect, model: &Model, said: Vec<String>, theme: Theme) {
+    pieces::rule(frame, pieces::row(area, 0), theme);
+    let cut_off = "the directory does not answer; trying again";
+    let (lines, style) = match &model.notice {
+        _ if model.leaving => (vec!["leaving the network…".to_owned()], theme.accent()),
+        Some(notice) if notice.is_problem => (said, theme.bad()),
+        Some(_) => (said, theme.good()),
+        None if model.is_cut_off() && model.welcome.is_none() => {
+            let room = usize::from(area.width).saturating_sub(4);
+            (vec![text::fit(cut_off, room)], theme.warning())
+        }
+        None => return rates(frame, area, model, theme),
+    };
+    for (line, at) in lines.into_iter().zip(0u16..) {
+        let line = Line::styled(format!(" {line} "), style);
+        frame.render_widget(line, pieces::inside(pieces::row(area, at)));
+    }
 }
 
 fn rates(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) {

@@ -19,7 +19,9 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) {
 
 fn peers(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) {
     let network = &model.network;
-    if let Some(problem) = &network.problem {
+    if let Some(problem) = &network.problem
+        && network.peers.is_empty()
+    {
         return pieces::problem(frame, area, problem, theme);
     }
     if network.peers.is_empty() {
@@ -39,9 +41,13 @@ fn peers(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) {
     let user = (room / 5).min(20);
     let id = room.saturating_sub(files + address + user + 3);
     let online = network.peers.len() as u64;
+    let title = match model.is_cut_off() || network.problem.is_some() {
+        true => text::count(online, "peer was online", "peers were online"),
+        false => text::count(online, "peer online", "peers online"),
+    };
     let head = format!(
         "{} {} {} {}",
-        text::left(&text::count(online, "peer online", "peers online"), id),
+        text::left(&title, id),
         text::left("of", user),
         text::right("shares", files),
         text::right("at", address),
@@ -82,7 +88,9 @@ fn files(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) {
         path.push_str(" › ");
         path.push_str(part);
     }
-    let state = if network.awaited.is_some() {
+    let state = if model.is_cut_off() {
+        "as it was heard last".to_owned()
+    } else if network.awaited.is_some() {
         "reading…".to_owned()
     } else if network.cut {
         format!("the first {} files; search finds all", network.files.len())
@@ -96,7 +104,9 @@ fn files(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) {
     ]);
     frame.render_widget(head, pieces::row(area, 0));
     let body = pieces::below(area, 1);
-    if let Some(problem) = &network.problem {
+    if let Some(problem) = &network.problem
+        && network.rows.is_empty()
+    {
         return pieces::problem(frame, body, problem, theme);
     }
     if network.rows.is_empty() {

@@ -154,9 +154,9 @@ pub fn advice(frame: &mut Frame, area: Rect, lines: &[&str], theme: Theme) {
     }
 }
 
-/// What went wrong, and what to do about it.
-pub fn problem(frame: &mut Frame, area: Rect, problem: &Problem, theme: Theme) {
-    let room = usize::from(area.width).saturating_sub(2);
+/// What went wrong, and what to do about it, in lines of `room` columns.
+pub fn told(problem: &Problem, room: usize, theme: Theme) -> Vec<Line<'static>> {
+    let room = room.saturating_sub(2);
     let mut lines: Vec<Line> = Vec::new();
     for (text, mark) in text::wrapped(&problem.message, room, 3)
         .iter()
@@ -167,6 +167,12 @@ pub fn problem(frame: &mut Frame, area: Rect, problem: &Problem, theme: Theme) {
     for text in text::wrapped(problem.hint.as_deref().unwrap_or_default(), room, 3) {
         lines.push(Line::styled(format!("  {text}"), theme.dim()));
     }
+    lines
+}
+
+/// [`told`], from the top of an area on.
+pub fn problem(frame: &mut Frame, area: Rect, problem: &Problem, theme: Theme) {
+    let lines = told(problem, area.width.into(), theme);
     for (line, at) in lines.into_iter().zip(0u16..) {
         frame.render_widget(line, row(area, at));
     }

@@ -10,6 +10,10 @@ use super::pieces::{self, List};
 use super::text;
 use super::theme::Theme;
 use crate::menu::model::{Focus, Model};
+use crate::output::place::found_in;
+
+/// The fewest columns in which a place says something.
+const PLACE: usize = 8;
 
 pub fn draw(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) {
     let search = &model.search;
@@ -27,7 +31,8 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) {
     frame.render_widget(kinds(model, room, theme), pieces::row(area, 1));
     pieces::rule(frame, pieces::row(area, 2), theme);
     let body = pieces::below(area, 3);
-    if let Some(problem) = &search.problem {
+    let is_stale = model.is_cut_off() && !search.hits.is_empty();
+    if let Some(problem) = search.problem.as_ref().filter(|_| !is_stale) {
         pieces::problem(frame, body, problem, theme);
     } else if search.hits.is_empty() {
         nothing(frame, body, model, theme);
@@ -100,7 +105,7 @@ fn found(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) {
     let search = &model.search;
     let room = usize::from(area.width).saturating_sub(2);
     let is_wide = room >= 60;
-    let (size, providers) = (10, if is_wide { 13 } else { 4 });
+    let (size, providers) = (10, if is_wide { 13 } else { 5 });
     let name = room.saturating_sub(size + providers + 2);
     let more = if search.next_cursor.is_some() {
         "+"
@@ -108,6 +113,7 @@ fn found(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) {
         ""
     };
     let title = match (search.awaited, search.indexing) {
+        _ if model.is_cut_off() => format!("{}{more} found before", search.hits.len()),
         (Some(_), _) => "searching…".to_owned(),
         (None, true) => "the index is being built: more may come".to_owned(),
         (None, false) => format!("{}{more} found", search.hits.len()),
@@ -116,7 +122,7 @@ fn found(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) {
         "{} {} {}",
         text::left(&title, name),
         text::right("size", size),
-        text::right(if is_wide { "providers" } else { "at" }, providers)
+        text::right(if is_wide { "providers" } else { "peers" }, providers)
     );
     frame.render_widget(Line::styled(head, theme.dim()), pieces::row(area, 0));
     let list = List {
@@ -128,7 +134,18 @@ fn found(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) {
     list.draw(frame, pieces::below(area, 1), theme, |place| {
         let hit = &search.hits[place];
         let (plain, mark) = (theme.plain(), theme.matching());
+        // Its folder and a peer after it, quietly, where there is room: names alone do not tell
+        // two files apart.
+        let found = found_in(hit);
+        let own = text::width(&display::escape(&hit.name)) + 2;
+        let (name, rest) = match name.saturating_sub(own) {
+            rest if rest >= PLACE && !found.is_empty() => (own, rest),
+            _ => (name, 0),
+        };
         let mut spans = text::marked(&hit.name, &hit.matches, name, plain, mark);
+        if rest > 0 {
+            spans.push(Span::styled(text::left_name(&found, rest), theme.dim()));
+        }
         let size = text::right(&display::bytes(hit.size), size);
         spans.push(Span::styled(format!(" {size}"), theme.dim()));
         let from = if is_wide {

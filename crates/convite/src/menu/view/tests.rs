@@ -83,11 +83,11 @@ fn kind(model: &mut Model, text: &str) {
 
 fn hit(name: &str, size: u64, providers: u64) -> SearchHit {
     SearchHit {
-        folder: String::new(),
         hash: hash(name),
         name: name.to_owned(),
         matches: Vec::new(),
         names: vec![name.to_owned()],
+        folder: "media/films".to_owned(),
         size,
         providers,
         peers: Vec::new(),
@@ -382,11 +382,27 @@ fn transfers_shares_and_activity() {
 }
 
 #[test]
+fn what_went_wrong_is_said_whole_and_a_silent_directory_too() {
+    let mut model = searched();
+    let silent = Problem::new(ErrorCode::Unavailable, "the directory does not answer");
+    update(&mut model, Message::Peers(Err(silent)));
+    look("cut_off", &model);
+    let problem = Problem::new(
+        ErrorCode::Internal,
+        "cannot make /media/a disk that is not there any more/films: no such file or directory",
+    )
+    .hint("r has it go elsewhere");
+    update(&mut model, Message::Asked(Err(problem)));
+    look("said_whole", &model);
+}
+
+#[test]
 fn newcomers_hosts_and_helpless() {
     let mut model = Model::new(Memory::default(), "/tmp".to_owned());
     begin_outside(&mut model, true, "ana");
     look("welcome", &model);
-    let link = format!("convite://192.0.2.7:50051/{}", "a1b2c3d4".repeat(12));
+    let fingerprint = "a1b2c3d4".repeat(8);
+    let link = format!("convite://192.0.2.7:50051/abcdefgh23456789?ca={fingerprint}");
     update(&mut model, Message::Pasted(link.clone()));
     press(&mut model, &[KeyCode::Enter]);
     kind(&mut model, "secret 8316");

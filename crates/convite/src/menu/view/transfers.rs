@@ -103,7 +103,7 @@ fn to_inboxes(frame: &mut Frame, area: Rect, rows: u16, model: &Model, theme: Th
         let name = room.saturating_sub(peer + told + 6);
         let line = Line::from(vec![
             Span::styled(format!("{mark} "), style),
-            Span::raw(text::left_name(&put.file, name)),
+            Span::raw(text::left_name(last_part(&put.file), name)),
             Span::styled(
                 format!("  {}", text::left(put.peer.as_str(), peer)),
                 theme.dim(),
@@ -112,6 +112,13 @@ fn to_inboxes(frame: &mut Frame, area: Rect, rows: u16, model: &Model, theme: Th
         ]);
         frame.render_widget(line, pieces::row(area, at));
     }
+}
+
+/// The name of a file whose path is whole.
+fn last_part(path: &str) -> &str {
+    path.rsplit(std::path::MAIN_SEPARATOR)
+        .next()
+        .unwrap_or(path)
 }
 
 /// What other peers fetch, in `rows` rows.
