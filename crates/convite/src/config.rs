@@ -16,6 +16,7 @@ use convite_client::Home;
 use convite_core::Problem;
 
 use crate::cli::Cli;
+use crate::context;
 
 /// The commands that can be configured, each with the sections that it takes.
 const SECTIONS: &[(&str, &[&str])] = &[
@@ -64,7 +65,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<ArgMatches, Ref
     let first = Cli::command()
         .try_get_matches_from(&args)
         .map_err(Refused::Usage)?;
-    let home = first.get_one::<PathBuf>("home").cloned();
+    let home = context::named_home(first.get_one::<PathBuf>("home").cloned());
     let Some(file) = read(home).map_err(Refused::File)? else {
         return Ok(first);
     };

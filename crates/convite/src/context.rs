@@ -5,6 +5,13 @@ use std::path::PathBuf;
 use convite_client::{Credentials, DirectoryClient, Home};
 use convite_core::{ErrorCode, Problem};
 
+/// The home that was typed, else that of the environment. (Clap would show one of the environment
+/// in every usage line, as if it had to be typed.)
+pub fn named_home(typed: Option<PathBuf>) -> Option<PathBuf> {
+    let from_environment = || std::env::var_os("CONVITE_HOME").filter(|home| !home.is_empty());
+    typed.or_else(|| from_environment().map(PathBuf::from))
+}
+
 /// A home with what it knows of its directory.
 pub struct Context {
     pub home: Home,

@@ -21,6 +21,30 @@ const CORRUPT: i32 = 6;
 /// Interrupted; what was fetched is kept.
 const INTERRUPTED: i32 = 130;
 
+/// All of them, as the manual says it.
+pub const MEANINGS: &[(i32, &str)] = &[
+    (DONE, "Done."),
+    (FAILED, "Failed."),
+    (USAGE, "Wrong usage."),
+    (
+        NOT_FOUND,
+        "Not found; of a search, that nothing was, and then no line is printed.",
+    ),
+    (NOT_ALLOWED, "Not logged in, or not allowed."),
+    (
+        UNREACHABLE,
+        "The directory, or every provider, cannot be reached.",
+    ),
+    (
+        CORRUPT,
+        "Contents failed verification, and no provider was left.",
+    ),
+    (
+        INTERRUPTED,
+        "Interrupted; what was fetched is kept for a resume.",
+    ),
+];
+
 /// How a command failed.
 pub enum Failed {
     /// With a problem that is still to be shown.

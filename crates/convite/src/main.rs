@@ -17,6 +17,7 @@ mod password;
 mod stop;
 mod traces;
 mod units;
+mod usage;
 
 use std::process::ExitCode;
 
@@ -32,20 +33,16 @@ fn main() -> ExitCode {
     let matches = match config::parse(std::env::args_os()) {
         Ok(matches) => matches,
         Err(config::Refused::Usage(error)) => {
-            let _ = error.print();
-            return exit::code(error.exit_code());
+            return usage::refuse(&error);
         }
         Err(config::Refused::File(problem)) => {
-            Output::new(false, false).error(&problem);
+            Output::new(usage::wants_json(), false).error(&problem);
             return exit::code(exit::USAGE);
         }
     };
     let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
-        Err(error) => {
-            let _ = error.print();
-            return exit::code(error.exit_code());
-        }
+        Err(error) => return usage::refuse(&error),
     };
     convite_net::install_crypto();
     let output = Output::new(cli.common.json, cli.common.quiet);

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use convite_core::UserName;
+use convite_core::{ErrorCode, Problem, UserName};
 use serde_json::json;
 
 use crate::cli::administration::{
@@ -164,7 +164,8 @@ pub async fn session(
     let user = match action {
         SessionAction::List { user } => user,
         SessionAction::Revoke { id } => {
-            client.revoke_session(&id).await?;
+            let ended = client.revoke_session(&id).await;
+            ended.map_err(|problem| not_there(problem, "`convite session list` has the ids"))?;
             output.result(
                 &format!("session ended: {id}"),
                 || json!({"event": "session_ended", "id": id}),
@@ -205,7 +206,8 @@ pub async fn invite(
 ) -> Result<(), Failed> {
     let client = context.client()?;
     if let InviteAction::Revoke { id } = action {
-        client.revoke_invite(&id).await?;
+        let revoked = client.revoke_invite(&id).await;
+        revoked.map_err(|problem| not_there(problem, "`convite invite list` has the ids"))?;
         output.result(
             &format!("invite revoked: {id}"),
             || json!({"event": "invite_revoked", "id": id}),
@@ -249,7 +251,8 @@ pub async fn invite(
 /// `convite peers remove`.
 pub async fn peer(context: &Context, action: PeersAction, output: &Output) -> Result<(), Failed> {
     let PeersAction::Remove { peer } = action;
-    context.client()?.leave(&peer).await?;
+    let removed = context.client()?.leave(&peer).await;
+    removed.map_err(|problem| not_there(problem, "see who is online with `convite peers`"))?;
     output.result(
         &format!("removed: {peer}"),
         || json!({"event": "peer_removed", "peer": peer}),
@@ -258,6 +261,14 @@ pub async fn peer(context: &Context, action: PeersAction, output: &Output) -> Re
         "if it still runs it comes back: end its session too, as `convite session list` shows it",
     );
     Ok(())
+}
+
+/// What is not there, with advice for who types commands.
+fn not_there(problem: Problem, advice: &str) -> Problem {
+    match problem.code {
+        ErrorCode::NotFound => problem.hint(advice),
+        _ => problem,
+    }
 }
 
 /// A time in seconds since 1970, as RFC 3339 writes it, in UTC.

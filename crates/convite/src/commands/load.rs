@@ -7,6 +7,7 @@ use convite_client::DirectoryClient;
 use convite_core::loads::{LoadId, LoadState, LoadSummary};
 use convite_core::model::{LocatedFile, PeerSummary};
 use convite_core::{ErrorCode, PeerId, Problem, display};
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::get::find;
@@ -19,6 +20,8 @@ use crate::stop;
 
 /// Items of one page.
 const PAGE: u32 = 1_000;
+/// For how long the directory keeps an order for a peer that is away.
+const PATIENCE: &str = "an hour";
 /// How often it is asked how the loads stand.
 const LOOK: Duration = Duration::from_millis(700);
 
@@ -33,15 +36,26 @@ pub async fn run(context: &Context, args: LoadArgs, output: &Output) -> Result<(
         file = find(&client, name, output) => file?,
         () = stop.cancelled() => return Err(Failed::Interrupted),
     };
+    let online = online(&client).await?;
+    let holders = holders(&file);
     let peers = match args.all {
-        true => everybody(&client, &file, output).await?,
-        false => named(&client, &args.on).await?,
+        true => everybody(&online, &file, &holders, output)?,
+        false => named(&online, &args.on)?,
     };
+    let is_online = |peer: &&PeerId| online.iter().any(|other| other.id == **peer);
+    let away: Vec<&PeerId> = peers.iter().filter(|peer| !is_online(peer)).collect();
     let mut asked = BTreeMap::new();
     let mut refused = None;
     for peer in &peers {
         match client.load_file(peer, &file.hash).await {
-            Ok(load) => _ = asked.insert(load, peer.clone()),
+            Ok(load) => {
+                if away.contains(&peer) {
+                    output.note(&format!(
+                        "{peer} is away: the order waits for it, for up to {PATIENCE}"
+                    ));
+                }
+                asked.insert(load, peer.clone());
+            }
             Err(problem) if peers.len() == 1 => return Err(problem.into()),
             Err(problem) => {
                 output.error(&problem);
@@ -49,10 +63,13 @@ pub async fn run(context: &Context, args: LoadArgs, output: &Output) -> Result<(
             }
         }
     }
-    if args.no_wait {
+    if asked.is_empty() {
+        // Everybody has it, or refused.
+    } else if args.no_wait {
         tell_asked(&client, &asked, output).await?;
     } else {
-        let failed = wait(&client, &asked, &stop, output).await?;
+        let board = Board::new(output, holders);
+        let failed = wait(&client, &asked, &stop, (board, output)).await?;
         refused = refused.or(failed.then_some(exit::FAILED));
     }
     match refused {
@@ -61,45 +78,47 @@ pub async fn run(context: &Context, args: LoadArgs, output: &Output) -> Result<(
     }
 }
 
-/// All peers that load for this account and do not have the file yet.
-async fn everybody(
-    client: &DirectoryClient,
+/// All peers that load for this account and do not have the file yet; those that do are told of.
+fn everybody(
+    online: &[PeerSummary],
     file: &LocatedFile,
+    holders: &BTreeSet<PeerId>,
     output: &Output,
 ) -> Result<Vec<PeerId>, Failed> {
-    let holders: BTreeSet<&PeerId> = file
-        .providers
-        .iter()
-        .filter(|provider| !provider.partial)
-        .map(|provider| &provider.peer)
-        .collect();
-    let peers = online(client).await?;
+    let peers = online.iter().filter(|peer| peer.loads);
     let (have, lack): (Vec<_>, Vec<_>) = peers
-        .into_iter()
-        .filter(|peer| peer.loads)
-        .partition(|peer| holders.contains(&peer.id));
-    for peer in &have {
-        output.note(&format!("{}: has it already", peer.id));
-    }
+        .map(|peer| peer.id.clone())
+        .partition(|peer| holders.contains(peer));
     if lack.is_empty() && have.is_empty() {
         return Err(Problem::not_found("no peer online loads for you")
             .hint("start one of your own, or ask somebody to use `convite peer --allow-loads`")
             .into());
     }
-    Ok(lack.into_iter().map(|peer| peer.id).collect())
+    for peer in have {
+        output.result(
+            &format!("{peer}: has it already"),
+            || json!({"event": "there", "peer": peer, "hash": file.hash, "size": file.size}),
+        );
+    }
+    Ok(lack)
 }
 
 /// The peers of these names, each once, in the order given.
-async fn named(client: &DirectoryClient, names: &[String]) -> Result<Vec<PeerId>, Failed> {
-    let online = online(client).await?;
+fn named(online: &[PeerSummary], names: &[String]) -> Result<Vec<PeerId>, Failed> {
     let mut peers: Vec<PeerId> = Vec::new();
     for name in names {
-        let of_name = meant(&online, name)?;
+        let of_name = meant(online, name)?;
         let new = of_name.into_iter().filter(|peer| !peers.contains(peer));
         let new: Vec<_> = new.collect();
         peers.extend(new);
     }
     Ok(peers)
+}
+
+/// The peers that have all of a file.
+fn holders(file: &LocatedFile) -> BTreeSet<PeerId> {
+    let whole = file.providers.iter().filter(|provider| !provider.partial);
+    whole.map(|provider| provider.peer.clone()).collect()
 }
 
 /// The peer of that id, or those of the account of that name that load for who asks. One that is not
@@ -175,9 +194,8 @@ async fn wait(
     client: &DirectoryClient,
     asked: &BTreeMap<LoadId, PeerId>,
     stop: &CancellationToken,
-    output: &Output,
+    (mut board, output): (Board<'_>, &Output),
 ) -> Result<bool, Failed> {
-    let mut board = Board::new(output);
     loop {
         let loads = tokio::select! {
             loads = standing(client, asked) => loads?,

@@ -22,7 +22,7 @@ use serde_json::json;
 
 use crate::cli::{Cli, Command, ConfigAction};
 use crate::config;
-use crate::context::Context;
+use crate::context::{Context, named_home};
 use crate::exit::Failed;
 use crate::menu;
 use crate::output::Output;
@@ -30,7 +30,7 @@ use crate::output::Output;
 /// Runs what was typed.
 pub async fn run(cli: Cli, output: &Output) -> Result<(), Failed> {
     let has_menu = menu::is_wanted(&cli);
-    let home = cli.common.home;
+    let home = named_home(cli.common.home);
     if let Command::Config(args) = &cli.command {
         match args.action {
             ConfigAction::Default => {

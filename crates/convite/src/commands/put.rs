@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use convite_core::{PeerId, display};
+use convite_core::{PeerId, Problem, display};
 use convite_peer::put::{Done, Progress, Put, put};
 use serde_json::json;
 use tokio::sync::watch;
@@ -17,6 +17,13 @@ use crate::{stop, units};
 
 /// Uploads what was named, one after the other.
 pub async fn run(context: &Context, args: PutArgs, output: &Output) -> Result<(), Failed> {
+    if let Some(folder) = args.files.iter().find(|file| file.is_dir()) {
+        let shown = display::escape(&folder.to_string_lossy()).into_owned();
+        return Err(Failed::Usage(
+            Problem::invalid(format!("{shown} is a folder: an inbox takes files"))
+                .hint("name the files in it, or let others fetch it with `convite share DIR`"),
+        ));
+    }
     let client = context.client()?;
     let interrupt = stop::on_signal();
     for file in args.files {

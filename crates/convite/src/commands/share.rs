@@ -24,6 +24,7 @@ pub async fn share(context: &Context, args: ShareArgs, output: &Output) -> Resul
     let folder = absolute(&folder);
     ask(context, space.as_ref(), output).await?;
     let running = Control::connect(&context.home, context.credentials.as_ref()).await?;
+    let runs = running.is_some();
     let (name, shown_to) = match running {
         Some(mut control) => {
             let share = control.share(utf8(&folder)?, space.as_ref()).await?;
@@ -46,6 +47,9 @@ pub async fn share(context: &Context, args: ShareArgs, output: &Output) -> Resul
         ),
         || json!({"event": "shared", "folder": folder, "name": name, "space": shown_to}),
     );
+    if !runs {
+        output.note("no peer runs on this home: it begins when one is started (`convite peer`)");
+    }
     if space.is_none() && shown_to.is_some() {
         output.note("it stays in its space: `convite unshare` it before sharing it with everyone");
     }
@@ -118,7 +122,7 @@ pub async fn leave(context: &Context, output: &Output) -> Result<(), Failed> {
     let Some(mut control) = Control::connect(&context.home, context.credentials.as_ref()).await?
     else {
         return Err(Problem::not_found("no peer is running on this home")
-            .hint("peers of other homes are named with --home DIR")
+            .hint("`convite peer` starts one; that of another home is meant with --home DIR")
             .into());
     };
     control.leave().await?;

@@ -72,15 +72,15 @@ pub async fn run(context: &Context, output: &Output) -> Result<(), Failed> {
         Some(mut control) => Some(Seen::of(&mut control).await?),
         None => None,
     };
-    // A peer that runs knows better than one question could tell.
-    let asked = match (&peer, &credentials.token) {
-        (None, Some(_)) => Some(ask(context).await),
-        _ => None,
+    // What the peer heard last may be older than what is so.
+    let asked = match &credentials.token {
+        Some(_) => Some(ask(context).await),
+        None => None,
     };
     if output.is_json() {
         let reachable = match (&peer, &asked) {
-            (Some(peer), _) => Some(peer.now.online),
-            (None, Some(answer)) => Some(answer.is_ok()),
+            (_, Some(answer)) => Some(answer.is_ok()),
+            (Some(peer), None) => Some(peer.now.online),
             (None, None) => None,
         };
         output.event(&json!({
@@ -101,6 +101,8 @@ pub async fn run(context: &Context, output: &Output) -> Result<(), Failed> {
     let directory = credentials.addresses.first();
     let directory = directory.map(ToString::to_string).unwrap_or_default();
     let standing = match (&peer, &asked) {
+        // One that knows itself to be cut off says since when, and why.
+        (Some(peer), Some(Err(problem))) if peer.now.online => trouble(&problem.message, output),
         (Some(peer), _) => standing(&peer.now, output),
         (None, Some(Ok(()))) => output.paint(Tone::Good, "reachable"),
         (None, Some(Err(problem))) => trouble(&problem.message, output),
@@ -109,7 +111,8 @@ pub async fn run(context: &Context, output: &Output) -> Result<(), Failed> {
     line(output, "home", &context.home.root().display().to_string());
     line(output, "account", &user);
     line(output, "directory", &format!("{directory}, {standing}"));
-    if let Some(Err(problem)) = &asked {
+    let is_told = peer.as_ref().is_some_and(|peer| !peer.now.online);
+    if let Some(Err(problem)) = asked.as_ref().filter(|_| !is_told) {
         advise(problem.hint.as_deref().unwrap_or_default(), output);
     }
     match peer {

@@ -1,11 +1,11 @@
 //! The progress of loads on other peers: a bar for each on a terminal, lines when piped, objects
 //! with `--json`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
-use convite_core::display;
 use convite_core::loads::{LoadId, LoadState, LoadSummary};
+use convite_core::{PeerId, display};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
@@ -21,6 +21,8 @@ const PREFIX: usize = 20;
 pub struct Board<'a> {
     output: &'a Output,
     bars: Option<MultiProgress>,
+    /// Peers that had the file before they were asked.
+    holders: BTreeSet<PeerId>,
     shown: HashMap<LoadId, Shown>,
 }
 
@@ -31,11 +33,12 @@ struct Shown {
 }
 
 impl<'a> Board<'a> {
-    /// Shows nothing yet.
-    pub fn new(output: &'a Output) -> Self {
+    /// Shows nothing yet. `holders` had the file before.
+    pub fn new(output: &'a Output, holders: BTreeSet<PeerId>) -> Self {
         Self {
             output,
             bars: output.can_draw().then(MultiProgress::new),
+            holders,
             shown: HashMap::new(),
         }
     }
@@ -80,7 +83,13 @@ impl<'a> Board<'a> {
 
     fn tell_end(&self, load: &LoadSummary) {
         let name = display::escape(&load.name).into_owned();
+        let was_there = self.holders.contains(&load.peer);
         let line = match load.state {
+            LoadState::Done if was_there => format!(
+                "{}: {name}, {}, was there already",
+                load.peer,
+                display::bytes(load.size)
+            ),
             LoadState::Done => format!(
                 "{}: {name}, {}, fetched and shared",
                 load.peer,
@@ -94,7 +103,11 @@ impl<'a> Board<'a> {
                     LoadState::Done => "done",
                     _ => "failed",
                 };
-                self.output.event(&object(event, load));
+                let mut object = object(event, load);
+                if load.state == LoadState::Done {
+                    object["already_there"] = Value::from(was_there);
+                }
+                self.output.event(&object);
             }
             (Some(bars), false) => bars.suspend(|| self.output.line(&line)),
             (None, false) => self.output.line(&line),

@@ -94,11 +94,15 @@ fn wrong_usage_ends_with_2_and_help_with_0() {
         "peers --no-such-flag",
         "search x --limit 0",
         "search x --min-size much",
+        "search x --newer foo",
+        "put . --to peer_1",
         "directory --lease 0s",
         "peer bad/id 0",
         "-q -v peers",
     ] {
         home.run(args).ends(2);
+        let refused = home.json(args).ends(2).event("error");
+        assert_eq!(refused["code"], "invalid_argument", "{args}: {refused}");
     }
     for args in [
         "--help",
@@ -109,6 +113,86 @@ fn wrong_usage_ends_with_2_and_help_with_0() {
     ] {
         assert!(!home.run(args).ok().stdout.is_empty(), "{args}");
     }
+}
+
+#[test]
+fn two_files_of_one_name_are_told_apart() {
+    let pair = Pair::new();
+    pair.ana.write("docs/old/report.txt", b"old");
+    pair.ana.write("docs/new/report.txt", b"new");
+    let _peer = pair.ana.peer("peer_1", &pair.ana.path("docs"), "");
+    let several = pair.ben.run("get report.txt").ends(1).stdout;
+    let found = pair.ben.run("search report").ok().stdout;
+    for said in [&several, &found] {
+        for place in ["docs/old · peer_1", "docs/new · peer_1"] {
+            assert!(said.contains(place), "{place} in {said}");
+        }
+    }
+    for object in pair.ben.json("search report").ok().objects() {
+        assert!(text(&object["peers"][0], "id") == "peer_1", "{object}");
+        assert!(text(&object, "folder").starts_with("docs/"));
+    }
+    // What the index shows of a file is what fetches it.
+    let index = pair.ben.run("index").ok().stdout;
+    let hash = index
+        .split_whitespace()
+        .find(|word| word.len() == 64)
+        .unwrap();
+    pair.ben.run(&format!("get {hash} -o out/")).ok();
+
+    let asked = "search report --peer nobody";
+    let refused = pair.ben.json(asked).ends(3).event("error");
+    assert!(text(&refused, "message").contains("there is no peer 'nobody'"));
+    let nothing = pair
+        .ben
+        .run("search report --max-size 1 --peer peer_1")
+        .ends(3);
+    let filters =
+        "for report among the files of those who are online, with --max-size 1 B --peer peer_1";
+    assert!(nothing.stderr.contains(filters), "{}", nothing.stderr);
+}
+
+#[test]
+fn what_is_in_use_is_no_lost_connection() {
+    let pair = Pair::new();
+    let directory = &pair.directory.home;
+    let again = directory
+        .json("directory --listen 127.0.0.1:0")
+        .ends(1)
+        .event("error");
+    assert_eq!(again["message"], "a directory already runs on this home");
+    assert!(text(&again, "hint").contains("convite invite"));
+    let up = directory
+        .json("up . --listen 127.0.0.1:0")
+        .ends(1)
+        .event("error");
+    assert_eq!(up["code"], "in_use");
+    let _peer = pair.ana.peer("peer_1", &pair.ana.path(""), "");
+    let second = pair.ana.json("peer --no-menu").ends(1).event("error");
+    assert_eq!(second["message"], "a peer already runs on this home");
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = other.local_addr().unwrap().port();
+    let args = format!("peer --no-menu --bind 127.0.0.1 --port {port}");
+    let taken = pair.ben.json(&args).ends(1).event("error");
+    let said = format!("cannot listen on port {port}: already in use");
+    assert_eq!(text(&taken, "message"), said);
+}
+
+#[test]
+fn a_wrong_password_of_a_name_that_is_taken_is_no_failure_of_ours() {
+    let directory = Directory::with("");
+    let _ana = directory.member("ana");
+    let other = Home::new();
+    let mut join = other.command(&format!("--json join {} --user ana", directory.invite));
+    join.env("CONVITE_PASSWORD", "not the password");
+    let refused = finish(join).ends(4).event("error");
+    assert_eq!(refused["code"], "wrong_credentials");
+    // A link as it was copied out of a mail.
+    let mut quoted = other.command("join");
+    quoted
+        .arg(format!("“{}” ", directory.invite))
+        .args(["--user", "ben"]);
+    finish(quoted).ok();
 }
 
 #[test]

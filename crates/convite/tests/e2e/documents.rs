@@ -44,6 +44,7 @@ fn every_command_has_a_manual_page() {
     ] {
         let page = page(name);
         assert!(page.contains(".TH") && page.contains(says), "{name}");
+        assert!(page.contains(".SH \"EXIT STATUS\""), "{name}");
     }
     // The environment of whoever makes the pages is nobody's business.
     let database = "postgres://wanda@example/db";
@@ -112,6 +113,10 @@ fn status_says_what_is_wrong_and_what_to_do() {
     let alone = ben.run("status").ok().stdout;
     assert!(alone.contains("hint:"), "{alone}");
     assert_eq!(object(&ben)["reachable"], false);
+    // Its peer has not noticed yet, and is not believed.
+    assert_eq!(object(&ana)["reachable"], false);
+    let said = ana.run("status").ok().stdout;
+    assert!(!said.contains("online for"), "{said}");
     drop(peer);
     assert_eq!(object(&ana)["reachable"], false);
 }

@@ -91,7 +91,7 @@ fn two_peers_fetch_at_once_and_each_is_seen_to() {
     assert!(
         plain
             .stdout
-            .contains("ana-2: big.bin, 8.0 MiB, fetched and shared")
+            .contains("ana-2: big.bin, 8.0 MiB, was there already")
     );
 }
 

@@ -121,7 +121,7 @@ fn who_may_not_is_told_why_and_nothing_comes() {
     assert!(inbox(&ana, "cleo/x.txt").exists());
     ben.json("put x.txt --to nobody").ends(3).event("error");
     ben.json("put nothing --to desk").ends(3).event("error");
-    let folder = ben.json("put . --to desk").ends(1).event("error");
+    let folder = ben.json("put . --to desk").ends(2).event("error");
     assert_eq!(text(&folder, "code"), "invalid_argument");
     // A guest brings nothing, to whomever.
     ana.run("user role ben guest").ok();
