@@ -24,6 +24,7 @@ mod system;
 mod transfer;
 mod upload;
 mod usage;
+mod watch;
 
 pub use options::Options;
 
@@ -40,13 +41,14 @@ pub fn run(words: &[&str]) -> Result<(), Failure> {
         ["faults", options @ ..] => faults::run(&options::parse(options)?),
         ["hash", options @ ..] => hash::run(&options::parse(options)?),
         ["swarm", options @ ..] => swarm::run(&options::parse(options)?),
+        ["watch", options @ ..] => watch::run(&options::parse(options)?),
         ["directory", options @ ..] => directory::run(&options::parse(options)?, options),
         ["page", options @ ..] => directory::page(&options::parse(options)?, options),
         // The two ends of the floor are processes of their own, so that each has its own account.
         ["floor-send", address, path] => floor::send(address, path),
         ["floor-receive", path, hashed] => floor::receive(path, *hashed == "hashed"),
         _ => Err(
-            "the benchmarks are transfer, upload, swarm, faults, hash, directory and page"
+            "the benchmarks are transfer, upload, swarm, faults, hash, watch, directory and page"
                 .to_owned(),
         ),
     }

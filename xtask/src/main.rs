@@ -34,6 +34,8 @@ usage: cargo xtask COMMAND
                                      one file put into a peer's inbox, next to the same one fetched
   bench hash [--size 2GiB] [--rounds 3] [--json]
                                      the first and the second start of a peer's shared folder
+  bench watch [--files 1000000] [--rounds 3] [--json]
+                                     from a change in a watched folder to a search that finds it
   bench directory [--files 1000000] [--seconds 20] [--database URL] [--install] [--alone] [--json]
                                      publishing, searching and locating in one directory
   bench page [--files 1000000] [--database URL]

@@ -15,14 +15,13 @@ pub struct Options {
     pub size: Option<u64>,
     /// Rounds that count.
     pub rounds: usize,
-    /// Files that the directory is filled with.
-    #[cfg_attr(not(feature = "load"), allow(dead_code))]
+    /// Files that the directory, or a folder, is filled with.
     pub files: usize,
     /// How long the directory is under the mix.
-    #[cfg_attr(not(feature = "load"), allow(dead_code))]
+    #[cfg_attr(not(feature = "load"), allow(dead_code, reason = "of the load driver"))]
     pub seconds: u64,
     /// The directory's database; none for its own.
-    #[cfg_attr(not(feature = "load"), allow(dead_code))]
+    #[cfg_attr(not(feature = "load"), allow(dead_code, reason = "of the load driver"))]
     pub database: Option<String>,
     /// Numbers of providers that one downloader fetches from, one row each.
     pub providers: Vec<usize>,
