@@ -1,15 +1,18 @@
-//! Passwords: argon2id, off the async threads, and never more of it at once than the machine bears.
+//! Passwords: argon2id, on threads of their own, and never more of it at once than the machine bears.
 //!
 //! Each hash takes 19 MiB and some 20 ms (OWASP's parameters, the crate's default), so the number
-//! that run and the number that wait are bounded.
+//! that run and the number that wait are bounded, and the threads give way to everything else: nobody's
+//! search waits for somebody's login.
 
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Argon2, PasswordHash};
 use convite_core::{ErrorCode, Problem};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 /// The shortest password, in characters.
 pub const PASSWORD_MIN: usize = 8;
@@ -22,8 +25,15 @@ const WAIT_MAX: Duration = Duration::from_secs(5);
 /// When who was turned away may come back.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
+/// How much the threads give way, from 0 to 19 (nice(2)).
+#[cfg(target_os = "linux")]
+const NICE: i32 = 10;
+
+type Job = Box<dyn FnOnce() + Send>;
+
 /// Hashes and checks passwords.
 pub struct Passwords {
+    jobs: Sender<Job>,
     running: Arc<Semaphore>,
     admitted: Arc<Semaphore>,
 }
@@ -31,7 +41,17 @@ pub struct Passwords {
 impl Default for Passwords {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let (jobs, queue) = mpsc::channel();
+        let queue = Arc::new(Mutex::new(queue));
+        for number in 0..cores {
+            let queue = Arc::clone(&queue);
+            let thread = std::thread::Builder::new().name(format!("passwords-{number}"));
+            if let Err(error) = thread.spawn(move || hash_on(&queue)) {
+                tracing::error!(%error, "a thread for passwords cannot be started");
+            }
+        }
         Self {
+            jobs,
             running: Arc::new(Semaphore::new(cores)),
             admitted: Arc::new(Semaphore::new(cores + WAITING_MAX)),
         }
@@ -104,13 +124,30 @@ impl Passwords {
             .ok()
             .and_then(Result::ok)
             .ok_or_else(busy)?;
-        tokio::task::spawn_blocking(move || {
+        let failed = || Problem::new(ErrorCode::Internal, "hashing a password failed");
+        let (reply, answer) = oneshot::channel();
+        let job: Job = Box::new(move || {
             // Held here: the work goes on if the one who asked goes away.
             let _held = (admitted, turn);
-            work()
-        })
-        .await
-        .map_err(|_| Problem::new(ErrorCode::Internal, "hashing a password failed"))?
+            let _ = reply.send(work());
+        });
+        self.jobs.send(job).map_err(|_| failed())?;
+        answer.await.map_err(|_| failed())?
+    }
+}
+
+/// Does what comes, until nobody can ask any more.
+fn hash_on(queue: &Mutex<Receiver<Job>>) {
+    // Of this thread alone; elsewhere it would be of the whole process.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::setpriority_process(None, NICE);
+    loop {
+        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(job) = job else {
+            return;
+        };
+        // The panic hook has told; who asked hears that it failed.
+        let _ = catch_unwind(AssertUnwindSafe(job));
     }
 }
 
@@ -152,6 +189,7 @@ mod tests {
         let passwords = Passwords {
             running: Arc::new(Semaphore::new(1)),
             admitted: Arc::new(Semaphore::new(1)),
+            ..Passwords::default()
         };
         let taken = Arc::clone(&passwords.admitted).try_acquire_owned().unwrap();
         let refused = passwords.verify("password", None).await.unwrap_err();

@@ -158,9 +158,16 @@ impl SearchIndex {
             self.open_anew(&mut writer)?;
             return Err(opened_anew());
         }
+        // Not under the lock that whoever searches takes: it opens files, and waits while the file
+        // system writes its journal.
+        let reader = {
+            let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+            current.reader.clone()
+        };
+        reader.reload().map_err(|error| failed(&error))?;
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         current.progress = progress;
-        current.reader.reload().map_err(|error| failed(&error))
+        Ok(())
     }
 
     fn open_anew(&self, writer: &mut Option<IndexWriter>) -> Result<(), Problem> {
