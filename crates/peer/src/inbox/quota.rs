@@ -174,3 +174,27 @@ impl Drop for Reserved {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_without_contents_cost_something_too() {
+        let inbox = tempfile::tempdir().unwrap();
+        let user: UserName = "ana".parse().unwrap();
+        std::fs::create_dir(inbox.path().join("ana")).unwrap();
+        std::fs::write(inbox.path().join("ana/empty"), "").unwrap();
+        let quota = Arc::new(Quota::new(inbox.path().to_owned(), 3 * FILE_MIN));
+        let mut first = quota.reserve(&user, 0).unwrap();
+        let second = quota.reserve(&user, 1).unwrap();
+        assert!(quota.reserve(&user, 0).is_err());
+        // What it costs anyway is not counted twice when something comes.
+        first.grow(FILE_MIN).unwrap();
+        assert!(first.grow(1).is_err());
+        drop(second);
+        first.grow(1).unwrap();
+        drop(first);
+        assert!(quota.reserve(&user, 2 * FILE_MIN).is_ok());
+    }
+}

@@ -159,6 +159,18 @@ async fn what_is_not_allowed_leaves_nothing() {
     assert_eq!(code(answer).await, (403, "permission_denied".to_owned()));
 }
 
+#[tokio::test]
+async fn a_form_holds_no_more_than_a_thousand_files() {
+    let peer = peer().await;
+    let ana = peer.upload_ticket("ana", &[]);
+    let one = |number: usize| part(&format!("name=\"file\"; filename=\"{number}\""), b"");
+    let mut form: Vec<u8> = (0..=1000).flat_map(one).collect();
+    form.extend_from_slice(b"--b--\r\n");
+    let answer = post(&peer, &ana, form).await;
+    assert_eq!(code(answer).await, (413, "too_large".to_owned()));
+    assert_eq!((files(&peer).len(), unfinished(&peer)), (1000, 0));
+}
+
 async fn begin(
     client: &mut Client,
     ticket: &str,
