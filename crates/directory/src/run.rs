@@ -296,7 +296,7 @@ async fn doors(
 ) -> Result<(Router, grpc::Health), Problem> {
     let (grpc, health) = grpc::router(Arc::clone(&service)).await?;
     let both = rest::router(Arc::clone(&service)).merge(grpc);
-    let router = gate::before(both, hosts, capacity);
+    let router = gate::before(both, hosts, capacity, Arc::clone(&service));
     let requests = Requests::new(Arc::clone(service.counted()));
     Ok((observe::around(router, requests), health))
 }

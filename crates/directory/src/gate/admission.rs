@@ -1,9 +1,11 @@
 //! How much is worked on at once, and how much may wait: never a queue without end.
 //!
 //! Requests are of few classes by what they cost, each with bounds of its own, so that no number
-//! of searches holds up a heartbeat. Within a class nobody has more than a share. Whoever finds
-//! the class full, or waits for too long, is told to come back (`overloaded`); whoever has too much
-//! under way itself, too (`too_many_requests`).
+//! of searches holds up a heartbeat. Within a class nobody has more than a share: no session, and no
+//! network, whatever sessions it shows. A token that nobody has looked at yet is counted as one of
+//! its own, and buys nothing, because its network counts besides. Whoever finds the class full, or
+//! waits for too long, is told to come back (`overloaded`); whoever has too much under way itself,
+//! too (`too_many_requests`).
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -13,6 +15,7 @@ use std::time::Duration;
 use convite_core::{ErrorCode, Problem};
 use convite_net::Network;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
 
 use super::class::Class;
 
@@ -28,8 +31,11 @@ pub struct Bound {
     pub waiting: usize,
     /// How long they wait.
     pub patience: Duration,
-    /// How many may come from one caller, answers that have not been sent yet included.
-    pub per_caller: usize,
+    /// How many may come from one session, answers that have not been sent yet included.
+    pub per_session: usize,
+    /// How many are worked on for one [`Network`]; so many, and half of those that may wait, may come
+    /// from there. All peers of a lab may be behind one address.
+    pub per_network: usize,
 }
 
 /// How much a directory takes on.
@@ -45,6 +51,8 @@ pub struct Capacity {
     pub entry: Bound,
     /// Of answers that last.
     pub lasting: Bound,
+    /// Of those that strangers may have.
+    pub open: Bound,
     /// How long a body is waited for before it has to come at 1 KiB/s.
     pub body_grace: Duration,
 }
@@ -52,22 +60,27 @@ pub struct Capacity {
 impl Default for Capacity {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let bound = |working, waiting, patience, per_caller| Bound {
+        let bound = |working, waiting, patience, per_session| Bound {
             working,
             waiting,
             patience: Duration::from_secs(patience),
-            per_caller,
+            per_session,
+            per_network: working / 2,
         };
         Self {
-            light: bound(512, 4096, 5, 512),
+            light: bound(512, 4096, 5, 128),
             // Each takes a core while it runs.
             search: bound((cores * 4).max(8), 1024, 3, 256),
             // Those that wait have up to a window of data in memory.
-            publish: bound(32, 512, 10, 32),
+            publish: bound(32, 512, 10, 4),
             // The hashes have bounds of their own.
-            entry: bound(128, 512, 5, 128),
+            entry: bound(128, 512, 5, 32),
             // Each peer that is online has one open.
-            lasting: bound(65_536, 0, 0, 2048),
+            lasting: Bound {
+                per_network: 16_384,
+                ..bound(65_536, 0, 0, 2048)
+            },
+            open: bound(1024, 0, 0, 64),
             body_grace: Duration::from_secs(20),
         }
     }
@@ -81,33 +94,53 @@ impl Capacity {
             Class::Publish => self.publish,
             Class::Entry => self.entry,
             Class::Lasting => self.lasting,
+            Class::Open => self.open,
         }
     }
 }
 
 /// Against whom a request counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Caller {
+    /// BLAKE3 of what it shows to be of a session, if it shows anything.
+    pub(super) session: Option<[u8; 32]>,
+    pub(super) network: Option<Network>,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Caller {
-    /// BLAKE3 of what it shows to be of a session.
+enum Party {
     Session([u8; 32]),
     Network(Option<Network>),
 }
 
-type Counts = Arc<Mutex<HashMap<(Class, Caller), usize>>>;
+/// What is under way of one party.
+struct Share {
+    count: usize,
+    /// How many more may be worked on.
+    turns: Arc<Semaphore>,
+}
+
+type Shares = Arc<Mutex<HashMap<(Class, Party), Share>>>;
 
 /// A request that counts against its caller, until this is dropped.
-pub(super) struct Slot {
-    counts: Counts,
-    key: (Class, Caller),
+pub(super) struct Slots {
+    _session: Option<Slot>,
+    _network: Arc<Slot>,
+}
+
+struct Slot {
+    shares: Shares,
+    key: (Class, Party),
+    turns: Arc<Semaphore>,
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.key) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.key);
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(share) = shares.get_mut(&self.key) {
+            share.count -= 1;
+            if share.count == 0 {
+                shares.remove(&self.key);
             }
         }
     }
@@ -116,7 +149,9 @@ impl Drop for Slot {
 /// A request's turn, until the last clone is dropped.
 #[derive(Clone)]
 pub(crate) struct Work {
-    _turn: Arc<(OwnedSemaphorePermit, OwnedSemaphorePermit)>,
+    _turn: Arc<[OwnedSemaphorePermit; 3]>,
+    /// So that the network's turns stay the same ones.
+    _network: Arc<Slot>,
 }
 
 tokio::task_local! {
@@ -148,7 +183,7 @@ struct Room {
 pub(super) struct Admission {
     pub(super) body_grace: Duration,
     rooms: HashMap<Class, Room>,
-    counts: Counts,
+    shares: Shares,
 }
 
 impl Admission {
@@ -165,7 +200,7 @@ impl Admission {
         Self {
             body_grace: capacity.body_grace,
             rooms: Class::ALL.into_iter().map(room).collect(),
-            counts: Counts::default(),
+            shares: Shares::default(),
         }
     }
 
@@ -174,43 +209,72 @@ impl Admission {
         &self,
         class: Class,
         caller: Caller,
-    ) -> Result<(Work, Slot), Problem> {
+    ) -> Result<(Work, Slots), Problem> {
         let room = &self.rooms[&class];
-        let slot = self.slot(room.bound, (class, caller))?;
+        let bound = room.bound;
+        let session = caller.session.map(Party::Session);
+        let session = session.map(|party| self.slot((class, party), bound.per_session, 0));
+        let party = Party::Network(caller.network);
+        let in_all = bound.per_network + bound.waiting / 2;
+        let session = session.transpose()?;
+        let network = Arc::new(self.slot((class, party), in_all, bound.per_network)?);
         let admitted = Arc::clone(&room.admitted)
             .try_acquire_owned()
             .map_err(|_| overloaded())?;
-        let turn = match Arc::clone(&room.working).try_acquire_owned() {
-            Ok(turn) => turn,
-            Err(_) => {
-                let turn = Arc::clone(&room.working).acquire_owned();
-                let turn = tokio::time::timeout(room.bound.patience, turn).await;
-                turn.ok().and_then(Result::ok).ok_or_else(overloaded)?
-            }
-        };
+        let deadline = Instant::now() + bound.patience;
+        let of_network = turn(&network.turns, deadline)
+            .await
+            .ok_or_else(|| too_many(bound.per_network))?;
+        let of_all = turn(&room.working, deadline).await.ok_or_else(overloaded)?;
         let work = Work {
-            _turn: Arc::new((admitted, turn)),
+            _turn: Arc::new([admitted, of_network, of_all]),
+            _network: Arc::clone(&network),
         };
-        Ok((work, slot))
+        let slots = Slots {
+            _session: session,
+            _network: network,
+        };
+        Ok((work, slots))
     }
 
-    fn slot(&self, bound: Bound, key: (Class, Caller)) -> Result<Slot, Problem> {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(key).or_default();
-        if *count >= bound.per_caller {
-            return Err(Problem::new(
-                ErrorCode::TooManyRequests,
-                format!("{} requests of this kind are under way from here", *count),
-            )
-            .hint("wait for some of the answers before asking for more")
-            .retry_after(RETRY_AFTER));
+    /// One more of at most `max`, of which `at_work` are worked on at once.
+    fn slot(&self, key: (Class, Party), max: usize, at_work: usize) -> Result<Slot, Problem> {
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        let share = shares.entry(key).or_insert_with(|| Share {
+            count: 0,
+            turns: Arc::new(Semaphore::new(at_work)),
+        });
+        if share.count >= max {
+            return Err(too_many(share.count));
         }
-        *count += 1;
+        share.count += 1;
         Ok(Slot {
-            counts: Arc::clone(&self.counts),
+            shares: Arc::clone(&self.shares),
             key,
+            turns: Arc::clone(&share.turns),
         })
     }
+}
+
+/// A turn before that; none if it does not come.
+async fn turn(turns: &Arc<Semaphore>, deadline: Instant) -> Option<OwnedSemaphorePermit> {
+    let free = Arc::clone(turns).try_acquire_owned();
+    match free {
+        Ok(turn) => Some(turn),
+        Err(_) => timeout_at(deadline, Arc::clone(turns).acquire_owned())
+            .await
+            .ok()?
+            .ok(),
+    }
+}
+
+fn too_many(under_way: usize) -> Problem {
+    Problem::new(
+        ErrorCode::TooManyRequests,
+        format!("{under_way} requests of this kind are under way from here"),
+    )
+    .hint("wait for some of the answers before asking for more")
+    .retry_after(RETRY_AFTER)
 }
 
 fn overloaded() -> Problem {
@@ -226,12 +290,13 @@ fn overloaded() -> Problem {
 mod tests {
     use super::*;
 
-    fn admission(working: usize, waiting: usize, per_caller: usize) -> Admission {
+    fn admission(working: usize, waiting: usize, per_session: usize) -> Admission {
         let bound = Bound {
             working,
             waiting,
             patience: Duration::from_secs(3),
-            per_caller,
+            per_session,
+            per_network: working,
         };
         Admission::new(Capacity {
             light: bound,
@@ -239,12 +304,21 @@ mod tests {
             publish: bound,
             entry: bound,
             lasting: bound,
+            open: bound,
             body_grace: Duration::ZERO,
         })
     }
 
+    /// A session, in a network of its own.
     fn caller(number: u8) -> Caller {
-        Caller::Session([number; 32])
+        session_from(number, number)
+    }
+
+    fn session_from(session: u8, network: u8) -> Caller {
+        Caller {
+            session: Some([session; 32]),
+            network: Some(Network::of([192, 0, 2, network].into())),
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -311,5 +385,55 @@ mod tests {
         assert!(admission.enter(Class::Search, caller(2)).await.is_err());
         drop(kept);
         assert!(admission.enter(Class::Search, caller(2)).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_network_waits_for_its_own_turn_while_others_have_theirs() {
+        let bound = Bound {
+            working: 4,
+            waiting: 4,
+            patience: Duration::from_secs(3),
+            per_session: 9,
+            per_network: 2,
+        };
+        let admission = Admission::new(Capacity {
+            light: bound,
+            ..Capacity::default()
+        });
+        let from = |session, network| admission.enter(Class::Light, session_from(session, network));
+        // Of those two the requests have gone away, and the work goes on.
+        let (first, slots) = from(1, 1).await.unwrap();
+        drop(slots);
+        let (second, slots) = from(2, 1).await.unwrap();
+        drop(slots);
+        let refused = from(3, 1).await.err().unwrap();
+        assert_eq!(refused.code, ErrorCode::TooManyRequests);
+        let other = from(4, 2).await.unwrap();
+        let (third, ()) = tokio::join!(from(3, 1), async { drop(first) });
+        let third = third.unwrap();
+        // Two wait, and there is no more room to wait in for this network.
+        let began = Instant::now();
+        let all = async { tokio::join!(from(5, 1), from(6, 1), from(7, 1)) };
+        let (fifth, sixth, seventh) = all.await;
+        assert!(fifth.is_err() && sixth.is_err() && seventh.is_err());
+        assert_eq!(began.elapsed(), Duration::from_secs(3));
+        assert!(from(8, 2).await.is_ok());
+        drop((second, third, other));
+        assert!(admission.shares.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn no_share_is_the_whole() {
+        let capacity = Capacity::default();
+        for class in Class::ALL {
+            let bound = capacity.of(class);
+            assert!(bound.per_network * 2 <= bound.working, "{class:?}");
+            let of_session = match class {
+                // Answers that are not read yet are most of it.
+                Class::Search => bound.working + bound.waiting,
+                _ => bound.working,
+            };
+            assert!(bound.per_session * 4 <= of_session, "{class:?}");
+        }
     }
 }

@@ -2,6 +2,14 @@
 
 use axum::http::Method;
 
+const DIRECTORY: &str = "/convite.v1.Directory/";
+
+/// Whether a call through gRPC is one of those that want a session: all but the ways to one.
+pub(super) fn wants_session(path: &str) -> bool {
+    path.strip_prefix(DIRECTORY)
+        .is_some_and(|method| !matches!(method, "Login" | "CreateAccount"))
+}
+
 /// What a request costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Class {
@@ -15,21 +23,24 @@ pub(crate) enum Class {
     Entry,
     /// An answer that goes on for as long as the caller wants.
     Lasting,
+    /// The same for whoever comes by: files of links, health, reflection.
+    Open,
 }
 
 impl Class {
-    pub(super) const ALL: [Self; 5] = [
+    pub(super) const ALL: [Self; 6] = [
         Self::Light,
         Self::Search,
         Self::Publish,
         Self::Entry,
         Self::Lasting,
+        Self::Open,
     ];
 
     /// The class of a request, through either door.
     pub(super) fn of(path: &str, method: &Method) -> Self {
         let reads = matches!(*method, Method::GET | Method::HEAD);
-        match path.strip_prefix("/convite.v1.Directory/").unwrap_or(path) {
+        match path.strip_prefix(DIRECTORY).unwrap_or(path) {
             "SearchFile" | "ListIndex" | "/search" => Self::Search,
             "/index" if reads => Self::Search,
             "Index" | "/index" => Self::Publish,
@@ -38,8 +49,8 @@ impl Class {
             "/users" if !reads => Self::Entry,
             path if path.starts_with("/users/") => Self::Entry,
             "Watch" | "/events" => Self::Lasting,
-            path if path.starts_with("/grpc.") || path.ends_with("/content") => Self::Lasting,
-            path if path.starts_with("/d/") || path.ends_with("/upload") => Self::Lasting,
+            path if path.ends_with("/content") || path.ends_with("/upload") => Self::Lasting,
+            path if path.starts_with("/d/") || path.starts_with("/grpc.") => Self::Open,
             _ => Self::Light,
         }
     }
@@ -48,7 +59,7 @@ impl Class {
     /// own on how long nothing may happen.
     pub(crate) fn lasts(path: &str, method: &Method, via_grpc: bool) -> bool {
         match Self::of(path, method) {
-            Self::Lasting => true,
+            Self::Lasting | Self::Open => true,
             // A stream of batches there, one body here.
             Self::Publish => via_grpc,
             Self::Light | Self::Search | Self::Entry => false,
@@ -62,7 +73,7 @@ mod tests {
 
     #[test]
     fn both_doors_have_the_same_classes() {
-        use Class::{Entry, Lasting, Light, Publish, Search};
+        use Class::{Entry, Lasting, Light, Open, Publish, Search};
         for (path, method, class) in [
             ("/convite.v1.Directory/SearchFile", Method::POST, Search),
             ("/search", Method::GET, Search),
@@ -81,9 +92,9 @@ mod tests {
             ("/convite.v1.Directory/Heartbeat", Method::POST, Light),
             ("/peers/a/heartbeat", Method::POST, Light),
             ("/convite.v1.Directory/Watch", Method::POST, Lasting),
-            ("/grpc.health.v1.Health/Watch", Method::POST, Lasting),
+            ("/grpc.health.v1.Health/Watch", Method::POST, Open),
             ("/files/00/content", Method::GET, Lasting),
-            ("/d/token", Method::GET, Lasting),
+            ("/d/token", Method::GET, Open),
             ("/peers/a/upload", Method::POST, Lasting),
             ("/peers/a/upload-ticket", Method::POST, Light),
             ("/convite.v1.Directory/CreateLink", Method::POST, Light),

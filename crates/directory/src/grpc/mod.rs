@@ -17,7 +17,8 @@ mod uploads;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::StatusCode;
+use axum::http::header::AUTHORIZATION;
+use axum::http::{Extensions, HeaderMap, StatusCode};
 use axum::response::Response;
 use convite_core::{ErrorCode, Problem};
 use convite_net::Connection;
@@ -127,11 +128,33 @@ fn some_number<N: Default + PartialEq>(number: N) -> Option<N> {
 }
 
 impl Door {
+    /// Who makes the call, as the gate has found.
     async fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Problem> {
+        if let Some(known) = request.extensions().get::<Caller>() {
+            return Ok(known.clone());
+        }
         let value = request.metadata().get("authorization");
         let token = bearer(value.and_then(|value| value.to_str().ok()));
         self.service.authenticate(token, seen(request).ok()).await
     }
+}
+
+/// Who makes the call of that head.
+///
+/// # Errors
+/// As [`Service::authenticate`].
+pub(crate) async fn caller(
+    service: &Service,
+    headers: &HeaderMap,
+    extensions: &Extensions,
+) -> Result<Caller, Problem> {
+    let value = headers.get(AUTHORIZATION);
+    let token = bearer(value.and_then(|value| value.to_str().ok()));
+    let connection = extensions.get::<Connection>();
+    let seen = connection.map(|connection| Seen {
+        remote: connection.remote,
+    });
+    service.authenticate(token, seen).await
 }
 
 fn seen<T>(request: &Request<T>) -> Result<Seen, Problem> {

@@ -12,4 +12,5 @@ mod overload;
 mod proxies;
 mod raw;
 mod requests;
+mod shares;
 mod slowness;

@@ -20,7 +20,8 @@ fn one_publisher(config: &mut DirectoryConfig) {
         working: 1,
         waiting: 0,
         patience: Duration::ZERO,
-        per_caller: 9,
+        per_session: 9,
+        per_network: 2,
     };
 }
 
@@ -104,7 +105,7 @@ async fn who_is_too_many_is_told_to_come_back_and_others_do_not_notice() {
 
 fn one_at_a_time_each(config: &mut DirectoryConfig) {
     let bound = Bound {
-        per_caller: 1,
+        per_session: 1,
         ..Capacity::default().lasting
     };
     config.capacity.lasting = bound;

@@ -27,7 +27,7 @@ async fn start(change: impl Fn(&mut DirectoryConfig) + Send + Sync + 'static) ->
     .await
 }
 
-async fn connect(running: &Running, from: [u8; 4]) -> TcpStream {
+pub async fn connect(running: &Running, from: [u8; 4]) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     let source = SocketAddr::from((Ipv4Addr::from(from), 0));
     socket.bind(source).unwrap();
@@ -35,7 +35,7 @@ async fn connect(running: &Running, from: [u8; 4]) -> TcpStream {
 }
 
 /// What is answered to those bytes, until the end; empty if nothing is.
-async fn say(running: &Running, from: [u8; 4], bytes: &[u8]) -> String {
+pub async fn say(running: &Running, from: [u8; 4], bytes: &[u8]) -> String {
     let mut stream = connect(running, from).await;
     stream.write_all(bytes).await.unwrap();
     let mut answer = Vec::new();

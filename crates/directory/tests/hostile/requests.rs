@@ -151,7 +151,7 @@ async fn messages_that_are_no_messages_are_the_callers_fault() {
 async fn nothing_is_decompressed() {
     let (running, _) = start().await;
     let mut client = DirectoryClient::new(Zipped(http2(running.get()).await));
-    let refused = client.logout(v1::LogoutRequest {}).await.unwrap_err();
+    let refused = client.login(v1::LoginRequest::default()).await.unwrap_err();
     assert_eq!(refused.code(), tonic::Code::Unimplemented);
 }
 
