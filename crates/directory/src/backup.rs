@@ -10,6 +10,7 @@
 
 mod folder;
 mod manifest;
+mod swap;
 
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,7 @@ use convite_store::sqlite;
 
 use self::folder::{Unfinished, copy_private, create_private, free_space, sync, write_private};
 use self::manifest::{Entry, MANIFEST, Manifest};
+use self::swap::{Swap, within};
 use crate::DirectoryConfig;
 
 /// The database's name in a backup.
@@ -97,7 +99,7 @@ pub struct Restoring {
 }
 
 /// Makes of the backup at `source` the directory that `config` describes. What is wrong with the
-/// backup shows before anything changes. Blocking.
+/// backup shows before anything changes, and if a step fails all is as it was. Blocking.
 ///
 /// # Errors
 /// `file_exists` if there is a directory already (without `force`); `unavailable` if it runs;
@@ -145,26 +147,42 @@ pub fn restore(
     if how.end_sessions {
         sqlite::end_all_sessions(&copy)?;
     }
-    let elsewhere = database != home.join(DATABASE);
-    let moved = if elsewhere {
-        // Another disk, maybe: copied first, so that only renames are left.
-        let moved = beside(&database, "restored", now);
-        copy_private(&copy, &moved)?;
-        std::fs::remove_file(&copy).map_err(|e| folder::failed("remove", &copy, &e))?;
-        Some(moved)
-    } else {
-        None
+    let mut swap = Swap::default();
+    let moved = match within(&home, &database) {
+        Some(name) => {
+            let inside = place.join(&name);
+            if inside != copy {
+                must_be_free(&inside)?;
+                folder::make_parents(&inside)?;
+                folder::rename(&copy, &inside)?;
+            }
+            None
+        }
+        None => {
+            // Another disk, maybe: copied first, so that only renames are left.
+            let moved = swap.spare(beside(&database, "restored", now));
+            copy_private(&copy, &moved)?;
+            std::fs::remove_file(&copy).map_err(|e| folder::failed("remove", &copy, &e))?;
+            Some(moved)
+        }
     };
-    let aside = put_aside(&home, now)?;
+    let aside = beside(&home, "before", now);
+    let aside = swap.put_aside(&home, &aside)?.then_some(aside);
     if let Some(moved) = moved {
         for suffix in ["", "-wal", "-shm"] {
             let mut name = database.clone().into_os_string();
             name.push(suffix);
-            put_aside(Path::new(&name), now)?;
+            let file = Path::new(&name);
+            swap.put_aside(file, &beside(file, "before", now))?;
         }
-        folder::rename(&moved, &database)?;
+        swap.rename(&moved, &database)?;
     }
-    unfinished.finish(&home)?;
+    let finished = unfinished.finish(&home);
+    // What came after the renaming cannot be undone, and need not.
+    if finished.is_ok() || home.exists() {
+        swap.keep();
+    }
+    finished?;
     Ok(manifest.copied(&home, aside))
 }
 
@@ -194,16 +212,6 @@ fn must_be_free(target: &Path) -> Result<(), Problem> {
         format!("there is something at {} already", shown(target)),
     )
     .hint("name a path that does not exist yet"))
-}
-
-/// Renames what is at `path`, if something is.
-fn put_aside(path: &Path, now: UnixMillis) -> Result<Option<PathBuf>, Problem> {
-    if path.symlink_metadata().is_err() {
-        return Ok(None);
-    }
-    let aside = beside(path, "before", now);
-    folder::rename(path, &aside)?;
-    Ok(Some(aside))
 }
 
 /// `PATH.what-TIME`.

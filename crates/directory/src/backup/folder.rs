@@ -72,6 +72,12 @@ pub(super) fn rename(from: &Path, to: &Path) -> Result<(), Problem> {
     }
 }
 
+/// Makes the folders that `path` is to lie in.
+pub(super) fn make_parents(path: &Path) -> Result<(), Problem> {
+    let parent = path.parent().unwrap_or(path);
+    fs::create_dir_all(parent).map_err(|e| failed("make", parent, &e))
+}
+
 /// Waits until a file or folder is on the disk.
 pub(super) fn sync(path: &Path) -> Result<(), Problem> {
     File::open(path)

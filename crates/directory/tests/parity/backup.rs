@@ -162,6 +162,72 @@ async fn a_damaged_backup_is_refused_and_a_whole_one_replaces_by_force() {
     door.knock(Some(&token), &peers).await.unwrap();
 }
 
+/// With the database at that path.
+fn with_database(home: &Path, database: &Path) -> DirectoryConfig {
+    let mut config = config(home);
+    config.database = Some(format!("sqlite:{}", database.display()));
+    config
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_in_the_folder_under_another_name_is_replaced_with_it() {
+    let mut running = Running::start(|config| {
+        let database = config.folder().join("other.db");
+        *config = with_database(&config.home, &database);
+    })
+    .await;
+    let token = log_in(&rest(running.get()), "ana").await;
+    let place = tempfile::tempdir().unwrap();
+    let copy = place.path().join("copy");
+    let folder = config(running.home.path()).folder();
+    let from = with_database(running.home.path(), &folder.join("other.db"));
+    backup(&from, &copy, NOW).unwrap();
+    running.stop().await;
+
+    // Named by a way round, it is the same one.
+    let link = place.path().join("link");
+    std::os::unix::fs::symlink(&folder, &link).unwrap();
+    let round = with_database(running.home.path(), &link.join("other.db"));
+    let aside = restore(&round, &copy, FORCE, NOW).unwrap().aside.unwrap();
+    assert!(aside.join("other.db").exists());
+    assert!(folder.join("other.db").exists() && !folder.join("directory.db").exists());
+    assert_eq!(
+        names(running.home.path()).len(),
+        2,
+        "something is left over"
+    );
+    let directory = start(from, CancellationToken::new()).await.unwrap();
+    let peers = call("peers", json!({}));
+    rest(&directory).knock(Some(&token), &peers).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_that_fails_half_way_leaves_everything_as_it_was() {
+    let mut running = Running::start(|config| config.open_registration = true).await;
+    let place = tempfile::tempdir().unwrap();
+    let copy = place.path().join("copy");
+    backup(&config(running.home.path()), &copy, NOW).unwrap();
+    running.stop().await;
+
+    let database = place.path().join("other.db");
+    let to = with_database(running.home.path(), &database);
+    fs::write(&database, b"").unwrap();
+    // Where it would be put aside to, there is something.
+    let in_the_way = place.path().join(format!("other.db.before-{}", NOW.0));
+    fs::create_dir(&in_the_way).unwrap();
+    let key = || fs::read(to.folder().join("ticket.key")).unwrap();
+    let before = (key(), names(running.home.path()), names(place.path()));
+    fs::write(to.folder().join("mine"), b"mine").unwrap();
+    restore(&to, &copy, FORCE, NOW).unwrap_err();
+    let after = (key(), names(running.home.path()), names(place.path()));
+    assert_eq!(after, before);
+    assert_eq!(fs::read(to.folder().join("mine")).unwrap(), b"mine");
+
+    fs::remove_dir(&in_the_way).unwrap();
+    restore(&to, &copy, FORCE, NOW).unwrap();
+    assert!(fs::metadata(&database).unwrap().len() > 0);
+}
+
 #[test]
 fn what_cannot_be_copied_so_is_said() {
     let home = tempfile::tempdir().unwrap();
