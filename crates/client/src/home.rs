@@ -174,7 +174,10 @@ mod tests {
         write_private(&path, b"one").unwrap();
         write_private(&path, b"two").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
-        assert_eq!(fs::read_dir(home.root()).unwrap().count(), 1);
+        let there = fs::read_dir(home.root()).unwrap();
+        let mut names: Vec<_> = there.map(|entry| entry.unwrap().file_name()).collect();
+        names.sort_unstable();
+        assert_eq!(names, [PRIVATE_MARK, "credentials.json"]);
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;

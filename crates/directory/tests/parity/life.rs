@@ -162,7 +162,7 @@ async fn an_address_in_use_is_said_so() {
     let shutdown = tokio_util::sync::CancellationToken::new();
     let refused = convite_directory::start(config, shutdown).await;
     let problem = refused.err().unwrap();
-    assert_eq!(problem.code.name(), "unavailable");
+    assert_eq!(problem.code.name(), "in_use");
     assert!(problem.hint.unwrap().contains("--listen"));
     // Nothing of the other's was touched.
     assert!(!other.path().join("directory").exists());
