@@ -6,9 +6,8 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 
 /// What a file is to the system, and when it last changed: the same identity, the same contents.
@@ -76,17 +75,33 @@ pub fn open(root: &Path, inner: &str) -> io::Result<(File, Identity)> {
 }
 
 fn open_below(folder: OwnedFd, inner: &str) -> rustix::io::Result<OwnedFd> {
-    // Kernels before 5.6 and some sandboxes have no openat2; that is found out once.
-    static MISSING: AtomicBool = AtomicBool::new(false);
-    if !MISSING.load(Ordering::Relaxed) {
-        let resolve =
-            ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-        match openat2(&folder, inner, READ, Mode::empty(), resolve) {
-            Err(Errno::NOSYS | Errno::PERM) => MISSING.store(true, Ordering::Relaxed),
-            opened => return opened,
-        }
+    #[cfg(target_os = "linux")]
+    if let Some(opened) = open_at_once(&folder, inner) {
+        return opened;
     }
     open_by_parts(folder, inner)
+}
+
+/// openat2(2); none where there is no such call.
+#[cfg(target_os = "linux")]
+fn open_at_once(folder: &OwnedFd, inner: &str) -> Option<rustix::io::Result<OwnedFd>> {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use rustix::fs::{ResolveFlags, openat2};
+
+    // Kernels before 5.6 and some sandboxes have none; that is found out once.
+    static MISSING: AtomicBool = AtomicBool::new(false);
+    if MISSING.load(Ordering::Relaxed) {
+        return None;
+    }
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    match openat2(folder, inner, READ, Mode::empty(), resolve) {
+        Err(Errno::NOSYS | Errno::PERM) => {
+            MISSING.store(true, Ordering::Relaxed);
+            None
+        }
+        opened => Some(opened),
+    }
 }
 
 fn open_by_parts(mut folder: OwnedFd, inner: &str) -> rustix::io::Result<OwnedFd> {

@@ -11,7 +11,6 @@ use std::os::unix::fs::FileExt;
 
 use convite_core::{ErrorCode, PieceGeometry, PieceHash, PieceHasher, PieceHashes, Problem};
 use rayon::prelude::*;
-use rustix::fs::{Advice, fadvise};
 use tokio_util::sync::CancellationToken;
 
 use crate::beneath::{self, Identity};
@@ -103,8 +102,7 @@ fn hash(found: &Found, stop: &CancellationToken) -> Result<PieceHashes, Problem>
     }
     let one = |index| hash_piece(&file, &geometry, index, stop);
     let hashes: Result<Vec<PieceHash>, io::Error> = if identity.size >= LARGE {
-        // Only advice: a file system that does not take it is read all the same.
-        let _ = fadvise(&file, 0, None, Advice::Sequential);
+        read_in_order(&file);
         (0..geometry.piece_count())
             .into_par_iter()
             .map(one)
@@ -148,6 +146,15 @@ fn hash_piece(
         }
         Ok(hasher.finish())
     })
+}
+
+/// Tells the system that a file will be read from its beginning to its end.
+pub(crate) fn read_in_order(file: &File) {
+    // Only advice: a file system that does not take it is read all the same.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::Sequential);
+    #[cfg(not(target_os = "linux"))]
+    let _ = file;
 }
 
 #[cfg(test)]

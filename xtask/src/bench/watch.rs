@@ -73,7 +73,10 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         let written = start.elapsed().as_secs_f64();
         until_listed(&system, before + (round + 1) * BURST)?;
         for at in 1..=LOOKED_FOR {
-            until_found(&system, &format!("burst{round}n{}", at * BURST / LOOKED_FOR - 1))?;
+            until_found(
+                &system,
+                &format!("burst{round}n{}", at * BURST / LOOKED_FOR - 1),
+            )?;
         }
         bursts.push((written, start.elapsed().as_secs_f64()));
     }

@@ -13,11 +13,11 @@ use convite_core::{
     ContentHash, ErrorCode, PieceGeometry, PieceHash, PieceHashes, Problem, StreamHasher, display,
 };
 use rayon::prelude::*;
-use rustix::fs::{Advice, fadvise};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use crate::beneath::Identity;
+use crate::hashing::read_in_order;
 use crate::serve::buffers::{Buffers, LARGE};
 
 /// Chunks read ahead of the network: 3 MiB, so that reading, hashing and sending need not wait for each other.
@@ -173,8 +173,7 @@ fn read(
     runtime: &Handle,
     out: &mpsc::Sender<Part>,
 ) -> Result<(), Problem> {
-    // Only advice: a file system that does not take it is read all the same.
-    let _ = fadvise(&opened.file, 0, None, Advice::Sequential);
+    read_in_order(&opened.file);
     let buffers = Buffers::new();
     let mut hasher = StreamHasher::resume(&opened.geometry, agreed);
     while hasher.len() < opened.size() {
