@@ -12,9 +12,6 @@ use crate::error::{ErrorCode, Problem};
 pub struct ContentHash([u8; 32]);
 
 impl ContentHash {
-    /// Length in bytes.
-    pub const LEN: usize = 32;
-
     /// The hash of no bytes at all.
     pub fn of_empty() -> Self {
         Self::of(&[])

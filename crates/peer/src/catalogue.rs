@@ -127,12 +127,6 @@ impl Catalogue {
         self.read().by_path.get(path).cloned()
     }
 
-    /// Whether something is served at `path`.
-    pub fn has_path(&self, path: &str) -> bool {
-        path.parse()
-            .is_ok_and(|path: SafePath| self.read().by_path.contains_key(&path))
-    }
-
     /// The files that hold `hash`.
     pub fn by_hash(&self, hash: &ContentHash) -> Vec<Arc<Served>> {
         self.read().by_hash.get(hash).cloned().unwrap_or_default()

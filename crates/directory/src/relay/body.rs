@@ -27,31 +27,10 @@ const CHUNKS: usize = 4;
 /// With a limit on the rate, so many bytes go at a time.
 const PACED: usize = 64 << 10;
 
-/// What is told, once the body has gone, how many of its bytes were not taken.
-type Ended = Box<dyn FnOnce(u64) + Send + Sync>;
-
 /// A part of a file, verified, of a length known beforehand; an error if it cannot be had whole.
 pub struct RelayBody {
     chunks: mpsc::Receiver<Bytes>,
     left: u64,
-    ended: Option<Ended>,
-}
-
-impl RelayBody {
-    /// Tells `ended`, once the body has gone, how many of its bytes were not taken.
-    #[must_use]
-    pub fn on_end(mut self, ended: impl FnOnce(u64) + Send + Sync + 'static) -> Self {
-        self.ended = Some(Box::new(ended));
-        self
-    }
-}
-
-impl Drop for RelayBody {
-    fn drop(&mut self) {
-        if let Some(ended) = self.ended.take() {
-            ended(self.left);
-        }
-    }
 }
 
 impl Body for RelayBody {
@@ -112,11 +91,7 @@ impl Opened {
         let (out, chunks) = mpsc::channel(CHUNKS);
         let left = range.end - range.start;
         tokio::spawn(run_relay(relay, slot, runs, first, range, out).in_current_span());
-        Ok(RelayBody {
-            chunks,
-            left,
-            ended: None,
-        })
+        Ok(RelayBody { chunks, left })
     }
 }
 
