@@ -21,7 +21,11 @@ use crate::service::Caller;
 #[serde(deny_unknown_fields)]
 pub(super) struct Place {
     /// Only as it lies in this space of yours; empty: only as everyone sees it.
-    #[param(nullable = false)]
+    #[param(
+        nullable = false,
+        max_length = 64,
+        pattern = "^([A-Za-z0-9][A-Za-z0-9._-]*)?$"
+    )]
     space: Option<String>,
 }
 
