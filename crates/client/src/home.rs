@@ -34,7 +34,7 @@ impl Home {
             )
             .hint("choose another with --home DIR or $CONVITE_HOME")
         })?;
-        let root = fs::canonicalize(&root).unwrap_or(root);
+        let root = dunce::canonicalize(&root).unwrap_or(root);
         mark_private(&root).map_err(|error| {
             Problem::new(
                 ErrorCode::Internal,
@@ -118,6 +118,7 @@ pub fn create_private_folder(path: &Path) -> io::Result<()> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)?;
     }
+    #[cfg_attr(not(unix), expect(unused_mut, reason = "there are no modes"))]
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);

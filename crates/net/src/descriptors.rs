@@ -1,15 +1,15 @@
 //! How many files and sockets the process may have open, and how many of those connections may take.
 
-use tracing::debug;
-
 use crate::Limits;
 
 /// What systems that name no hard limit take all the same (macOS' `OPEN_MAX`).
+#[cfg(unix)]
 const MODEST: u64 = 10_240;
 
 /// Raises the soft limit on open files (`RLIMIT_NOFILE` of getrlimit(2)) to the hard one: the usual
 /// soft one of 1,024 is for programs that use select(2), and one network's connections would use it up.
 /// Returns what the limit is now; none if there is none, or no telling.
+#[cfg(unix)]
 pub(crate) fn raise_open_files() -> Option<u64> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let before = getrlimit(Resource::Nofile);
@@ -20,11 +20,17 @@ pub(crate) fn raise_open_files() -> Option<u64> {
             maximum: before.maximum,
         };
         if wanted > soft && setrlimit(Resource::Nofile, raised).is_ok() {
-            debug!(soft, wanted, "raised the limit on open files");
+            tracing::debug!(soft, wanted, "raised the limit on open files");
             return Some(wanted);
         }
     }
     Some(soft)
+}
+
+/// Windows has no such limit.
+#[cfg(not(unix))]
+pub(crate) fn raise_open_files() -> Option<u64> {
+    None
 }
 
 impl Limits {

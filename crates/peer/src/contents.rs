@@ -8,6 +8,7 @@
 //! file systems that have no such writes go through the page cache, from where the network left
 //! the bytes.
 
+use crate::positioned::write_all_at;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -113,10 +114,10 @@ impl Contents {
             PieceBytes::Parts(parts, _) => write_parts(&self.file, &parts, offset),
             PieceBytes::Aligned(buffer) => {
                 let direct = self.direct.as_ref().unwrap_or(&self.file);
-                let written = match write_all(direct, buffer.filled(), offset) {
+                let written = match write_all_at(direct, buffer.filled(), offset) {
                     // The device wants more than `ALIGN`.
                     Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-                        write_all(&self.file, buffer.filled(), offset)
+                        write_all_at(&self.file, buffer.filled(), offset)
                     }
                     other => other,
                 };
@@ -222,12 +223,6 @@ fn open_direct(_: &File, _: &Path, _: u64) -> Option<File> {
     None
 }
 
-/// Writes where it belongs, whatever the file's own position.
-#[cfg(unix)]
-pub(crate) fn write_all(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::write_all_at(file, bytes, offset)
-}
-
 /// Writes the parts of a piece in one go, as far as the system takes them.
 #[cfg(unix)]
 fn write_parts(file: &File, parts: &[Bytes], mut offset: u64) -> io::Result<()> {
@@ -251,19 +246,9 @@ fn write_parts(file: &File, parts: &[Bytes], mut offset: u64) -> io::Result<()> 
 }
 
 #[cfg(windows)]
-pub(crate) fn write_all(file: &File, mut rest: &[u8], mut offset: u64) -> io::Result<()> {
-    while !rest.is_empty() {
-        let written = std::os::windows::fs::FileExt::seek_write(file, rest, offset)?;
-        offset += written as u64;
-        rest = &rest[written..];
-    }
-    Ok(())
-}
-
-#[cfg(windows)]
 fn write_parts(file: &File, parts: &[Bytes], mut offset: u64) -> io::Result<()> {
     for part in parts {
-        write_all(file, part, offset)?;
+        write_all_at(file, part, offset)?;
         offset += part.len() as u64;
     }
     Ok(())

@@ -7,13 +7,13 @@
 use std::cell::RefCell;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 
 use convite_core::{ErrorCode, PieceGeometry, PieceHash, PieceHasher, PieceHashes, Problem};
 use rayon::prelude::*;
 use tokio_util::sync::CancellationToken;
 
 use crate::beneath::{self, Identity};
+use crate::positioned::read_exact_at;
 use crate::scan::{self, Found};
 
 /// Bytes read at once: small enough to be hashed out of a core's second-level cache.
@@ -114,7 +114,7 @@ fn hash(found: &Found, stop: &CancellationToken) -> Result<PieceHashes, Problem>
         io::ErrorKind::UnexpectedEof => changed(),
         _ => unreadable(error),
     })?;
-    let after = Identity::of(&file.metadata().map_err(unreadable)?);
+    let after = Identity::of(&file).map_err(unreadable)?;
     if after != found.identity {
         return Err(changed());
     }
@@ -140,7 +140,7 @@ fn hash_piece(
                 return Err(io::ErrorKind::Interrupted.into());
             }
             let part = &mut buffer[..READ.min((range.end - at) as usize)];
-            file.read_exact_at(part, at)?;
+            read_exact_at(file, part, at)?;
             hasher.update(part);
             at += part.len() as u64;
         }
@@ -172,7 +172,7 @@ mod tests {
             path: format!("s/{name}").parse().unwrap(),
             root: folder.into(),
             space: None,
-            identity: Identity::of(&path.metadata().unwrap()),
+            identity: Identity::of(&File::open(&path).unwrap()).unwrap(),
         }
     }
 

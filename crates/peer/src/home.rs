@@ -1,14 +1,11 @@
-//! The folder in which a peer keeps its state, and the only ways in which that is written.
-//!
-//! Whatever is written here is either whole or absent after a crash, and only its owner reads it.
+//! The folder in which a peer keeps its state, which only its owner reads.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{self, File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 
+use convite_client::home::create_private_folder;
 use convite_core::{ErrorCode, Problem};
-use rustix::fs::{FlockOperation, flock};
 
 /// `HOME/peer`, held by this process alone until it is dropped.
 #[derive(Debug)]
@@ -24,32 +21,27 @@ impl PeerHome {
     /// `in_use` if another peer runs on this home; `internal` if the disk refuses.
     pub fn open(home: &Path) -> Result<Self, Problem> {
         let folder = home.join("peer");
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&folder)
-            .map_err(|e| disk(&folder, &e))?;
+        create_private_folder(&folder).map_err(|e| disk(&folder, &e))?;
         let path = folder.join("lock");
         let lock = fs::OpenOptions::new()
             .create(true)
             .truncate(false)
             .write(true)
-            .mode(0o600)
             .open(&path)
             .map_err(|e| disk(&path, &e))?;
-        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        match lock.try_lock() {
             Ok(()) => Ok(Self {
                 folder,
                 _lock: lock,
             }),
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(Problem::new(
+            Err(TryLockError::WouldBlock) => Err(Problem::new(
                 ErrorCode::InUse,
                 "a peer already runs on this home",
             )
             .hint(
                 "stop it with `convite leave`, or give this one a home of its own: `--home DIR`",
             )),
-            Err(error) => Err(disk(&path, &error.into())),
+            Err(TryLockError::Error(error)) => Err(disk(&path, &error)),
         }
     }
 
@@ -57,32 +49,6 @@ impl PeerHome {
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
-}
-
-/// Replaces `path` by a file of mode 0600 with `contents`: after a crash it is the old or the new.
-///
-/// # Errors
-/// What the disk says.
-pub fn write_atomically(path: &Path, contents: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".new");
-    let temporary = PathBuf::from(temporary);
-    // A file left by a crash may have another mode: begin anew.
-    if let Err(error) = fs::remove_file(&temporary)
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        return Err(error);
-    }
-    let mut file = fs::OpenOptions::new()
-        .create_new(true)
-        .write(true)
-        .mode(0o600)
-        .open(&temporary)?;
-    file.write_all(contents)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
-    File::open(folder)?.sync_all()
 }
 
 /// What a user is told when the disk refuses `path`.
@@ -96,7 +62,6 @@ pub fn disk(path: &Path, error: &io::Error) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn a_home_belongs_to_one_peer_at_a_time() {
@@ -106,20 +71,5 @@ mod tests {
         assert_eq!(second.code, ErrorCode::InUse);
         drop(first);
         assert!(PeerHome::open(home.path()).is_ok());
-    }
-
-    #[test]
-    fn what_is_written_replaces_and_is_private() {
-        let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("x");
-        fs::write(home.path().join("x.new"), "left by a crash").unwrap();
-        write_atomically(&path, b"one").unwrap();
-        write_atomically(&path, b"two").unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"two");
-        assert_eq!(
-            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
-        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
     }
 }

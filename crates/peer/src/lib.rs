@@ -20,6 +20,7 @@ pub mod indexing;
 mod listening;
 pub mod loads;
 pub mod partial_files;
+mod positioned;
 pub mod presence;
 mod private;
 pub mod publish;

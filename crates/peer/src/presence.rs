@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use convite_client::Registered;
+use convite_client::home::write_private;
 use convite_core::activity::Activity;
 use convite_core::{ErrorCode, PeerAddress, PeerId, Problem, Terms, UnixMillis};
 use convite_net::tls::SwappableCertificate;
@@ -52,7 +53,7 @@ impl IdentityKey {
             Ok(pem) => KeyPair::from_pem(&pem).map(Self).map_err(key_problem),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let made = Self::generate()?;
-                home::write_atomically(path, made.0.serialize_pem().as_bytes())
+                write_private(path, made.0.serialize_pem().as_bytes())
                     .map_err(|e| home::disk(path, &e))?;
                 Ok(made)
             }

@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use convite_client::DirectoryClient;
+use convite_client::home::write_private;
 use convite_core::{ErrorCode, PeerId, Problem, UnixMillis};
 use convite_net::origin::Hosts;
 use convite_net::tls::{SwappableCertificate, server_config};
@@ -261,7 +262,7 @@ fn note_running(
         ("running.json", &text),
     ] {
         let path = home.path(name);
-        home::write_atomically(&path, contents).map_err(|e| home::disk(&path, &e))?;
+        write_private(&path, contents).map_err(|e| home::disk(&path, &e))?;
     }
     Ok(())
 }

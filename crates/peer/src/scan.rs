@@ -53,9 +53,17 @@ pub struct Scanned {
 
 /// Whether the process, or the system, has too many files open.
 pub(crate) fn is_starved(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    let error = Errno::from_io_error(error);
-    matches!(error, Some(Errno::MFILE | Errno::NFILE))
+    #[cfg(unix)]
+    {
+        use rustix::io::Errno;
+        let error = Errno::from_io_error(error);
+        matches!(error, Some(Errno::MFILE | Errno::NFILE))
+    }
+    #[cfg(windows)]
+    {
+        const ERROR_TOO_MANY_OPEN_FILES: i32 = 4;
+        error.raw_os_error() == Some(ERROR_TOO_MANY_OPEN_FILES)
+    }
 }
 
 /// Walks what is at one place of one of `shares`. Nothing if that is not there, is hidden, lies
@@ -85,7 +93,7 @@ pub fn scan_below(share: &Share, shares: &[Share], inner: &Path) -> Scanned {
         return scanned;
     }
     match place.symlink_metadata() {
-        Ok(there) if there.is_file() => add(&mut scanned, share, inner, &there),
+        Ok(there) if there.is_file() => add(&mut scanned, share, &place, &there),
         Ok(there) if there.is_dir() => walk(&mut scanned, share, shares, &place),
         _ => {}
     }
@@ -110,7 +118,7 @@ pub fn scan(share: &Share, shares: &[Share]) -> Scanned {
     }
     if root.is_file() {
         scanned.root_read = true;
-        add(&mut scanned, share, Path::new(""), &root);
+        add(&mut scanned, share, &share.root, &root);
         return scanned;
     }
     if !root.is_dir() {
@@ -159,16 +167,21 @@ fn walk(scanned: &mut Scanned, share: &Share, shares: &[Share], start: &Path) {
         if !entry.file_type().is_file() {
             continue;
         }
-        let (Ok(metadata), Ok(inner)) = (entry.metadata(), entry.path().strip_prefix(&share.root))
-        else {
+        let Ok(metadata) = entry.metadata() else {
             continue;
         };
-        add(scanned, share, inner, &metadata);
+        add(scanned, share, entry.path(), &metadata);
     }
 }
 
-fn add(scanned: &mut Scanned, share: &Share, inner: &Path, metadata: &std::fs::Metadata) {
-    let identity = Identity::of(metadata);
+fn add(scanned: &mut Scanned, share: &Share, place: &Path, metadata: &std::fs::Metadata) {
+    // Whatever vanished while we looked is no trouble.
+    let (Ok(inner), Ok(identity)) = (
+        place.strip_prefix(&share.root),
+        Identity::at(place, metadata),
+    ) else {
+        return;
+    };
     if PieceGeometry::new(identity.size).is_none() {
         warn!(share = share.name, "skipped a file that is too large");
         return;

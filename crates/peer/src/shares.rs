@@ -9,6 +9,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use convite_client::home::write_private;
 use convite_core::{Problem, SafePath, SpaceName, display};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -143,7 +144,7 @@ impl ShareList {
     pub fn add(&mut self, path: &Path, space: Option<SpaceName>) -> Result<Share, Problem> {
         let shown = path.to_string_lossy();
         let shown = display::escape(&shown);
-        let root = path.canonicalize().map_err(|error| {
+        let root = dunce::canonicalize(path).map_err(|error| {
             Problem::not_found(format!("cannot share {shown}: {error}"))
                 .hint("name a folder or file that exists and that you may read")
         })?;
@@ -191,7 +192,7 @@ impl ShareList {
     /// `not_found` if it is not shared, `internal` if the list cannot be written.
     pub fn remove(&mut self, path: &Path) -> Result<Share, Problem> {
         // What is gone from the disk can still be taken off the list.
-        let root = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+        let root = dunce::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
         let at = self
             .shares
             .iter()
@@ -237,7 +238,7 @@ impl ShareList {
         let text = serde_json::to_vec_pretty(&self.shares)
             .map_err(|e| Problem::invalid(format!("cannot write the list of shares: {e}")))?;
         match &self.file {
-            Some(file) => home::write_atomically(file, &text).map_err(|e| home::disk(file, &e)),
+            Some(file) => write_private(file, &text).map_err(|e| home::disk(file, &e)),
             None => Ok(()),
         }
     }
@@ -287,7 +288,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join("shares.json");
         fs::create_dir_all(home.path().join("a/b/c")).unwrap();
-        let outer = home.path().join("a").canonicalize().unwrap();
+        let outer = dunce::canonicalize(home.path().join("a")).unwrap();
         let space = |name: &str| Some(name.parse::<SpaceName>().unwrap());
         let mut list = ShareList::load(file.clone()).unwrap();
         list.add(&outer, None).unwrap();

@@ -27,7 +27,7 @@ pub(crate) fn shelve(
 ) -> io::Result<()> {
     let hash = hashes.content();
     let metadata = placed.symlink_metadata()?;
-    let identity = Identity::of(&metadata);
+    let identity = Identity::at(placed, &metadata)?;
     let since = metadata
         .modified()
         .ok()
@@ -78,7 +78,7 @@ mod tests {
     #[tokio::test]
     async fn what_came_in_waits_for_no_scan() {
         let place = tempfile::tempdir().unwrap();
-        let root = place.path().canonicalize().unwrap();
+        let root = dunce::canonicalize(place.path()).unwrap();
         std::fs::create_dir(root.join("inner")).unwrap();
         let state = PeerState::new(
             "peer_1".parse().unwrap(),

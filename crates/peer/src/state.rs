@@ -289,7 +289,7 @@ mod tests {
     #[test]
     fn what_was_found_under_other_terms_is_not_shown() {
         let place = tempfile::tempdir().unwrap();
-        let root = place.path().canonicalize().unwrap();
+        let root = dunce::canonicalize(place.path()).unwrap();
         std::fs::create_dir(root.join("inner")).unwrap();
         let state = PeerState::new(
             "peer_1".parse().unwrap(),

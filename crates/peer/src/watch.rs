@@ -292,7 +292,7 @@ mod tests {
     #[tokio::test]
     async fn folders_that_come_are_watched_also_beside_a_file_that_is_shared_by_itself() {
         let place = tempfile::tempdir().unwrap();
-        let root = place.path().canonicalize().unwrap();
+        let root = dunce::canonicalize(place.path()).unwrap();
         std::fs::create_dir(root.join("sub")).unwrap();
         let share = |root: PathBuf| Share {
             space: None,

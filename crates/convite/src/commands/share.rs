@@ -146,7 +146,7 @@ fn list(context: &Context) -> Result<ShareList, Problem> {
 }
 
 fn absolute(folder: &Path) -> PathBuf {
-    std::fs::canonicalize(folder)
+    dunce::canonicalize(folder)
         .or_else(|_| std::path::absolute(folder))
         .unwrap_or_else(|_| folder.to_path_buf())
 }

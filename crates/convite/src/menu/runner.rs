@@ -375,7 +375,7 @@ impl Runner {
         let (state, say) = (session.peer.state().clone(), self.messages.clone());
         tokio::task::spawn_blocking(move || {
             // Asked for again, a folder keeps its space: no key may show it to everyone.
-            let root = path.canonicalize().unwrap_or_else(|_| path.clone());
+            let root = dunce::canonicalize(&path).unwrap_or_else(|_| path.clone());
             let shares = state.shares();
             let known = shares.iter().find(|share| *share.root == *root);
             let space = known.and_then(|share| share.space.as_deref().cloned());

@@ -29,6 +29,7 @@ impl Unfinished {
         let mut name = target.to_path_buf().into_os_string();
         name.push(format!(".partial-{random}"));
         let path = PathBuf::from(name);
+        #[cfg_attr(not(unix), expect(unused_mut, reason = "there are no modes"))]
         let mut builder = fs::DirBuilder::new();
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
@@ -80,7 +81,15 @@ pub(super) fn make_parents(path: &Path) -> Result<(), Problem> {
 
 /// Waits until a file or folder is on the disk.
 pub(super) fn sync(path: &Path) -> Result<(), Problem> {
-    File::open(path)
+    if cfg!(windows) && path.is_dir() {
+        // Nor need it be done there: renames last by themselves.
+        return Ok(());
+    }
+    // Windows syncs only what is open for writing.
+    File::options()
+        .read(true)
+        .write(cfg!(windows))
+        .open(path)
         .and_then(|file| file.sync_all())
         .map_err(|e| failed("write", path, &e))
 }
@@ -111,7 +120,5 @@ pub(super) fn copy_private(from: &Path, to: &Path) -> Result<(), Problem> {
 
 /// Bytes that the disk of `folder` has room for.
 pub(super) fn free_space(folder: &Path) -> Result<u64, Problem> {
-    let disk =
-        rustix::fs::statvfs(folder).map_err(|e| failed("ask the disk of", folder, &e.into()))?;
-    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+    fs4::available_space(folder).map_err(|e| failed("ask the disk of", folder, &e))
 }

@@ -77,7 +77,7 @@ pub(super) fn within(folder: &Path, file: &Path) -> Option<PathBuf> {
 fn resolved(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let real = path.ancestors().find_map(|there| {
-        let real = there.canonicalize().ok()?;
+        let real = dunce::canonicalize(there).ok()?;
         let rest = path.strip_prefix(there).ok()?;
         // Joining nothing would add a slash.
         Some(match rest.as_os_str().is_empty() {

@@ -31,10 +31,10 @@ use convite_client::Home;
 use convite_client::home::write_private;
 use convite_core::{ContentHash, ErrorCode, PieceGeometry, PieceHashes, Problem, Within};
 use convite_swarm::PieceSet;
-use rustix::fs::{FlockOperation, flock};
 
 use super::place::{Target, disk_problem, on_blocking_thread};
-use crate::contents::{Contents, write_all};
+use crate::contents::Contents;
+use crate::positioned::write_all_at;
 use trust::Identity;
 use whereabouts::{Opened, Whereabouts};
 
@@ -226,7 +226,10 @@ impl Partial {
                 .map_err(|error| disk_problem("sync", &self.path, &error))?;
             target.receive(&self.path)?;
             // It is the user's now, also while it is still provided.
-            let _ = flock(file, FlockOperation::Unlock);
+            let _ = file.unlock();
+            // What is open keeps its place in a folder there, which then stays.
+            #[cfg(windows)]
+            drop(self._lock);
             if let Err(error) = fs::remove_dir_all(&self.folder) {
                 tracing::warn!(%error, "cannot remove the state of a finished download");
             }
@@ -249,7 +252,7 @@ fn carry_over(
     };
     let failed = |error: io::Error| disk_problem("write", &into.path, &error);
     if let Some(hashes) = hashes {
-        let copy = |piece: &[u8], offset| write_all(&into.file, piece, offset);
+        let copy = |piece: &[u8], offset| write_all_at(&into.file, piece, offset);
         trust::find_right(&old.file, hashes, verified, copy).map_err(failed)?;
         into.file.sync_data().map_err(failed)?;
     }
@@ -276,10 +279,9 @@ fn on_disk(about: &fs::Metadata) -> u64 {
 
 /// Refuses to begin what cannot be finished: `wanted` bytes more, on the file system of `place`.
 fn check_room(place: &Path, wanted: u64, target: &Target) -> Result<(), Problem> {
-    let Ok(space) = rustix::fs::statvfs(place) else {
+    let Ok(free) = fs4::available_space(place) else {
         return Ok(());
     };
-    let free = space.f_bavail.saturating_mul(space.f_frsize);
     if wanted <= free {
         return Ok(());
     }

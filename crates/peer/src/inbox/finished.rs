@@ -7,18 +7,17 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::SystemTime;
 
+use convite_client::home::write_private;
 use convite_core::{ContentHash, UserName};
 use serde::{Deserialize, Serialize};
 
 use super::unfinished::FOLDER;
 use super::{KEPT, lock};
 use crate::beneath::Identity;
-use crate::home;
 
 /// Ends the names of the files in which they are remembered.
 pub(super) const ENDING: &str = ".done";
@@ -43,24 +42,26 @@ impl Finished {
         from: &Path,
         placed: &Path,
     ) -> io::Result<Self> {
-        let metadata = from.symlink_metadata()?;
+        let identity = Identity::at(from, &from.symlink_metadata()?)?;
         Ok(Self {
             user: user.clone(),
             hash,
-            size: metadata.size(),
+            size: identity.size,
             placed: placed.to_owned(),
-            inode: metadata.ino(),
-            modified_ns: Identity::of(&metadata).modified_ns,
+            inode: identity.inode,
+            modified_ns: identity.modified_ns,
         })
     }
 
     /// Whether the file is there, and has not changed.
     fn is_there(&self) -> bool {
         self.placed.symlink_metadata().is_ok_and(|metadata| {
-            let identity = Identity::of(&metadata);
+            let identity = Identity::at(&self.placed, &metadata);
             metadata.is_file()
-                && (identity.inode, identity.size, identity.modified_ns)
-                    == (self.inode, self.size, self.modified_ns)
+                && identity.is_ok_and(|identity| {
+                    (identity.inode, identity.size, identity.modified_ns)
+                        == (self.inode, self.size, self.modified_ns)
+                })
         })
     }
 }
@@ -106,7 +107,7 @@ impl FinishedUploads {
 
     /// Notes how an upload is about to end. The oldest of an account with too many is forgotten.
     pub(super) fn note(&self, upload: &str, finished: &Finished) -> io::Result<()> {
-        home::write_atomically(&self.path(upload), &serde_json::to_vec(finished)?)?;
+        write_private(&self.path(upload), &serde_json::to_vec(finished)?)?;
         let mut known = lock(&self.known);
         let now = SystemTime::now();
         known.insert(upload.to_owned(), (finished.user.clone(), now));

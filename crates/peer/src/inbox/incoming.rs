@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -17,6 +16,7 @@ use tokio::task::JoinHandle;
 use super::turns::Busy;
 use super::unfinished::{FOLDER, Unfinished};
 use crate::contents::{Contents, Gathered};
+use crate::positioned::write_all_at;
 
 /// What is written at once of a file whose size is not known, in bytes.
 const BLOCK: u64 = 1 << 20;
@@ -225,7 +225,7 @@ impl Incoming {
             }
         }
         move || match job {
-            Some((file, bytes, at)) => file.write_all_at(&bytes, at),
+            Some((file, bytes, at)) => write_all_at(&file, &bytes, at),
             None => Ok(()),
         }
     }

@@ -142,7 +142,7 @@ impl Inbox {
     ) -> Result<Self, Problem> {
         let failed = |error: io::Error| home::disk(&config.folder, &error);
         fs::create_dir_all(config.folder.join(unfinished::FOLDER)).map_err(failed)?;
-        let folder = config.folder.canonicalize().map_err(failed)?;
+        let folder = dunce::canonicalize(&config.folder).map_err(failed)?;
         let is_shared = |place: &Path| {
             let shares = state.shares();
             let shows = |share: &Share| {

@@ -17,12 +17,11 @@ const FREE_MAX: u64 = 1 << 30;
 /// # Errors
 /// `no_space` if `size` more bytes leave too little of the disk to its owner: 5 %, or 1 GiB.
 pub(super) fn check_room(folder: &Path, size: u64) -> Result<(), Problem> {
-    let Ok(disk) = rustix::fs::statvfs(folder) else {
+    let Ok(disk) = fs4::statvfs(folder) else {
         return Ok(());
     };
-    let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
-    let keep = (bytes(disk.f_blocks) / 20).min(FREE_MAX);
-    if bytes(disk.f_bavail) >= size.saturating_add(keep) {
+    let keep = (disk.total_space() / 20).min(FREE_MAX);
+    if disk.available_space() >= size.saturating_add(keep) {
         return Ok(());
     }
     Err(Problem::new(

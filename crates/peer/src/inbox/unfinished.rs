@@ -13,17 +13,17 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use convite_client::home::write_private;
 use convite_core::verify::hash_piece;
 use convite_core::{PieceGeometry, PieceHash, UserName};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::finished::ENDING;
-use crate::home;
+use crate::positioned::read_exact_at;
 use crate::scan::PARTIAL_PREFIX;
 
 /// In the inbox; hidden, so that nothing of it is shared.
@@ -65,7 +65,7 @@ impl Unfinished {
     pub(super) fn create(inbox: &Path, id: &str, about: &About) -> io::Result<()> {
         let folder = inbox.join(FOLDER).join(id);
         fs::create_dir_all(&folder)?;
-        home::write_atomically(&folder.join("about"), &serde_json::to_vec(about)?)
+        write_private(&folder.join("about"), &serde_json::to_vec(about)?)
     }
 
     pub(super) fn open(inbox: &Path, id: &str) -> io::Result<Self> {
@@ -100,7 +100,7 @@ impl Unfinished {
         let is_right = |(index, hash): (usize, &PieceHash)| {
             let index = index as u32;
             let mut piece = vec![0; geometry.piece_len(index) as usize];
-            let read = file.read_exact_at(&mut piece, geometry.piece_range(index).start);
+            let read = read_exact_at(&file, &mut piece, geometry.piece_range(index).start);
             read.is_ok() && hash_piece(geometry, index, &piece) == *hash
         };
         let right: Vec<bool> = noted.par_iter().enumerate().map(is_right).collect();

@@ -28,9 +28,7 @@ pub(super) fn for_space(
     space: Option<&SpaceName>,
 ) -> Result<PathBuf, Problem> {
     fs::create_dir_all(base).map_err(|error| home::disk(base, &error))?;
-    let base = base
-        .canonicalize()
-        .map_err(|error| home::disk(base, &error))?;
+    let base = dunce::canonicalize(base).map_err(|error| home::disk(base, &error))?;
     let shares = state.shares();
     for number in 1..=NUMBERS {
         let folder = base.join(name(space, number));
@@ -97,7 +95,7 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_shown_that_was_not_loaded() {
         let place = tempfile::tempdir().unwrap();
-        let base = place.path().canonicalize().unwrap().join("downloads");
+        let base = dunce::canonicalize(place.path()).unwrap().join("downloads");
         let state = state();
         let lab: SpaceName = "lab".parse().unwrap();
         let of = |space: Option<&SpaceName>| {

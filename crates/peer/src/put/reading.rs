@@ -3,7 +3,6 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -18,6 +17,7 @@ use tokio::sync::mpsc;
 
 use crate::beneath::Identity;
 use crate::hashing::read_in_order;
+use crate::positioned::read_exact_at;
 use crate::serve::buffers::{Buffers, LARGE};
 
 /// Chunks read ahead of the network: 3 MiB, so that reading, hashing and sending need not wait for each other.
@@ -45,7 +45,7 @@ impl Opened {
                 .hint("name files; a folder can be packed into one before"));
         }
         let file = File::open(path).map_err(unreadable)?;
-        let identity = Identity::of(&file.metadata().map_err(unreadable)?);
+        let identity = Identity::of(&file).map_err(unreadable)?;
         let name = path.file_name().and_then(|name| name.to_str());
         let name =
             name.ok_or_else(|| Problem::invalid(format!("{shown} is not named in UTF-8")))?;
@@ -83,8 +83,7 @@ impl Opened {
             let index = index as u32;
             let range = self.geometry.piece_range(index);
             let mut piece = vec![0; (range.end - range.start) as usize];
-            self.file
-                .read_exact_at(&mut piece, range.start)
+            read_exact_at(&self.file, &mut piece, range.start)
                 .map(|()| hash_piece(&self.geometry, index, &piece) == *hash)
         };
         let ours: Result<Vec<bool>, _> = held.par_iter().enumerate().map(is_ours).collect();
@@ -98,8 +97,7 @@ impl Opened {
         let hash = |index: u32| {
             let range = self.geometry.piece_range(index);
             let mut piece = vec![0; (range.end - range.start) as usize];
-            self.file
-                .read_exact_at(&mut piece, range.start)
+            read_exact_at(&self.file, &mut piece, range.start)
                 .map(|()| hash_piece(&self.geometry, index, &piece))
         };
         let pieces = (0..self.geometry.piece_count()).into_par_iter();
@@ -110,8 +108,8 @@ impl Opened {
     }
 
     fn check_unchanged(&self) -> Result<(), Problem> {
-        let now = self.file.metadata();
-        match now.is_ok_and(|now| Identity::of(&now) == self.identity) {
+        let now = Identity::of(&self.file);
+        match now.is_ok_and(|now| now == self.identity) {
             true => Ok(()),
             false => Err(changed()),
         }
@@ -183,7 +181,7 @@ fn read(
             return Ok(());
         };
         let len = room.len().min(wanted);
-        let run = room.fill(len, |buffer| opened.file.read_exact_at(buffer, at));
+        let run = room.fill(len, |buffer| read_exact_at(&opened.file, buffer, at));
         let run = run.map_err(|error| opened.changed(&error))?;
         hasher.update(&run);
         if out.blocking_send(Part::Run(at, run)).is_err() {

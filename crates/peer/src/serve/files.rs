@@ -4,7 +4,6 @@
 
 use std::fs::File;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -18,6 +17,7 @@ use super::range::merged;
 use crate::beneath::{self, Identity};
 use crate::catalogue::Served;
 use crate::partial_files::Partial;
+use crate::positioned::read_exact_at;
 use crate::scan::is_starved;
 
 /// Chunks read ahead of the network: with the one being read and those on their way out, an
@@ -147,7 +147,7 @@ impl OpenFile {
         let Some(identity) = self.identity else {
             return Ok(());
         };
-        let now = self.file.metadata().map(|m| Identity::of(&m));
+        let now = Identity::of(&self.file);
         if now.is_ok_and(|now| now == identity) {
             return Ok(());
         }
@@ -156,7 +156,7 @@ impl OpenFile {
 
     fn read(&self, at: u64, len: usize, room: Room) -> Result<Bytes, Problem> {
         room.fill(len, |buffer| {
-            let read = self.file.read_exact_at(buffer, at);
+            let read = read_exact_at(&self.file, buffer, at);
             // The check comes after the read, so that no byte of a changed file goes out.
             self.check()?;
             read.map_err(|error| {

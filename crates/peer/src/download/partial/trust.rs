@@ -11,6 +11,8 @@ use convite_core::verify::hash_piece;
 use convite_core::{ContentHash, PieceGeometry, PieceHashes};
 use convite_swarm::PieceSet;
 
+use crate::positioned::read_exact_at;
+
 /// Which file a note is about: its name, which has a random part, and what the file system calls
 /// it. A note about another one says nothing. If a device is called otherwise after a restart,
 /// pieces are hashed once more, and nothing is lost.
@@ -104,16 +106,4 @@ fn holds_data(file: &File, range: &Range<u64>) -> bool {
     }
     let _ = (file, range);
     true
-}
-
-#[cfg(unix)]
-fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset)
-}
-
-#[cfg(not(unix))]
-fn read_exact_at(mut file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-    use std::io::{Read, Seek, SeekFrom};
-    file.seek(SeekFrom::Start(offset))?;
-    file.read_exact(buffer)
 }

@@ -9,14 +9,13 @@
 //! attempts ever share one. A note is written before what it names is made, and contents are
 //! removed before the note of them: a kill in between leaves nothing that is not named.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use convite_client::home::{sync_folder, write_private};
 use convite_core::{ContentHash, ErrorCode, Problem};
 use data_encoding::HEXLOWER;
-use rustix::fs::{FlockOperation, flock};
 
 use super::super::place::{Target, disk_problem};
 use crate::scan::PARTIAL_PREFIX;
@@ -110,7 +109,7 @@ impl<'a> Whereabouts<'a> {
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(io::Error::other)?;
         let random = HEXLOWER.encode(&random);
-        let folder = fs::canonicalize(target.folder())?;
+        let folder = dunce::canonicalize(target.folder())?;
         Ok(if on_same_mount(self.folder, &folder)? {
             self.folder.join(format!("{INSIDE}-{random}"))
         } else {
@@ -171,9 +170,9 @@ fn no_follow(options: &mut fs::OpenOptions) -> &mut fs::OpenOptions {
 
 /// Locks contents: two homes may name the same ones, if one is a copy of the other.
 fn claim(file: &File, path: &Path) -> Result<(), Problem> {
-    match flock(file, FlockOperation::NonBlockingLockExclusive) {
+    match file.try_lock() {
         Ok(()) => Ok(()),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(in_use()),
+        Err(TryLockError::WouldBlock) => Err(in_use()),
         Err(error) => {
             // The home's own lock is held all the same.
             tracing::debug!(%error, path = %path.display(), "contents cannot be locked there");
@@ -197,10 +196,10 @@ pub(super) fn lock(folder: &Path) -> Result<File, Problem> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             file => file.map_err(failed)?,
         };
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        match file.try_lock() {
             Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => return Err(in_use()),
-            Err(error) => return Err(failed(error.into())),
+            Err(TryLockError::WouldBlock) => return Err(in_use()),
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
         // The lock on a file that was removed meanwhile keeps nobody out.
         if is_at(&file, &path).map_err(failed)? {
