@@ -280,4 +280,39 @@ mod tests {
         let link = scan(&share(&root), &[]);
         assert!(link.files.is_empty() && link.trouble.is_some());
     }
+
+    #[test]
+    fn of_homes_inside_a_share_nothing_is_found_from_wherever_one_looks() {
+        let place = tempfile::tempdir().unwrap();
+        let root = place.path().join("root");
+        for home in ["home", "deep/down/home"] {
+            fs::create_dir_all(root.join(home).join("peer")).unwrap();
+            fs::write(root.join(home).join("credentials.json"), "token").unwrap();
+            fs::write(root.join(home).join("peer/key.pem"), "key").unwrap();
+            fs::write(root.join(home).join(convite_core::path::PRIVATE_MARK), "").unwrap();
+        }
+        fs::write(root.join("deep/notes"), "for all").unwrap();
+        let around = share(&root);
+        assert_eq!(paths(&scan(&around, &[])), ["s/deep/notes"]);
+        for (inner, found) in [
+            ("", 1),
+            ("deep", 1),
+            ("deep/notes", 1),
+            ("home", 0),
+            ("home/credentials.json", 0),
+            ("deep/down/home/peer", 0),
+            ("deep/down/home/peer/key.pem", 0),
+        ] {
+            let scanned = scan_below(&around, &[], Path::new(inner));
+            assert_eq!(paths(&scanned).len(), found, "{inner}: {scanned:?}");
+        }
+
+        // Of a folder that became a home after it was shared nothing stays published.
+        for inside in ["home", "home/peer", "home/credentials.json"] {
+            let inside = share(&root.join(inside));
+            let scanned = scan(&inside, &[]);
+            assert!(scanned.files.is_empty() && scanned.root_read && scanned.trouble.is_some());
+            assert!(scan_below(&inside, &[], Path::new("")).files.is_empty());
+        }
+    }
 }

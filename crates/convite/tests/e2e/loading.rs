@@ -380,3 +380,32 @@ fn a_claimed_hash_draws_no_file_out_of_its_space() {
     assert!(!loaded(&ben, "secret.txt").exists());
     assert_eq!(providers(&carl, "secret.txt"), 1);
 }
+
+#[test]
+fn a_load_that_fails_on_the_disk_is_no_provider_any_more() {
+    let directory = Directory::with("");
+    let (ana, ben) = (directory.member("ana"), directory.member("ben"));
+    let bytes = contents(57, 4 * SIZE);
+    ana.write("data/big.bin", &bytes);
+    let _source = ana.peer("ana-1", &ana.path("data"), SLOW);
+    let _peer = bare(&ben, "ben-1", "--allow-loads");
+    let hash = ContentHash::of(&bytes);
+    let home = convite_client::Home::open(ana.root()).unwrap();
+    let credentials = Credentials::load(&home).unwrap().unwrap();
+    let runtime = Runtime::new().unwrap();
+    let partial = || {
+        let client = DirectoryClient::new(&credentials).unwrap();
+        let found = runtime.block_on(async { client.locate(&hash).await });
+        let providers = found.map_or_else(|_| Vec::new(), |file| file.providers);
+        providers.into_iter().any(|provider| provider.partial)
+    };
+    until("the file", || {
+        (providers(&ana, "big.bin") == 1).then_some(())
+    });
+    let load = ana.start("--json load big.bin --on ben-1 --no-wait");
+    assert_eq!(load.ended().code, 0);
+    until("it provides what it has", || partial().then_some(()));
+    fs::remove_dir_all(ben.root().join("downloads")).unwrap();
+    until("it does so no more", || (!partial()).then_some(()));
+    assert!(!loaded(&ben, "big.bin").exists(), "nothing failed");
+}

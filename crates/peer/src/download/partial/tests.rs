@@ -220,6 +220,21 @@ async fn a_link_where_the_contents_were_is_not_written_through() {
 }
 
 #[tokio::test]
+async fn a_note_leads_to_no_file_that_is_not_of_the_download() {
+    let scene = Scene::new();
+    let victim = scene.folder.path().join("victim");
+    drop(scene.open(&scene.near()).await);
+    for noted in [victim.to_str().unwrap(), "lock", "../../../victim"] {
+        fs::write(&victim, b"precious").unwrap();
+        fs::write(scene.state().join("where"), noted).unwrap();
+        let partial = scene.open(&scene.near()).await;
+        scene.write(&partial, [0]);
+        assert_eq!(fs::read(&victim).unwrap(), b"precious", "{noted}");
+        assert_eq!(fs::read(scene.state().join("lock")).unwrap(), b"");
+    }
+}
+
+#[tokio::test]
 async fn what_was_fetched_moves_to_another_disk_and_back() {
     let scene = Scene::new();
     let Some(far) = scene.far() else { return };
