@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::Failure;
 use crate::workspace::{self, cargo};
-use crate::{deny, deploy, examples, generated, layers, schemathesis, sizes};
+use crate::{deny, deploy, examples, generated, layers, platforms, schemathesis, sizes};
 
 /// One check.
 struct Step {
@@ -14,7 +14,7 @@ struct Step {
 }
 
 /// Cheap ones first, so that the usual mistakes are told within seconds.
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     Step {
         name: "fmt",
         about: "the code is formatted",
@@ -64,6 +64,11 @@ const STEPS: [Step; 11] = [
         name: "examples",
         about: "the examples of docs/api.md work as they stand",
         run: examples::check,
+    },
+    Step {
+        name: "platforms",
+        about: "it compiles for Windows and macOS",
+        run: platforms::check,
     },
     Step {
         name: "tests",

@@ -11,6 +11,7 @@ mod examples;
 mod gate;
 mod generated;
 mod layers;
+mod platforms;
 mod schemathesis;
 mod served;
 mod sizes;
