@@ -271,6 +271,48 @@ async fn paths_too_long_for_an_index_are_kept_whole() {
     assert_eq!(documents[0].paths, paths[2..]);
 }
 
+/// Just after very many files were published the server knows nothing yet of what is in its tables,
+/// and takes a hash for one that many rows have.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_is_found_by_its_hash_also_before_the_tables_were_analyzed() {
+    const FILES: u64 = 20_000;
+    let Some(cluster) = Cluster::start("-c fsync=off -c autovacuum=off") else {
+        return;
+    };
+    let url = cluster.database();
+    let store = open(&url).await;
+    let (peer, account) = sharing(&store, "p").await;
+    let files = (0..FILES).map(|n| file(&format!("s/{n:05}"), n)).collect();
+    store
+        .publish_change(&peer, account, 0, 1, change(files, &[]), NOW)
+        .await
+        .unwrap();
+    drop(store);
+    // What a connection read is counted when it ends, at the latest.
+    let settled = || {
+        let others = "SELECT count(*) FROM pg_stat_activity
+            WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        while cluster.sql(&url, others) != "0" {
+            std::thread::yield_now();
+        }
+        let read =
+            "SELECT idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = 'contents_pkey'";
+        cluster.sql(&url, read).parse::<u64>().unwrap()
+    };
+    let before = settled();
+    let store = open(&url).await;
+    let viewer = Viewer::everyone();
+    // A statement is planned for whatever comes from its sixth time on.
+    for n in FILES - 10..FILES {
+        let hash = ContentHash::of(&n.to_le_bytes());
+        let found = store.locate(&viewer, &hash, NOW).await.unwrap();
+        assert_eq!(found.unwrap().providers.len(), 1);
+    }
+    drop(store);
+    let read = settled() - before;
+    assert!(read < FILES, "{read} rows were read to find ten files");
+}
+
 #[tokio::test]
 async fn a_server_that_is_not_there_is_said_to_be_without_the_password() {
     let refused = convite_store::open("postgres://u:hunter2@127.0.0.1:1/d").await;

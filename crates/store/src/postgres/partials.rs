@@ -161,7 +161,7 @@ pub(super) async fn sees(db: &Connection, viewer: &Viewer, hash: &ContentHash) -
     let row = db
         .one(
             "SELECT EXISTS (
-                 SELECT 1 FROM (SELECT id FROM contents WHERE hash = $1 ORDER BY id LIMIT $3) c
+                 SELECT 1 FROM (SELECT id FROM contents WHERE hash = $1 ORDER BY id + 0 LIMIT $3) c
                  CROSS JOIN unnest($2::BIGINT[]) AS v (space) CROSS JOIN LATERAL (
                      SELECT 1 FROM files f WHERE f.content = c.id AND f.space = v.space LIMIT 1) f)",
             &[

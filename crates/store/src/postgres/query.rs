@@ -123,11 +123,14 @@ async fn names(
 }
 
 /// The contents of a hash of which there is any file that a viewer may see, and their sizes.
+///
+/// `id + 0` here and wherever contents of a hash are bounded: in the order of `id` alone, a server
+/// that knows no statistics yet walks the index of ids for it, which is the whole table.
 async fn claims(db: &Connection, viewer: &Viewer, hash: &ContentHash) -> Outcome<Vec<(i64, u64)>> {
     let rows = db
         .rows(
             "SELECT c.id, c.size
-             FROM (SELECT id, size FROM contents WHERE hash = $1 ORDER BY id LIMIT $3) c
+             FROM (SELECT id, size FROM contents WHERE hash = $1 ORDER BY id + 0 LIMIT $3) c
              WHERE EXISTS (SELECT 1 FROM unnest($2::BIGINT[]) AS v (space) CROSS JOIN LATERAL (
                  SELECT 1 FROM files f WHERE f.content = c.id AND f.space = v.space LIMIT 1) f)
              ORDER BY c.id LIMIT $4",
@@ -267,7 +270,7 @@ async fn moves_seen(
     let sql = format!(
         "SELECT c.hash, {PATH}
          FROM unnest($1::BYTEA[]) AS g (hash) CROSS JOIN LATERAL (
-             SELECT id, hash FROM contents WHERE hash = g.hash ORDER BY id LIMIT $3
+             SELECT id, hash FROM contents WHERE hash = g.hash ORDER BY id + 0 LIMIT $3
          ) c
          CROSS JOIN unnest($2::BIGINT[]) AS v (space)
          CROSS JOIN LATERAL (
