@@ -106,6 +106,8 @@ impl<'a> Publication<'a> {
             )
             .await?;
         // `before` sees the files as they were: the parts of a statement see nothing of each other.
+        // With LIMIT each file is looked up by its key: a join may be planned as one with all files
+        // of the peer, where the server knows no statistics yet.
         let row = self
             .db
             .one(
@@ -114,11 +116,16 @@ impl<'a> Publication<'a> {
                      FROM unnest($3::TEXT[], $4::TEXT[], $5::BYTEA[], $6::BIGINT[], $7::BIGINT[],
                                  $8::BIGINT[])
                          AS g (path, whole, hash, size, modified, space)
-                     JOIN contents c ON c.hash = g.hash AND c.size = g.size
+                     CROSS JOIN LATERAL (
+                         SELECT id FROM contents WHERE hash = g.hash AND size = g.size LIMIT 1
+                     ) c
                  ), before AS MATERIALIZED (
                      SELECT w.content, w.modified, w.space, f.content AS held,
                          f.modified AS held_modified, f.space AS held_space
-                     FROM wanted w LEFT JOIN files f ON f.peer = $1 AND f.path = w.path
+                     FROM wanted w LEFT JOIN LATERAL (
+                         SELECT content, modified, space FROM files
+                         WHERE peer = $1 AND path = w.path LIMIT 1
+                     ) f ON true
                  ), put AS (
                      INSERT INTO files AS f (peer, path, whole, content, modified, attempt, space)
                      SELECT $1, w.path, w.whole, w.content, w.modified, $2, w.space FROM wanted w
