@@ -1,4 +1,4 @@
-//! Has the page's files embedded anew when one of them comes, goes or changes.
+//! Embeds the page's files again when one of them is added, removed or changed.
 
 #[allow(clippy::print_stdout, reason = "how a build script talks to cargo")]
 fn main() {

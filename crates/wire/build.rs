@@ -1,4 +1,4 @@
-//! Compiles the .proto files without `protoc`, and keeps their descriptors for reflection.
+//! Compiles the .proto files without `protoc` and stores their descriptors for server reflection.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -14,9 +14,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         out.join("descriptors.bin"),
         compiler.encode_file_descriptor_set(),
     )?;
+    let mut config = tonic_prost_build::Config::new();
+    // The codec uses the type name to find the list fields of a message.
+    config.enable_type_names();
     tonic_prost_build::configure()
         .build_transport(false)
         .bytes(".")
-        .compile_fds(compiler.file_descriptor_set())?;
+        .codec_path("crate::codec::CountingCodec")
+        .compile_fds_with_config(compiler.file_descriptor_set(), config)?;
     Ok(())
 }

@@ -1,39 +1,37 @@
-//! Benchmarks against the real binary: real processes, real sockets, a real disk, and next to each
-//! figure the floor that the same machine sets in the same minute.
+//! Benchmarks of the real binary: real processes, real sockets, a real disk. Each result is
+//! compared with a baseline that is measured on the same machine in the same run.
 //!
-//! Absolute figures move by tens of percent from run to run; only ratios inside one run are worth
-//! comparing. Linux only: processor time and memory are read from /proc.
+//! Absolute figures vary by tens of percent from run to run; compare only ratios within one run.
+//! Linux only: CPU time and memory are read from /proc.
 
+mod baseline;
 #[cfg(feature = "load")]
 mod directory;
 #[cfg(not(feature = "load"))]
-#[path = "bench/relaunch.rs"]
+#[path = "bench/rebuild.rs"]
 mod directory;
 mod faults;
-mod floor;
 mod hash;
-mod netns;
-mod options;
+mod method;
+pub mod netns;
+pub mod options;
 mod others;
-mod payload;
-mod process;
+pub mod payload;
+pub mod process;
 mod report;
-mod round;
 mod swarm;
-mod system;
+pub mod system;
 mod transfer;
 mod upload;
 mod usage;
 mod watch;
 
-pub use options::Options;
-
 use crate::Failure;
 
-/// Runs the benchmark that `words` name.
+/// Runs the benchmark with the name and options in `words`.
 ///
 /// # Errors
-/// If the words are unknown, or something fails on the way.
+/// Fails if the name or an option is unknown, or if the benchmark fails.
 pub fn run(words: &[&str]) -> Result<(), Failure> {
     match words {
         ["transfer", options @ ..] => transfer::run(&options::parse(options)?),
@@ -44,9 +42,10 @@ pub fn run(words: &[&str]) -> Result<(), Failure> {
         ["watch", options @ ..] => watch::run(&options::parse(options)?),
         ["directory", options @ ..] => directory::run(&options::parse(options)?, options),
         ["page", options @ ..] => directory::page(&options::parse(options)?, options),
-        // The two ends of the floor are processes of their own, so that each has its own account.
-        ["floor-send", address, path] => floor::send(address, path),
-        ["floor-receive", path, hashed] => floor::receive(path, *hashed == "hashed"),
+        // The two ends of the baseline copy are separate processes, so that each is measured
+        // separately.
+        ["baseline-send", address, path] => baseline::send(address, path),
+        ["baseline-receive", path, hashed] => baseline::receive(path, *hashed == "hashed"),
         _ => Err(
             "the benchmarks are transfer, upload, swarm, faults, hash, watch, directory and page"
                 .to_owned(),

@@ -1,31 +1,31 @@
-//! Supply chain: licences, sources, bans and known vulnerabilities, by cargo-deny.
+//! Checks the dependencies with cargo-deny: licences, sources, bans and known vulnerabilities.
 //!
 //! The first three need no network and must pass. The advisories need a database from the network:
-//! where it cannot be had the step says so and goes on, so that the gate also runs offline.
+//! if it cannot be fetched, the step reports that and continues, so that the checks also run
+//! offline.
 
 use std::process::Command;
 
-use crate::Failure;
 use crate::workspace::{self, cargo};
+use crate::{Failure, skipped};
 
 const VERSION: &str = "0.20.2";
 
-/// The step of the gate.
+/// Runs the check.
 pub fn check() -> Result<(), Failure> {
     if !installed() {
-        // Building it takes minutes: done without asking only where nobody waits.
-        let in_ci = std::env::var_os("CI").is_some();
-        let install = ["install", "cargo-deny", "--locked", "--version", VERSION];
-        if !in_ci || workspace::run(cargo().args(install)).is_err() {
-            skipped(&format!(
-                "cargo-deny is missing; `cargo install cargo-deny --locked --version {VERSION}` brings it"
-            ));
-            return Ok(());
-        }
+        // Built without optimisation: it runs only for seconds, but an optimised build takes
+        // minutes.
+        let install = format!("install cargo-deny --locked --debug --version {VERSION}");
+        skipped::consent().require(&format!(
+            "cargo {install} (takes minutes; `--skip deny` skips this check)"
+        ))?;
+        workspace::run(cargo().args(install.split(' ')))?;
     }
-    // What other systems need is in the lock file too and must be there to be judged.
+    // The lock file also has dependencies of other systems, which are needed to check their
+    // licences.
     if workspace::run(cargo().args(["fetch", "--locked", "--quiet"])).is_err() {
-        println!("some packages cannot be fetched; going on with those at hand");
+        println!("some packages cannot be fetched; the check uses the available ones");
     }
     let offline = [
         "deny",
@@ -51,7 +51,7 @@ fn installed() -> bool {
 fn advisories() -> Result<(), Failure> {
     let mut command = cargo();
     command.args(["deny", "check", "advisories"]);
-    // A git that asks for a name or waits for a dead network would hold the gate up.
+    // git must not ask for a user name, which would block the check.
     command.env("GIT_TERMINAL_PROMPT", "0");
     let output = Command::output(&mut command)
         .map_err(|error| format!("cargo-deny cannot be started: {error}"))?;
@@ -60,12 +60,13 @@ fn advisories() -> Result<(), Failure> {
         return Ok(());
     }
     if database_is_missing(&said) {
-        skipped(
-            "the advisory database cannot be fetched; known vulnerabilities were NOT looked up",
+        skipped::skip(
+            "known vulnerabilities",
+            "the advisory database cannot be fetched",
         );
         return Ok(());
     }
-    Err(format!("cargo-deny found advisories\n{said}"))
+    Err(format!("cargo-deny found security advisories\n{said}"))
 }
 
 fn database_is_missing(said: &str) -> bool {
@@ -78,13 +79,28 @@ fn database_is_missing(said: &str) -> bool {
     .any(|reason| said.contains(reason))
 }
 
-fn skipped(why: &str) {
-    println!("*** SKIPPED: {why}");
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::platforms;
+
+    /// A dependency of one system is not in the dependency graphs of the others.
+    #[test]
+    fn every_supported_system_is_checked() {
+        let settings = std::fs::read_to_string(workspace::root().join("deny.toml")).unwrap();
+        let (_, list) = settings.split_once("\ntargets = [").unwrap();
+        let (list, _) = list.split_once(']').unwrap();
+        let checked: Vec<&str> = list.split('"').skip(1).step_by(2).collect();
+        let systems = ["unknown-linux-gnu", "apple-darwin", "pc-windows-msvc"];
+        let machines = ["x86_64", "aarch64"];
+        let wanted = machines.map(|machine| systems.map(|system| format!("{machine}-{system}")));
+        for target in wanted.iter().flatten().map(String::as_str) {
+            assert!(checked.contains(&target), "deny.toml lacks {target}");
+        }
+        for target in platforms::TARGETS {
+            assert!(checked.contains(&target), "deny.toml lacks {target}");
+        }
+    }
 
     #[test]
     fn only_a_missing_database_excuses() {

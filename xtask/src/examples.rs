@@ -1,27 +1,25 @@
-//! The examples of docs/api.md, run as they stand there against a directory and a peer that share
-//! one file. Those whose tools are not on this machine are left out, and that is said.
+//! Runs the examples of docs/api.md unchanged, against a directory and a peer that shares one file.
 
 use std::path::Path;
 use std::process::Command;
 
-use crate::Failure;
-use crate::served::{self, PASSWORD, Served};
+use crate::convite_process::{self, ConviteProcess, PASSWORD};
 use crate::workspace::{self, cargo};
+use crate::{Failure, install, skipped};
 
 const PAGE: &str = "docs/api.md";
-/// The file that the examples look for.
+/// The file that the examples search for.
 const FILE: &str = "night concert.flac";
-const GRPCIO: [&str; 2] = ["grpcio==1.76.0", "grpcio-tools==1.76.0"];
 
-/// The step of the gate.
+/// Runs the check.
 ///
 /// # Errors
-/// If convite cannot be built or started, or an example fails, or fetches other bytes.
+/// Fails if convite cannot be built or started, or if an example fails or downloads wrong bytes.
 pub fn check() -> Result<(), Failure> {
     let page = std::fs::read_to_string(workspace::root().join(PAGE))
         .map_err(|error| format!("{PAGE} cannot be read: {error}"))?;
-    workspace::run(cargo().args(["build", "--quiet", "--package", "convite"]))?;
-    let folder = served::empty_folder("examples-run")?;
+    workspace::run(cargo().args(["build", "--quiet", "--workspace", "--bin", "convite"]))?;
+    let folder = convite_process::empty_folder("examples-run")?;
     let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
     let share = folder.join("music");
     let contents: Vec<u8> = (0..300_001_u32).map(|at| (at % 253) as u8).collect();
@@ -38,7 +36,7 @@ pub fn check() -> Result<(), Failure> {
         "127.0.0.1:0",
         "--allow-uploads",
     ];
-    let served = Served::start(&folder, &up)?;
+    let served = ConviteProcess::start(&folder, &up)?;
     let directory = served.ready("directory")?.to_string();
     served.ready("peer")?;
     let environment = |command: &mut Command| {
@@ -63,47 +61,34 @@ pub fn check() -> Result<(), Failure> {
     };
     let fetched = |name: &str| match std::fs::read(folder.join(name)) {
         Ok(got) if got == contents => Ok(()),
-        Ok(_) => Err(format!("{PAGE}: '{name}' is not what was shared")),
+        Ok(_) => Err(format!("{PAGE}: '{name}' differs from the shared file")),
         Err(error) => Err(format!("{PAGE}: '{name}': {error}")),
     };
 
-    if have(&["bash", "curl", "jq"]) {
-        quietly("curl", &mut shell("bash", "curl"))?;
+    let curl = install::programs(&["bash", "curl", "jq"], skipped::consent());
+    if skipped::or_skip("the examples for curl", curl)?.is_some() {
+        run_example("curl", &mut shell("bash", "curl"))?;
         fetched("got")?;
-    } else {
-        skipped("curl", "bash, curl and jq");
     }
-    match served::python("examples-python", &GRPCIO, has_grpcio) {
-        None => skipped("Python", "python3 with venv and pip, and a package index,"),
-        Some(programs) => {
-            let path = std::env::var("PATH").unwrap_or_default();
-            let path = format!("{}:{path}", programs.display());
-            quietly("Python", shell("bash", "Python").env("PATH", &path))?;
-            let mut client = shell("python3", "Python");
-            quietly(
-                "Python",
-                client.env("PATH", &path).env("PYTHONPATH", &folder),
-            )?;
-            fetched("got-by-python")?;
-        }
+    let python = convite_process::python("examples-python", &xtest::GRPCIO, has_grpcio)?;
+    if let Some(programs) = python {
+        let path = std::env::var("PATH").unwrap_or_default();
+        let path = format!("{}:{path}", programs.display());
+        run_example("Python", shell("bash", "Python").env("PATH", &path))?;
+        let mut client = shell("python3", "Python");
+        run_example(
+            "Python",
+            client.env("PATH", &path).env("PYTHONPATH", &folder),
+        )?;
+        fetched("got-by-python")?;
     }
-    if have(&["bash", "jq", "grpcurl"]) {
-        quietly("grpcurl", &mut shell("bash", "grpcurl"))?;
+    // No package registry that CI can reach has grpcurl.
+    if install::is_runnable("grpcurl", &["--version"]) {
+        run_example("grpcurl", &mut shell("bash", "grpcurl"))?
     } else {
-        skipped("grpcurl", "bash, jq and grpcurl");
+        skipped::skip("the examples for grpcurl", "grpcurl is not installed")
     }
     Ok(())
-}
-
-fn skipped(which: &str, what: &str) {
-    println!("*** SKIPPED: the examples for {which}: {what} would run them");
-}
-
-fn have(programs: &[&str]) -> bool {
-    programs.iter().all(|program| {
-        let version = Command::new(program).arg("--version").output();
-        version.is_ok_and(|output| output.status.success())
-    })
 }
 
 fn has_grpcio(programs: &Path) -> bool {
@@ -113,8 +98,8 @@ fn has_grpcio(programs: &Path) -> bool {
     import.is_ok_and(|output| output.status.success())
 }
 
-/// Runs an example; what it printed is shown only if it fails.
-fn quietly(which: &str, command: &mut Command) -> Result<(), Failure> {
+/// Runs an example, and shows its output only if it fails.
+fn run_example(which: &str, command: &mut Command) -> Result<(), Failure> {
     let output = command
         .output()
         .map_err(|error| format!("the examples for {which} cannot be started: {error}"))?;
@@ -130,7 +115,8 @@ fn quietly(which: &str, command: &mut Command) -> Result<(), Failure> {
     ))
 }
 
-/// The blocks of code tagged `tag` in the section whose heading begins with `heading`.
+/// Returns the code blocks with the tag `tag` in the section with a heading that starts with
+/// `heading`.
 fn blocks<'a>(page: &'a str, heading: &str, tag: &str) -> Vec<&'a str> {
     let section = page
         .split("\n## ")

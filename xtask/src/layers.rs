@@ -1,5 +1,5 @@
-//! The layers are what ARCHITECTURE.md says they are: its table is read here and compared with the
-//! manifests and the sources, so that the page newcomers read cannot become untrue.
+//! Checks the layers: compares the crate table of ARCHITECTURE.md with the manifests and the
+//! sources, so that the document stays correct.
 
 mod manifest;
 mod mentions;
@@ -8,19 +8,19 @@ mod table;
 use crate::Failure;
 use crate::workspace;
 
-/// The step of the gate.
+/// Runs the check.
 pub fn check() -> Result<(), Failure> {
     let page = std::fs::read_to_string(workspace::root().join("ARCHITECTURE.md"))
         .map_err(|error| format!("ARCHITECTURE.md cannot be read: {error}"))?;
-    let rooms = table::parse(&page)?;
+    let rules = table::parse(&page)?;
     let crates = manifest::crates()?;
     let sources = workspace::sources()?;
-    let mut complaints = manifest::complaints(&rooms, &crates);
-    complaints.extend(manifest::unused(&crates, &sources));
-    complaints.extend(mentions::complaints(&sources));
-    if complaints.is_empty() {
+    let mut violations = manifest::violations(&rules, &crates);
+    violations.extend(manifest::unused(&crates, &sources));
+    violations.extend(mentions::violations(&sources));
+    if violations.is_empty() {
         Ok(())
     } else {
-        Err(complaints.join("\n"))
+        Err(violations.join("\n"))
     }
 }

@@ -1,30 +1,27 @@
-//! Whether the code compiles, without warnings, for the systems that nobody tests on here: types are
-//! checked and nothing is linked, so that neither their C compilers nor their libraries are needed.
+//! Checks that the code compiles without warnings for systems on which no tests run. Types are
+//! checked and nothing is linked, so the C compilers and libraries of these systems are not needed.
 
 use std::path::Path;
 use std::process::Command;
 
-use crate::Failure;
 use crate::workspace::{self, cargo};
+use crate::{Failure, skipped};
 
-const TARGETS: [&str; 2] = ["x86_64-pc-windows-gnu", "aarch64-apple-darwin"];
+pub(crate) const TARGETS: [&str; 2] = ["x86_64-pc-windows-gnu", "aarch64-apple-darwin"];
 
-/// The step of the gate.
+/// Runs the check.
 ///
 /// # Errors
-/// If the code does not compile for one of them.
+/// Fails if the code does not compile for one of the systems.
 pub fn check() -> Result<(), Failure> {
     for target in TARGETS {
-        if !is_there(target)? {
-            println!(
-                "*** SKIPPED: Rust's standard library for {target} is missing; \
-                 `rustup target add {target}` brings it"
-            );
+        let library = standard_library(target);
+        if skipped::or_skip(target, library)?.is_none() {
             continue;
         }
         let compiler = workspace::root().join("xtask/src/platforms/cc");
         let of_target = |variable: &str| format!("{variable}_{}", target.replace('-', "_"));
-        let args = "clippy --quiet --package convite --target";
+        let args = "clippy --quiet --workspace --bin convite --target";
         let mut command = cargo();
         command
             .args(args.split(' '))
@@ -32,26 +29,24 @@ pub fn check() -> Result<(), Failure> {
             .env(of_target("CC"), &compiler)
             .env(of_target("CXX"), &compiler)
             .env(of_target("AR"), "ar")
-            // Asked for where there is no Xcode to ask.
+            // Build scripts need it if there is no Xcode.
             .env("SDKROOT", "/");
         workspace::run(&mut command)?;
     }
     Ok(())
 }
 
-/// Whether the standard library of a target is there, or could be brought.
-fn is_there(target: &str) -> Result<bool, Failure> {
+/// Installs the standard library of a target if it is missing.
+fn standard_library(target: &str) -> Result<(), Failure> {
     let mut ask = Command::new("rustc");
     ask.args(["--print", "target-libdir", "--target", target])
         .current_dir(workspace::root());
     let folder = workspace::output(&mut ask)?;
-    let folder = Path::new(folder.trim());
-    if folder.is_dir() {
-        return Ok(true);
+    if Path::new(folder.trim()).is_dir() {
+        return Ok(());
     }
-    let added = Command::new("rustup")
-        .args(["target", "add", target])
-        .current_dir(workspace::root())
-        .output();
-    Ok(added.is_ok_and(|added| added.status.success()) && folder.is_dir())
+    skipped::consent().require(&format!("rustup target add {target}"))?;
+    let mut add = Command::new("rustup");
+    add.args(["target", "add", target]);
+    workspace::output(add.current_dir(workspace::root())).map(drop)
 }

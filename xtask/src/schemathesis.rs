@@ -1,9 +1,8 @@
-//! schemathesis (a Python program) against a real directory: requests made from the description
-//! of the REST interface, right ones and wrong ones, none of which may find a 5xx, or an answer
-//! that the description lacks.
+//! Runs schemathesis (a Python program) against a real directory. It sends valid and invalid
+//! requests made from the description of the REST API. None may get a 5xx, or an answer that the
+//! description does not list.
 //!
-//! It lives in a virtual environment under target/. Where that cannot be made, the step says so
-//! and goes on.
+//! It is installed in a virtual environment under target/.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -12,35 +11,31 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::Failure;
-use crate::served::{self, PASSWORD, Served};
+use crate::convite_process::{self, ConviteProcess, PASSWORD};
 use crate::workspace::{self, cargo};
 
 const VERSION: &str = "4.32.5";
-/// How long it goes on finding new requests, in seconds.
-const SECONDS: &str = "60";
-const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
+/// How long it generates new requests, in seconds.
+const MAX_TIME: &str = "60";
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The step of the gate.
+/// Runs the check.
 ///
 /// # Errors
-/// If the directory cannot be built or started, or schemathesis finds something.
+/// Fails if the directory cannot be built or started, or if schemathesis finds a problem.
 pub fn check() -> Result<(), Failure> {
     let wanted = format!("schemathesis=={VERSION}");
-    let Some(programs) = served::python("schemathesis", &[&wanted], is_there) else {
-        println!(
-            "*** SKIPPED: schemathesis is missing: python3 with venv and pip, and a package index, \
-             bring it"
-        );
+    let Some(programs) = convite_process::python("schemathesis", &[&wanted], is_there)? else {
         return Ok(());
     };
-    workspace::run(cargo().args(["build", "--quiet", "--package", "convite"]))?;
-    let folder = served::empty_folder("schemathesis-run")?;
-    let directory = Served::start(
+    workspace::run(cargo().args(["build", "--quiet", "--workspace", "--bin", "convite"]))?;
+    let folder = convite_process::empty_folder("schemathesis-run")?;
+    let directory = ConviteProcess::start(
         &folder,
         &["directory", "--listen", "127.0.0.1:0", "--plaintext"],
     )?;
     let address = directory.ready("directory")?;
-    // Both sessions now: whoever guesses passwords as schemathesis does is made to wait.
+    // Both sessions start now, because schemathesis sends wrong passwords and so gets throttled.
     let (session, last) = (login(address)?, login(address)?);
     let try_out = |token: &str, options: &[&str]| {
         let inputs = workspace::root().join("xtask/src/schemathesis");
@@ -50,7 +45,7 @@ pub fn check() -> Result<(), Failure> {
             .arg(inputs.join("config.toml"))
             .arg("run")
             .arg(format!("http://{address}/openapi.json"))
-            // The same requests in every run of the gate.
+            // The same requests in every run.
             .arg("--generation-deterministic")
             .args(options)
             .current_dir(&folder)
@@ -61,14 +56,14 @@ pub fn check() -> Result<(), Failure> {
     let all_but_one = [
         "--exclude-operation-id",
         "logout",
-        // Goes on for as long as it is listened to.
+        // An endless stream.
         "--exclude-operation-id",
         "events",
         "--max-time",
-        SECONDS,
+        MAX_TIME,
     ];
     try_out(&session, &all_but_one)?;
-    // It ends the session that it is tried with, and so comes last, with one of its own.
+    // It ends its session, so it is tested last, with a separate session.
     let one = ["--include-operation-id", "logout", "--max-examples", "20"];
     try_out(&last, &one)
 }
@@ -80,13 +75,13 @@ fn is_there(programs: &Path) -> bool {
     output.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains(VERSION))
 }
 
-/// The token of a new session of the account `admin`.
+/// Logs in as `admin` and returns the token of the new session.
 fn login(address: SocketAddr) -> Result<String, Failure> {
-    let failed = |error: std::io::Error| format!("logging in failed: {error}");
+    let failed = |error: std::io::Error| format!("the login failed: {error}");
     let body = format!(r#"{{"user":"admin","password":"{PASSWORD}"}}"#);
     let mut stream = TcpStream::connect(address).map_err(failed)?;
     stream
-        .set_read_timeout(Some(ANSWERS_WITHIN))
+        .set_read_timeout(Some(ANSWER_TIMEOUT))
         .map_err(failed)?;
     let length = body.len();
     write!(
@@ -102,5 +97,5 @@ fn login(address: SocketAddr) -> Result<String, Failure> {
     let token = session["token"].as_str();
     token
         .map(str::to_owned)
-        .ok_or_else(|| "logging in gave no session".to_owned())
+        .ok_or_else(|| "the login returned no session".to_owned())
 }

@@ -1,11 +1,11 @@
-//! Where the workspace lies, which source files it has, and how other programs are run in it.
+//! The workspace's folders and source files, and functions that run other programs in it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Failure;
 
-/// The folder of the workspace's Cargo.toml.
+/// Returns the folder of the workspace's Cargo.toml.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
@@ -13,22 +13,22 @@ pub fn root() -> PathBuf {
         .to_path_buf()
 }
 
-/// The folder that cargo builds into.
+/// Returns cargo's target folder.
 pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
-/// The cargo that started this program.
+/// Returns a command for the cargo that started this program, in the workspace's folder.
 pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
     command
 }
 
-/// Runs to the end with the terminal as output.
+/// Runs a command to its end, with the output on the terminal.
 ///
 /// # Errors
-/// If it cannot be started or fails.
+/// Fails if the command cannot be started, or fails.
 pub fn run(command: &mut Command) -> Result<(), Failure> {
     let shown = shown(command);
     match command.status() {
@@ -38,10 +38,10 @@ pub fn run(command: &mut Command) -> Result<(), Failure> {
     }
 }
 
-/// Runs to the end and returns what it printed on stdout.
+/// Runs a command to its end and returns its stdout.
 ///
 /// # Errors
-/// If it cannot be started or fails, with what it printed on stderr.
+/// Fails if the command cannot be started, or fails; the error has its stderr.
 pub fn output(command: &mut Command) -> Result<String, Failure> {
     let shown = shown(command);
     let output = command
@@ -63,22 +63,24 @@ fn shown(command: &Command) -> String {
         .join(" ")
 }
 
-/// A Rust source file, by its path from the workspace's root, with `/` between the parts.
+/// A Rust source file.
 pub struct Source {
-    /// As `crates/core/src/lib.rs`.
+    /// The path relative to the workspace's root, separated by `/`, like `crates/core/src/lib.rs`.
     pub path: String,
-    /// All of it.
+    /// The contents.
     pub text: String,
 }
 
-/// Every `.rs` file of the crates and of xtask, sorted by path.
+/// Returns every `.rs` file of the crates, of xtask and of xtest, sorted by path.
 ///
 /// # Errors
-/// If a folder or file cannot be read.
+/// Fails if a folder or file cannot be read.
 pub fn sources() -> Result<Vec<Source>, Failure> {
     let root = root();
     let mut found = Vec::new();
-    let mut folders = vec![root.join("crates"), root.join("xtask")];
+    let mut folders = ["crates", "xtask", "xtest"]
+        .map(|name| root.join(name))
+        .to_vec();
     while let Some(folder) = folders.pop() {
         let unreadable = |error| format!("{} cannot be read: {error}", folder.display());
         for entry in std::fs::read_dir(&folder).map_err(unreadable)? {

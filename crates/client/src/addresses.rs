@@ -1,19 +1,19 @@
-//! The addresses of the directory's replicas, best first: the one that answered last leads, the one
-//! that failed last comes behind the others. What the directory tells of its replicas is added.
+//! The addresses of the directory's replicas, best first. The last address that answered is first,
+//! the last that failed is last, and the replicas that the directory names are added.
 
 use convite_core::PeerAddress;
 
-/// The most addresses that are kept: the longest unheard of go.
+/// Maximum number of saved addresses. Those that the directory does not name are dropped first.
 pub const ADDRESSES_MAX: usize = 16;
 
-/// Where the directory may be. A value without locks or clocks: a channel owns one.
+/// The addresses of one channel. A plain value without locks or clocks.
 #[derive(Debug, Clone)]
 pub(crate) struct Addresses {
     known: Vec<PeerAddress>,
 }
 
 impl Addresses {
-    /// `known` as it stands, best first.
+    /// Creates a list from `known`, best first.
     pub(crate) fn new(known: Vec<PeerAddress>) -> Self {
         let mut addresses = Self { known: Vec::new() };
         for address in known {
@@ -23,41 +23,42 @@ impl Addresses {
         addresses
     }
 
-    /// In the order in which they are to be tried.
+    /// Returns the addresses in the order to try them.
     pub(crate) fn in_order(&self) -> &[PeerAddress] {
         &self.known
     }
 
-    /// Whether one could stand in for another: there are several, or a name that may have several
-    /// machines behind it.
+    /// Returns whether there is an alternative: several addresses, or a host name that may resolve
+    /// to several machines.
     pub(crate) fn has_choice(&self) -> bool {
         self.known.len() > 1 || self.known.iter().any(|address| address.ip().is_none())
     }
 
-    /// This one answered: it leads.
+    /// Moves an address that answered to the front.
     pub(crate) fn answered(&mut self, address: &PeerAddress) {
         if let Some(place) = self.known.iter().position(|known| known == address) {
             self.known[..=place].rotate_right(1);
         }
     }
 
-    /// This one failed: the others come before it.
+    /// Moves an address that failed to the end.
     pub(crate) fn failed(&mut self, address: &PeerAddress) {
         if let Some(place) = self.known.iter().position(|known| known == address) {
             self.known[place..].rotate_left(1);
         }
     }
 
-    /// The directory says where its replicas are; returns whether any is new. Those that it does
-    /// not name are kept while there is room: the way in may be an address of which it knows
-    /// nothing, as a load balancer's.
+    /// Adds the replicas that the directory named. Returns whether any is new.
+    ///
+    /// Other addresses are kept while there is room: one may be a load balancer that the directory
+    /// does not know.
     pub(crate) fn told(&mut self, replicas: &[PeerAddress]) -> bool {
         let before = self.known.len();
         for address in replicas.iter().take(ADDRESSES_MAX) {
             self.add(address.clone());
         }
         let news = self.known.len() > before;
-        // The one that leads has just answered.
+        // The first address has just answered, so it stays.
         let mut place = self.known.len();
         while self.known.len() > ADDRESSES_MAX && place > 1 {
             place -= 1;
@@ -67,6 +68,21 @@ impl Addresses {
         }
         self.known.truncate(ADDRESSES_MAX);
         news
+    }
+
+    /// Inserts newly configured addresses, best first, before all others. Returns whether any is
+    /// new.
+    pub(crate) fn given(&mut self, addresses: &[PeerAddress]) -> bool {
+        let news: Vec<PeerAddress> = addresses
+            .iter()
+            .filter(|address| !self.known.contains(address))
+            .take(ADDRESSES_MAX)
+            .cloned()
+            .collect();
+        let is_news = !news.is_empty();
+        self.known.splice(0..0, news);
+        self.known.truncate(ADDRESSES_MAX);
+        is_news
     }
 
     fn add(&mut self, address: PeerAddress) {
@@ -115,6 +131,14 @@ mod tests {
         assert_eq!(addresses.in_order().len(), ADDRESSES_MAX);
         assert_eq!(order(&addresses)[0], "way.in");
         assert_eq!(order(&addresses)[1..], names);
+    }
+
+    #[test]
+    fn addresses_that_were_given_come_first() {
+        let mut addresses = Addresses::new(list(&["old", "older"]));
+        assert!(addresses.given(&list(&["new", "old", "newer"])));
+        assert_eq!(order(&addresses), ["new", "newer", "old", "older"]);
+        assert!(!addresses.given(&list(&["older", "new"])));
     }
 
     #[test]

@@ -1,5 +1,7 @@
-//! What administrators do: users, spaces, members, invites, the audit log; and everybody's own
+//! Administration calls: users, spaces, members, invites, the audit log, and the caller's own
 //! password and sessions.
+
+use std::time::Duration;
 
 use convite_core::administration::{
     AccountSummary, AuditRecord, InviteSummary, SessionSummary, SpaceSummary,
@@ -10,14 +12,43 @@ use convite_wire::convert::some_text;
 use convite_wire::v1;
 use convite_wire::v1::directory_client::DirectoryClient as Stub;
 
-use crate::DirectoryClient;
+use crate::answers::Invite;
 use crate::convert::{all, odd_answer};
+use crate::directory::DirectoryClient;
 
 impl DirectoryClient {
-    /// Makes an account in these spaces.
+    /// Creates an invite. If `uses` or `expires_in` is zero, the directory's default applies.
     ///
     /// # Errors
-    /// `permission_denied` for all but administrators; `user_taken`; `not_found` for a space.
+    /// Returns `permission_denied` if the caller is not an administrator.
+    pub async fn create_invite(
+        &self,
+        uses: u32,
+        expires_in: Duration,
+        role: Role,
+        space: Option<&SpaceName>,
+    ) -> Result<Invite, Problem> {
+        let message = v1::CreateInviteRequest {
+            uses,
+            expires_in: expires_in.as_secs(),
+            role: role.name().to_owned(),
+            space: space.map_or_else(String::new, ToString::to_string),
+        };
+        let call = |mut stub: Stub<_>, request| async move { stub.create_invite(request).await };
+        // Safe to repeat: nobody has the link of an invite whose reply was lost.
+        let reply = self.call(message, call).await?;
+        Ok(Invite {
+            link: reply.invite,
+            expires_at: reply.expires_at,
+            uses: reply.uses,
+        })
+    }
+
+    /// Creates an account that is a member of `spaces`.
+    ///
+    /// # Errors
+    /// Returns `permission_denied` if the caller is not an administrator, `user_taken` if the name
+    /// exists, and `not_found` if a space does not exist.
     pub async fn add_user(
         &self,
         user: &UserName,
@@ -35,10 +66,10 @@ impl DirectoryClient {
         self.once(message, call).await.map(drop)
     }
 
-    /// The accounts, a page of them.
+    /// Returns a page of accounts.
     ///
     /// # Errors
-    /// `permission_denied` for all but administrators.
+    /// Returns `permission_denied` if the caller is not an administrator.
     pub async fn users(
         &self,
         limit: u32,
@@ -54,10 +85,11 @@ impl DirectoryClient {
         })
     }
 
-    /// Gives an account a role.
+    /// Changes the role of an account.
     ///
     /// # Errors
-    /// `permission_denied` for all but administrators; `not_found`; `last_admin`.
+    /// Returns `permission_denied` if the caller is not an administrator, `not_found` if the
+    /// account does not exist, and `last_admin` if no administrator would remain.
     pub async fn set_role(&self, user: &UserName, role: Role) -> Result<(), Problem> {
         self.change_user(user, Some(role), None).await
     }
@@ -65,7 +97,8 @@ impl DirectoryClient {
     /// Disables or enables an account.
     ///
     /// # Errors
-    /// `permission_denied` for all but administrators; `not_found`; `last_admin`.
+    /// Returns `permission_denied` if the caller is not an administrator, `not_found` if the
+    /// account does not exist, and `last_admin` if no administrator would remain.
     pub async fn set_disabled(&self, user: &UserName, disabled: bool) -> Result<(), Problem> {
         self.change_user(user, None, Some(disabled)).await
     }
@@ -86,10 +119,11 @@ impl DirectoryClient {
         self.call(message, call).await.map(drop)
     }
 
-    /// Changes a password; `old` is wanted for one's own.
+    /// Changes a password. The caller's own password requires `old`.
     ///
     /// # Errors
-    /// `permission_denied` for another's, for all but administrators; `wrong_credentials`.
+    /// Returns `wrong_credentials` if `old` is wrong, and `permission_denied` for the password of
+    /// another account if the caller is not an administrator.
     pub async fn set_password(
         &self,
         user: &UserName,
@@ -105,23 +139,34 @@ impl DirectoryClient {
         self.once(message, call).await.map(drop)
     }
 
-    /// Makes a space, or removes it with the files in it.
+    /// Creates a space.
     ///
     /// # Errors
-    /// `permission_denied` for all but administrators; `space_taken`; `not_found`.
-    pub async fn change_space(&self, space: &SpaceName, remove: bool) -> Result<(), Problem> {
-        let message = v1::ChangeSpaceRequest {
-            space: space.to_string(),
-            remove,
-        };
-        let call = |mut stub: Stub<_>, request| async move { stub.change_space(request).await };
+    /// Returns `permission_denied` if the caller is not an administrator, and `space_taken` if the
+    /// name exists.
+    pub async fn add_space(&self, space: &SpaceName) -> Result<(), Problem> {
+        let space = space.to_string();
+        let message = v1::AddSpaceRequest { space };
+        let call = |mut stub: Stub<_>, request| async move { stub.add_space(request).await };
         self.once(message, call).await.map(drop)
     }
 
-    /// The spaces, a page of them: all for administrators, their own for others.
+    /// Removes a space together with its files.
     ///
     /// # Errors
-    /// Those of every call.
+    /// Returns `permission_denied` if the caller is not an administrator, and `not_found` if the
+    /// space does not exist.
+    pub async fn remove_space(&self, space: &SpaceName) -> Result<(), Problem> {
+        let space = space.to_string();
+        let message = v1::RemoveSpaceRequest { space };
+        let call = |mut stub: Stub<_>, request| async move { stub.remove_space(request).await };
+        self.once(message, call).await.map(drop)
+    }
+
+    /// Returns a page of spaces: all of them for administrators, otherwise the caller's own.
+    ///
+    /// # Errors
+    /// Returns the errors common to all calls.
     pub async fn spaces(
         &self,
         limit: u32,
@@ -137,29 +182,35 @@ impl DirectoryClient {
         })
     }
 
-    /// Lets an account into a space, or takes it and its files out.
+    /// Adds an account to a space.
     ///
     /// # Errors
-    /// `permission_denied` for all but administrators; `not_found`.
-    pub async fn change_member(
-        &self,
-        space: &SpaceName,
-        user: &UserName,
-        remove: bool,
-    ) -> Result<(), Problem> {
-        let message = v1::ChangeMemberRequest {
-            space: space.to_string(),
-            user: user.to_string(),
-            remove,
-        };
-        let call = |mut stub: Stub<_>, request| async move { stub.change_member(request).await };
+    /// Returns `permission_denied` if the caller is not an administrator, and `not_found` if the
+    /// space or the account does not exist.
+    pub async fn add_member(&self, space: &SpaceName, user: &UserName) -> Result<(), Problem> {
+        let (space, user) = (space.to_string(), user.to_string());
+        let message = v1::AddMemberRequest { space, user };
+        let call = |mut stub: Stub<_>, request| async move { stub.add_member(request).await };
         self.once(message, call).await.map(drop)
     }
 
-    /// The members of a space, a page of them.
+    /// Removes an account and its files from a space.
     ///
     /// # Errors
-    /// `permission_denied` for all but administrators; `not_found`.
+    /// Returns `permission_denied` if the caller is not an administrator, and `not_found` if the
+    /// space or the account does not exist.
+    pub async fn remove_member(&self, space: &SpaceName, user: &UserName) -> Result<(), Problem> {
+        let (space, user) = (space.to_string(), user.to_string());
+        let message = v1::RemoveMemberRequest { space, user };
+        let call = |mut stub: Stub<_>, request| async move { stub.remove_member(request).await };
+        self.once(message, call).await.map(drop)
+    }
+
+    /// Returns a page of a space's members.
+    ///
+    /// # Errors
+    /// Returns `permission_denied` if the caller is not an administrator, and `not_found` if the
+    /// space does not exist.
     pub async fn members(
         &self,
         space: &SpaceName,
@@ -180,10 +231,10 @@ impl DirectoryClient {
         })
     }
 
-    /// The audit log, newest first, a page of it.
+    /// Returns a page of the audit log, newest first.
     ///
     /// # Errors
-    /// `permission_denied` for all but administrators.
+    /// Returns `permission_denied` if the caller is not an administrator.
     pub async fn audit(
         &self,
         limit: u32,
@@ -199,10 +250,10 @@ impl DirectoryClient {
         })
     }
 
-    /// The invites that can still be used, a page of them.
+    /// Returns a page of the invites that can still be used.
     ///
     /// # Errors
-    /// `permission_denied` for all but administrators.
+    /// Returns `permission_denied` if the caller is not an administrator.
     pub async fn invites(
         &self,
         limit: u32,
@@ -218,21 +269,23 @@ impl DirectoryClient {
         })
     }
 
-    /// Makes the invite of that id useless.
+    /// Revokes an invite.
     ///
     /// # Errors
-    /// `permission_denied` for all but administrators; `not_found`.
+    /// Returns `permission_denied` if the caller is not an administrator, and `not_found` if the
+    /// invite does not exist.
     pub async fn revoke_invite(&self, id: &str) -> Result<(), Problem> {
         let message = v1::RevokeInviteRequest { id: id.to_owned() };
         let call = |mut stub: Stub<_>, request| async move { stub.revoke_invite(request).await };
         self.once(message, call).await.map(drop)
     }
 
-    /// The sessions that are alive, a page of them: one's own, of an administrator everybody's, or
-    /// those of `user`.
+    /// Returns a page of active sessions: those of `user`, or without `user` all of them for
+    /// administrators and otherwise the caller's own.
     ///
     /// # Errors
-    /// `permission_denied` for another's, for all but administrators; `not_found`.
+    /// Returns `permission_denied` for the sessions of another account if the caller is not an
+    /// administrator, and `not_found` if the account does not exist.
     pub async fn sessions(
         &self,
         user: Option<&UserName>,
@@ -252,10 +305,11 @@ impl DirectoryClient {
         })
     }
 
-    /// Ends the session of that id; its peers go off the list.
+    /// Ends a session. Its peers go offline.
     ///
     /// # Errors
-    /// `not_found`, also for another's, for all but administrators.
+    /// Returns `not_found` if the session does not exist, or belongs to another account and the
+    /// caller is not an administrator.
     pub async fn revoke_session(&self, id: &str) -> Result<(), Problem> {
         let message = v1::RevokeSessionRequest { id: id.to_owned() };
         let call = |mut stub: Stub<_>, request| async move { stub.revoke_session(request).await };

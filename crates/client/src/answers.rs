@@ -1,109 +1,131 @@
-//! What the directory is asked and what it answers, where the core has no word for it.
+//! Requests and replies of the directory that have no type in `convite_core`.
 
 use std::time::Duration;
 
 use convite_core::model::{Role, SearchHit};
-use convite_core::{PeerAddress, PeerId, SpaceName, UnixMillis, UserName};
+use convite_core::{PeerAddress, PeerId, SharingPolicy, UnixMillis, UserName};
 
-/// A session, as a login gives it. No `Debug`: the token is a secret.
+/// A login session. No `Debug`: the token is a secret.
 #[derive(Clone)]
 pub struct Session {
     /// The bearer token.
     pub token: String,
-    /// When it ends, unless it is used.
+    /// Expiry in seconds since 1970. Each use extends it.
     pub expires_at: i64,
-    /// Who.
+    /// The account's name.
     pub user: UserName,
-    /// What the account may do.
+    /// The account's role.
     pub role: Role,
 }
 
-/// What registering a peer gives.
+/// A request to register a peer.
+#[derive(Debug, Clone)]
+pub struct Registering<'a> {
+    /// Peer id.
+    pub id: &'a PeerId,
+    /// Listening port.
+    pub port: u16,
+    /// Addresses at which the peer can be reached.
+    pub addresses: &'a [PeerAddress],
+    /// PKCS #10 certificate signing request in DER. Its key identifies the peer after a restart.
+    pub signing_request: Option<&'a [u8]>,
+    /// Random number of this process.
+    pub run: Option<[u8; 16]>,
+    /// `true` for the first registration of this process.
+    pub is_starting: bool,
+    /// The peer exists only for its downloads: it is not listed, and it is forgotten when it leaves
+    /// or its lease expires.
+    pub transient: bool,
+    /// What the peer offers to other accounts.
+    pub terms: SharingPolicy,
+}
+
+impl<'a> Registering<'a> {
+    /// Returns a request for a peer without a key and without offers to others. The directory uses
+    /// the address that it sees.
+    pub fn new(id: &'a PeerId, port: u16) -> Self {
+        Self {
+            id,
+            port,
+            addresses: &[],
+            signing_request: None,
+            run: None,
+            is_starting: true,
+            transient: false,
+            terms: SharingPolicy::default(),
+        }
+    }
+}
+
+/// The reply to a peer's registration.
 #[derive(Debug, Clone)]
 pub struct Registered {
-    /// For how long the peer is listed without a heartbeat.
+    /// Time for which the peer stays listed without a heartbeat.
     pub lease: Duration,
-    /// The generation of the peer's index that the directory holds; 0 for none.
+    /// Generation of the peer's index in the directory; 0 if there is none.
     pub generation: u64,
-    /// The peer's certificate, DER, if one was asked for.
+    /// The peer's certificate in DER, if one was requested.
     pub certificate: Option<Vec<u8>>,
-    /// The authority's certificate, DER, to be presented behind it.
+    /// The authority's certificate in DER, sent after the peer's own in the chain.
     pub authority: Option<Vec<u8>>,
-    /// When the certificate ends.
+    /// Expiry of the certificate.
     pub certificate_expires: UnixMillis,
-    /// The public key that tickets are signed with.
+    /// Public key that verifies tickets.
     pub ticket_key: Vec<u8>,
-    /// Where the directory lists the peer as reachable.
+    /// Addresses under which the directory lists the peer.
     pub addresses: Vec<PeerAddress>,
 }
 
-/// What a heartbeat gives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The reply to a heartbeat.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
-    /// For how long the peer is listed without another.
+    /// Time for which the peer stays listed without another heartbeat.
     pub lease: Duration,
-    /// The generation of the peer's index that the directory holds; 0 for none.
+    /// Generation of the peer's index in the directory; 0 if there is none.
     pub generation: u64,
+    /// IP address of this machine as the directory sees it; empty if the directory does not report
+    /// it.
+    pub observed: String,
 }
 
-/// What publishing gives.
+/// The reply to a published index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Published {
-    /// The generation that the directory now holds.
+    /// Generation that the directory now holds.
     pub generation: u64,
-    /// How many files were new or changed.
+    /// Number of new or changed files.
     pub upserted: u64,
-    /// How many went.
+    /// Number of removed files.
     pub removed: u64,
 }
 
-/// An invite that was made.
+/// A new invite.
 #[derive(Clone)]
 pub struct Invite {
-    /// The link.
+    /// The invite link.
     pub link: String,
-    /// When it ends, in seconds since 1970.
+    /// Expiry in seconds since 1970.
     pub expires_at: i64,
-    /// How often it can be used.
+    /// Number of times that it can be used.
     pub uses: u32,
 }
 
-/// What to look for.
-#[derive(Debug, Clone, Default)]
-pub struct Query {
-    /// Words, `"phrases"` and `-words` that must not be there.
-    pub words: String,
-    /// Only files of this kind, or with this extension.
-    pub file_type: Option<String>,
-    /// Only files of at least this many bytes.
-    pub min_size: Option<u64>,
-    /// Only files of at most this many bytes.
-    pub max_size: Option<u64>,
-    /// Only files of this peer.
-    pub peer: Option<PeerId>,
-    /// Only files in this space.
-    pub space: Option<SpaceName>,
-    /// Last changed within that time (`7d`) or since that day (`2026-01-31`).
-    pub newer: Option<String>,
-    /// Last changed before that.
-    pub older: Option<String>,
-    /// What to sort by: `relevance`, `providers`, `size` or `date`.
-    pub sort: Option<String>,
-    /// `desc` or `asc`.
-    pub order: Option<String>,
-    /// How many results; 0 for the directory's own choice.
-    pub limit: u32,
-    /// What the page before returned.
-    pub cursor: Option<String>,
-}
-
-/// A page of what was found.
+/// A page of search results.
 #[derive(Debug, Clone)]
 pub struct Found {
-    /// In the order asked for.
+    /// Results in the requested order.
     pub items: Vec<SearchHit>,
-    /// For the next page; none on the last.
+    /// Cursor for the next page; `None` on the last page.
     pub next_cursor: Option<String>,
-    /// The directory's search index is being built: something may be missing.
+    /// The directory is rebuilding its search index, so results may be incomplete.
     pub indexing: bool,
+}
+
+/// All files with one name.
+#[derive(Debug, Clone)]
+pub struct Named {
+    /// One item per content hash, most providers first.
+    pub items: Vec<SearchHit>,
+    /// There are more results than `items`.
+    pub more: bool,
 }

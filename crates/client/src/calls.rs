@@ -1,9 +1,9 @@
-//! How a call is made: with the session, in a bounded time, and again at another replica where that
-//! can do no harm.
+//! Calls to the directory: they carry the session, have a time limit, and are repeated at another
+//! replica where that is safe.
 //!
-//! The rule is in the methods' choice: [`DirectoryClient::call`] for what may happen twice, which is
-//! everything that reads, and every change that leaves the same state however often it is made;
-//! [`DirectoryClient::once`] for the rest. What never left this machine is sent again in either.
+//! [`DirectoryClient::call`] is for operations that may run twice: reads, and changes that lead to
+//! the same state however often they run. [`DirectoryClient::once`] is for all others. Both resend
+//! a request that never left this machine.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -13,26 +13,30 @@ use convite_wire::status::from_status;
 use convite_wire::v1::directory_client::DirectoryClient as Stub;
 use tonic::{Request, Response, Status};
 
-use crate::channel::{Channel, Course};
+use crate::channel::{CallState, Channel};
 use crate::directory::DirectoryClient;
+use crate::liveness::LivenessTimeout;
 use crate::retry::{Retry, chance};
-use crate::silence::Patience;
 
-/// A call that is not answered by then has failed.
-pub(crate) const ANSWER: Duration = Duration::from_secs(30);
+/// Time limit for an answer.
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl DirectoryClient {
-    /// A request in this session, and its course.
-    pub(crate) fn request<T>(&self, message: T, silence: Patience) -> (Request<T>, Course) {
+    /// Returns a request that carries this session, and its state.
+    pub(crate) fn request<T>(
+        &self,
+        message: T,
+        liveness: LivenessTimeout,
+    ) -> (Request<T>, CallState) {
         let mut request = Request::new(message);
         if let Some(bearer) = &self.bearer {
             request
                 .metadata_mut()
                 .insert("authorization", bearer.clone());
         }
-        let course = Course::with(silence);
-        request.extensions_mut().insert(course.clone());
-        (request, course)
+        let state = CallState::with(liveness);
+        request.extensions_mut().insert(state.clone());
+        (request, state)
     }
 
     /// Calls once.
@@ -44,12 +48,13 @@ impl DirectoryClient {
     where
         F: Future<Output = Result<Response<R>, Status>>,
     {
-        let (request, course) = self.request(message, Patience::default());
-        let answer = answered(ANSWER, call(self.stub.clone(), request)).await;
-        self.heed(answer, &course)
+        let (request, state) = self.request(message, LivenessTimeout::default());
+        let answer = answered(ANSWER_TIMEOUT, call(self.stub.clone(), request)).await;
+        self.heed(answer, &state)
     }
 
-    /// Calls, and again while nobody answers, for some seconds: only for what may happen twice.
+    /// Calls, and retries for a few seconds while no replica answers. Only for operations that may
+    /// run twice.
     pub(crate) async fn call<T: Clone, R, F>(
         &self,
         message: T,
@@ -61,25 +66,25 @@ impl DirectoryClient {
         again(|| self.once(message.clone(), &call)).await
     }
 
-    /// Turns to another replica if this one says that it cannot answer.
+    /// Selects another replica for the next call if this one is unavailable.
     pub(crate) fn heed<R>(
         &self,
         answer: Result<R, Problem>,
-        course: &Course,
+        state: &CallState,
     ) -> Result<R, Problem> {
         if answer.as_ref().is_err_and(is_away) {
-            self.channel.turn_away(course);
+            self.channel.turn_away(state);
         }
         answer
     }
 }
 
-/// Whether another replica, or the same one later, may answer.
+/// Returns whether a retry, at another replica or at the same one, may succeed.
 fn is_away(problem: &Problem) -> bool {
     problem.code == ErrorCode::Unavailable
 }
 
-/// How long a directory that has too much to do, of this caller or in all, wants to be left alone.
+/// Returns the delay that an overloaded directory requested.
 fn wait_asked_for(problem: &Problem) -> Option<Duration> {
     match problem.code {
         ErrorCode::Overloaded | ErrorCode::TooManyRequests => problem.retry_after,
@@ -87,12 +92,12 @@ fn wait_asked_for(problem: &Problem) -> Option<Duration> {
     }
 }
 
-/// Does it until it is answered, or patience is at its end.
+/// Repeats `once` until it is answered or the retry time is over.
 pub(crate) async fn again<R, F>(mut once: impl FnMut() -> F) -> Result<R, Problem>
 where
     F: Future<Output = Result<R, Problem>>,
 {
-    let mut retry = Retry::within_patience(Instant::now());
+    let mut retry = Retry::for_call(Instant::now());
     loop {
         let problem = match once().await {
             Err(problem) => problem,
@@ -110,7 +115,7 @@ where
     }
 }
 
-/// Awaits an answer for at most `limit`.
+/// Waits for an answer for at most `limit`.
 pub(crate) async fn answered<R>(
     limit: Duration,
     call: impl Future<Output = Result<Response<R>, Status>>,

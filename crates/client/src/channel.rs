@@ -1,93 +1,87 @@
-//! One HTTP/2 connection to the directory, made anew when it breaks or falls silent, at whichever
-//! of its addresses answers first.
+//! One HTTP/2 connection to the directory, re-established at the first address that answers when it
+//! breaks or its replica stops responding.
 //!
-//! A request that never left is sent again from here. One that may have arrived is not: only the
-//! caller knows whether it may happen twice.
+//! The channel resends a request that never left this machine. It does not resend one that may have
+//! arrived: only the caller knows whether that is safe.
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use convite_core::{ErrorCode, PeerAddress, Problem};
-use convite_net::dial::{Expected, Http2, SendFailed};
+use convite_core::{ErrorCode, PeerAddress, Problem, UnixMillis};
+use convite_net::clock::DirectoryClock;
+use convite_net::dial::{Expected, Http2, SendError};
+use convite_net::task;
 use convite_net::tls;
 use convite_wire::invite::Fingerprint;
 use convite_wire::status::to_status;
 use http::{Request, Response};
+use hyper::body::Incoming;
+use parking_lot::Mutex as StdMutex;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 use tonic::Status;
 use tonic::body::Body;
 
 use crate::addresses::Addresses;
-use crate::race;
+use crate::happy_eyeballs;
+use crate::liveness::{GivenUp, LivenessTimeout, ResponseBody, with_liveness};
 use crate::retry::{Retry, chance};
-use crate::silence::{Answer, Patience, unless_silent};
 
-/// How often a replica that owes an answer is asked for a sign of life.
-const BEAT: Duration = Duration::from_millis(750);
-/// How often a request that never left is sent another way.
+/// Interval between pings to a replica that owes an answer.
+const PING_INTERVAL: Duration = Duration::from_millis(750);
+/// Maximum number of attempts to send a request that has not left this machine.
 const RESENDS: u32 = 8;
 
-/// A `tower` service that tonic's clients run over. Clones share the connection.
+/// A `tower` service for tonic's clients. Clones share the connection.
 #[derive(Clone)]
 pub struct Channel {
     shared: Arc<Shared>,
 }
 
-/// Travels in the extensions of a request: how long its replica may be silent, and the line it went
-/// by.
+/// Request extension: the liveness timeout of the request, and the connection that carries it.
 #[derive(Clone, Default)]
-pub(crate) struct Course {
-    silence: Patience,
-    /// None until the request is sent.
+pub(crate) struct CallState {
+    liveness: LivenessTimeout,
+    /// `None` until the request is sent.
     line: Arc<StdMutex<Option<GivenUp>>>,
 }
 
-impl Course {
-    /// With a silence after which the replica is given up, if another can stand in for it.
-    pub(crate) fn with(silence: Patience) -> Self {
+impl CallState {
+    /// Creates a state with a liveness timeout. It applies only if another replica could take
+    /// over.
+    pub(crate) fn with(liveness: LivenessTimeout) -> Self {
         Self {
-            silence,
+            liveness,
             line: Arc::default(),
         }
     }
 }
 
-/// Whether a line is used no more: its replica broke it off, fell silent or turned somebody away.
-#[derive(Clone, Default)]
-pub(crate) struct GivenUp(Arc<AtomicBool>);
-
-impl GivenUp {
-    pub(crate) fn set(&self) {
-        self.0.store(true, Ordering::Release);
-    }
-
-    fn is_set(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
-}
-
-/// What is told of news, and what it was told last.
+/// Callback for address changes, with the addresses last passed to it.
 struct Keeper {
     keep: Box<dyn Fn(Vec<PeerAddress>) + Send + Sync>,
     kept: Vec<PeerAddress>,
 }
 
+/// Reads addresses that another process may have saved. Blocking.
+type ReadAddresses = Arc<dyn Fn() -> Vec<PeerAddress> + Send + Sync>;
+
 struct Shared {
     expected: Option<Expected>,
+    clock: DirectoryClock,
     addresses: StdMutex<Addresses>,
     keeper: StdMutex<Option<Keeper>>,
+    elsewhere: StdMutex<Option<ReadAddresses>>,
     line: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
     open: Option<Line>,
-    /// When dialling last failed, and how: those who waited for it meanwhile share the news.
+    /// Time and cause of the last failed dial. Callers that waited for it share the result.
     failed: Option<(Instant, Problem)>,
 }
 
@@ -97,15 +91,15 @@ struct Line {
     address: PeerAddress,
     connection: Http2<Body>,
     given_up: GivenUp,
-    /// Another replica could stand in for this one.
+    /// Another replica could take over from this one.
     replaceable: bool,
 }
 
 impl Channel {
-    /// A channel to the directory at `addresses`, dialled when it is first used.
+    /// Creates a channel to the directory at `addresses`. It connects on first use.
     ///
     /// # Errors
-    /// `invalid_argument` if there is no address.
+    /// Returns `invalid_argument` if `addresses` is empty.
     pub fn new(
         addresses: Vec<PeerAddress>,
         authority: Option<Fingerprint>,
@@ -121,67 +115,74 @@ impl Channel {
                 expected,
                 addresses: StdMutex::new(Addresses::new(addresses)),
                 keeper: StdMutex::default(),
+                elsewhere: StdMutex::default(),
+                clock: DirectoryClock::default(),
                 line: Mutex::default(),
             }),
         })
     }
 
-    /// Where the directory may be, best first, as far as is known by now.
+    /// Returns the known addresses of the directory, best first.
     pub fn addresses(&self) -> Vec<PeerAddress> {
-        self.shared.addresses().in_order().to_vec()
+        self.shared.addresses.lock().in_order().to_vec()
     }
 
-    /// Whether the connection is not encrypted.
+    /// Returns whether the connection is not encrypted.
     pub fn is_plaintext(&self) -> bool {
         self.shared.expected.is_none()
     }
 
-    /// Has `keep` called with the addresses, best first, whenever there is news of them.
+    /// Returns the directory's clock, as its answers show it.
+    pub fn clock(&self) -> DirectoryClock {
+        self.shared.clock.clone()
+    }
+
+    /// Sets a function that supplies more addresses when no known one answers.
+    pub(crate) fn read_addresses(
+        &self,
+        read: impl Fn() -> Vec<PeerAddress> + Send + Sync + 'static,
+    ) {
+        *self.shared.elsewhere.lock() = Some(Arc::new(read));
+    }
+
+    /// Sets a function that is called with the addresses, best first, when they change.
     pub(crate) fn keep_addresses(&self, keep: impl Fn(Vec<PeerAddress>) + Send + Sync + 'static) {
-        *lock(&self.shared.keeper) = Some(Keeper {
+        *self.shared.keeper.lock() = Some(Keeper {
             keep: Box::new(keep),
             kept: self.addresses(),
         });
     }
 
-    /// The directory says where its replicas are.
+    /// Adds the replicas that the directory named.
     pub(crate) async fn told(&self, replicas: &[PeerAddress]) {
         let (news, choice) = {
-            let mut addresses = self.shared.addresses();
+            let mut addresses = self.shared.addresses.lock();
             (addresses.told(replicas), addresses.has_choice())
         };
         if !news {
             return;
         }
         self.shared.keep();
-        // A line from when there was no other is not watched: the next call has one that is.
+        // A connection made when there was no alternative has no liveness check. The next call
+        // opens one that has.
         let mut state = self.shared.line.lock().await;
         state.open.take_if(|line| choice && !line.replaceable);
     }
 
-    /// The replica that a request went to cannot answer now: the next goes to another, if there is
-    /// one.
-    pub(crate) fn turn_away(&self, course: &Course) {
-        if self.shared.addresses().has_choice()
-            && let Some(line) = lock(&course.line).as_ref()
+    /// Makes the next request use another replica, if there is one.
+    pub(crate) fn turn_away(&self, call: &CallState) {
+        if self.shared.addresses.lock().has_choice()
+            && let Some(line) = call.line.lock().as_ref()
         {
             line.set();
         }
     }
 }
 
-fn lock<T>(mutex: &StdMutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Shared {
-    fn addresses(&self) -> MutexGuard<'_, Addresses> {
-        lock(&self.addresses)
-    }
-
     fn keep(&self) {
-        let addresses = self.addresses().in_order().to_vec();
-        if let Some(keeper) = lock(&self.keeper).as_mut()
+        let addresses = self.addresses.lock().in_order().to_vec();
+        if let Some(keeper) = self.keeper.lock().as_mut()
             && keeper.kept != addresses
         {
             keeper.kept.clone_from(&addresses);
@@ -189,9 +190,9 @@ impl Shared {
         }
     }
 
-    /// An open line; dials, again and again while nobody answers, until patience is at its end.
+    /// Returns an open connection. Dials repeatedly until the retry time is over.
     async fn line(&self) -> Result<Line, Problem> {
-        let mut retry = Retry::within_patience(std::time::Instant::now());
+        let mut retry = Retry::for_call(std::time::Instant::now());
         loop {
             let problem = match self.open_line().await {
                 Err(problem) if problem.code == ErrorCode::Unavailable => problem,
@@ -204,10 +205,10 @@ impl Shared {
         }
     }
 
-    /// The open line, or a new one if an address answers.
+    /// Returns the open connection, or dials a new one.
     async fn open_line(&self) -> Result<Line, Problem> {
         let asked = Instant::now();
-        // Held while dialling, so that callers at the same time share one attempt.
+        // Held while dialling, so that concurrent callers share one attempt.
         let mut state = self.line.lock().await;
         if let Some(line) = &state.open
             && !line.connection.is_closed()
@@ -220,16 +221,16 @@ impl Shared {
             _ => {}
         }
         if let Some(line) = state.open.take() {
-            self.addresses().failed(&line.address);
+            self.addresses.lock().failed(&line.address);
         }
-        let (places, replaceable) = {
-            let addresses = self.addresses();
-            (addresses.in_order().to_vec(), addresses.has_choice())
-        };
-        let beat = replaceable.then_some(BEAT);
-        match race::first_to_answer(&places, self.expected.as_ref(), beat).await {
-            Ok((address, connection)) => {
-                self.addresses().answered(&address);
+        let mut dialled = self.dial().await;
+        // Another process may have saved newer addresses.
+        if dialled.is_err() && self.read_elsewhere().await {
+            dialled = self.dial().await;
+        }
+        match dialled {
+            Ok((address, connection, replaceable)) => {
+                self.addresses.lock().answered(&address);
                 self.keep();
                 let line = Line {
                     address,
@@ -244,9 +245,9 @@ impl Shared {
             Err(problem) => {
                 let problem = match problem.hint {
                     Some(_) => problem,
-                    None => {
-                        problem.hint("is the directory running, and reachable from this machine?")
-                    }
+                    None => problem.hint(
+                        "check that the directory is running and that this machine can reach it",
+                    ),
                 };
                 state.failed = Some((Instant::now(), problem.clone()));
                 Err(problem)
@@ -254,30 +255,62 @@ impl Shared {
         }
     }
 
-    async fn send(&self, mut request: Request<Body>) -> Result<Response<Answer>, Problem> {
-        let course = request
+    /// Returns the first address that answers, its connection, and whether another could take over.
+    async fn dial(&self) -> Result<(PeerAddress, Http2<Body>, bool), Problem> {
+        let (places, replaceable) = {
+            let addresses = self.addresses.lock();
+            (addresses.in_order().to_vec(), addresses.has_choice())
+        };
+        let ping_interval = replaceable.then_some(PING_INTERVAL);
+        let dialled =
+            happy_eyeballs::connect_first(&places, self.expected.as_ref(), ping_interval).await;
+        dialled.map(|(address, connection)| (address, connection, replaceable))
+    }
+
+    /// Adds addresses that another process of this home saved. Returns whether there are new ones.
+    async fn read_elsewhere(&self) -> bool {
+        let Some(read) = self.elsewhere.lock().clone() else {
+            return false;
+        };
+        let found = task::start_blocking(move || read()).await;
+        self.addresses.lock().given(&found.unwrap_or_default())
+    }
+
+    /// Records the directory's clock from the `Date` header of an answer (RFC 9110, section 6.6.1).
+    fn note_clock(&self, answer: &Response<Incoming>) {
+        let date = answer.headers().get(http::header::DATE);
+        let date = date.and_then(|date| date.to_str().ok());
+        if let Some(Ok(theirs)) = date.map(httpdate::parse_http_date) {
+            // The header has whole seconds: on average, half a second has passed.
+            let theirs = UnixMillis::from(theirs).after(Duration::from_millis(500));
+            self.clock.record(theirs, SystemTime::now().into());
+        }
+    }
+
+    async fn send(&self, mut request: Request<Body>) -> Result<Response<ResponseBody>, Problem> {
+        let call = request
             .extensions()
-            .get::<Course>()
+            .get::<CallState>()
             .cloned()
             .unwrap_or_default();
         for _ in 0..RESENDS {
             let line = self.line().await?;
-            *lock(&course.line) = Some(line.given_up.clone());
-            let patience = line.replaceable.then_some(course.silence);
-            let heard = line.connection.heard().clone();
+            *call.line.lock() = Some(line.given_up.clone());
+            let timeout = line.replaceable.then_some(call.liveness);
+            let received = line.connection.last_received().clone();
             let sending = line.connection.send(request);
-            let problem = match unless_silent(&heard, patience, sending).await {
+            let problem = match with_liveness(&received, timeout, sending).await {
                 Ok(Ok(response)) => {
-                    return Ok(
-                        response.map(|body| Answer::new(body, heard, patience, line.given_up))
-                    );
+                    self.note_clock(&response);
+                    return Ok(response
+                        .map(|body| ResponseBody::new(body, received, timeout, line.given_up)));
                 }
-                Ok(Err(SendFailed::Unsent(back))) => {
+                Ok(Err(SendError::Unsent(back))) => {
                     line.given_up.set();
                     request = *back;
                     continue;
                 }
-                Ok(Err(SendFailed::Broken(error))) => broken(&error),
+                Ok(Err(SendError::Broken(error))) => broken(&error, self.expected.is_none()),
                 Err(silent) => silent,
             };
             line.given_up.set();
@@ -285,22 +318,30 @@ impl Shared {
         }
         Err(Problem::new(
             ErrorCode::Unavailable,
-            "the directory takes no request",
+            "the directory accepts no requests",
         ))
     }
 }
 
-fn broken(error: &hyper::Error) -> Problem {
-    Problem::new(
+fn broken(error: &hyper::Error, is_plaintext: bool) -> Problem {
+    let problem = Problem::new(
         ErrorCode::Unavailable,
-        format!("the connection to the directory broke: {error}"),
-    )
+        format!("lost the connection to the directory: {error}"),
+    );
+    if is_plaintext {
+        problem.hint(
+            "this home connects without encryption; if the directory now uses TLS, run `convite logout`, then \
+             `convite join` with a new invite link",
+        )
+    } else {
+        problem
+    }
 }
 
 impl tower::Service<Request<Body>> for Channel {
-    type Response = Response<Answer>;
+    type Response = Response<ResponseBody>;
     type Error = Status;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Answer>, Status>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, Status>> + Send>>;
 
     fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
         Poll::Ready(Ok(()))

@@ -1,15 +1,14 @@
-//! The directory's answers as the words of the core. The directory is trusted to know, not to be
-//! free of faults: an answer that breaks a rule is refused.
+//! Conversion of the directory's replies to core types. A reply that breaks a rule is rejected.
 
 use convite_core::{ErrorCode, Problem};
 
-/// An answer that no directory should give.
+/// Wraps a conversion error of a reply.
 pub(crate) fn odd_answer(problem: Problem) -> Problem {
     Problem::new(
         ErrorCode::Internal,
-        format!("the directory gave an answer that makes no sense: {problem}"),
+        format!("the directory sent an invalid reply: {problem}"),
     )
-    .hint("are directory and client of the same version?")
+    .hint("check that the directory and this program have the same version")
 }
 
 /// Converts every item of a list.

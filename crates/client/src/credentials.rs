@@ -1,4 +1,4 @@
-//! Which directory this home belongs to, who we are there, and the session.
+//! The credentials of a home: its directory, account and session.
 
 use std::fs;
 use std::io;
@@ -9,24 +9,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::home::{Home, write_private};
 
-/// What `join` and `login` leave behind. No `Debug`: the token is a secret.
+/// Credentials saved by `join` and `login`. No `Debug`: the token is a secret.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Credentials {
-    /// Where the directory can be dialled, best first.
+    /// Addresses of the directory, best first.
     pub addresses: Vec<PeerAddress>,
-    /// How to know it; none if it speaks plaintext.
+    /// Fingerprint of the directory's authority; `None` for plaintext.
     pub authority: Option<Fingerprint>,
     /// The account.
     pub user: Option<UserName>,
-    /// The session's bearer token; none after a logout.
+    /// Bearer token of the session; `None` after logout.
     pub token: Option<String>,
-    /// The id that this home's peer had last.
+    /// Last id of this home's peer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<PeerId>,
 }
 
 impl Credentials {
-    /// Those of somebody who has the link and no account yet.
+    /// Returns credentials for the directory of `link`, without an account.
     pub fn from_invite(link: &InviteLink) -> Self {
         Self {
             addresses: link.addresses.clone(),
@@ -37,10 +37,10 @@ impl Credentials {
         }
     }
 
-    /// Reads those of a home; none if it never joined a directory.
+    /// Reads the credentials of a home. Returns `None` if it never joined a directory.
     ///
     /// # Errors
-    /// `internal` if they cannot be read or are damaged.
+    /// Returns `internal` if the file cannot be read or is damaged.
     pub fn load(home: &Home) -> Result<Option<Self>, Problem> {
         let path = home.credentials();
         let damaged = |cause: String| {
@@ -59,20 +59,20 @@ impl Credentials {
         }
     }
 
-    /// Keeps them in a home.
+    /// Saves the credentials in a home.
     ///
     /// # Errors
-    /// `internal` if they cannot be written.
+    /// Returns `internal` if they cannot be written.
     pub fn save(&self, home: &Home) -> Result<(), Problem> {
         let _lock = lock(home)?;
         self.write(home)
     }
 
-    /// Keeps the directory's addresses, best first, in a home that still belongs to that directory,
-    /// and changes nothing else there: a session that was ended meanwhile stays so.
+    /// Saves the directory's addresses, best first, if the home still belongs to the same
+    /// directory. Changes nothing else: a session that has ended meanwhile stays ended.
     ///
     /// # Errors
-    /// `internal` if the credentials cannot be read or written.
+    /// Returns `internal` if the credentials cannot be read or written.
     pub fn keep_addresses(
         home: &Home,
         authority: Option<Fingerprint>,
@@ -93,7 +93,7 @@ impl Credentials {
         write_private(&home.credentials(), &text).map_err(|error| not_kept(error.to_string()))
     }
 
-    /// Whether they belong to the directory of `link`.
+    /// Returns whether these credentials belong to the directory of `link`.
     pub fn same_directory(&self, link: &InviteLink) -> bool {
         match (&self.authority, &link.authority) {
             (Some(ours), Some(theirs)) => ours == theirs,
@@ -106,11 +106,11 @@ impl Credentials {
 fn not_kept(cause: String) -> Problem {
     Problem::new(
         ErrorCode::Internal,
-        format!("cannot keep the credentials: {cause}"),
+        format!("cannot save the credentials: {cause}"),
     )
 }
 
-/// One writer at a time, of all processes of this home; until the file is dropped.
+/// Locks the credentials against other processes of this home until the returned file is dropped.
 fn lock(home: &Home) -> Result<fs::File, Problem> {
     let path = home.root().join("credentials.lock");
     let file = fs::OpenOptions::new()
@@ -120,7 +120,7 @@ fn lock(home: &Home) -> Result<fs::File, Problem> {
         .map_err(|error| not_kept(error.to_string()))?;
     match file.lock() {
         Ok(()) => Ok(file),
-        // A file system without locks: a write is whole all the same.
+        // The file system has no locks. Each write is still atomic.
         Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(file),
         Err(error) => Err(not_kept(error.to_string())),
     }
@@ -152,7 +152,7 @@ mod tests {
             peer: None,
         };
         credentials.save(&home).unwrap();
-        // The session ends while a client that began in it goes on.
+        // The session ends while a client that uses it still runs.
         credentials.token = None;
         credentials.save(&home).unwrap();
         keep(pin, "192.0.2.2:1");

@@ -1,9 +1,9 @@
-//! The home folder: all state of one identity on this machine.
+//! The home folder: the settings, keys and data of one identity on this machine.
 //!
 //! ```text
-//! HOME/.convite-private   keeps what is in it out of shares
-//! HOME/credentials.json   which directory, who we are there, the session
-//! HOME/downloads/         what is being fetched: contents and which pieces are verified
+//! HOME/.convite-private   excludes this folder from shares
+//! HOME/credentials.json   directory, account and session
+//! HOME/downloads/         unfinished downloads: contents and verified pieces
 //! HOME/peer/              shares, hash cache, key and lock of the peer
 //! HOME/directory/         database, authority and keys of the directory
 //! ```
@@ -12,7 +12,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use convite_core::path::PRIVATE_MARK;
+use convite_core::path::PRIVATE_MARKER;
 use convite_core::{ErrorCode, Problem};
 
 /// A home folder.
@@ -22,10 +22,10 @@ pub struct Home {
 }
 
 impl Home {
-    /// The home at `root`, made (for its owner only) if it does not exist.
+    /// Opens the home at `root`. Creates it, for its owner only, if it does not exist.
     ///
     /// # Errors
-    /// `internal` if it cannot be made or is not a folder.
+    /// Returns `internal` if the folder cannot be created or is not a folder.
     pub fn open(root: PathBuf) -> Result<Self, Problem> {
         create_private_folder(&root).map_err(|error| {
             Problem::new(
@@ -48,11 +48,11 @@ impl Home {
         Ok(Self { root })
     }
 
-    /// Where this platform keeps an application's data: `$XDG_DATA_HOME/convite` or
-    /// `~/.local/share/convite`, `~/Library/Application Support/convite`, `%LOCALAPPDATA%\convite`.
+    /// Returns this platform's default: `$XDG_DATA_HOME/convite` or `~/.local/share/convite`,
+    /// `~/Library/Application Support/convite`, `%LOCALAPPDATA%\convite`.
     ///
     /// # Errors
-    /// `invalid_argument` if the environment names no home folder of the user.
+    /// Returns `invalid_argument` if the environment does not name the user's folder.
     pub fn default_root() -> Result<PathBuf, Problem> {
         let from = |name: &str| {
             std::env::var_os(name)
@@ -67,50 +67,51 @@ impl Home {
             from("XDG_DATA_HOME").or_else(|| from("HOME").map(|home| home.join(".local/share")))
         };
         base.map(|base| base.join("convite")).ok_or_else(|| {
-            Problem::invalid("this system does not say where your files are")
-                .hint("name a folder with --home DIR or $CONVITE_HOME")
+            Problem::invalid("cannot find this system's folder for application data")
+                .hint("choose a folder with --home DIR or $CONVITE_HOME")
         })
     }
 
-    /// The folder itself.
+    /// Returns the path of the home folder.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Where the credentials are kept.
+    /// Returns the path of the credentials file.
     pub fn credentials(&self) -> PathBuf {
         self.root.join("credentials.json")
     }
 
-    /// Where downloads keep their state.
+    /// Returns the folder of unfinished downloads.
     pub fn downloads(&self) -> PathBuf {
         self.root.join("downloads")
     }
 
-    /// Where the peer keeps its state.
+    /// Returns the folder of the peer's data.
     pub fn peer(&self) -> PathBuf {
         self.root.join("peer")
     }
 
-    /// Where the directory keeps its state.
+    /// Returns the folder of the directory's data.
     pub fn directory(&self) -> PathBuf {
         self.root.join("directory")
     }
 }
 
-/// Before anything secret is in it: who shares a folder that it lies in gives none of it away.
+/// Writes the mark that excludes this folder from shares. Must run before the first secret is
+/// written.
 fn mark_private(root: &Path) -> io::Result<()> {
-    let mark = root.join(PRIVATE_MARK);
+    let mark = root.join(PRIVATE_MARKER);
     if mark.symlink_metadata().is_ok() {
         return Ok(());
     }
-    fs::write(mark, "What is in this folder is never shared.\n")
+    fs::write(mark, "Files in this folder are never shared.\n")
 }
 
-/// Makes a folder and its parents; the folder itself for its owner only.
+/// Creates a folder and its parents. The folder is accessible to its owner only.
 ///
 /// # Errors
-/// As the file system has them.
+/// Returns the error of the file system.
 pub fn create_private_folder(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
@@ -118,20 +119,26 @@ pub fn create_private_folder(path: &Path) -> io::Result<()> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)?;
     }
-    #[cfg_attr(not(unix), expect(unused_mut, reason = "there are no modes"))]
+    #[cfg_attr(not(unix), expect(unused_mut, reason = "only Unix has modes"))]
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     match builder.create(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
-        other => other,
+        Err(error) => Err(error),
+        // Without this, a crash could remove the folder together with keys already synced in it.
+        Ok(()) => match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => sync_folder(parent),
+            _ => Ok(()),
+        },
     }
 }
 
-/// Replaces a file at once (written aside, synced, renamed), readable by its owner only.
+/// Replaces a file atomically (temporary file, sync, rename). The file is accessible to its owner
+/// only.
 ///
 /// # Errors
-/// As the file system has them; the old file is then still there.
+/// Returns the error of the file system. The old file is then unchanged.
 pub fn write_private(path: &Path, contents: &[u8]) -> io::Result<()> {
     let mut aside = path.as_os_str().to_owned();
     aside.push(format!(".{}.new", std::process::id()));
@@ -151,16 +158,29 @@ pub fn write_private(path: &Path, contents: &[u8]) -> io::Result<()> {
     path.parent().map_or(Ok(()), sync_folder)
 }
 
-/// Makes renames and removals in a folder last.
+/// Makes renames and removals in a folder durable.
 ///
 /// # Errors
-/// As the file system has them.
+/// Returns the error of the file system.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
-    // Windows has no such thing: its renames last by themselves.
-    if cfg!(unix) {
-        fs::File::open(folder)?.sync_all()?;
+    // Windows cannot sync a folder; its renames are durable.
+    if !cfg!(unix) {
+        return Ok(());
     }
-    Ok(())
+    match fs::File::open(folder).and_then(|folder| folder.sync_all()) {
+        // A folder without read permission, or a file system that cannot sync folders.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::PermissionDenied
+                    | io::ErrorKind::InvalidInput
+                    | io::ErrorKind::Unsupported
+            ) =>
+        {
+            Ok(())
+        }
+        synced => synced,
+    }
 }
 
 #[cfg(test)]
@@ -178,7 +198,7 @@ mod tests {
         let there = fs::read_dir(home.root()).unwrap();
         let mut names: Vec<_> = there.map(|entry| entry.unwrap().file_name()).collect();
         names.sort_unstable();
-        assert_eq!(names, [PRIVATE_MARK, "credentials.json"]);
+        assert_eq!(names, [PRIVATE_MARKER, "credentials.json"]);
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;

@@ -1,5 +1,5 @@
-//! A peer's and a command's way to the directory: the home folder that remembers who we are, and
-//! a client that dials, pins, logs in, retries, and turns from a replica that is gone to another.
+//! Client of the directory, used by peers and commands: home folder, pinning, login, retry, and
+//! failover between replicas.
 
 mod addresses;
 mod administration;
@@ -9,20 +9,23 @@ mod channel;
 mod convert;
 pub mod credentials;
 pub mod directory;
+mod happy_eyeballs;
 pub mod home;
-mod lasting;
+mod index;
 mod links;
+mod liveness;
 mod loads;
-mod race;
+mod peers;
+mod permissions;
+mod resubscribe;
 mod retry;
+mod search;
 mod sessions;
-mod silence;
-mod standing;
 mod swarm;
 mod uploads;
 
 pub use addresses::ADDRESSES_MAX;
-pub use answers::{Found, Invite, Lease, Published, Query, Registered, Session};
+pub use answers::{Found, Invite, Lease, Named, Published, Registered, Registering, Session};
 pub use channel::Channel;
 pub use credentials::Credentials;
 pub use directory::DirectoryClient;

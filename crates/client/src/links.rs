@@ -1,4 +1,4 @@
-//! Links to single files, for those who have no account.
+//! Links to single files, for people without an account.
 
 use std::time::Duration;
 
@@ -7,25 +7,26 @@ use convite_wire::convert::hash_bytes;
 use convite_wire::v1;
 use convite_wire::v1::directory_client::DirectoryClient as Stub;
 
-use crate::DirectoryClient;
+use crate::directory::DirectoryClient;
 
-/// A link that has just been made.
+/// A new link.
 pub struct Link {
-    /// The whole of it, a secret.
+    /// The full URL, a secret.
     pub url: String,
-    /// When it ends, in seconds since 1970.
+    /// Expiry in seconds since 1970.
     pub expires_at: i64,
 }
 
 impl DirectoryClient {
-    /// Makes a link to a file.
+    /// Creates a link to a file, which offers it under `name` if that is one of its names.
     ///
     /// # Errors
-    /// `not_found`; `permission_denied` for guests, and if the directory relays nothing;
-    /// `invalid_argument` out of bounds.
+    /// Returns `not_found` if the file is unknown, `permission_denied` for guests and if the
+    /// gateway is off, and `invalid_argument` if a value is out of bounds.
     pub async fn create_link(
         &self,
         hash: &ContentHash,
+        name: Option<&str>,
         expires_in: Duration,
         uses: u32,
     ) -> Result<Link, Problem> {
@@ -33,9 +34,10 @@ impl DirectoryClient {
             hash: hash_bytes(hash),
             expires_in: expires_in.as_secs(),
             uses,
+            name: name.unwrap_or_default().to_owned(),
         };
         let call = |mut stub: Stub<_>, request| async move { stub.create_link(request).await };
-        // A second one, that nobody has, harms nobody.
+        // Safe to repeat: nobody has the link whose reply was lost.
         let reply = self.call(message, call).await?;
         Ok(Link {
             url: reply.url,

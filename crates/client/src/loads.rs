@@ -1,8 +1,8 @@
-//! Loading on another peer: asking for it, hearing how it goes, and for the peer, hearing what is
-//! asked and saying how far it is.
+//! Remote fetches. An account requests them and follows their progress; the peer receives the
+//! requests and reports its progress.
 
-use convite_core::loads::{LoadId, LoadOrder, LoadReport, LoadSummary};
 use convite_core::model::Page;
+use convite_core::remote_fetch::{LoadId, LoadReport, LoadSummary, RemoteFetch};
 use convite_core::{ContentHash, PeerId, Problem};
 use convite_wire::convert::{hash_bytes, some_text};
 use convite_wire::status::from_status;
@@ -10,32 +10,40 @@ use convite_wire::v1;
 use convite_wire::v1::directory_client::DirectoryClient as Stub;
 use tokio_stream::{Stream, StreamExt};
 
-use crate::DirectoryClient;
 use crate::convert::{all, odd_answer};
-use crate::lasting::lasting;
+use crate::directory::DirectoryClient;
+use crate::resubscribe::resubscribing;
 
 impl DirectoryClient {
-    /// Has a peer fetch a file and share it. The same asked for again, while it is not over, is the
-    /// same load.
+    /// Requests that a peer download a file and share it, under `name` if that is one of the file's
+    /// names.
+    ///
+    /// Repeating a request that is not finished returns the same id.
     ///
     /// # Errors
-    /// `not_found` for a file that nobody online lets this account see, and for a peer that there is
-    /// not; `permission_denied` for guests, and if the peer does not do this for this account;
-    /// `too_many_requests` above 1,000 loads that are not over.
-    pub async fn load_file(&self, peer: &PeerId, hash: &ContentHash) -> Result<LoadId, Problem> {
+    /// Returns `not_found` if no online peer offers the file to this account or if `peer` does not
+    /// exist, `permission_denied` for guests and if the peer does not accept requests from this
+    /// account, and `too_many_requests` above 1,000 unfinished requests.
+    pub async fn load_file(
+        &self,
+        peer: &PeerId,
+        hash: &ContentHash,
+        name: Option<&str>,
+    ) -> Result<LoadId, Problem> {
         let message = v1::LoadFileRequest {
             hash: hash_bytes(hash),
             peer: peer.to_string(),
+            name: name.unwrap_or_default().to_owned(),
         };
         let call = |mut stub: Stub<_>, request| async move { stub.load_file(request).await };
         let reply = self.call(message, call).await?;
         reply.load.parse().map_err(odd_answer)
     }
 
-    /// The loads of this account, newest first, a page of them.
+    /// Returns a page of this account's remote fetches, newest first.
     ///
     /// # Errors
-    /// Those of every call.
+    /// Returns the errors common to all calls.
     pub async fn loads(
         &self,
         limit: u32,
@@ -51,10 +59,10 @@ impl DirectoryClient {
         })
     }
 
-    /// How a load of this account stands.
+    /// Returns the state of a remote fetch of this account.
     ///
     /// # Errors
-    /// `not_found` if there is none of that id, or it is forgotten.
+    /// Returns `not_found` if the id is unknown or the remote fetch is no longer kept.
     pub async fn load_summary(&self, load: LoadId) -> Result<LoadSummary, Problem> {
         let message = v1::GetLoadRequest {
             load: load.to_string(),
@@ -65,10 +73,10 @@ impl DirectoryClient {
         summary.try_into().map_err(odd_answer)
     }
 
-    /// Says how far a peer of this account is with what it was asked to load.
+    /// Reports the progress of a remote fetch on a peer of this account.
     ///
     /// # Errors
-    /// `not_found` if that peer has not, or no more, to do it.
+    /// Returns `not_found` if the peer does not have this request, or no longer has it.
     pub async fn report_load(
         &self,
         peer: &PeerId,
@@ -87,32 +95,36 @@ impl DirectoryClient {
         self.call(message, call).await.map(drop)
     }
 
-    /// What a peer of this account is asked to load: first all that is not over (perhaps nothing),
-    /// then what is new or is to lie elsewhere. If the replica that tells goes away, another goes on
-    /// (with all of it again). Ends with the problem for which the directory refuses.
+    /// Watches the remote fetches requested from a peer of this account.
+    ///
+    /// The first item has all unfinished requests (possibly none). Later items have those that are
+    /// new or have another target. If the replica fails, the stream continues at another one and
+    /// starts again with all requests. If the directory refuses, the refusal is the last item.
     ///
     /// # Errors
-    /// `not_found` if there is no such peer of this account; `permission_denied` for guests.
+    /// Returns `not_found` if this account has no such peer, and `permission_denied` for guests.
     pub async fn watch_orders(
         &self,
         peer: &PeerId,
     ) -> Result<
-        impl Stream<Item = Result<Vec<LoadOrder>, Problem>> + Send + Unpin + 'static + use<>,
+        impl Stream<Item = Result<Vec<RemoteFetch>, Problem>> + Send + Unpin + 'static + use<>,
         Problem,
     > {
         let replies = self.clone().orders_of_replica(peer.clone()).await?;
         let (client, peer) = (self.clone(), peer.clone());
-        Ok(lasting(replies, move || {
+        Ok(resubscribing(replies, move || {
             client.clone().orders_of_replica(peer.clone())
         }))
     }
 
-    /// What one replica says of it, until that stops.
+    /// Watches at one replica until that stream ends.
     async fn orders_of_replica(
         self,
         peer: PeerId,
-    ) -> Result<impl Stream<Item = Result<Vec<LoadOrder>, Problem>> + Send + Unpin + 'static, Problem>
-    {
+    ) -> Result<
+        impl Stream<Item = Result<Vec<RemoteFetch>, Problem>> + Send + Unpin + 'static,
+        Problem,
+    > {
         let message = v1::WatchRequest {
             peer: peer.to_string(),
             ..v1::WatchRequest::default()

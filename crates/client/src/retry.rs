@@ -1,19 +1,22 @@
-//! How long and how often to try again, as a decision without a clock: at once the first time, for
-//! another replica may answer, then after pauses that double, each shortened at random so that
-//! those who lost the same replica do not come back in step.
+//! Retry delays, decided without a clock.
+//!
+//! The first retry is immediate, because another replica may answer. Later delays double, each
+//! shortened at random so that clients that lost the same replica do not retry at the same time.
+
+use convite_net::random;
 
 use std::time::{Duration, Instant};
 
-/// For how long a directory of which nothing answers is tried before the user is told.
-const TRYING: Duration = Duration::from_secs(3);
-/// The same for one that answers, and says that it is to be asked later.
+/// Time after which a call to a directory that does not answer fails.
+const RETRY_TIME: Duration = Duration::from_secs(3);
+/// Time after which a call to a directory that answers "retry later" fails.
 const WAITING: Duration = Duration::from_secs(15);
-/// The first pause, at its longest.
+/// Upper bound of the first delay.
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
-/// The longest pause.
+/// Upper bound of every delay.
 pub(crate) const PAUSE_MAX: Duration = Duration::from_secs(5);
 
-/// The tries of one call.
+/// Retry state of one call.
 #[derive(Debug, Clone)]
 pub(crate) struct Retry {
     give_up: Option<Instant>,
@@ -22,17 +25,17 @@ pub(crate) struct Retry {
 }
 
 impl Retry {
-    /// Of a call that begins now.
-    pub(crate) fn within_patience(now: Instant) -> Self {
+    /// Creates the state for a call that starts now.
+    pub(crate) fn for_call(now: Instant) -> Self {
         Self {
-            give_up: Some(now + TRYING),
+            give_up: Some(now + RETRY_TIME),
             stop_waiting: Some(now + WAITING),
             failures: 0,
         }
     }
 
-    /// Of what is to last until somebody ends it.
-    pub(crate) fn for_ever() -> Self {
+    /// Creates the state for a stream that has no time limit.
+    pub(crate) fn forever() -> Self {
         Self {
             give_up: None,
             stop_waiting: None,
@@ -40,8 +43,8 @@ impl Retry {
         }
     }
 
-    /// How long to wait before the next try, after one that failed; none to give up. `chance` is
-    /// any random number. There is a second try in any case, however long the first took.
+    /// Returns the delay before the next attempt, or `None` to give up. `chance` is a random
+    /// number. There is always a second attempt, however long the first took.
     pub(crate) fn pause(&mut self, now: Instant, chance: u32) -> Option<Duration> {
         self.failures += 1;
         if self.failures == 1 {
@@ -55,8 +58,9 @@ impl Retry {
         }
     }
 
-    /// How long to wait when told to wait for `told`: no less, and up to a quarter more, so that
-    /// those who were told at once do not come back at once; none to give up.
+    /// Returns the delay before the next attempt if the directory requested a delay of `told`, or
+    /// `None` to give up. The result is up to a quarter longer, so that clients that received the
+    /// same delay do not return at the same time.
     pub(crate) fn pause_as_told(
         &self,
         now: Instant,
@@ -71,9 +75,9 @@ impl Retry {
     }
 }
 
-/// Any number. Not for secrets: without a source of randomness it is the same each time.
+/// Returns a random number. Not for secrets: without a source of randomness it is constant.
 pub(crate) fn chance() -> u32 {
-    getrandom::u32().unwrap_or(u32::MAX / 2)
+    random::bytes().map_or(u32::MAX / 2, u32::from_le_bytes)
 }
 
 #[cfg(test)]
@@ -83,7 +87,7 @@ mod tests {
     #[test]
     fn at_once_then_ever_later_and_not_for_ever() {
         let begun = Instant::now();
-        let mut retry = Retry::within_patience(begun);
+        let mut retry = Retry::for_call(begun);
         assert_eq!(retry.pause(begun, 7), Some(Duration::ZERO));
         let (mut now, mut pauses) = (begun, Vec::new());
         while let Some(pause) = retry.pause(now, u32::MAX) {
@@ -91,13 +95,13 @@ mod tests {
             now += pause;
         }
         assert_eq!(pauses, [50, 100, 200, 400, 800]);
-        assert!(now - begun <= TRYING);
+        assert!(now - begun <= RETRY_TIME);
     }
 
     #[test]
     fn a_try_that_took_long_is_still_followed_by_a_second() {
         let begun = Instant::now();
-        let mut retry = Retry::within_patience(begun);
+        let mut retry = Retry::for_call(begun);
         let late = begun + Duration::from_secs(30);
         assert_eq!(retry.pause(late, 0), Some(Duration::ZERO));
         assert_eq!(retry.pause(late, 0), None);
@@ -106,7 +110,7 @@ mod tests {
     #[test]
     fn who_is_told_to_wait_waits_unless_it_is_too_long() {
         let begun = Instant::now();
-        let retry = Retry::within_patience(begun);
+        let retry = Retry::for_call(begun);
         let second = Duration::from_secs(1);
         assert_eq!(retry.pause_as_told(begun, second, 0), Some(second));
         let longest = retry.pause_as_told(begun, second, u32::MAX);
@@ -118,8 +122,8 @@ mod tests {
 
     #[test]
     fn chance_shortens_a_pause_by_half_at_most() {
-        let mut shortest = Retry::for_ever();
-        let mut longest = Retry::for_ever();
+        let mut shortest = Retry::forever();
+        let mut longest = Retry::forever();
         let now = Instant::now();
         for _ in 0..40 {
             let (least, most) = (shortest.pause(now, 0), longest.pause(now, u32::MAX));

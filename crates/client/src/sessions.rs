@@ -1,4 +1,4 @@
-//! Accounts and sessions: coming in and going out.
+//! Accounts and sessions: login, logout and account creation.
 
 use convite_core::model::Role;
 use convite_core::{ErrorCode, Problem, UserName};
@@ -11,18 +11,19 @@ use crate::convert::odd_answer;
 use crate::directory::DirectoryClient;
 
 impl DirectoryClient {
-    /// Begins a session.
+    /// Logs in and returns the new session.
     ///
     /// # Errors
-    /// `wrong_credentials`.
+    /// Returns `wrong_credentials` if the name or the password is wrong.
     pub async fn login(&self, user: &UserName, password: &str) -> Result<Session, Problem> {
         let message = v1::LoginRequest {
             user: user.to_string(),
             password: password.to_owned(),
             peer: None,
+            ..v1::LoginRequest::default()
         };
         let call = |mut stub: Stub<_>, request| async move { stub.login(request).await };
-        // A session whose token got lost runs out unused.
+        // Safe to repeat: a session whose token was lost expires unused.
         let reply = self.call(message, call).await?;
         self.heed_replicas(&reply.directories).await;
         Ok(Session {
@@ -36,19 +37,20 @@ impl DirectoryClient {
     /// Ends the session.
     ///
     /// # Errors
-    /// `unauthenticated` or `session_expired` if it had ended already.
+    /// Returns `unauthenticated` or `session_expired` if the session has already ended.
     pub async fn logout(&self) -> Result<(), Problem> {
         let call = |mut stub: Stub<_>, request| async move { stub.logout(request).await };
         self.call(v1::LogoutRequest {}, call).await.map(drop)
     }
 
-    /// Makes an account.
+    /// Creates an account.
     ///
-    /// If a try gets lost, it may have made the account and used up the invite. So when the next
-    /// is refused for either, the password tells whether the account is the one that was wanted.
+    /// A lost attempt may have created the account and used up the invite. If a later attempt fails
+    /// for either reason, a login with the password checks whether the account is the requested
+    /// one.
     ///
     /// # Errors
-    /// `invite_invalid`, `user_taken`, `invalid_argument` (the password).
+    /// Returns `invite_invalid`, `user_taken`, or `invalid_argument` for the password.
     pub async fn create_account(
         &self,
         invite: &str,
@@ -71,7 +73,7 @@ impl DirectoryClient {
             Ok(reply) => reply.role.parse().map_err(odd_answer),
             Err(problem) if tries > 1 && is_spent(&problem) => {
                 let session = self.login(user, password).await.map_err(|_| problem)?;
-                // It has served: whoever joins begins one of their own.
+                // Only the check needed this session; `join` starts its own.
                 if let Ok(client) = self.clone().with_token(&session.token) {
                     let _ = client.logout().await;
                 }
@@ -81,14 +83,14 @@ impl DirectoryClient {
         }
     }
 
-    /// The directory named its replicas. What is no address is passed over: it is a favour.
+    /// Records the replicas that the directory named. Skips texts that are not addresses.
     pub(crate) async fn heed_replicas(&self, texts: &[String]) {
         let replicas: Vec<_> = texts.iter().filter_map(|text| text.parse().ok()).collect();
         self.channel.told(&replicas).await;
     }
 }
 
-/// Whether an account that was made a moment ago would be a reason.
+/// Returns whether an account that an earlier attempt created could cause this problem.
 fn is_spent(problem: &Problem) -> bool {
     matches!(
         problem.code,

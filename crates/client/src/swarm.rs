@@ -1,24 +1,23 @@
-//! The directory's side of a swarm: saying that one's peer fetches a file, and hearing of others
-//! that provide it.
+//! Swarm calls: announcing a file that a peer downloads, and watching the providers of a file.
 
 use convite_core::model::Provider;
-use convite_core::{ContentHash, PeerId, Problem, Within};
+use convite_core::{ContentHash, EntryKind, PeerId, Problem, SearchScope};
 use convite_wire::convert;
 use convite_wire::status::from_status;
 use convite_wire::v1::directory_client::DirectoryClient as Stub;
 use convite_wire::v1::{AnnounceRequest, WatchRequest};
 use tokio_stream::{Stream, StreamExt};
 
-use crate::DirectoryClient;
 use crate::convert::all;
-use crate::lasting::lasting;
+use crate::directory::DirectoryClient;
+use crate::resubscribe::resubscribing;
 
 impl DirectoryClient {
-    /// Lists a peer as partial provider of a file of `size` bytes, while its lease lasts.
+    /// Lists a peer as a partial provider of a file of `size` bytes while its lease lasts.
     ///
     /// # Errors
-    /// `not_found` if the directory does not list the peer, or it is another account's;
-    /// `too_many_requests` above 256 files of one peer.
+    /// Returns `not_found` if the directory does not list the peer or the peer belongs to another
+    /// account, and `too_many_requests` above 256 files per peer.
     pub async fn announce(
         &self,
         peer: &PeerId,
@@ -34,10 +33,11 @@ impl DirectoryClient {
         .await
     }
 
-    /// Takes back an announcement; nothing happens if there is none.
+    /// Withdraws an announcement. Does nothing if there is none.
     ///
     /// # Errors
-    /// `not_found` if the directory does not list the peer, or it is another account's.
+    /// Returns `not_found` if the directory does not list the peer or the peer belongs to another
+    /// account.
     pub async fn withdraw(&self, peer: &PeerId, hash: &ContentHash) -> Result<(), Problem> {
         self.provides(AnnounceRequest {
             peer: peer.to_string(),
@@ -53,36 +53,41 @@ impl DirectoryClient {
         self.call(message, call).await.map(drop)
     }
 
-    /// The providers of a file there: first all of them (perhaps none), then those that are new or have
-    /// new addresses, as they come, and those whose tickets would run out, with fresh ones. If the
-    /// replica that tells goes away, another goes on (with all of them again), for as long as it
-    /// takes to find one. Ends with the problem for which the directory refuses.
+    /// Watches the providers of a content in a search scope.
+    ///
+    /// The first item has all providers (possibly none). Later items have providers that are new,
+    /// that have new addresses, or whose tickets are about to expire, with fresh tickets. If the
+    /// replica fails, the stream continues at another one and starts again with all providers. If
+    /// the directory refuses, the refusal is the last item.
     ///
     /// # Errors
-    /// `too_many_requests` above 64 watches of one session.
+    /// Returns `too_many_requests` above 64 watches per session.
     pub async fn watch(
         &self,
         hash: &ContentHash,
-        within: &Within,
+        kind: EntryKind,
+        within: &SearchScope,
     ) -> Result<
         impl Stream<Item = Result<Vec<Provider>, Problem>> + Send + Unpin + 'static + use<>,
         Problem,
     > {
         let (client, hash, within) = (self.clone(), *hash, within.clone());
-        let again = move || client.clone().watch_replica(hash, within.clone());
-        Ok(lasting(again().await?, again))
+        let again = move || client.clone().watch_replica(hash, kind, within.clone());
+        Ok(resubscribing(again().await?, again))
     }
 
-    /// What one replica says of it, until that stops.
+    /// Watches at one replica until that stream ends.
     async fn watch_replica(
         self,
         hash: ContentHash,
-        within: Within,
+        kind: EntryKind,
+        within: SearchScope,
     ) -> Result<impl Stream<Item = Result<Vec<Provider>, Problem>> + Send + Unpin + 'static, Problem>
     {
         let message = WatchRequest {
             hash: convert::hash_bytes(&hash),
-            space: within.sent().map(str::to_owned),
+            space: within.as_wire().map(str::to_owned),
+            kind: Some(convert::kind_number(kind)),
             ..WatchRequest::default()
         };
         let call = |mut stub: Stub<_>, request| async move { stub.watch(request).await };

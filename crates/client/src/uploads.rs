@@ -1,26 +1,27 @@
-//! The way to another peer's inbox.
+//! Access to the inbox of another peer.
 
 use convite_core::{PeerAddress, PeerId, Problem};
 use convite_wire::convert;
 use convite_wire::v1;
 use convite_wire::v1::directory_client::DirectoryClient as Stub;
 
-use crate::DirectoryClient;
 use crate::convert::odd_answer;
+use crate::directory::DirectoryClient;
 
-/// What lets this account leave files with a peer, for a few minutes.
+/// Permission to upload files to a peer, valid for a few minutes.
 pub struct UploadGrant {
-    /// A secret.
+    /// The upload ticket, a secret.
     pub ticket: String,
-    /// Where the peer can be dialled, best first.
+    /// Addresses of the peer, best first.
     pub addresses: Vec<PeerAddress>,
 }
 
 impl DirectoryClient {
-    /// Asks for a ticket to upload to a peer.
+    /// Requests a ticket to upload to a peer.
     ///
     /// # Errors
-    /// `not_found` if it is not online; `permission_denied` if it takes nothing from this account.
+    /// Returns `not_found` if the peer is not online, and `permission_denied` if it accepts no
+    /// uploads from this account.
     pub async fn upload_ticket(&self, peer: &PeerId) -> Result<UploadGrant, Problem> {
         let message = v1::GetUploadTicketRequest {
             peer: peer.to_string(),

@@ -1,28 +1,28 @@
-//! What most commands begin with: the home, its credentials, and a client in a session.
+//! The context of a command: the home, its credentials and a client with a session.
 
 use std::path::PathBuf;
 
 use convite_client::{Credentials, DirectoryClient, Home};
 use convite_core::{ErrorCode, Problem};
 
-/// The home that was typed, else that of the environment. (Clap would show one of the environment
-/// in every usage line, as if it had to be typed.)
-pub fn named_home(typed: Option<PathBuf>) -> Option<PathBuf> {
+/// Returns the home given as an argument, else the one in `$CONVITE_HOME`. The variable is not read by
+/// clap, because clap would then show it in every usage line.
+pub fn home_from(typed: Option<PathBuf>) -> Option<PathBuf> {
     let from_environment = || std::env::var_os("CONVITE_HOME").filter(|home| !home.is_empty());
     typed.or_else(|| from_environment().map(PathBuf::from))
 }
 
-/// A home with what it knows of its directory.
+/// A home and the credentials for its directory.
 pub struct Context {
     pub home: Home,
     pub credentials: Option<Credentials>,
 }
 
 impl Context {
-    /// Opens the home that was named, or the platform's.
+    /// Opens `home`, or the platform's default home.
     ///
     /// # Errors
-    /// If it cannot be used, or its credentials are damaged.
+    /// Fails if the home cannot be used or its credentials are damaged.
     pub fn open(home: Option<PathBuf>) -> Result<Self, Problem> {
         let root = match home {
             Some(home) => home,
@@ -33,26 +33,41 @@ impl Context {
         Ok(Self { home, credentials })
     }
 
-    /// The credentials of a home that joined.
+    /// Like [`Self::open`], for a command that creates new credentials: unreadable credentials are
+    /// ignored.
     ///
     /// # Errors
-    /// `unauthenticated` if it did not.
-    pub fn joined(&self) -> Result<&Credentials, Problem> {
+    /// Fails if the home cannot be used.
+    pub fn open_to_join(home: Option<PathBuf>) -> Result<Self, Problem> {
+        let root = match home {
+            Some(home) => home,
+            None => Home::default_root()?,
+        };
+        let home = Home::open(root)?;
+        let credentials = Credentials::load(&home).unwrap_or_default();
+        Ok(Self { home, credentials })
+    }
+
+    /// Returns the credentials.
+    ///
+    /// # Errors
+    /// Returns `unauthenticated` if the home has not joined a directory.
+    pub fn require_credentials(&self) -> Result<&Credentials, Problem> {
         self.credentials.as_ref().ok_or_else(|| {
             Problem::new(
                 ErrorCode::Unauthenticated,
                 "this home has not joined a directory",
             )
-            .hint("join one with `convite join LINK`, or start one with `convite up DIR`")
+            .hint("join one with `convite join`, or start one with `convite up DIR`")
         })
     }
 
-    /// A client in a session.
+    /// Returns a client with the home's session.
     ///
     /// # Errors
-    /// `unauthenticated` if there is none.
+    /// Returns `unauthenticated` if the home has not joined or is not logged in.
     pub fn client(&self) -> Result<DirectoryClient, Problem> {
-        let credentials = self.joined()?;
+        let credentials = self.require_credentials()?;
         if credentials.token.is_none() {
             return Err(
                 Problem::new(ErrorCode::Unauthenticated, "this home is not logged in")

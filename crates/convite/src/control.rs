@@ -1,11 +1,14 @@
-//! The way to this home's own running peer: over its port, with the home's control token.
+//! Client for this home's running peer, over the peer's port with the home's control token.
 
 use std::fs;
+use std::time::SystemTime;
 
-use convite_client::{Credentials, Home};
-use convite_core::{ErrorCode, PeerAddress, PeerId, Problem, SpaceName};
+use convite_client::{Credentials, DirectoryClient, Home};
+use convite_core::{ErrorCode, PeerAddress, PeerId, Problem, SpaceName, UnixMillis};
+use convite_net::clock::DirectoryClock;
 use convite_net::dial::{Expected, Http2};
 use convite_net::tls;
+use convite_peer::home::PeerHome;
 use convite_wire::status::from_status;
 use convite_wire::v1::control_client::ControlClient;
 use convite_wire::v1::{
@@ -16,27 +19,29 @@ use tonic::Request;
 use tonic::body::Body;
 use tonic::metadata::{Ascii, MetadataValue};
 
-/// What a running peer leaves in its home.
+/// The file that a running peer writes to its home, `running.json`.
 #[derive(Deserialize)]
-struct Running {
+struct RunningFile {
+    pid: u32,
     url: String,
     port: u16,
     id: PeerId,
 }
 
 /// A connection to this home's running peer.
-pub struct Control {
+pub struct PeerControl {
     client: ControlClient<Http2<Body>>,
     bearer: MetadataValue<Ascii>,
     /// The id of the peer.
     pub id: PeerId,
 }
 
-impl Control {
-    /// Connects; none if no peer runs on this home.
+impl PeerControl {
+    /// Connects to the running peer; returns `None` if no peer runs on this home.
     ///
     /// # Errors
-    /// If one seems to run, and does not answer as it should.
+    /// Returns `unavailable` if a peer runs and cannot be reached: a change to the files of its home
+    /// would not take effect. Fails if the control token or the name of the peer is invalid.
     pub async fn connect(
         home: &Home,
         credentials: Option<&Credentials>,
@@ -45,7 +50,7 @@ impl Control {
         let (Some(running), Some(token)) = (read("running.json"), read("control.token")) else {
             return Ok(None);
         };
-        let Ok(running) = serde_json::from_str::<Running>(&running) else {
+        let Ok(running) = serde_json::from_str::<RunningFile>(&running) else {
             return Ok(None);
         };
         let damaged = |_| Problem::new(ErrorCode::Internal, "the control token is damaged");
@@ -56,25 +61,43 @@ impl Control {
 
         let name = running.id.certificate_name();
         let pin = credentials.and_then(|credentials| credentials.authority);
+        let pin = pin.filter(|_| running.url.starts_with("https:"));
+        let clock = DirectoryClock::default();
         let expected = pin
-            .filter(|_| running.url.starts_with("https:"))
-            .map(|pin| Expected::new(tls::client_config(pin.0), &name))
+            .map(|pin| Expected::new(tls::peer_client_config(pin.0, &clock), &name))
             .transpose()?;
         let scheme = if expected.is_some() { "https" } else { "http" };
         let origin = format!("{scheme}://{name}")
             .parse()
             .map_err(|_| Problem::invalid("the peer's name is not valid"))?;
-        for address in addresses(&running) {
-            if let Ok(http2) = Http2::connect(&address, expected.as_ref()).await {
-                return Ok(Some(Self {
-                    client: ControlClient::with_origin(http2, origin),
-                    bearer,
-                    id: running.id,
-                }));
-            }
+        let addresses = addresses(&running);
+        let mut dialled = dial(&addresses, expected.as_ref()).await;
+        if let (Err(problem), Some(credentials)) = (&dialled, credentials)
+            && problem.code == ErrorCode::Untrusted
+            && let Some(ahead) = directory_clock_offset(credentials).await
+        {
+            // The directory's clock dates the certificate, and this machine's clock may be wrong.
+            let own = UnixMillis::from(SystemTime::now());
+            clock.record(UnixMillis(own.0.saturating_add(ahead)), own);
+            dialled = dial(&addresses, expected.as_ref()).await;
         }
-        // Left behind by one that was killed.
-        Ok(None)
+        let http2 = match dialled {
+            Ok(http2) => http2,
+            // A killed peer leaves its files behind.
+            Err(_) if !PeerHome::is_locked(home.root()) => return Ok(None),
+            Err(problem) => {
+                return Err(Problem::new(
+                    ErrorCode::Unavailable,
+                    format!("the running peer of this home does not answer: {problem}"),
+                )
+                .hint(format!("try again, or end its process {}", running.pid)));
+            }
+        };
+        Ok(Some(Self {
+            client: ControlClient::with_origin(http2, origin),
+            bearer,
+            id: running.id,
+        }))
     }
 
     fn request<T>(&self, message: T) -> Request<T> {
@@ -84,10 +107,10 @@ impl Control {
         request
     }
 
-    /// What the peer is doing.
+    /// Returns the status of the peer.
     ///
     /// # Errors
-    /// Those of the peer.
+    /// Returns the error of the peer.
     pub async fn status(&mut self) -> Result<StatusReply, Problem> {
         let request = self.request(StatusRequest {});
         let reply = self.client.status(request).await;
@@ -96,10 +119,10 @@ impl Control {
             .map_err(|s| from_status(&s))
     }
 
-    /// Shares a folder or file, in a space if one is named.
+    /// Shares a folder or file, in `space` if given.
     ///
     /// # Errors
-    /// `not_found` if there is none.
+    /// Returns `not_found` if the folder or file does not exist.
     pub async fn share(
         &mut self,
         folder: &str,
@@ -117,7 +140,7 @@ impl Control {
     /// Stops sharing a folder or file.
     ///
     /// # Errors
-    /// `not_found` if it is not shared.
+    /// Returns `not_found` if it is not shared.
     pub async fn unshare(&mut self, folder: &str) -> Result<(), Problem> {
         let folder = folder.to_owned();
         let request = self.request(UnshareRequest { folder });
@@ -125,10 +148,10 @@ impl Control {
         reply.map(drop).map_err(|s| from_status(&s))
     }
 
-    /// Takes the peer off the list and ends it.
+    /// Removes the peer from the list and stops it.
     ///
     /// # Errors
-    /// Those of the peer.
+    /// Returns the error of the peer.
     pub async fn leave(&mut self) -> Result<(), Problem> {
         let request = self.request(LeaveRequest {});
         let reply = self.client.leave(request).await;
@@ -136,8 +159,36 @@ impl Control {
     }
 }
 
-/// Where the peer may listen: on all addresses, or on the one in its URL.
-fn addresses(running: &Running) -> Vec<PeerAddress> {
+/// Connects to the first address that answers.
+async fn dial(
+    addresses: &[PeerAddress],
+    expected: Option<&Expected>,
+) -> Result<Http2<Body>, Problem> {
+    let mut problem = Problem::new(ErrorCode::Unavailable, "the peer has no address");
+    for address in addresses {
+        match Http2::connect(address, expected).await {
+            Ok(http2) => return Ok(http2),
+            Err(failed) => {
+                // A wrong certificate is more informative than no answer.
+                if problem.code != ErrorCode::Untrusted {
+                    problem = failed;
+                }
+            }
+        }
+    }
+    Err(problem)
+}
+
+/// Returns the milliseconds by which the directory's clock is ahead of this machine's.
+async fn directory_clock_offset(credentials: &Credentials) -> Option<i64> {
+    let client = DirectoryClient::new(credentials).ok()?;
+    // Every response has a `Date` header, errors too.
+    let _ = client.may_share(None).await;
+    client.clock().ahead()
+}
+
+/// Returns the addresses to try: the loopback address, then the one in the peer's URL.
+fn addresses(running: &RunningFile) -> Vec<PeerAddress> {
     let local = PeerAddress::new("127.0.0.1", running.port).ok();
     let stated = running
         .url

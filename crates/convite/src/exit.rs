@@ -1,4 +1,4 @@
-//! Exit codes: a contract with scripts.
+//! Exit codes, which scripts rely on.
 
 use std::process::ExitCode;
 
@@ -18,65 +18,83 @@ const NOT_ALLOWED: i32 = 4;
 const UNREACHABLE: i32 = 5;
 /// Contents failed verification, and no provider was left.
 const CORRUPT: i32 = 6;
-/// Interrupted; what was fetched is kept.
+/// Interrupted; downloaded parts are kept.
 const INTERRUPTED: i32 = 130;
 
-/// All of them, as the manual says it.
-pub const MEANINGS: &[(i32, &str)] = &[
+/// The reader of the output closed it: the code that a shell reports for a program ended by SIGPIPE.
+pub const OUTPUT_CLOSED: i32 = 141;
+
+/// All exit codes with their meanings, for the manual page.
+pub const ALL: &[(i32, &str)] = &[
     (DONE, "Done."),
-    (FAILED, "Failed."),
+    (FAILED, "Failed, or the output could not be written."),
     (USAGE, "Wrong usage."),
     (
         NOT_FOUND,
-        "Not found; of a search, that nothing was, and then no line is printed.",
+        "Not found. A search without results prints no line on stdout.",
     ),
     (NOT_ALLOWED, "Not logged in, or not allowed."),
     (
         UNREACHABLE,
-        "The directory, or every provider, cannot be reached.",
+        "The directory or all sources are unreachable, or no source can send the file any more.",
     ),
     (
         CORRUPT,
-        "Contents failed verification, and no provider was left.",
+        "Contents failed verification, and no source was left.",
     ),
     (
         INTERRUPTED,
-        "Interrupted; what was fetched is kept for a resume.",
+        "Interrupted; downloaded parts are kept and can be resumed.",
     ),
+    (OUTPUT_CLOSED, "The reader of the output closed it early."),
 ];
 
-/// How a command failed.
-pub enum Failed {
-    /// With a problem that is still to be shown.
+/// The failure of a command.
+pub enum CommandError {
+    /// A problem that has not been printed yet.
     Problem(Problem),
-    /// It was used wrongly; shown like a problem.
+    /// Wrong usage that has not been printed yet.
     Usage(Problem),
-    /// Everything worth saying has been said.
-    Said(i32),
-    /// By Ctrl-C.
+    /// A failure that has already been printed, with its exit code.
+    Reported(i32),
+    /// Interrupted by a signal.
     Interrupted,
 }
 
-impl From<Problem> for Failed {
+impl From<Problem> for CommandError {
     fn from(problem: Problem) -> Self {
         Self::Problem(problem)
     }
 }
 
-impl Failed {
-    /// What the process returns.
+impl CommandError {
+    /// Returns whether the directory is unreachable or does not accept this session.
+    pub fn is_directory_unavailable(&self) -> bool {
+        let Self::Problem(problem) = self else {
+            return false;
+        };
+        matches!(
+            problem.code,
+            ErrorCode::Unavailable
+                | ErrorCode::Overloaded
+                | ErrorCode::Unauthenticated
+                | ErrorCode::SessionExpired
+        )
+    }
+
+    /// Returns the exit code of the process.
     pub fn exit_code(&self) -> i32 {
         match self {
-            Self::Problem(problem) => of(problem.code),
+            Self::Problem(problem) => code_of(problem.code),
             Self::Usage(_) => USAGE,
-            Self::Said(code) => *code,
+            Self::Reported(code) => *code,
             Self::Interrupted => INTERRUPTED,
         }
     }
 }
 
-/// The exit code for a kind of problem.
-pub fn of(code: ErrorCode) -> i32 {
+/// Returns the exit code for an error code.
+pub fn code_of(code: ErrorCode) -> i32 {
     match code {
         ErrorCode::NotFound => NOT_FOUND,
         ErrorCode::Unauthenticated
@@ -85,13 +103,16 @@ pub fn of(code: ErrorCode) -> i32 {
         | ErrorCode::TicketInvalid
         | ErrorCode::PermissionDenied
         | ErrorCode::InviteInvalid => NOT_ALLOWED,
-        ErrorCode::Unavailable | ErrorCode::Overloaded => UNREACHABLE,
+        ErrorCode::Unavailable
+        | ErrorCode::Overloaded
+        | ErrorCode::ContentChanged
+        | ErrorCode::ReadFailed => UNREACHABLE,
         ErrorCode::CorruptContents => CORRUPT,
         _ => FAILED,
     }
 }
 
-/// The code as the system takes it.
-pub fn code(number: i32) -> ExitCode {
+/// Converts an exit code for the system.
+pub fn to_exit_code(number: i32) -> ExitCode {
     ExitCode::from(u8::try_from(number).unwrap_or(1))
 }

@@ -1,9 +1,10 @@
-//! Names for those who gave none.
+//! Default names of accounts and peers.
 
-use convite_core::{PeerId, UserName};
+use convite_core::{PeerId, Problem, UserName};
+use convite_net::random;
 
-/// The login name of whoever runs this, as far as it can be a user name.
-pub fn user() -> UserName {
+/// Returns the login name of the current user, reduced to the characters of a user name, else `me`.
+pub fn default_user() -> UserName {
     let login = ["USER", "USERNAME", "LOGNAME"]
         .iter()
         .find_map(|name| std::env::var(name).ok())
@@ -14,8 +15,30 @@ pub fn user() -> UserName {
         .unwrap_or_else(|_| unreachable!("'me' is a name"))
 }
 
-/// USER-HOST.
-pub fn peer(user: &UserName) -> PeerId {
+/// The number of random characters at the end of a new peer id.
+const SUFFIX_LENGTH: usize = 4;
+
+/// Returns a new peer id, USER-HOST-SUFFIX. The suffix is random, so that two homes of one account on
+/// one machine have different ids. The caller stores it in the home.
+///
+/// # Errors
+/// Returns `internal` if the system has no random numbers.
+pub fn new_peer_id(user: &UserName) -> Result<PeerId, Problem> {
+    let random: [u8; SUFFIX_LENGTH] = random::bytes()?;
+    // 32 letters and digits, without similar ones (l and 1, o and 0).
+    const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+    let suffix = random.map(|byte| char::from(ALPHABET[usize::from(byte % 32)]));
+    let suffix: String = suffix.into_iter().collect();
+    let base: String = user_at_host(user)
+        .as_str()
+        .chars()
+        .take(convite_core::names::NAME_MAX - SUFFIX_LENGTH - 1)
+        .collect();
+    format!("{base}-{suffix}").parse()
+}
+
+/// Returns the peer id USER-HOST.
+pub fn user_at_host(user: &UserName) -> PeerId {
     let host = host();
     let host = sanitized(host.split('.').next().unwrap_or_default());
     let wanted = if host.is_empty() {
@@ -23,11 +46,7 @@ pub fn peer(user: &UserName) -> PeerId {
     } else {
         format!("{user}-{host}")
     };
-    let wanted: String = wanted.chars().take(convite_core::names::NAME_MAX).collect();
-    wanted
-        .parse()
-        .or_else(|_| user.as_str().parse())
-        .unwrap_or_else(|_| unreachable!("a user name is a peer id"))
+    PeerId::from_lossy(&wanted)
 }
 
 fn sanitized(text: &str) -> String {
@@ -58,10 +77,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whatever_the_machine_is_called_there_is_a_valid_id() {
+    fn a_new_peer_id_is_valid_for_any_host_name() {
         let user: UserName = "ana".parse().unwrap();
-        assert!(peer(&user).as_str().starts_with("ana"));
+        assert!(user_at_host(&user).as_str().starts_with("ana"));
+        let (one, other) = (new_peer_id(&user).unwrap(), new_peer_id(&user).unwrap());
+        assert!(one.as_str().starts_with(user_at_host(&user).as_str()));
+        assert_ne!(one, other);
+        let long: UserName = "a".repeat(64).parse().unwrap();
+        assert!(new_peer_id(&long).is_ok());
         assert_eq!(sanitized("-ñandú x"), "andx");
-        assert!(!super::user().as_str().is_empty());
+        assert!(!super::default_user().as_str().is_empty());
     }
 }

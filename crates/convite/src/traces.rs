@@ -1,9 +1,10 @@
-//! Sending spans to an OpenTelemetry collector, for programs that run on: over OTLP/gRPC to the
-//! address in `$OTEL_EXPORTER_OTLP_ENDPOINT` (the other variables of the OpenTelemetry SDK and of its
-//! exporter hold too). Without that variable nothing of this is made.
+//! Export of spans to an OpenTelemetry collector, for the long-running commands.
 //!
-//! Spans wait in a bounded queue, and those that find no room are dropped: a collector that is away
-//! costs a warning, and nothing waits for it but the end of the program, for [`END`].
+//! Spans are sent over OTLP/gRPC to the address in `$OTEL_EXPORTER_OTLP_ENDPOINT`; the other variables
+//! of the OpenTelemetry SDK and its exporter apply too. Without that variable nothing is exported.
+//!
+//! Spans wait in a bounded queue; if it is full, new spans are dropped. An unreachable collector causes
+//! one warning, and delays only the end of the program, by at most [`SHUTDOWN_TIMEOUT`].
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -21,27 +22,28 @@ use tracing_subscriber::{Layer, Registry};
 
 use crate::cli::Command;
 
-/// Where the collector is; not set or empty for nowhere.
-pub const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
-/// Set by whoever wants another name for the program in traces.
-const NAME: &str = "OTEL_SERVICE_NAME";
-/// How long the end of the program waits for the last spans to be taken.
-const END: Duration = Duration::from_secs(2);
-/// How long a collector may take for one batch.
-const BATCH: Duration = Duration::from_secs(5);
+/// The variable with the address of the collector; if it is unset or empty, no spans are sent.
+pub const ENDPOINT_VARIABLE: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+/// The variable that overrides the service name in traces.
+const SERVICE_NAME_VARIABLE: &str = "OTEL_SERVICE_NAME";
+/// The maximum wait for the last spans at the end of the program.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
+/// The timeout for sending one batch.
+const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A layer of the subscriber.
-pub type Boxed = Box<dyn Layer<Registry> + Send + Sync>;
+pub type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
-/// Spans on their way; flushed by [`Self::end`].
+/// The exporter of spans; flushed by [`Self::shutdown`].
 pub struct Traces(SdkTracerProvider);
 
-/// What sends the spans of a command, and the layer that gathers them; none if nobody collects
-/// them. Wants to be called within a runtime, which the sending uses.
+/// Returns the exporter for a command and the layer that collects its spans; `None` if no collector is
+/// configured or the command does not export. Must be called within a Tokio runtime, which the
+/// exporter uses.
 ///
 /// # Errors
-/// If the address is none.
-pub fn start(command: &Command) -> Result<Option<(Traces, Boxed)>, ExporterBuildError> {
+/// Fails if the address is invalid.
+pub fn start(command: &Command) -> Result<Option<(Traces, BoxedLayer)>, ExporterBuildError> {
     let name = match command {
         Command::Directory(_) => "convite-directory",
         Command::Peer(_) => "convite-peer",
@@ -49,20 +51,20 @@ pub fn start(command: &Command) -> Result<Option<(Traces, Boxed)>, ExporterBuild
         _ => return Ok(None),
     };
     let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    if !is_set(ENDPOINT) {
+    if !is_set(ENDPOINT_VARIABLE) {
         return Ok(None);
     }
     let exporter = SpanExporter::builder()
         .with_tonic()
-        .with_timeout(BATCH)
+        .with_timeout(EXPORT_TIMEOUT)
         .build()?;
     let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));
     let mut resource = Resource::builder().with_attribute(version);
-    if !is_set(NAME) {
+    if !is_set(SERVICE_NAME_VARIABLE) {
         resource = resource.with_service_name(name);
     }
     let provider = SdkTracerProvider::builder()
-        .with_batch_exporter(Told {
+        .with_batch_exporter(LoggingExporter {
             exporter,
             failing: AtomicBool::new(false),
         })
@@ -77,38 +79,38 @@ pub fn start(command: &Command) -> Result<Option<(Traces, Boxed)>, ExporterBuild
         .with_level(false)
         .with_tracked_inactivity(false)
         .with_filter(filter_fn(|about| about.target() == trace::TARGET));
-    trace::switch_on();
+    trace::enable();
     Ok(Some((Traces(provider), Box::new(layer))))
 }
 
 impl Traces {
-    /// Sends what is left. Blocks, for [`END`] at most.
-    pub fn end(self) {
-        if self.0.shutdown_with_timeout(END).is_err() {
-            tracing::debug!("the last traces were not taken");
+    /// Sends the remaining spans. Blocks for at most [`SHUTDOWN_TIMEOUT`].
+    pub fn shutdown(self) {
+        if self.0.shutdown_with_timeout(SHUTDOWN_TIMEOUT).is_err() {
+            tracing::debug!("the last traces were not sent");
         }
     }
 }
 
-/// An exporter whose failures are told of: once, until it works again.
+/// An exporter that logs a failure once, until it works again.
 #[derive(Debug)]
-struct Told {
+struct LoggingExporter {
     exporter: SpanExporter,
     failing: AtomicBool,
 }
 
-impl opentelemetry_sdk::trace::SpanExporter for Told {
+impl opentelemetry_sdk::trace::SpanExporter for LoggingExporter {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let result = self.exporter.export(batch).await;
-        // Not the cause: it may repeat the address, and that may have a password in it.
+        // Without the cause, which may repeat the address: the address may contain a password.
         match (
             self.failing.swap(result.is_err(), Ordering::Relaxed),
             &result,
         ) {
             (false, Err(_)) => tracing::warn!(
-                "traces cannot be sent to the collector at ${ENDPOINT}: they are dropped until it answers"
+                "cannot send traces to the collector at ${ENDPOINT_VARIABLE}; they are dropped until it answers"
             ),
-            (true, Ok(())) => tracing::info!("the collector takes traces again"),
+            (true, Ok(())) => tracing::info!("the collector accepts traces again"),
             _ => {}
         }
         result

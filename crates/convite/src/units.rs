@@ -1,15 +1,15 @@
-//! Sizes and times as people type them.
+//! Parsing and formatting of sizes and durations.
 
 use std::time::Duration;
 
 use convite_core::age::Age;
 
-/// `10`, `10k`, `1.5MiB`, `2 GB`: bytes, in binary units whichever way they are written.
+/// Parses a size in bytes, such as `10`, `10k`, `1.5MiB`, `2 GB`. All units are binary.
 ///
 /// # Errors
-/// A message for people.
-pub fn size(text: &str) -> Result<u64, String> {
-    let refuse = || format!("'{text}' is not a size: write it like 500, 10k, 1.5MiB or 2G");
+/// Returns a message for people.
+pub fn parse_size(text: &str) -> Result<u64, String> {
+    let refuse = || format!("'{text}' is not a size: use a form such as 500, 10k, 1.5MiB or 2G");
     let text = text.trim();
     let digits = text
         .find(|c: char| !c.is_ascii_digit() && c != '.')
@@ -34,32 +34,32 @@ pub fn size(text: &str) -> Result<u64, String> {
     }
 }
 
-/// `30s`, `10m`, `12h`, `7d`, `1h 30m`; not zero.
+/// Parses a duration above zero, such as `30s`, `10m`, `12h`, `7d`, `1h 30m`.
 ///
 /// # Errors
-/// A message for people.
-pub fn duration(text: &str) -> Result<Duration, String> {
+/// Returns a message for people.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(duration) if !duration.is_zero() => Ok(duration),
         _ => Err(format!(
-            "'{text}' is not a duration: write it like 30s, 10m, 12h or 7d"
+            "'{text}' is not a duration: use a form such as 30s, 10m, 12h or 7d"
         )),
     }
 }
 
-/// A duration that may be none at all: `0s`.
+/// Parses a duration that may be zero: `0s`.
 ///
 /// # Errors
-/// A message for people.
-pub fn delay(text: &str) -> Result<Duration, String> {
+/// Returns a message for people.
+pub fn parse_delay(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(Duration::ZERO) => Ok(Duration::ZERO),
-        _ => duration(text),
+        _ => parse_duration(text),
     }
 }
 
-/// A length of time that somebody chose, as they would say it: `7 days`, `1 hour 30 minutes`.
-pub fn span(duration: Duration) -> String {
+/// Formats a configured duration in full: `7 days`, `1 hour 30 minutes`.
+pub fn format_duration(duration: Duration) -> String {
     let mut left = duration.as_secs();
     let mut parts = Vec::new();
     for (name, seconds) in [
@@ -76,17 +76,18 @@ pub fn span(duration: Duration) -> String {
             count => parts.push(format!("{count} {name}s")),
         }
     }
-    match parts.is_empty() {
-        true => format!("{} ms", duration.as_millis()),
-        false => parts.join(" "),
+    if parts.is_empty() {
+        format!("{} ms", duration.as_millis())
+    } else {
+        parts.join(" ")
     }
 }
 
-/// The age of a file, or a day, as the directory reads it.
+/// Checks the age of a file or a day, and returns it unchanged for the directory.
 ///
 /// # Errors
-/// A message for people.
-pub fn age(text: &str) -> Result<String, String> {
+/// Returns a message for people.
+pub fn parse_age(text: &str) -> Result<String, String> {
     match text.parse::<Age>() {
         Ok(_) => Ok(text.to_owned()),
         Err(problem) => {
@@ -96,8 +97,8 @@ pub fn age(text: &str) -> Result<String, String> {
     }
 }
 
-/// How long something takes, for a person: `0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`.
-pub fn took(duration: Duration) -> String {
+/// Formats an elapsed time: `0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`.
+pub fn format_elapsed(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
         0..10 => format!("{:.1} s", duration.as_secs_f64()),
@@ -107,8 +108,8 @@ pub fn took(duration: Duration) -> String {
     }
 }
 
-/// How long something will take, about: `12 s`, `3 min`, `2 h 10 min`, `3 days`.
-pub fn took_about(duration: Duration) -> String {
+/// Formats an estimated time: `12 s`, `3 min`, `2 h 10 min`, `3 days`.
+pub fn format_estimate(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
         0..60 => format!("{seconds} s"),
@@ -123,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_as_people_type_them() {
+    fn sizes_are_parsed() {
         for (text, bytes) in [
             ("0", 0),
             ("500", 500),
@@ -132,32 +133,32 @@ mod tests {
             ("1.5MiB", 1_572_864),
             ("2G", 2 << 30),
         ] {
-            assert_eq!(size(text), Ok(bytes), "{text}");
+            assert_eq!(parse_size(text), Ok(bytes), "{text}");
         }
         for bad in ["", "x", "10q", "-1", "1..2", "k"] {
-            assert!(size(bad).is_err(), "{bad}");
+            assert!(parse_size(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
-    fn spans_and_ages_as_people_say_them() {
+    fn durations_are_formatted_and_ages_checked() {
         for (seconds, said) in [
             (7 * 86_400, "7 days"),
             (5_400, "1 hour 30 minutes"),
             (61, "1 minute 1 second"),
         ] {
-            assert_eq!(span(Duration::from_secs(seconds)), said);
+            assert_eq!(format_duration(Duration::from_secs(seconds)), said);
         }
-        assert_eq!(age("7d"), Ok("7d".to_owned()));
-        assert!(age("foo").unwrap_err().contains("2026-01-31"));
+        assert_eq!(parse_age("7d"), Ok("7d".to_owned()));
+        assert!(parse_age("foo").unwrap_err().contains("2026-01-31"));
     }
 
     #[test]
-    fn durations_as_people_type_them() {
-        assert_eq!(duration("7d"), Ok(Duration::from_secs(7 * 86_400)));
-        assert_eq!(duration("1h 30m"), Ok(Duration::from_secs(5_400)));
+    fn durations_are_parsed() {
+        assert_eq!(parse_duration("7d"), Ok(Duration::from_secs(7 * 86_400)));
+        assert_eq!(parse_duration("1h 30m"), Ok(Duration::from_secs(5_400)));
         for bad in ["", "7", "x", "0s", "-1s"] {
-            assert!(duration(bad).is_err(), "{bad}");
+            assert!(parse_duration(bad).is_err(), "{bad}");
         }
     }
 }

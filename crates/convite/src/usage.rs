@@ -1,4 +1,4 @@
-//! What is said of a command line that cannot be taken, to a person or to a program.
+//! Reporting of usage errors, as text or as JSON.
 
 use std::process::ExitCode;
 
@@ -6,9 +6,9 @@ use clap::error::ErrorKind;
 use convite_core::Problem;
 
 use crate::exit;
-use crate::output::Output;
+use crate::output::{Output, print_usage};
 
-/// Whether `--json` was typed, where the command line as a whole could not be read.
+/// Returns whether `--json` is among the arguments of a command line that could not be parsed.
 pub fn wants_json() -> bool {
     let typed = std::env::args_os().skip(1);
     typed
@@ -16,25 +16,24 @@ pub fn wants_json() -> bool {
         .any(|arg| arg == "--json")
 }
 
-/// Shows help that was asked for, or what is wrong; the exit code.
-pub fn refuse(error: &clap::Error) -> ExitCode {
+/// Prints the requested help or the usage error. Returns the exit code.
+pub fn report(error: &clap::Error) -> ExitCode {
     let is_help = error.exit_code() != exit::USAGE;
     if is_help || !wants_json() {
-        // A reader that went away is no reason to fail.
-        let _ = error.print();
-    } else {
-        Output::new(true, false).error(&problem(error));
+        return exit::to_exit_code(print_usage(error));
     }
-    exit::code(error.exit_code())
+    let output = Output::new(true, false);
+    output.error(&problem(error));
+    exit::to_exit_code(output.final_exit_code(error.exit_code()))
 }
 
-/// What clap says, in one line, with its tip or the usage as the hint.
+/// Converts clap's message to one line, with its tip or the usage as the hint.
 fn problem(error: &clap::Error) -> Problem {
     let said = error.to_string();
     let mut parts = said.split("\n\n");
     let in_a_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let what = match error.kind() {
-        // All that is said then is the help.
+        // The message is only the help text.
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "a command is missing".to_owned(),
         _ => {
             let what = in_a_line(parts.next().unwrap_or_default());
@@ -60,7 +59,7 @@ mod tests {
     use crate::cli::Cli;
 
     #[test]
-    fn what_clap_says_is_one_line_and_a_hint() {
+    fn a_usage_error_is_one_line_and_a_hint() {
         let said = |args: &[&str]| {
             let refused = Cli::command().try_get_matches_from(args).unwrap_err();
             problem(&refused)

@@ -1,4 +1,4 @@
-//! What peers are doing just now: how fast they move bytes, and of which files.
+//! What a peer is doing at the moment: transfer rates and running transfers.
 
 use std::str::FromStr;
 
@@ -10,25 +10,26 @@ use crate::hash::ContentHash;
 use crate::names::PeerId;
 use crate::piece::PieceGeometry;
 
-/// The most transfers that a peer tells of at once.
+/// The maximum number of transfers in one report of a peer.
 pub const TRANSFERS_MAX: usize = 32;
-/// The highest rate that is believed, in bytes a second: sums of many must not overflow.
+/// The highest rate that is accepted, in bytes per second. Higher values are reduced to it, so that
+/// sums over many peers do not overflow.
 pub const RATE_MAX: u64 = 1 << 40;
 
-/// Which way the bytes of a transfer go.
+/// The direction of a transfer, seen from the peer.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
-    /// Out of the peer.
+    /// The peer sends the file.
     Sending,
-    /// Into it.
+    /// The peer receives the file.
     Receiving,
 }
 
 impl Direction {
-    /// The name as it is sent.
+    /// Returns the name used in the protocol.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Sending => "sending",
@@ -53,60 +54,62 @@ impl FromStr for Direction {
     }
 }
 
-/// One file on its way, as a peer tells of it.
+/// A running transfer, as the peer reports it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RunningTransfer {
-    /// Which file.
+    /// Content hash of the file.
     pub hash: ContentHash,
-    /// Which way.
+    /// Whether the peer sends or receives the file.
     pub direction: Direction,
-    /// How much of it has gone, in bytes.
+    /// Bytes transferred so far.
     #[schema(format = "uint64")]
     pub bytes: u64,
-    /// Of the file, in bytes.
+    /// Size of the file in bytes.
     #[schema(maximum = 18_014_398_505_287_680_u64)]
     pub size: u64,
-    /// Bytes a second, just now.
+    /// Current rate in bytes per second.
     #[schema(format = "uint64")]
     pub rate: u64,
 }
 
-/// What a peer is doing.
+/// What a peer reports about its transfers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Activity {
-    /// Bytes of files that it sends a second.
+    /// File bytes sent per second.
     #[schema(format = "uint64")]
     pub sent_rate: u64,
-    /// Bytes of files that it receives a second.
+    /// File bytes received per second.
     #[schema(format = "uint64")]
     pub received_rate: u64,
-    /// Files on their way, at most [`TRANSFERS_MAX`].
+    /// The running transfers, at most [`TRANSFERS_MAX`].
     #[schema(max_items = 32)]
     pub transfers: Vec<RunningTransfer>,
 }
 
 impl Activity {
-    /// Whether nothing moves.
+    /// Returns whether nothing is being transferred.
     pub fn is_idle(&self) -> bool {
         self.sent_rate == 0 && self.received_rate == 0 && self.transfers.is_empty()
     }
 
-    /// What may be believed of it: numbers that make no sense are cut.
+    /// Returns this report with implausible numbers reduced: rates to [`RATE_MAX`], transferred
+    /// bytes to the size of the file.
     ///
     /// # Errors
-    /// `invalid_argument` for more than [`TRANSFERS_MAX`] transfers, or a file that is too large.
+    /// Returns `invalid_argument` if there are more than [`TRANSFERS_MAX`] transfers, or if a file
+    /// is larger than [`PieceGeometry::FILE_MAX`].
     pub fn checked(mut self) -> Result<Self, Problem> {
         if self.transfers.len() > TRANSFERS_MAX {
             return Err(Problem::invalid(format!(
-                "a peer tells of at most {TRANSFERS_MAX} transfers at once"
+                "a peer may report at most {TRANSFERS_MAX} transfers"
             )));
         }
         for transfer in &mut self.transfers {
             if PieceGeometry::new(transfer.size).is_none() {
                 return Err(Problem::invalid(format!(
-                    "{} bytes are more than a file can have",
+                    "{} bytes exceed the maximum file size",
                     transfer.size
                 )));
             }
@@ -119,22 +122,22 @@ impl Activity {
     }
 }
 
-/// One file on its way, as those are told of it who may see the file.
+/// A running transfer, as the directory shows it to accounts that may see the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TransferSummary {
-    /// Which file.
+    /// Content hash of the file.
     pub hash: ContentHash,
-    /// A name under which it is shared.
+    /// A name under which the file is shared.
     pub name: String,
-    /// Who moves it.
+    /// The peer that sends or receives the file.
     pub peer: PeerId,
-    /// Which way.
+    /// Whether the peer sends or receives the file.
     pub direction: Direction,
-    /// How much of it has gone, in bytes.
+    /// Bytes transferred so far.
     pub bytes: u64,
-    /// Of the file, in bytes, as the peer has it.
+    /// Size of the file in bytes, as the peer reports it.
     pub size: u64,
-    /// Bytes a second, just now.
+    /// Current rate in bytes per second.
     pub rate: u64,
 }
 

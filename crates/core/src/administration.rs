@@ -1,4 +1,4 @@
-//! What administrators see and do: accounts, spaces, sessions, invites, and the audit log of it.
+//! Administration: accounts, spaces, sessions, invites and the audit log.
 
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -13,50 +13,50 @@ use crate::names::{PeerId, SpaceName, UserName};
 /// An account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AccountSummary {
-    /// Its name.
+    /// Name of the account.
     pub user: UserName,
-    /// What it may do.
+    /// Role of the account.
     pub role: Role,
-    /// It cannot log in.
+    /// Whether the account is disabled and cannot log in.
     pub disabled: bool,
-    /// When it was made, in seconds since 1970.
+    /// Creation time, in seconds since 1970.
     pub created_at: i64,
-    /// The spaces it belongs to, by name.
+    /// The spaces that the account is a member of, sorted by name.
     pub spaces: Vec<SpaceName>,
 }
 
 /// A space.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SpaceSummary {
-    /// Its name.
+    /// Name of the space.
     pub space: SpaceName,
-    /// How many accounts belong to it.
+    /// Number of accounts in the space.
     pub members: u64,
-    /// When it was made, in seconds since 1970.
+    /// Creation time, in seconds since 1970.
     pub created_at: i64,
 }
 
-/// A session that is alive.
+/// An active session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SessionSummary {
-    /// What to name it by; no secret, and of no use as a token.
+    /// Identifier of the session. It is not a secret and cannot be used as a token.
     pub id: String,
-    /// Whose.
+    /// The account that the session belongs to.
     pub user: UserName,
-    /// When it began, in seconds since 1970.
+    /// Creation time, in seconds since 1970.
     pub created_at: i64,
-    /// When it was used last, in seconds since 1970: give or take a thirtieth of a session's lifetime.
+    /// Time of last use, in seconds since 1970, accurate to one thirtieth of the session lifetime.
     pub last_used_at: i64,
-    /// When it ends unless it is used, in seconds since 1970.
+    /// Expiry time if the session is not used again, in seconds since 1970.
     pub expires_at: i64,
-    /// Where it was begun from.
+    /// Client address at login.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub address: Option<IpAddr>,
-    /// The peer that was registered in it, if one was.
+    /// The peer registered in this session, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<PeerId>,
-    /// It is the one that asks.
+    /// Whether this is the session of the request.
     #[serde(default)]
     pub current: bool,
 }
@@ -64,26 +64,26 @@ pub struct SessionSummary {
 /// An invite that can still be used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct InviteSummary {
-    /// What to name it by; no secret, and of no use as a code.
+    /// Identifier of the invite. It is not a secret and cannot be used as an invite code.
     pub id: String,
-    /// The role of accounts made with it.
+    /// Role of the accounts created with it.
     pub role: Role,
-    /// The space that accounts made with it come to belong to.
+    /// The space that accounts created with it join.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub space: Option<SpaceName>,
-    /// How often it can still be used; none for without limit.
+    /// Remaining uses; absent if unlimited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uses_left: Option<u32>,
-    /// When it was made, in seconds since 1970.
+    /// Creation time, in seconds since 1970.
     pub created_at: i64,
-    /// When it ends, in seconds since 1970.
+    /// Expiry time, in seconds since 1970.
     pub expires_at: i64,
-    /// Who made it; none for the directory itself.
+    /// The account that created it; absent if the directory did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_by: Option<UserName>,
 }
 
-macro_rules! named {
+macro_rules! named_enum {
     ($(#[$doc:meta])* $type:ident, $what:literal, $($(#[$variant_doc:meta])* $variant:ident = $name:literal;)*) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -91,10 +91,10 @@ macro_rules! named {
         pub enum $type { $($(#[$variant_doc])* #[serde(rename = $name)] $variant,)* }
 
         impl $type {
-            /// All there are.
+            /// All variants.
             pub const ALL: &'static [$type] = &[$($type::$variant,)*];
 
-            /// The name as it is stored and sent.
+            /// Returns the name used in the database and the protocol.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
             }
@@ -116,92 +116,92 @@ macro_rules! named {
     };
 }
 
-named! {
-    /// What was done, or tried.
-    Act, "an act",
-    /// A session was begun with a password.
+named_enum! {
+    /// An action that the audit log records.
+    AuditAction, "an action",
+    /// Login with a password.
     Login = "login";
-    /// An account was made with an invite; the target is its name.
+    /// Account created with an invite. Target: the account.
     Join = "join";
-    /// An operation was asked for by one who may not; the target is the operation.
+    /// Operation refused because the caller lacks permission. Target: the operation.
     Denied = "denied";
-    /// An account was made; the target is its name.
+    /// Account created. Target: the account.
     UserAdd = "user_add";
-    /// An account was given a role; the target is its name and the role.
+    /// Role changed. Target: the account and the new role.
     UserRole = "user_role";
-    /// An account was disabled; the target is its name.
+    /// Account disabled. Target: the account.
     UserDisable = "user_disable";
-    /// An account was enabled; the target is its name.
+    /// Account enabled. Target: the account.
     UserEnable = "user_enable";
-    /// A password was changed; the target is the account's name.
+    /// Password changed. Target: the account.
     UserPassword = "user_password";
-    /// A space was made; the target is its name.
+    /// Space created. Target: the space.
     SpaceAdd = "space_add";
-    /// A space was removed; the target is its name.
+    /// Space removed. Target: the space.
     SpaceRemove = "space_remove";
-    /// An account was let into a space; the target is both names.
+    /// Account added to a space. Target: the account and the space.
     MemberAdd = "member_add";
-    /// An account was taken out of a space; the target is both names.
+    /// Account removed from a space. Target: the account and the space.
     MemberRemove = "member_remove";
-    /// An invite was made; the target is its id, role and space.
+    /// Invite created. Target: its id, role and space.
     InviteAdd = "invite_add";
-    /// An invite was revoked; the target is its id.
+    /// Invite revoked. Target: its id.
     InviteRevoke = "invite_revoke";
-    /// A session was ended by another one; the target is whose it was, and its id.
+    /// Session ended from another session. Target: the account and the session id.
     SessionRevoke = "session_revoke";
-    /// A peer was removed by an administrator; the target is its id.
+    /// Peer removed by an administrator. Target: the peer id.
     PeerRemove = "peer_remove";
-    /// A link to a file was made; the target is the file's content hash.
+    /// Download link created. Target: the content hash of the file.
     LinkAdd = "link_add";
-    /// A link was used by somebody, whose address is there, once; the target is the file's content
-    /// hash, the actor who made the link.
+    /// One use of a download link. Target: the content hash of the file. The actor is the creator
+    /// of the link, the address that of the client.
     LinkUse = "link_use";
-    /// A peer was asked to load a file; the target is its id and the file's content hash.
+    /// Remote download requested from a peer. Target: the peer id and the content hash of the file.
     LoadAdd = "load_add";
-    /// The accounts were asked for; only ever denied, as the next.
+    /// Accounts listed. This and the following actions are recorded only when refused.
     UserList = "user_list";
-    /// The members of a space were asked for.
+    /// Members of a space listed.
     MemberList = "member_list";
-    /// The invites were asked for.
+    /// Invites listed.
     InviteList = "invite_list";
-    /// Others' sessions were asked for.
+    /// Sessions of other accounts listed.
     SessionList = "session_list";
-    /// The audit log was asked for.
+    /// Audit log read.
     AuditList = "audit_list";
 }
 
-named! {
-    /// How it ended.
-    Outcome, "an outcome",
-    /// It was done.
+named_enum! {
+    /// The result of an action.
+    AuditOutcome, "an outcome",
+    /// The action was carried out.
     Done = "done";
-    /// It was tried, and failed.
+    /// The action was attempted and failed.
     Failed = "failed";
-    /// It was refused.
+    /// The action was refused.
     Refused = "refused";
 }
 
-/// One line of the audit log.
+/// An entry of the audit log. Equal actions may be combined into one entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AuditRecord {
-    /// When, in seconds since 1970; the first time, if it happened several times.
+    /// Time of the action, in seconds since 1970; of the first one if actions are combined.
     pub at: i64,
-    /// The last time, in seconds since 1970.
+    /// Time of the last of the combined actions, in seconds since 1970.
     pub last: i64,
-    /// How often.
+    /// Number of combined actions.
     pub times: u64,
-    /// Who; none if that is not known (a login that failed) or for the directory itself.
+    /// The account that acted; absent if unknown (a failed login) or if the directory acted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor: Option<UserName>,
-    /// What.
-    pub action: Act,
-    /// On whom or what; never a secret.
+    /// The action.
+    pub action: AuditAction,
+    /// The object of the action; never a secret.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub target: String,
-    /// From where; none for the directory itself, or for what was added up over many.
+    /// Client address; absent if the directory acted, or if the entry combines several addresses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub address: Option<IpAddr>,
-    /// How it ended.
-    pub outcome: Outcome,
+    /// Result of the action.
+    pub outcome: AuditOutcome,
 }

@@ -1,5 +1,6 @@
-//! How old something may be, as people write it: a span back from now, or a day.
+//! Points in time as users write them: a duration before now, or a date.
 
+use std::fmt;
 use std::str::FromStr;
 
 use crate::display;
@@ -8,17 +9,17 @@ use crate::time::UnixMillis;
 
 const DAY: i64 = 86_400;
 
-/// A point in time, absolute or seen from now.
+/// A point in time, absolute or relative to now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Age {
-    /// So many seconds before now.
+    /// Seconds before now.
     Ago(i64),
-    /// At so many seconds since 1970.
+    /// Seconds since 1970.
     At(i64),
 }
 
 impl Age {
-    /// The point in time, in seconds since 1970.
+    /// Returns the point in time, in seconds since 1970.
     pub fn at(self, now: UnixMillis) -> i64 {
         match self {
             Self::Ago(seconds) => now.seconds().saturating_sub(seconds),
@@ -30,8 +31,8 @@ impl Age {
 impl FromStr for Age {
     type Err = Problem;
 
-    /// `30s`, `90m`, `12h`, `7d`, `2w`, `1y` (of 365 days); or a day as `2026-01-31`, which means
-    /// its beginning in UTC.
+    /// Parses `30s`, `90m`, `12h`, `7d`, `2w`, `1y` (365 days), or a date such as `2026-01-31`,
+    /// which means its start in UTC.
     fn from_str(text: &str) -> Result<Self, Problem> {
         let parsed = span(text)
             .map(Self::Ago)
@@ -39,12 +40,25 @@ impl FromStr for Age {
         parsed.ok_or_else(|| {
             let shown = display::escape(text);
             Problem::invalid(format!("'{shown}' is not an age"))
-                .hint("write it like 12h, 7d, 2w or 1y, or as a day like 2026-01-31")
+                .hint("use a duration such as 12h, 7d, 2w or 1y, or a date such as 2026-01-31")
         })
     }
 }
 
-/// A whole number of some unit, in seconds; up to 1,000 years.
+impl fmt::Display for Age {
+    /// Writes the age so that it can be parsed again: `604800s` or `2026-01-31`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Ago(seconds) => write!(f, "{seconds}s"),
+            Self::At(seconds) => {
+                let (year, month, day) = date(seconds.div_euclid(DAY));
+                write!(f, "{year:04}-{month:02}-{day:02}")
+            }
+        }
+    }
+}
+
+/// Parses a whole number with a unit and returns it in seconds; at most 1,000 years.
 fn span(text: &str) -> Option<i64> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at(digits);
@@ -61,8 +75,8 @@ fn span(text: &str) -> Option<i64> {
     (seconds <= 365_000 * DAY).then_some(seconds)
 }
 
-/// Seconds since 1970 of a day `YYYY-MM-DD`, by the algorithm `days_from_civil` (H. Hinnant,
-/// "chrono-Compatible Low-Level Date Algorithms").
+/// Parses a date `YYYY-MM-DD` and returns its start in seconds since 1970, by the algorithm
+/// `days_from_civil` (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms").
 fn day(text: &str) -> Option<i64> {
     let mut fields = text.split('-');
     let mut field = |length: usize| {
@@ -84,12 +98,24 @@ fn day(text: &str) -> Option<i64> {
     if day < 1 || day > days {
         return None;
     }
-    // Years that begin in March, so that the leap day is their last.
+    // Years begin in March, so that the leap day is the last day of a year.
     let year = year - i64::from(month <= 2);
     let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
     let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
     let since = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year;
     Some((since - 719_468) * DAY)
+}
+
+/// Returns year, month and day of a day since 1970, by the algorithm `civil_from_days` (see [`day`]).
+fn date(days: i64) -> (i64, i64, i64) {
+    let since = days + 719_468;
+    let (era, of_era) = (since.div_euclid(146_097), since.rem_euclid(146_097));
+    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (era * 400 + year + i64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]
@@ -112,6 +138,7 @@ mod tests {
             ("2100-03-01", Age::At(4_107_542_400)),
         ] {
             assert_eq!(text.parse(), Ok(age), "{text}");
+            assert_eq!(age.to_string().parse(), Ok(age), "{text}");
         }
         for bad in [
             "",

@@ -1,4 +1,5 @@
-//! The identity of a file: the BLAKE3 hash of its contents.
+//! The identity of a content: of a file, the BLAKE3 hash of its contents; of a folder, the keyed hash
+//! of its manifest.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,30 +8,47 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{ErrorCode, Problem};
 
-/// BLAKE3 of a whole file, exactly what `b3sum` prints: 32 bytes, 64 lowercase hex digits as text.
+/// The context of folder hashes in BLAKE3's key derivation mode (BLAKE3 paper, section 2.3).
+pub const MANIFEST_CONTEXT: &str = "convite 2026-11-30 folder manifest v1";
+
+/// The BLAKE3 hash of a whole file, as `b3sum` prints it, or a folder hash: 32 bytes, 64 lowercase
+/// hex digits as text.
+///
+/// A folder hash is derived with [`MANIFEST_CONTEXT`], so that no file has the hash of a folder: a
+/// file with the bytes of a manifest is not taken for the folder.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ContentHash([u8; 32]);
 
 impl ContentHash {
-    /// The hash of no bytes at all.
-    pub fn of_empty() -> Self {
+    /// Returns the hash of the empty file.
+    pub fn empty() -> Self {
         Self::of(&[])
     }
 
-    /// The hash of `contents` held in memory.
+    /// Returns the hash of `contents`.
     pub fn of(contents: &[u8]) -> Self {
         Self(*blake3::hash(contents).as_bytes())
     }
 
-    /// Wraps 32 bytes that are a BLAKE3 hash.
+    /// Returns the folder hash of an encoded manifest.
+    pub fn of_manifest(manifest: &[u8]) -> Self {
+        Self(blake3::derive_key(MANIFEST_CONTEXT, manifest))
+    }
+
+    /// Returns the hasher of a manifest that comes in parts.
+    pub(crate) fn manifest_hasher() -> blake3::Hasher {
+        blake3::Hasher::new_derive_key(MANIFEST_CONTEXT)
+    }
+
+    /// Creates a hash from its 32 bytes.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// Reads a hash from a byte string of unknown length.
+    /// Creates a hash from a byte slice.
     ///
     /// # Errors
-    /// `invalid_argument` unless there are exactly 32 bytes.
+    /// Returns `invalid_argument` unless the slice has exactly 32 bytes.
     pub fn from_slice(bytes: &[u8]) -> Result<Self, Problem> {
         bytes.try_into().map(Self).map_err(|_| {
             Problem::new(
@@ -40,12 +58,12 @@ impl ContentHash {
         })
     }
 
-    /// The raw bytes.
+    /// Returns the bytes of the hash.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// The first 16 hex digits, for people; never used to identify a file.
+    /// Returns the first 16 hex digits, for display. Never use them to identify a file.
     pub fn short(&self) -> String {
         data_encoding::HEXLOWER.encode(&self.0[..8])
     }
@@ -112,7 +130,7 @@ mod tests {
     fn the_empty_hash_is_the_published_one() {
         // The first test vector of the BLAKE3 specification.
         assert_eq!(
-            ContentHash::of_empty().to_string(),
+            ContentHash::empty().to_string(),
             "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"
         );
     }

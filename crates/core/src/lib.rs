@@ -1,38 +1,48 @@
-//! The words of Convite and the rules they carry.
+//! The domain types of Convite and their rules.
 //!
-//! Pure: no I/O, no clock, no async. Everything here can be tested with values alone, and every
-//! other room depends on it. Text from outside becomes one of these types at the door, or is
-//! refused there.
+//! Pure: no I/O, no clock, no async, so everything can be tested with plain values. Every other
+//! crate may depend on this one. Input from outside is parsed into one of these types at the
+//! interface, or refused there.
 
+pub mod access_list;
 pub mod activity;
 pub mod address;
 pub mod administration;
 pub mod age;
-pub mod allowed;
 pub mod display;
+pub mod entry_kind;
 pub mod error;
+pub mod file_kind;
+pub mod folder;
 pub mod hash;
-pub mod kind;
-pub mod loads;
+pub mod manifest;
 pub mod model;
 pub mod names;
 pub mod path;
 pub mod piece;
+pub mod piece_layout;
+pub mod query;
+pub mod remote_fetch;
 mod schema;
+pub mod scope;
 pub mod sort;
 pub mod stream;
 pub mod time;
 pub mod verify;
-pub mod within;
 
+pub use access_list::{AccessList, SharingPolicy};
 pub use address::PeerAddress;
-pub use allowed::{Allowed, Terms};
+pub use entry_kind::EntryKind;
 pub use error::{ErrorCode, Problem};
+pub use folder::{FolderPieces, FolderTree, FolderTreeBuilder};
 pub use hash::ContentHash;
+pub use manifest::{Manifest, ManifestEntry};
 pub use names::{PeerId, SpaceName, UserName};
 pub use path::SafePath;
 pub use piece::{PieceGeometry, PieceIndex};
+pub use piece_layout::PieceLayout;
+pub use query::SearchQuery;
+pub use scope::SearchScope;
 pub use stream::StreamHasher;
 pub use time::UnixMillis;
 pub use verify::{PieceHash, PieceHasher, PieceHashes};
-pub use within::Within;

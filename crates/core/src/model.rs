@@ -1,5 +1,7 @@
-//! What the directory knows, as plain values. The storage returns them, the use cases pass them
-//! on, the two doors encode them: REST as they are, gRPC by conversion.
+//! The objects of the directory as plain values.
+//!
+//! The store returns them and the service passes them on. The REST interface serializes them
+//! directly, the gRPC interface converts them.
 
 use std::str::FromStr;
 
@@ -7,25 +9,27 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::address::PeerAddress;
+use crate::entry_kind::EntryKind;
 use crate::error::Problem;
 use crate::hash::ContentHash;
+use crate::manifest::{FILES_MAX, FOLDER_SIZE_MAX};
 use crate::names::{PeerId, SpaceName, UserName};
 use crate::path::SafePath;
 
-/// What an account may do.
+/// The role of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Shares, searches, fetches, and administers.
+    /// Can share, search, fetch and administer.
     Admin,
-    /// Shares, searches and fetches.
+    /// Can share, search and fetch.
     Member,
-    /// Searches and fetches; shares nothing.
+    /// Can search and fetch, but not share.
     Guest,
 }
 
 impl Role {
-    /// The name as it is stored and sent.
+    /// Returns the name used in the database and the protocol.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Admin => "admin",
@@ -52,136 +56,336 @@ impl FromStr for Role {
     }
 }
 
-/// One file that a peer shares.
+/// A file or folder that a peer shares.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FileEntry {
-    /// Where it is: the name of the share, then the path inside it.
+    /// Path of the file or folder: the name of the share, then the path inside it.
     pub path: SafePath,
-    /// In bytes.
+    /// Whether it is a file or a folder.
+    #[serde(default, skip_serializing_if = "EntryKind::is_file")]
+    pub kind: EntryKind,
+    /// Size in bytes; of a folder, the total size of all files below it.
     #[schema(maximum = 9_223_372_036_854_775_807i64)]
     pub size: u64,
-    /// Its identity.
+    /// Number of files below a folder; 0 for a file.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    #[schema(maximum = 5_000_000)]
+    pub files: u64,
+    /// Content hash of a file, folder hash of a folder.
     pub hash: ContentHash,
-    /// When it was last changed, in seconds since 1970.
+    /// Time of last modification of a file, in seconds since 1970; 0 for a folder.
     #[serde(default)]
     pub modified: i64,
-    /// Whose members may see it; none for everyone.
+    /// Whether the owner of the file may execute it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub executable: bool,
+    /// The space whose members may see the file; absent if everyone may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub space: Option<SpaceName>,
 }
 
-/// A peer that is online.
+impl FileEntry {
+    /// Returns a file that everyone may see, with modification time 0.
+    pub fn file(path: SafePath, size: u64, hash: ContentHash) -> Self {
+        Self {
+            path,
+            kind: EntryKind::File,
+            size,
+            files: 0,
+            hash,
+            modified: 0,
+            executable: false,
+            space: None,
+        }
+    }
+
+    /// Returns a folder that everyone may see, with `size` bytes in `files` files.
+    pub fn folder(path: SafePath, size: u64, files: u64, hash: ContentHash) -> Self {
+        Self {
+            kind: EntryKind::Folder,
+            files,
+            ..Self::file(path, size, hash)
+        }
+    }
+
+    /// Checks that the fields agree with the kind.
+    ///
+    /// # Errors
+    /// Returns `invalid_argument` for a file that contains files, and for a folder with more than
+    /// [`FILES_MAX`] files or [`FOLDER_SIZE_MAX`] bytes, with a size but no files, or that is
+    /// executable.
+    pub fn check(&self) -> Result<(), Problem> {
+        let wrong = match self.kind {
+            EntryKind::File if self.files != 0 => "is a file, so it contains no files",
+            EntryKind::File => return Ok(()),
+            EntryKind::Folder if self.files > FILES_MAX => "contains too many files",
+            EntryKind::Folder if self.size > FOLDER_SIZE_MAX => "is too large a folder",
+            EntryKind::Folder if self.files == 0 && self.size != 0 => {
+                "is a folder without files, so its size is 0"
+            }
+            EntryKind::Folder if self.executable => "is a folder, so it is not executable",
+            EntryKind::Folder => return Ok(()),
+        };
+        let path: String = crate::display::escape(self.path.as_str())
+            .chars()
+            .take(200)
+            .collect();
+        Err(Problem::invalid(format!("'{path}' {wrong}")).hint(format!(
+            "a folder has the number of files below it, at most {FILES_MAX}, and their total size, \
+             at most {FOLDER_SIZE_MAX} bytes"
+        )))
+    }
+}
+
+/// An entry of a folder, one level: a file or a sub-folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FolderEntry {
+    /// Name of the file or sub-folder.
+    pub name: String,
+    /// Whether it is a file or a folder.
+    pub kind: EntryKind,
+    /// Size in bytes; of a folder, the total size of all files below it.
+    pub size: u64,
+    /// Number of files below a folder; absent for a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<u64>,
+    /// Content hash of a file, folder hash of a folder.
+    pub hash: ContentHash,
+    /// Time of last modification of a file at one of the peers, in seconds since 1970. Absent if it
+    /// is 0, as for a folder.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub modified: i64,
+    /// Whether the owner of the file at this peer may execute it. Absent if not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub executable: bool,
+}
+
+fn is_zero<T: Default + PartialEq>(number: &T) -> bool {
+    *number == T::default()
+}
+
+/// An online peer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PeerSummary {
-    /// Its id.
+    /// Id of the peer.
     pub id: PeerId,
-    /// The account it belongs to.
+    /// The account that the peer belongs to.
     pub user: UserName,
-    /// Where it can be dialled, best first.
+    /// Addresses to connect to, best first.
     pub addresses: Vec<PeerAddress>,
-    /// How many files it shares.
+    /// Number of shared files, without folders.
     pub files: u64,
-    /// Since when it has been online without a break, in seconds since 1970.
+    /// Start of the current online period, in seconds since 1970.
     pub since: i64,
-    /// Whether it takes files from the account that asks.
+    /// Whether the peer accepts uploads from the caller.
     #[serde(default)]
     pub uploads: bool,
-    /// Whether it fetches files for the account that asks.
+    /// Whether the peer accepts load requests from the caller.
     #[serde(default)]
     pub loads: bool,
-    /// Bytes of files that it sends a second, just now, as far as the replica that is asked knows.
+    /// File bytes sent per second at the moment, as far as this replica knows.
     #[serde(default)]
     pub sent_rate: u64,
-    /// Bytes of files that it receives a second, its downloads included.
+    /// File bytes received per second at the moment, including the peer's own downloads.
     #[serde(default)]
     pub received_rate: u64,
 }
 
-/// One file of one peer, as the whole index lists them.
+/// An entry of the whole index: a file or folder of a peer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct IndexEntry {
-    /// Who shares it.
+    /// The peer that shares the file or folder.
     pub peer: PeerId,
-    /// What is shared.
+    /// The file or folder.
     #[serde(flatten)]
     pub file: FileEntry,
 }
 
-/// Someone who holds a file, and how to be let in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+/// A peer that holds a file, with the ticket needed to fetch it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "ProviderBody", into = "ProviderBody")]
 pub struct Provider {
-    /// Its id.
+    /// Id of the peer.
     pub peer: PeerId,
-    /// Where it can be dialled, best first.
+    /// Addresses to connect to, best first.
     pub addresses: Vec<PeerAddress>,
-    /// The size it claims the file has, in bytes: not proven until the last piece is verified.
+    /// Claimed size of the file in bytes; proven only when the last piece is verified.
     pub size: u64,
-    /// A ticket for this peer and this file; empty where none is issued.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    /// Ticket for this peer and this file; empty if none is issued.
     pub ticket: String,
-    /// It is fetching the file itself, and holds a part of it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    /// Whether the peer is still downloading the file and holds only a part of it.
     pub partial: bool,
 }
 
-/// A file and all who hold it.
+/// A provider in the REST interface, with the name in its certificate, which follows from its id.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[schema(as = Provider)]
+pub(crate) struct ProviderBody {
+    /// Id of the peer.
+    peer: PeerId,
+    /// Name in the certificate of the peer, for any of the addresses.
+    #[serde(default)]
+    host: String,
+    /// Addresses to connect to, best first.
+    addresses: Vec<PeerAddress>,
+    /// Claimed size of the file in bytes; proven only when the last piece is verified.
+    size: u64,
+    /// Ticket for this peer and this file; empty if none is issued.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    ticket: String,
+    /// Whether the peer is still downloading the file and holds only a part of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    partial: bool,
+}
+
+impl From<Provider> for ProviderBody {
+    fn from(provider: Provider) -> Self {
+        Self {
+            host: provider.peer.certificate_name(),
+            peer: provider.peer,
+            addresses: provider.addresses,
+            size: provider.size,
+            ticket: provider.ticket,
+            partial: provider.partial,
+        }
+    }
+}
+
+impl From<ProviderBody> for Provider {
+    fn from(body: ProviderBody) -> Self {
+        Self {
+            peer: body.peer,
+            addresses: body.addresses,
+            size: body.size,
+            ticket: body.ticket,
+            partial: body.partial,
+        }
+    }
+}
+
+/// A file or folder and its providers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LocatedFile {
-    /// Its identity.
+    /// Content hash of a file, folder hash of a folder.
     pub hash: ContentHash,
-    /// The size that most providers claim, in bytes.
+    /// Whether it is a file or a folder.
+    #[serde(default)]
+    pub kind: EntryKind,
+    /// The size claimed by most providers, in bytes.
     pub size: u64,
-    /// The names under which it is shared, the most common first, at most ten.
+    /// The number of files below a folder, as claimed by most providers; absent for a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<u64>,
+    /// Up to ten names of the file or folder, most common first.
     pub names: Vec<String>,
-    /// Those who are online.
+    /// The providers that are online.
+    #[schema(value_type = Vec<ProviderBody>)]
     pub providers: Vec<Provider>,
 }
 
-/// A provider as a search result shows it.
+/// A provider in a search result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HitPeer {
-    /// Its id.
+    /// Id of the peer.
     pub id: PeerId,
-    /// Where it can be dialled, best first.
+    /// Addresses to connect to, best first.
     pub addresses: Vec<PeerAddress>,
 }
 
-/// One search result: a content under all its names.
+/// A search result: one content with all its names.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SearchHit {
-    /// Its identity.
+    /// Content hash of a file, folder hash of a folder.
     pub hash: ContentHash,
-    /// The name that matches best; of several the one under which most share it.
+    /// Whether it is a file or a folder.
+    #[serde(default)]
+    pub kind: EntryKind,
+    /// The name that matches best; among equal ones, the one that most peers use.
     pub name: String,
-    /// The matching parts of `name`: from a character to before another, counted in Unicode scalar
-    /// values from 0; in order, without overlaps.
+    /// The matching ranges of `name`, each with start and exclusive end, counted in Unicode scalar
+    /// values from 0. Sorted and without overlaps.
     #[serde(default)]
     pub matches: Vec<[u32; 2]>,
-    /// The names under which it is shared, the most common first, at most ten.
+    /// Up to ten names of the file or folder, most common first.
     pub names: Vec<String>,
-    /// The folder in which `name` lies, as its peer publishes it; of several the first by alphabet,
-    /// and absent if there is none.
+    /// The folder that contains `name`, as its peer publishes it; among several the first in
+    /// alphabetical order. Absent if there is none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub folder: String,
-    /// In bytes.
+    /// Size in bytes; of a folder, the total size of all files below it.
     pub size: u64,
-    /// The spaces in which it lies, by name, of those that the caller belongs to; absent if
-    /// everyone may see it.
+    /// Number of files below a folder; absent for a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<u64>,
+    /// The names of the caller's spaces that contain it; absent if everyone may see it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub spaces: Vec<SpaceName>,
-    /// How many peers that are online hold it.
+    /// Number of online peers that hold it.
     pub providers: u64,
-    /// Up to ten of them.
+    /// Up to ten of these peers.
     pub peers: Vec<HitPeer>,
-    /// How well it matches; only the order means something. 0 if something else is sorted by.
+    /// Relevance, comparable only within one result list; 0 if the results are sorted by another
+    /// key.
     pub score: f32,
 }
 
-/// A page of a list: its items, and what to ask for to get the next.
+/// A page of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T> {
     /// The items, in order.
     pub items: Vec<T>,
-    /// Where the next page begins; none on the last.
+    /// Cursor of the next page; `None` on the last page.
     pub next_cursor: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(kind: EntryKind, size: u64, files: u64) -> FileEntry {
+        FileEntry {
+            kind,
+            files,
+            ..FileEntry::file("share/a".parse().unwrap(), size, ContentHash::empty())
+        }
+    }
+
+    #[test]
+    fn the_fields_of_an_entry_agree_with_its_kind() {
+        let (file, folder) = (EntryKind::File, EntryKind::Folder);
+        for good in [
+            entry(file, 0, 0),
+            entry(file, 9, 0),
+            entry(folder, 0, 0),
+            entry(folder, 0, 3),
+            entry(folder, 9, FILES_MAX),
+        ] {
+            assert_eq!(good.check(), Ok(()), "{good:?}");
+        }
+        let executable = FileEntry {
+            executable: true,
+            ..entry(folder, 9, 1)
+        };
+        for bad in [
+            entry(file, 9, 1),
+            entry(folder, 9, 0),
+            entry(folder, 9, FILES_MAX + 1),
+            entry(folder, FOLDER_SIZE_MAX + 1, 1),
+            executable,
+        ] {
+            assert!(bad.check().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_default_is_absent_in_json() {
+        let text = serde_json::to_string(&entry(EntryKind::File, 1, 0)).unwrap();
+        for field in ["kind", "files", "executable"] {
+            assert!(!text.contains(field), "{text}");
+        }
+        let folder = entry(EntryKind::Folder, 5, 2);
+        let text = serde_json::to_string(&folder).unwrap();
+        assert!(text.contains(r#""kind":"folder""#) && text.contains(r#""files":2"#));
+        assert_eq!(serde_json::from_str::<FileEntry>(&text).unwrap(), folder);
+    }
 }

@@ -1,34 +1,34 @@
-//! Pieces: aligned power-of-two runs of a file, the unit of request, verification and hand-on.
+//! Pieces: aligned power-of-two ranges of a file, the unit of request, verification and resuming.
 //!
-//! The size of a piece follows from the size of the file alone, so that two peers never have to
-//! agree on it, and it is a whole subtree of the BLAKE3 tree (a power of two of 1 KiB chunks), so
-//! that a piece can be checked against the plain content hash.
+//! The piece size follows from the file size alone, so peers need not agree on it. A piece is a
+//! complete subtree of the BLAKE3 tree (a power of two of 1 KiB chunks), so it can be checked
+//! against the plain content hash.
 
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-/// The smallest piece, in bytes.
+/// The minimum piece size, in bytes.
 pub const PIECE_MIN: u64 = 64 << 10;
-/// The largest piece, in bytes.
+/// The maximum piece size, in bytes.
 pub const PIECE_MAX: u64 = 4 << 20;
-/// How many pieces a file has, about, where the limits of the piece size allow it.
-pub const PIECES_WANTED: u64 = 2048;
+/// The approximate number of pieces of a file, within the limits of the piece size.
+pub const PIECES_TARGET: u64 = 2048;
 
-/// The number of a piece in its file, from 0.
+/// The index of a piece in its file, from 0.
 pub type PieceIndex = u32;
 
-/// How a file of a given size is divided into pieces.
+/// The division of a file of a given size into pieces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PieceGeometry {
     file_size: u64,
 }
 
 impl PieceGeometry {
-    /// The largest file, in bytes: its pieces can still be numbered.
+    /// The maximum file size in bytes; piece indexes of larger files would overflow.
     pub const FILE_MAX: u64 = PIECE_MAX * (u32::MAX as u64);
 
-    /// The geometry of a file of `file_size` bytes; none if it is above [`Self::FILE_MAX`].
+    /// Returns the geometry of a file of `file_size` bytes, or `None` above [`Self::FILE_MAX`].
     pub const fn new(file_size: u64) -> Option<Self> {
         if file_size > Self::FILE_MAX {
             return None;
@@ -36,14 +36,14 @@ impl PieceGeometry {
         Some(Self { file_size })
     }
 
-    /// Size of the file in bytes.
+    /// Returns the size of the file in bytes.
     pub const fn file_size(&self) -> u64 {
         self.file_size
     }
 
-    /// Size of every piece but the last, in bytes: a power of two from 64 KiB to 4 MiB.
+    /// Returns the size of every piece but the last, in bytes: a power of two from 64 KiB to 4 MiB.
     pub const fn piece_size(&self) -> u64 {
-        let wanted = self.file_size.div_ceil(PIECES_WANTED);
+        let wanted = self.file_size.div_ceil(PIECES_TARGET);
         if wanted <= PIECE_MIN {
             PIECE_MIN
         } else if wanted >= PIECE_MAX {
@@ -53,13 +53,13 @@ impl PieceGeometry {
         }
     }
 
-    /// How many pieces there are; none in an empty file.
+    /// Returns the number of pieces; 0 for an empty file.
     pub const fn piece_count(&self) -> u32 {
-        // `new` bounds the size, so that this fits.
+        // Fits, because `new` bounds the size.
         self.file_size.div_ceil(self.piece_size()) as u32
     }
 
-    /// The bytes of piece `index`, which must be below [`Self::piece_count`].
+    /// Returns the byte range of piece `index`, which must be below [`Self::piece_count`].
     pub const fn piece_range(&self, index: PieceIndex) -> Range<u64> {
         let start = index as u64 * self.piece_size();
         let end = start + self.piece_size();
@@ -70,7 +70,7 @@ impl PieceGeometry {
         }
     }
 
-    /// Length of piece `index` in bytes.
+    /// Returns the length of piece `index` in bytes.
     pub const fn piece_len(&self, index: PieceIndex) -> u64 {
         let range = self.piece_range(index);
         range.end - range.start

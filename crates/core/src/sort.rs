@@ -1,22 +1,34 @@
-//! In which order the results of a search come.
+//! Sort keys and directions of search results.
 
 use std::str::FromStr;
 
 use crate::display;
 use crate::error::Problem;
 
-/// What results are sorted by.
+/// The sort key of search results.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Sort {
-    /// How well they match.
+    /// Relevance of the match.
     #[default]
     Relevance,
-    /// How many peers that are online hold them.
+    /// Number of online peers that hold the file.
     Providers,
-    /// Their size.
+    /// File size.
     Size,
-    /// When they were last changed.
+    /// Time of last modification.
     Date,
+}
+
+impl Sort {
+    /// Returns the name used in the protocol.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Relevance => "relevance",
+            Self::Providers => "providers",
+            Self::Size => "size",
+            Self::Date => "date",
+        }
+    }
 }
 
 impl FromStr for Sort {
@@ -30,21 +42,31 @@ impl FromStr for Sort {
             "date" => Ok(Self::Date),
             _ => {
                 let shown = display::escape(text);
-                Err(Problem::invalid(format!("'{shown}' is nothing to sort by"))
+                Err(Problem::invalid(format!("'{shown}' is not a sort key"))
                     .hint("sort by relevance, providers, size or date"))
             }
         }
     }
 }
 
-/// Which end of the order comes first.
+/// The sort direction.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Order {
-    /// The best, the most, the largest, the newest.
+    /// Best, most, largest or newest first.
     #[default]
     Descending,
-    /// The fewest, the smallest, the oldest.
+    /// Fewest, smallest or oldest first.
     Ascending,
+}
+
+impl Order {
+    /// Returns the name used in the protocol.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Descending => "desc",
+            Self::Ascending => "asc",
+        }
+    }
 }
 
 impl FromStr for Order {
@@ -56,7 +78,7 @@ impl FromStr for Order {
             "asc" => Ok(Self::Ascending),
             _ => {
                 let shown = display::escape(text);
-                Err(Problem::invalid(format!("'{shown}' is not an order"))
+                Err(Problem::invalid(format!("'{shown}' is not a sort order"))
                     .hint("the orders are desc and asc"))
             }
         }

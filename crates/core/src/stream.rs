@@ -1,28 +1,28 @@
-//! Hashing a file once, in order, while it comes: also one whose size is not known before its end.
+//! Hashing a file in one pass, even if its size is unknown until the end.
 //!
-//! The size of a piece follows from the size of the file, so it is not known either. Hashes are kept
-//! of *grains*, power-of-two runs that are no larger than the pieces will be: each time there are
-//! twice as many of them as a file has pieces, neighbours become one (a BLAKE3 subtree of twice the
-//! size). At the end grains are joined to pieces.
+//! The piece size follows from the file size, so it may be unknown, too. The hasher keeps hashes of
+//! *grains*: power-of-two ranges that are not larger than the final pieces. When the number of
+//! grains reaches twice the target number of pieces, adjacent grains are merged into one (a BLAKE3
+//! subtree of twice the size). At the end, grains are merged into pieces.
 
 use blake3::hazmat::HasherExt;
 
 use crate::error::{ErrorCode, Problem};
-use crate::piece::{PIECE_MAX, PIECE_MIN, PIECES_WANTED, PieceGeometry};
+use crate::piece::{PIECE_MAX, PIECE_MIN, PIECES_TARGET, PieceGeometry};
 use crate::verify::{PieceHash, PieceHashes, subtree};
 
-/// With so many grains and more to come, a piece is larger than a grain.
-const GRAINS_MAX: usize = 2 * PIECES_WANTED as usize;
+/// If there are this many grains and more bytes follow, a piece is larger than a grain.
+const GRAINS_MAX: usize = 2 * PIECES_TARGET as usize;
 
-/// The hasher of a file as it comes.
+/// A hasher for a file that arrives in order.
 pub struct StreamHasher {
     /// Size of a grain in bytes.
     grain: u64,
-    /// Of the grains that are whole and not the last so far.
+    /// Hashes of the complete grains, except the last one so far.
     done: Vec<PieceHash>,
-    /// Of the grain that is coming, or was the last to come.
-    coming: blake3::Hasher,
-    /// How much of it has come.
+    /// Hasher of the last grain.
+    current: blake3::Hasher,
+    /// Bytes of the last grain so far.
     filled: u64,
 }
 
@@ -33,20 +33,22 @@ impl Default for StreamHasher {
 }
 
 impl StreamHasher {
-    /// For a file of this geometry: [`Self::finished`] are its pieces.
-    pub fn of(geometry: &PieceGeometry) -> Self {
+    /// Creates a hasher for a file of this geometry. The hashes in [`Self::complete_hashes`] are those of
+    /// its pieces.
+    pub fn with_geometry(geometry: &PieceGeometry) -> Self {
         Self::with_grain(geometry.piece_size())
     }
 
-    /// Goes on after whole pieces of a file of this geometry, of which these are the hashes.
+    /// Creates a hasher that continues a file of this geometry after its first pieces, given by
+    /// their hashes.
     pub fn resume(geometry: &PieceGeometry, pieces: Vec<PieceHash>) -> Self {
-        let mut hasher = Self::of(geometry);
+        let mut hasher = Self::with_geometry(geometry);
         let Some(start) = hasher.grain.checked_mul(pieces.len() as u64) else {
             return hasher;
         };
         hasher.done = pieces;
         if start > 0 {
-            hasher.coming.set_input_offset(start);
+            hasher.current.set_input_offset(start);
         }
         hasher
     }
@@ -55,73 +57,74 @@ impl StreamHasher {
         Self {
             grain,
             done: Vec::new(),
-            coming: blake3::Hasher::new(),
+            current: blake3::Hasher::new(),
             filled: 0,
         }
     }
 
-    /// Takes the next bytes of the file.
+    /// Adds the next bytes of the file.
     pub fn update(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            // A grain is closed when it turns out not to be the last: the only one of a file is
-            // hashed in another way.
+            // A grain is closed only when more bytes follow, because the only grain of a file is
+            // hashed as the root of the tree.
             if self.filled == self.grain {
                 self.close();
             }
             let room = usize::try_from(self.grain - self.filled).unwrap_or(usize::MAX);
             let (part, rest) = bytes.split_at(bytes.len().min(room));
-            self.coming.update(part);
+            self.current.update(part);
             self.filled += part.len() as u64;
             bytes = rest;
         }
     }
 
     fn close(&mut self) {
-        self.done.push(self.coming.finalize_non_root());
+        self.done.push(self.current.finalize_non_root());
         if self.done.len() == GRAINS_MAX && self.grain < PIECE_MAX {
             let grain = self.grain;
             let pairs = self.done.chunks(2);
             self.done = pairs.map(|pair| subtree(grain, 2 * grain, pair)).collect();
             self.grain *= 2;
         }
-        self.coming = blake3::Hasher::new();
-        self.coming
+        self.current = blake3::Hasher::new();
+        self.current
             .set_input_offset(self.grain * self.done.len() as u64);
         self.filled = 0;
     }
 
-    /// How many bytes came, those before a resume included.
+    /// Returns the number of bytes so far, including those before a resume.
     pub fn len(&self) -> u64 {
         self.grain * self.done.len() as u64 + self.filled
     }
 
-    /// Whether nothing came.
+    /// Returns whether no bytes have arrived.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The hashes of what is whole and was followed by something: pieces, if the geometry was known.
-    pub fn finished(&self) -> &[PieceHash] {
+    /// Returns the hashes of the complete grains that were followed by more bytes. They are pieces
+    /// if the geometry was given.
+    pub fn complete_hashes(&self) -> &[PieceHash] {
         &self.done
     }
 
-    /// The piece hashes of all that came.
+    /// Returns the piece hashes of the file.
     ///
     /// # Errors
-    /// `too_large` for more than a file can have.
+    /// Returns `too_large` if the file exceeds the maximum size.
     pub fn finish(mut self) -> Result<PieceHashes, Problem> {
         let len = self.len();
         let geometry = PieceGeometry::new(len).ok_or_else(|| {
             Problem::new(
                 ErrorCode::TooLarge,
-                format!("{len} bytes are more than a file can have"),
+                format!("{len} bytes exceed the maximum file size"),
             )
         })?;
         if geometry.piece_count() <= 1 {
-            let only = (len > 0).then(|| *self.coming.finalize().as_bytes());
+            let only = (len > 0).then(|| *self.current.finalize().as_bytes());
             return PieceHashes::fold(geometry, only.into_iter().collect());
         }
-        self.done.push(self.coming.finalize_non_root());
+        self.done.push(self.current.finalize_non_root());
         let in_piece = (geometry.piece_size() / self.grain).max(1) as usize;
         let pieces = self.done.chunks(in_piece).zip(0..);
         let joined = pieces.map(|(grains, index)| {
@@ -175,7 +178,7 @@ mod tests {
 
     #[test]
     fn grains_grow_with_the_file() {
-        // Pieces of 128, 256 and 512 KiB; grains are doubled after 256 and 512 MiB.
+        // Pieces of 128, 256 and 512 KiB; grains are merged after 256 and 512 MiB.
         for len in [(128 << 20) + 1, (256 << 20) + 1, (513 << 20) + 70_000] {
             let bytes = contents(len);
             assert_eq!(
@@ -197,7 +200,7 @@ mod tests {
             let wanted = piece_hashes(&bytes);
             let geometry = wanted.geometry();
             prop_assert_eq!(&streamed(StreamHasher::default(), &bytes, run), &wanted);
-            prop_assert_eq!(&streamed(StreamHasher::of(&geometry), &bytes, run), &wanted);
+            prop_assert_eq!(&streamed(StreamHasher::with_geometry(&geometry), &bytes, run), &wanted);
             let pieces = from.index(geometry.piece_count() as usize + 1);
             if pieces < geometry.piece_count() as usize {
                 let start = pieces * geometry.piece_size() as usize;
@@ -205,7 +208,7 @@ mod tests {
                 let mut resumed = StreamHasher::resume(&geometry, held);
                 prop_assert_eq!(resumed.len(), start as u64);
                 resumed.update(&bytes[start..]);
-                prop_assert_eq!(&resumed.finished()[..pieces], &wanted.as_slice()[..pieces]);
+                prop_assert_eq!(&resumed.complete_hashes()[..pieces], &wanted.as_slice()[..pieces]);
                 prop_assert_eq!(&resumed.finish().unwrap(), &wanted);
             }
         }

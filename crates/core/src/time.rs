@@ -1,10 +1,10 @@
-//! Points in time as they are stored and sent. Nobody here reads a clock: time is an argument.
+//! Timestamps as they are stored and sent. Nothing here reads a clock: time is an argument.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Milliseconds since 1970-01-01T00:00:00Z, leap seconds not counted.
+/// Milliseconds since 1970-01-01T00:00:00Z, without leap seconds.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
 )]
@@ -12,24 +12,24 @@ use serde::{Deserialize, Serialize};
 pub struct UnixMillis(pub i64);
 
 impl UnixMillis {
-    /// From whole seconds.
+    /// Creates a timestamp from whole seconds.
     pub const fn from_seconds(seconds: i64) -> Self {
         Self(seconds.saturating_mul(1000))
     }
 
-    /// Whole seconds, rounded down: what the interfaces show.
+    /// Returns the whole seconds, rounded down, as the interfaces show them.
     pub const fn seconds(self) -> i64 {
         self.0.div_euclid(1000)
     }
 
-    /// This time and `duration` more; the end of time at the most.
+    /// Returns the time `duration` later, saturating at the maximum.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
         let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         Self(self.0.saturating_add(millis))
     }
 
-    /// How long until `later`; zero if it has passed.
+    /// Returns the duration until `later`, or zero if `later` is in the past.
     pub fn until(self, later: Self) -> Duration {
         let millis = later.0.saturating_sub(self.0);
         Duration::from_millis(u64::try_from(millis).unwrap_or(0))

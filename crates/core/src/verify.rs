@@ -1,12 +1,14 @@
-//! Checking pieces against the plain content hash.
+//! Verification of pieces against the plain content hash.
 //!
-//! A piece is a subtree of the file's BLAKE3 tree, so its chaining value (the *piece hash*) folds
-//! up with the others to the content hash. Whoever hands out piece hashes need not be trusted:
-//! they either fold to the hash that was asked for, or are refused.
+//! A piece is a subtree of the file's BLAKE3 tree. The chaining values of all pieces (the *piece
+//! hashes*) fold to the content hash. So the sender of piece hashes need not be trusted: they are
+//! accepted only if they fold to the requested hash.
 //!
-//! Source: the BLAKE3 paper, section 2.1 (tree structure) and 5.1.3 (incremental updates), by
-//! [`blake3::hazmat`]. A file of one piece has its content hash as its only piece hash, since the
-//! root of the tree is computed with a flag of its own; an empty file has none.
+//! Source: the BLAKE3 paper, section 2.1 (tree structure) and 5.1.3 (incremental updates), through
+//! [`blake3::hazmat`]. The only piece hash of a file of one piece is its content hash, because the
+//! root of the tree is computed with a flag of its own; an empty file has no piece hashes.
+
+use std::ops::Range;
 
 use blake3::hazmat::{
     ChainingValue, HasherExt, Mode, left_subtree_len, merge_subtrees_non_root, merge_subtrees_root,
@@ -19,14 +21,14 @@ use crate::piece::{PieceGeometry, PieceIndex};
 /// The BLAKE3 chaining value of one piece: 32 bytes.
 pub type PieceHash = [u8; 32];
 
-/// Hashes one piece, fed in order in runs of any length (64 KiB and more is fastest).
+/// A hasher for one piece, fed in order in parts of any length (64 KiB and more is fastest).
 pub struct PieceHasher {
     hasher: blake3::Hasher,
     is_root: bool,
 }
 
 impl PieceHasher {
-    /// A hasher for piece `index` of a file of this geometry.
+    /// Creates a hasher for piece `index` of a file of this geometry.
     pub fn new(geometry: &PieceGeometry, index: PieceIndex) -> Self {
         let mut hasher = blake3::Hasher::new();
         let is_root = geometry.piece_count() <= 1;
@@ -36,12 +38,24 @@ impl PieceHasher {
         Self { hasher, is_root }
     }
 
-    /// Takes the next bytes of the piece; at most the piece's length in all.
+    /// Creates a hasher for a larger part of a file of `file_size` bytes: the whole file, or an
+    /// aligned power of two of bytes, of which the last one of the file may be shorter (see
+    /// [`FolderPiece::Part`](crate::folder::FolderPiece::Part)).
+    pub fn of_part(file_size: u64, range: &Range<u64>) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        let is_root = *range == (0..file_size);
+        if !is_root {
+            hasher.set_input_offset(range.start);
+        }
+        Self { hasher, is_root }
+    }
+
+    /// Adds the next bytes of the piece. The total must not exceed the length of the piece.
     pub fn update(&mut self, bytes: &[u8]) {
         self.hasher.update(bytes);
     }
 
-    /// The piece hash of what was taken.
+    /// Returns the piece hash of the added bytes.
     pub fn finish(self) -> PieceHash {
         if self.is_root {
             *self.hasher.finalize().as_bytes()
@@ -51,7 +65,7 @@ impl PieceHasher {
     }
 }
 
-/// The piece hash of a piece held in memory.
+/// Returns the piece hash of a piece in memory.
 pub fn hash_piece(geometry: &PieceGeometry, index: PieceIndex, piece: &[u8]) -> PieceHash {
     let mut hasher = PieceHasher::new(geometry, index);
     hasher.update(piece);
@@ -67,10 +81,10 @@ pub struct PieceHashes {
 }
 
 impl PieceHashes {
-    /// Folds piece hashes that were computed here into the content hash.
+    /// Folds locally computed piece hashes to the content hash.
     ///
     /// # Errors
-    /// `invalid_argument` unless there is exactly one hash for each piece.
+    /// Returns `invalid_argument` unless there is exactly one hash for each piece.
     pub fn fold(geometry: PieceGeometry, hashes: Vec<PieceHash>) -> Result<Self, Problem> {
         if hashes.len() != geometry.piece_count() as usize {
             return Err(Problem::invalid(format!(
@@ -81,7 +95,7 @@ impl PieceHashes {
             )));
         }
         let content = match hashes.as_slice() {
-            [] => ContentHash::of_empty(),
+            [] => ContentHash::empty(),
             [only] => ContentHash::from_bytes(*only),
             many => ContentHash::from_bytes(root(&geometry, many)),
         };
@@ -92,13 +106,13 @@ impl PieceHashes {
         })
     }
 
-    /// Accepts piece hashes from a stranger if they fold to `content`.
+    /// Accepts piece hashes from another peer if they fold to `content`.
     ///
-    /// This proves each hash and the number of pieces; the exact size of the file is proven once
+    /// This proves each hash and the number of pieces. The exact size of the file is proven when
     /// its last piece is verified.
     ///
     /// # Errors
-    /// `content_changed` if they fold to something else or are too many or too few.
+    /// Returns `content_changed` if they fold to another hash, or if their number is wrong.
     pub fn verify(
         geometry: PieceGeometry,
         content: ContentHash,
@@ -108,33 +122,53 @@ impl PieceHashes {
             Ok(folded) if folded.content == content => Ok(folded),
             _ => Err(Problem::new(
                 ErrorCode::ContentChanged,
-                "the piece hashes do not belong to the content hash",
+                "the piece hashes do not match the content hash",
             )),
         }
     }
 
-    /// The content hash that they fold to.
+    /// Returns the content hash that the piece hashes fold to.
     pub fn content(&self) -> ContentHash {
         self.content
     }
 
-    /// How the file is divided.
+    /// Returns the geometry of the file.
     pub fn geometry(&self) -> PieceGeometry {
         self.geometry
     }
 
-    /// The piece hashes in order.
+    /// Returns the piece hashes in order.
     pub fn as_slice(&self) -> &[PieceHash] {
         &self.hashes
     }
 
-    /// Whether `hash` is that of piece `index`.
+    /// Returns the hash of a larger part of the file, folded from the hashes of its pieces; compare
+    /// it with [`PieceHasher::of_part`]. `None` unless `range` is the whole file, or an aligned
+    /// power of two of pieces, of which the last one of the file may be shorter.
+    pub fn part(&self, range: &Range<u64>) -> Option<PieceHash> {
+        let (piece_size, file_size) = (self.geometry.piece_size(), self.geometry.file_size());
+        if *range == (0..file_size) {
+            return Some(*self.content.as_bytes());
+        }
+        let len = range.end.checked_sub(range.start)?;
+        let count = len.div_ceil(piece_size);
+        let aligned = count.checked_next_power_of_two()?.checked_mul(piece_size)?;
+        let is_whole = len == aligned || range.end == file_size;
+        if len == 0 || range.end > file_size || !range.start.is_multiple_of(aligned) || !is_whole {
+            return None;
+        }
+        let first = (range.start / piece_size) as usize;
+        let hashes = self.hashes.get(first..first + count as usize)?;
+        Some(subtree(piece_size, len, hashes))
+    }
+
+    /// Returns whether `hash` is the hash of piece `index`.
     pub fn matches(&self, index: PieceIndex, hash: &PieceHash) -> bool {
         self.hashes.get(index as usize) == Some(hash)
     }
 }
 
-/// The root hash over two or more pieces.
+/// Computes the root hash from the hashes of two or more pieces.
 fn root(geometry: &PieceGeometry, hashes: &[PieceHash]) -> [u8; 32] {
     let size = geometry.piece_size();
     let (left, right) = split(size, geometry.file_size(), hashes);
@@ -146,8 +180,8 @@ fn root(geometry: &PieceGeometry, hashes: &[PieceHash]) -> [u8; 32] {
     .as_bytes()
 }
 
-/// The chaining value of a subtree of `len` bytes that is not the root, of the hashes of its runs of
-/// `size` bytes; as deep as the logarithm of their number.
+/// Computes the chaining value of a non-root subtree of `len` bytes from the hashes of its ranges
+/// of `size` bytes. The recursion depth is the logarithm of their number.
 pub(crate) fn subtree(size: u64, len: u64, hashes: &[PieceHash]) -> ChainingValue {
     if let [only] = hashes {
         return *only;
@@ -162,8 +196,8 @@ pub(crate) fn subtree(size: u64, len: u64, hashes: &[PieceHash]) -> ChainingValu
 
 type Subtree<'a> = (u64, &'a [PieceHash]);
 
-/// Where BLAKE3 divides a subtree of `len` bytes: always at a border of its runs of `size` bytes, as
-/// these are power-of-two subtrees themselves.
+/// Splits a subtree of `len` bytes as BLAKE3 does: always at a boundary between ranges of `size`
+/// bytes, because these are power-of-two subtrees themselves.
 fn split(size: u64, len: u64, hashes: &[PieceHash]) -> (Subtree<'_>, Subtree<'_>) {
     let left_len = left_subtree_len(len);
     let (left, right) = hashes.split_at((left_len / size) as usize);
@@ -232,7 +266,7 @@ mod tests {
 
     #[test]
     fn pieces_larger_than_the_smallest_fold_too() {
-        // 128 MiB and one byte: the piece size doubles.
+        // One byte above 128 MiB the piece size doubles.
         assert_folds_to_the_plain_hash((128 << 20) + 1);
     }
 
@@ -242,6 +276,23 @@ mod tests {
         #[test]
         fn pieces_fold_to_the_plain_hash(len in 0usize..4_000_000) {
             assert_folds_to_the_plain_hash(len);
+        }
+
+        #[test]
+        fn a_part_of_several_pieces_has_the_hash_of_its_bytes(
+            len in 1usize..2_000_000, power in 0u32..6, at in any::<prop::sample::Index>(),
+        ) {
+            let bytes = contents(len, 5);
+            let (geometry, hashes) = piece_hashes(&bytes);
+            let hashes = PieceHashes::fold(geometry, hashes).unwrap();
+            let part = (64u64 << 10) << power;
+            let start = part * at.index(len.div_ceil(part as usize)) as u64;
+            let range = start..(start + part).min(len as u64);
+            let mut hasher = PieceHasher::of_part(len as u64, &range);
+            hasher.update(&bytes[start as usize..range.end as usize]);
+            prop_assert_eq!(hashes.part(&range), Some(hasher.finish()));
+            prop_assert_eq!(hashes.part(&(start + 1..range.end)), None);
+            prop_assert_eq!(hashes.part(&(start..len as u64 + 1)), None);
         }
 
         #[test]

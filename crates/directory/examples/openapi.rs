@@ -1,6 +1,6 @@
-//! Prints the description of the REST interface: how docs/openapi.json is made.
+//! Prints the OpenAPI description of the REST API; docs/openapi.json is generated with it.
 
-// Output is its work.
+// The description is the output.
 #![allow(clippy::print_stdout)]
 
 fn main() {

@@ -1,20 +1,21 @@
-//! The directory's certificate authority: made on the first start, known to peers by its
-//! fingerprint, which every invite link carries.
+//! The directory's certificate authority: created on the first start, and identified by its
+//! fingerprint, which every invite link contains.
 //!
-//! It certifies two kinds of leaf. The directory's own carries
-//! [`DIRECTORY_NAME`], under which clients dial it whatever the
-//! address; no other leaf ever does. A peer's carries the name that follows from its id and the
-//! address that it was seen at; of its signing request nothing is taken but the public key.
+//! It issues two kinds of leaf certificates. The directory's own has the name [`DIRECTORY_NAME`],
+//! which clients request whatever address they dial; no other leaf has it. A peer's has only the
+//! name derived from its id: with an address, a peer could impersonate the directory in a browser.
+//! From a peer's signing request, only the public key is used.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use convite_core::{ErrorCode, PeerId, Problem, UnixMillis};
+use convite_net::random;
 use convite_net::tls::{DIRECTORY_NAME, fingerprint};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, SanType,
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{
@@ -23,16 +24,12 @@ use rustls::pki_types::{
 
 use crate::files;
 
-/// For how long the directory's own leaf is valid.
+/// How long the directory's own leaf is valid.
 pub const LEAF_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
-/// How far back a certificate's validity begins, for clocks that are behind.
-const BACKDATED: Duration = Duration::from_secs(3600);
+/// How long before its issue a certificate's validity begins, for clients with a slow clock.
+const CLOCK_SKEW_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 const AUTHORITY_LIFETIME: Duration = Duration::from_secs(20 * 365 * 24 * 3600);
 const REQUEST_MAX: usize = 16 << 10;
-const LOOPBACK: [IpAddr; 2] = [
-    IpAddr::V4(Ipv4Addr::LOCALHOST),
-    IpAddr::V6(Ipv6Addr::LOCALHOST),
-];
 
 /// The authority's key and certificate.
 pub struct Authority {
@@ -40,12 +37,44 @@ pub struct Authority {
     certificate: CertificateDer<'static>,
 }
 
-/// A leaf with its private key and the authority behind it, as a TLS server presents it.
+/// A leaf with its private key and chain, for a TLS server.
 pub struct Leaf {
+    /// When it is valid, by the wall clock.
+    pub validity: Validity,
     /// The leaf, then the authority.
     pub chain: Vec<CertificateDer<'static>>,
     /// The leaf's private key.
     pub key: PrivateKeyDer<'static>,
+}
+
+/// The validity period of a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Validity {
+    /// When it was issued; it is valid from [`CLOCK_SKEW_MAX`] earlier.
+    issued: UnixMillis,
+    /// When it expires.
+    expires: UnixMillis,
+}
+
+impl Validity {
+    fn new(issued: UnixMillis, lifetime: Duration) -> Self {
+        Self {
+            issued,
+            expires: issued.after(lifetime),
+        }
+    }
+
+    /// Returns whether a client with the time `now` accepts the certificate.
+    pub fn covers(self, now: UnixMillis) -> bool {
+        self.issued <= now.after(CLOCK_SKEW_MAX) && now < self.expires
+    }
+
+    /// Returns whether to replace it at `now`: after a third of its lifetime, or if `now` is before
+    /// its issue, because the clock was set back.
+    pub fn is_due(self, now: UnixMillis) -> bool {
+        let life = self.issued.until(self.expires);
+        now < self.issued || now >= self.issued.after(life / 3)
+    }
 }
 
 /// A peer's certificate.
@@ -53,10 +82,10 @@ pub struct Leaf {
 pub struct PeerCertificate {
     /// X.509, DER.
     pub der: Vec<u8>,
-    /// The authority's own, DER: presented behind the peer's, it lets those verify the chain who
-    /// know no more than the authority's fingerprint.
+    /// The authority's certificate, DER: sent with the peer's, so that clients can verify the chain
+    /// with the authority's fingerprint alone.
     pub authority: Vec<u8>,
-    /// When it runs out.
+    /// When it expires.
     pub expires: UnixMillis,
 }
 
@@ -64,17 +93,30 @@ fn broken(error: rcgen::Error) -> Problem {
     Problem::new(ErrorCode::Internal, format!("certificate: {error}"))
 }
 
+/// Returns the fingerprint of the certificate authority in `folder`
+/// ([`crate::DirectoryConfig::folder`]), or `None` if the folder has no authority.
+///
+/// # Errors
+/// Returns `internal` if the certificate cannot be read.
+pub fn stored_fingerprint(folder: &Path) -> Result<Option<[u8; 32]>, Problem> {
+    let Some(pem) = files::read(&folder.join("ca.pem"))? else {
+        return Ok(None);
+    };
+    let certificate = CertificateDer::from_pem_slice(&pem).ok();
+    Ok(certificate.map(|certificate| fingerprint(&certificate)))
+}
+
 impl Authority {
-    /// The authority kept in `folder`, made if there is none.
+    /// Opens the authority in `folder`; creates it if there is none.
     ///
     /// # Errors
-    /// `internal` if its files cannot be read or written, or do not belong together.
+    /// Returns `internal` if its files cannot be read or written, or do not match.
     pub fn open(folder: &Path, now: UnixMillis) -> Result<Self, Problem> {
         let certificate_path = folder.join("authority.pem");
         let key_path = folder.join("authority.key");
         let Some(pem) = files::read(&certificate_path)? else {
-            // The certificate is written last: without it, nobody has seen the key.
-            let (authority, key, pem) = Self::make(now)?;
+            // The certificate is written last: if it is missing, the key was never used.
+            let (authority, key, pem) = Self::create(now)?;
             files::write_private(&key_path, key.as_bytes())?;
             files::write_private(&folder.join("ca.pem"), pem.as_bytes())?;
             files::write_private(&certificate_path, pem.as_bytes())?;
@@ -85,7 +127,7 @@ impl Authority {
                 ErrorCode::Internal,
                 format!("{} is missing or damaged", path.display()),
             )
-            .hint("restore it from a copy; without it every peer must join again")
+            .hint("restore it from a backup; without it every peer must join again")
         };
         let key = files::read(&key_path)?
             .and_then(|bytes| String::from_utf8(bytes).ok())
@@ -102,19 +144,19 @@ impl Authority {
         })
     }
 
-    /// A new authority as PEM, its private key and its certificate: a secret.
+    /// Creates an authority, and returns its private key and certificate as PEM: a secret.
     ///
     /// # Errors
-    /// `internal` if it cannot be made.
-    pub fn make_pem(now: UnixMillis) -> Result<String, Problem> {
-        let (_, key, certificate) = Self::make(now)?;
+    /// Returns `internal` if it cannot be created.
+    pub fn create_pem(now: UnixMillis) -> Result<String, Problem> {
+        let (_, key, certificate) = Self::create(now)?;
         Ok(format!("{key}{certificate}"))
     }
 
-    /// The authority that [`Self::make_pem`] made.
+    /// Reads an authority that [`Self::create_pem`] created.
     ///
     /// # Errors
-    /// `internal` if it is damaged.
+    /// Returns `internal` if it is damaged.
     pub fn from_pem(pem: &[u8]) -> Result<Self, Problem> {
         let read = || {
             let key = KeyPair::from_pem(std::str::from_utf8(pem).ok()?).ok()?;
@@ -130,14 +172,14 @@ impl Authority {
                 ErrorCode::Internal,
                 "the certificate authority in the database is damaged",
             )
-            .hint("restore it from a copy; without it every peer must join again")
+            .hint("restore it from a backup; without it every peer must join again")
         })
     }
 
-    /// Writes the certificate, which is no secret, to `ca.pem` in `folder`, for browsers and curl.
+    /// Writes the certificate, which is not secret, to `ca.pem` in `folder`, for browsers and curl.
     ///
     /// # Errors
-    /// `internal` if it cannot be written.
+    /// Returns `internal` if it cannot be written.
     pub(crate) fn write_certificate(&self, folder: &Path) -> Result<(), Problem> {
         let base64 = data_encoding::BASE64.encode(&self.certificate);
         let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
@@ -151,11 +193,11 @@ impl Authority {
         files::write_private(&folder.join("ca.pem"), pem.as_bytes())
     }
 
-    fn make(now: UnixMillis) -> Result<(Self, String, String), Problem> {
+    fn create(now: UnixMillis) -> Result<(Self, String, String), Problem> {
         let key = KeyPair::generate().map_err(broken)?;
         let mut params = validity(now, AUTHORITY_LIFETIME);
-        // A name of its own, so that two directories' authorities are told apart by it.
-        let label = data_encoding::HEXLOWER.encode(&crate::random_bytes::<4>()?);
+        // A unique name, to distinguish the authorities of several directories.
+        let label = data_encoding::HEXLOWER.encode(&random::bytes::<4>()?);
         params
             .distinguished_name
             .push(DnType::CommonName, format!("Convite authority {label}"));
@@ -170,21 +212,21 @@ impl Authority {
         Ok((authority, key_pem, pem))
     }
 
-    /// SHA-256 of the authority's certificate.
+    /// Returns the SHA-256 fingerprint of the authority's certificate.
     pub fn fingerprint(&self) -> [u8; 32] {
         fingerprint(&self.certificate)
     }
 
-    /// The authority's certificate.
+    /// Returns the authority's certificate.
     pub fn certificate(&self) -> &CertificateDer<'static> {
         &self.certificate
     }
 
-    /// A new leaf for the directory itself, valid for [`LEAF_LIFETIME`], with a new key. `hosts`
-    /// are further IP addresses and DNS names; those that cannot be in a certificate are left out.
+    /// Issues a leaf for the directory itself, valid for [`LEAF_LIFETIME`], with a new key. `hosts`
+    /// are additional IP addresses and DNS names; invalid ones are omitted.
     ///
     /// # Errors
-    /// `internal` if it cannot be made.
+    /// Returns `internal` if it cannot be issued.
     pub fn directory_leaf(&self, hosts: &[String], now: UnixMillis) -> Result<Leaf, Problem> {
         let key = KeyPair::generate().map_err(broken)?;
         let mut params = server(validity(now, LEAF_LIFETIME), DIRECTORY_NAME);
@@ -204,48 +246,29 @@ impl Authority {
         }
         let certificate = params.signed_by(&key, &self.issuer).map_err(broken)?;
         Ok(Leaf {
+            validity: Validity::new(now, LEAF_LIFETIME),
             chain: vec![certificate.into(), self.certificate.clone()],
             key: PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
         })
     }
 
-    /// A certificate for a peer that is seen at `remote`, for the public key of its signing
-    /// request (PKCS #10, DER), which must be signed with the private half.
+    /// Issues a certificate for a peer, for the public key of its signing request (PKCS #10, DER),
+    /// which must be signed with the corresponding private key.
     ///
     /// # Errors
-    /// `invalid_argument` for a request that is malformed or not signed with its own key.
+    /// Returns `invalid_argument` for a request that is malformed or not signed with its own key.
     pub fn peer_certificate(
         &self,
         peer: &PeerId,
-        remote: IpAddr,
         request: &[u8],
         lifetime: Duration,
         now: UnixMillis,
     ) -> Result<PeerCertificate, Problem> {
-        let refuse = || {
-            Problem::invalid("the certificate signing request is not valid")
-                .hint("send PKCS #10 signed with its own key: ECDSA P-256 or Ed25519")
-        };
-        if request.len() > REQUEST_MAX {
-            return Err(refuse());
-        }
-        // Checks the signature with the key in the request.
-        let request =
-            CertificateSigningRequestParams::from_der(&CertificateSigningRequestDer::from(request))
-                .map_err(|_| refuse())?;
+        let request = read_request(request)?;
         let name = peer.certificate_name();
         let mut params = server(validity(now, lifetime), &name);
         let dns = name.as_str().try_into().map_err(broken)?;
         params.subject_alt_names = vec![SanType::DnsName(dns)];
-        let remote = remote.to_canonical();
-        params.subject_alt_names.push(SanType::IpAddress(remote));
-        if remote.is_loopback() {
-            for ip in LOOPBACK.map(SanType::IpAddress) {
-                if !params.subject_alt_names.contains(&ip) {
-                    params.subject_alt_names.push(ip);
-                }
-            }
-        }
         let certificate = params
             .signed_by(&request.public_key, &self.issuer)
             .map_err(broken)?;
@@ -257,18 +280,42 @@ impl Authority {
     }
 }
 
-/// Nothing but a time of validity.
+/// Reads a certificate signing request (PKCS #10, DER), and checks its signature.
+fn read_request(request: &[u8]) -> Result<CertificateSigningRequestParams, Problem> {
+    let refuse = || {
+        Problem::invalid("the certificate signing request is not valid")
+            .hint("send PKCS #10 signed with its own key: ECDSA P-256 or Ed25519")
+    };
+    if request.len() > REQUEST_MAX {
+        return Err(refuse());
+    }
+    // Checks the signature with the key in the request.
+    CertificateSigningRequestParams::from_der(&CertificateSigningRequestDer::from(request))
+        .map_err(|_| refuse())
+}
+
+/// Returns the SHA-256 hash of the public key in a signing request, which identifies a peer after a
+/// restart.
+///
+/// # Errors
+/// Returns `invalid_argument` for a request that is malformed or not signed with its own key.
+pub(crate) fn requested_key(request: &[u8]) -> Result<[u8; 32], Problem> {
+    let request = read_request(request)?;
+    Ok(fingerprint(&request.public_key.subject_public_key_info()))
+}
+
+/// Returns certificate parameters with only a validity period.
 fn validity(now: UnixMillis, lifetime: Duration) -> CertificateParams {
     let epoch = rcgen::date_time_ymd(1970, 1, 1);
     let now = Duration::from_millis(u64::try_from(now.0).unwrap_or(0));
     let mut params = CertificateParams::default();
-    params.not_before = epoch + now.saturating_sub(BACKDATED);
+    params.not_before = epoch + now.saturating_sub(CLOCK_SKEW_MAX);
     params.not_after = epoch + (now + lifetime);
     params.distinguished_name = rcgen::DistinguishedName::new();
     params
 }
 
-/// What every leaf has: it names a TLS server and certifies nothing.
+/// Adds the properties of every leaf: it is for a TLS server, and not an authority.
 fn server(mut params: CertificateParams, name: &str) -> CertificateParams {
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::ExplicitNoCa;

@@ -1,226 +1,228 @@
-//! Copies of a directory, made while it runs, and directories made of them.
+//! Backups of a running or stopped directory, and restoring from them.
 //!
-//! A backup is a folder that only its owner can open: the database as it was at one moment, the keys
-//! that members and peers know the directory by, and a manifest with the BLAKE3 hash of each. It
-//! appears under its name when it is whole. The search index is not in it: it is derived.
+//! A backup is a folder that only its owner can read: a consistent copy of the database, the keys
+//! that identify the directory to members and peers, and a manifest with the BLAKE3 hash of each
+//! file. It gets its final name when it is complete. The search index is not included: it is
+//! derived data.
 //!
-//! After a restore from a backup that is older than what peers have published, no file goes missing:
-//! a peer whose generation is another than the directory's sends all of its index. Sessions that
-//! began later are not known any more, and their bearers are told to log in.
+//! After restoring a backup that is older than the peers' last published state, no file is lost: a
+//! peer whose generation differs from the directory's sends its whole index again. Sessions that
+//! began after the backup are unknown; their clients are asked to log in.
 
 mod folder;
 mod manifest;
-mod swap;
+mod replace;
 
 use std::path::{Path, PathBuf};
 
-use convite_core::display::escape;
 use convite_core::{ErrorCode, Problem, UnixMillis};
 use convite_store::sqlite;
 
-use self::folder::{Unfinished, copy_private, create_private, free_space, sync, write_private};
-use self::manifest::{Entry, MANIFEST, Manifest};
-use self::swap::{Swap, within};
+use self::folder::{
+    PartialFolder, copy_private, create_private, free_space, shown, sync, write_private,
+};
+use self::manifest::{MANIFEST, Manifest, ManifestEntry};
+use self::replace::{ReplaceTransaction, relative_inside};
 use crate::DirectoryConfig;
 
-/// The database's name in a backup.
+pub use self::manifest::BackupSummary;
+
+/// The file name of the database in a backup.
 const DATABASE: &str = "directory.db";
-/// What members and peers know the directory by; of a directory without encryption not all are there.
-const KEPT: [&str; 4] = ["authority.pem", "authority.key", "ticket.key", "invite"];
+/// The files that identify the directory; without TLS, some do not exist.
+const IDENTITY_FILES: [&str; 4] = ["authority.pem", "authority.key", "ticket.key", "invite"];
 
-/// A backup that was made, or a directory that was restored from one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Copied {
-    /// Where it is.
-    pub path: PathBuf,
-    /// How many files it has.
-    pub files: usize,
-    /// What they have together, in bytes.
-    pub bytes: u64,
-    /// When the backup was made.
-    pub made: UnixMillis,
-    /// Where what was there before is now, if something was.
-    pub aside: Option<PathBuf>,
-}
-
-/// Copies the directory that `config` describes, running or not, to the new folder `target`.
-/// Blocking; takes about as long as copying the database's file.
+/// Copies the directory that `config` describes, running or not, to the new folder `target`. Blocks
+/// for about the time of copying the database file.
 ///
 /// # Errors
-/// `file_exists` if there is something at `target`; `no_space`; `not_found` if there is no directory;
-/// `invalid_argument` if its database is none that can be copied so; `internal` for a failing disk.
-pub fn backup(config: &DirectoryConfig, target: &Path, now: UnixMillis) -> Result<Copied, Problem> {
+/// Returns `file_exists` if `target` exists; `no_space`; `not_found` if there is no directory;
+/// `invalid_argument` if its database cannot be copied in this way; `internal` for a disk error.
+pub fn backup(
+    config: &DirectoryConfig,
+    target: &Path,
+    now: UnixMillis,
+) -> Result<BackupSummary, Problem> {
     let home = config.folder();
     let database = database_file(config)?;
     let size = std::fs::metadata(&database)
         .map(|found| found.len())
         .map_err(|_| {
             Problem::not_found(format!("there is no directory in {}", shown(&config.home))).hint(
-                "name its home with --home, and its database with --database if it is elsewhere",
+                "set its home with --home, and its database with --database if it is elsewhere",
             )
         })?;
-    must_be_free(target)?;
-    let unfinished = Unfinished::beside(target)?;
+    must_not_exist(target)?;
+    let unfinished = PartialFolder::create_next_to(target)?;
     let place = unfinished.path();
     let free = free_space(place)?;
     if free < size {
         return Err(Problem::new(
             ErrorCode::NoSpace,
-            format!("the backup takes up to {size} bytes, and {free} are free"),
+            format!("the backup needs up to {size} bytes, but only {free} are free"),
         )
-        .hint("choose a disk with more room"));
+        .hint("choose a disk with more free space"));
     }
     let copy = place.join(DATABASE);
     create_private(&copy)?;
     let schema = sqlite::copy(&database, &copy)?;
     sync(&copy)?;
-    let mut files = vec![Entry::of(place, DATABASE)?];
-    for name in KEPT {
+    let mut files = vec![ManifestEntry::of(place, DATABASE)?];
+    for name in IDENTITY_FILES {
         if home.join(name).exists() {
             copy_private(&home.join(name), &place.join(name))?;
-            files.push(Entry::of(place, name)?);
+            files.push(ManifestEntry::of(place, name)?);
         }
     }
     let manifest = Manifest::new(now, schema, files);
     write_private(&place.join(MANIFEST), &manifest.to_bytes()?)?;
-    must_be_free(target)?;
+    must_not_exist(target)?;
     unfinished.finish(target)?;
-    Ok(manifest.copied(target, None))
+    Ok(manifest.summary(target, None))
 }
 
-/// How a directory is restored.
+/// Options of a restore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Restoring {
-    /// Puts aside what is there already, under another name.
+pub struct RestoreOptions {
+    /// Renames an existing directory instead of refusing.
     pub force: bool,
-    /// Everybody has to log in again: also those who had logged out since the backup, whose
-    /// sessions would otherwise be alive again.
+    /// Ends all sessions. Otherwise sessions that had been logged out since the backup become valid
+    /// again.
     pub end_sessions: bool,
 }
 
-/// Makes of the backup at `source` the directory that `config` describes. What is wrong with the
-/// backup shows before anything changes, and if a step fails all is as it was. Blocking.
+/// Restores the backup at `source` to the directory that `config` describes. The backup is checked
+/// before anything changes, and if a step fails, the previous state is restored. Blocking.
 ///
 /// # Errors
-/// `file_exists` if there is a directory already (without `force`); `unavailable` if it runs;
-/// `not_found` if `source` is no backup; `corrupt_contents` if it is damaged; `invalid_argument` if a
-/// newer program made it; `no_space`; `internal` for a failing disk.
+/// Returns `file_exists` if there is a directory already (without `force`); `in_use` if it is
+/// running; `not_found` if `source` is no backup; `corrupt_contents` if it is damaged;
+/// `invalid_argument` if a newer program created it; `no_space`; `internal` for a disk error.
 pub fn restore(
     config: &DirectoryConfig,
     source: &Path,
-    how: Restoring,
+    how: RestoreOptions,
     now: UnixMillis,
-) -> Result<Copied, Problem> {
+) -> Result<BackupSummary, Problem> {
     let home = config.folder();
     let database = database_file(config)?;
-    let manifest = Manifest::read(source, &[&[DATABASE], &KEPT[..]].concat())?;
+    let manifest = Manifest::read(source, &[&[DATABASE], &IDENTITY_FILES[..]].concat())?;
     for place in [&home, &database] {
         if place.exists() && !how.force {
             return Err(Problem::new(
                 ErrorCode::FileExists,
-                format!("there is a directory already: {}", shown(place)),
+                format!("a directory already exists: {}", shown(place)),
             )
-            .hint("restore into another --home, or put it aside with --force"));
+            .hint("restore to another --home, or use --force to keep the existing one under another name"));
         }
     }
     if database.exists() && sqlite::is_in_use(&database)? {
         return Err(
             Problem::new(ErrorCode::InUse, "the directory of this home is running")
-                .hint("stop it, and restore then"),
+                .hint("stop it first"),
         );
     }
-    let unfinished = Unfinished::beside(&home)?;
-    let place = unfinished.path();
-    for entry in &manifest.files {
-        copy_private(&source.join(&entry.name), &place.join(&entry.name))?;
-        // Of the copy, so that the way here is checked too.
-        if Entry::of(place, &entry.name)? != *entry {
-            return Err(Problem::new(
-                ErrorCode::CorruptContents,
-                format!("{} is not what was backed up", entry.name),
-            )
-            .hint("use another backup"));
-        }
-    }
-    let copy = place.join(DATABASE);
+    let unfinished = PartialFolder::create_next_to(&home)?;
+    copy_checked(&manifest, source, unfinished.path())?;
+    let copy = unfinished.path().join(DATABASE);
     sqlite::check(&copy)?;
     if how.end_sessions {
         sqlite::end_all_sessions(&copy)?;
     }
-    let mut swap = Swap::default();
-    let moved = match within(&home, &database) {
-        Some(name) => {
-            let inside = place.join(&name);
-            if inside != copy {
-                must_be_free(&inside)?;
-                folder::make_parents(&inside)?;
-                folder::rename(&copy, &inside)?;
-            }
-            None
-        }
-        None => {
-            // Another disk, maybe: copied first, so that only renames are left.
-            let moved = swap.spare(beside(&database, "restored", now));
-            copy_private(&copy, &moved)?;
-            std::fs::remove_file(&copy).map_err(|e| folder::failed("remove", &copy, &e))?;
-            Some(moved)
-        }
-    };
-    let aside = beside(&home, "before", now);
-    let aside = swap.put_aside(&home, &aside)?.then_some(aside);
+    let mut replacement = ReplaceTransaction::default();
+    let moved = place_database(&home, &database, &copy, &mut replacement, now)?;
+    let aside = sibling_path(&home, "before", now);
+    let aside = replacement.move_away(&home, &aside)?.then_some(aside);
     if let Some(moved) = moved {
         for suffix in ["", "-wal", "-shm"] {
             let mut name = database.clone().into_os_string();
             name.push(suffix);
             let file = Path::new(&name);
-            swap.put_aside(file, &beside(file, "before", now))?;
+            replacement.move_away(file, &sibling_path(file, "before", now))?;
         }
-        swap.rename(&moved, &database)?;
+        replacement.rename(&moved, &database)?;
     }
     let finished = unfinished.finish(&home);
-    // What came after the renaming cannot be undone, and need not.
+    // After the rename, an error cannot be undone, and does not have to be.
     if finished.is_ok() || home.exists() {
-        swap.keep();
+        replacement.commit();
     }
     finished?;
-    Ok(manifest.copied(&home, aside))
+    Ok(manifest.summary(&home, aside))
 }
 
-/// The file of an SQLite database.
+/// Copies the files of a backup to `place`, and checks the copies.
+fn copy_checked(manifest: &Manifest, source: &Path, place: &Path) -> Result<(), Problem> {
+    for entry in &manifest.files {
+        copy_private(&source.join(&entry.name), &place.join(&entry.name))?;
+        // Check the copy, so that copying errors are detected too.
+        if ManifestEntry::of(place, &entry.name)? != *entry {
+            return Err(Problem::new(
+                ErrorCode::CorruptContents,
+                format!("{} differs from the file that was backed up", entry.name),
+            )
+            .hint("use another backup"));
+        }
+    }
+    Ok(())
+}
+
+/// Moves the restored database, `copy`, to its place in the restored home. If the database is
+/// outside the home, copies it next to its place, and returns the path of this copy.
+fn place_database(
+    home: &Path,
+    database: &Path,
+    copy: &Path,
+    replacement: &mut ReplaceTransaction,
+    now: UnixMillis,
+) -> Result<Option<PathBuf>, Problem> {
+    if let Some(name) = relative_inside(home, database) {
+        let inside = copy.with_file_name(name);
+        if inside != copy {
+            must_not_exist(&inside)?;
+            folder::make_parents(&inside)?;
+            folder::rename(copy, &inside)?;
+        }
+        return Ok(None);
+    }
+    // This may be another disk: copy first, so that only renames remain.
+    let moved = replacement.remove_on_rollback(sibling_path(database, "restored", now));
+    copy_private(copy, &moved)?;
+    std::fs::remove_file(copy).map_err(|e| folder::failed("remove", copy, &e))?;
+    Ok(Some(moved))
+}
+
+/// Returns the file of an SQLite database.
 fn database_file(config: &DirectoryConfig) -> Result<PathBuf, Problem> {
     let url = config.database_url(&config.folder());
     match url.split_once(':') {
         Some(("sqlite", path)) if !path.is_empty() => Ok(path.into()),
         Some(("postgres" | "postgresql", _)) => Err(Problem::invalid(
-            "this directory's database is PostgreSQL, whose own tools back it up",
+            "the database of this directory is PostgreSQL; back it up with PostgreSQL's own tools",
         )
         .hint(
-            "pg_dump --format=custom --file=PATH \"$CONVITE_DATABASE\" (and pg_restore); \
-             besides, keep a copy of the folder `directory` in the home, which has the keys",
+            "pg_dump --format=custom --file=PATH \"$CONVITE_DATABASE\" (restore with pg_restore); \
+             the dump contains the directory's private keys, so keep it secret",
         )),
-        _ => Err(Problem::invalid("this is not a database that is known").hint("use sqlite:PATH")),
+        _ => Err(Problem::invalid("unknown type of database").hint("use sqlite:PATH")),
     }
 }
 
-fn must_be_free(target: &Path) -> Result<(), Problem> {
-    // A link that leads nowhere is something too.
+fn must_not_exist(target: &Path) -> Result<(), Problem> {
+    // A dangling symbolic link counts as existing.
     if target.symlink_metadata().is_err() {
         return Ok(());
     }
     Err(Problem::new(
         ErrorCode::FileExists,
-        format!("there is something at {} already", shown(target)),
+        format!("{} already exists", shown(target)),
     )
-    .hint("name a path that does not exist yet"))
+    .hint("choose a path that does not exist"))
 }
 
-/// `PATH.what-TIME`.
-fn beside(path: &Path, what: &str, now: UnixMillis) -> PathBuf {
+/// Returns `PATH.what-TIME`.
+fn sibling_path(path: &Path, what: &str, now: UnixMillis) -> PathBuf {
     let mut name = path.to_path_buf().into_os_string();
     name.push(format!(".{what}-{}", now.0));
     name.into()
-}
-
-fn shown(path: &Path) -> String {
-    escape(&path.to_string_lossy()).to_string()
 }

@@ -1,5 +1,5 @@
-//! What a directory is told when it starts. Arguments, environment and files are resolved by the
-//! binary; here everything is decided.
+//! The configuration of a directory. The binary resolves arguments, environment and files; the
+//! values here are final.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -8,62 +8,73 @@ use std::time::Duration;
 use convite_core::PeerAddress;
 use convite_net::Limits;
 use convite_net::proxy::Subnet;
+use convite_store::Settings;
 
-use crate::gate::admission::Capacity;
-use crate::relay::RelayConfig;
-use crate::throttle::Paces;
+use crate::clock::Clock;
+use crate::gateway::GatewayConfig;
+use crate::identity::Recreate;
+use crate::middleware::admission::AdmissionLimits;
+use crate::throttle::AttemptLimits;
 
-/// How a directory runs. Has no `Debug`: it may hold passwords.
+/// The configuration of a directory. Not `Debug`, because it may contain passwords.
 #[derive(Clone)]
 pub struct DirectoryConfig {
-    /// The folder of this identity; the directory's own files lie in `directory/` below it.
+    /// The home; the directory's own files are in its subfolder `directory/`.
     pub home: PathBuf,
-    /// Where to listen; port 0 for any free one.
+    /// The address to listen on; port 0 for any free port.
     pub listen: SocketAddr,
-    /// The database's URL; none for `sqlite:` in the home.
+    /// The URL of the database; `None` for SQLite in the home.
     pub database: Option<String>,
-    /// Where others can dial the directory, best first; none to derive it from `listen`.
+    /// The addresses for clients, best first; empty to derive them from `listen`.
     pub public_addresses: Vec<PeerAddress>,
-    /// PEM file with a certificate (chain) for browsers; together with `tls_key`.
+    /// PEM file with a certificate (chain) for browsers; requires `tls_key`.
     pub tls_cert: Option<PathBuf>,
     /// PEM file with the private key of `tls_cert`.
     pub tls_key: Option<PathBuf>,
-    /// Speaks HTTP without TLS: for a network that is trusted.
+    /// Serves HTTP without TLS, for trusted networks.
     pub plaintext: bool,
-    /// The login of an unknown user makes an account.
+    /// Creates an account at the login of an unknown user.
     pub open_registration: bool,
-    /// For how long a peer is listed without a heartbeat.
+    /// How long a peer is listed without a heartbeat.
     pub lease: Duration,
-    /// For how long a session lasts from its last use.
+    /// How long a session lasts after its last use.
     pub session_lifetime: Duration,
-    /// For how long a ticket opens a file.
+    /// How long a ticket is valid.
     pub ticket_lifetime: Duration,
-    /// For how long a peer's certificate is valid.
+    /// How long a peer's certificate is valid.
     pub peer_certificate_lifetime: Duration,
-    /// Names that clients may call it by, besides those that it knows of itself.
+    /// Additional host names under which clients may address the directory.
     pub hosts: Vec<String>,
-    /// Who may say for whom it asks, in the PROXY protocol or in `X-Forwarded-For`. One that only passes
-    /// bytes on must speak the PROXY protocol: else its clients could.
+    /// Proxies whose forwarded client address (PROXY protocol, `X-Forwarded-For`) is trusted. A
+    /// proxy that only forwards bytes must use the PROXY protocol; otherwise its clients could
+    /// forge it.
     pub trusted_proxies: Vec<Subnet>,
-    /// What it puts up with from those who connect.
+    /// Limits for connections.
     pub limits: Limits,
-    /// How much it takes on at once.
-    pub capacity: Capacity,
-    /// How fast passwords and invites that are wrong may follow on each other.
-    pub paces: Paces,
-    /// Where to answer for the monitoring, without encryption and to everybody; without it, nowhere.
+    /// Limits for concurrent requests.
+    pub admission: AdmissionLimits,
+    /// Rate limits for failed passwords and invites.
+    pub attempt_limits: AttemptLimits,
+    /// The address of the monitoring listener, without TLS or authentication; `None` for no
+    /// listener.
     pub metrics_listen: Option<SocketAddr>,
-    /// Between being told to stop and letting nobody in any more, so that a load balancer sees in
-    /// time that the directory is not ready.
+    /// Delay between the shutdown request and closing the listener, so that load balancers notice
+    /// in time that the directory is not ready.
     pub shutdown_delay: Duration,
-    /// Makes the account `admin` with this password, if there is none of that name.
+    /// Creates the account `admin` with this password, unless it exists.
     pub admin_password: Option<String>,
-    /// How much of files is read through the directory.
-    pub relay: RelayConfig,
+    /// Limits of the gateway.
+    pub gateway: GatewayConfig,
+    /// Limits of the database: quotas per account, and reserved disk space.
+    pub store: Settings,
+    /// Parts of an existing directory that may be missing; none by default.
+    pub recreate: Recreate,
+    /// The clock.
+    pub clock: Clock,
 }
 
 impl DirectoryConfig {
-    /// A directory in `home` with everything as it is by default, listening on port 50051.
+    /// Returns the default configuration for `home`, listening on port 50051.
     pub fn new(home: impl Into<PathBuf>) -> Self {
         Self {
             home: home.into(),
@@ -80,22 +91,32 @@ impl DirectoryConfig {
             peer_certificate_lifetime: Duration::from_secs(24 * 3600),
             hosts: Vec::new(),
             trusted_proxies: Vec::new(),
-            limits: Limits::of_a_directory(),
-            capacity: Capacity::default(),
-            paces: Paces::default(),
+            limits: Limits::for_directory(),
+            admission: AdmissionLimits::default(),
+            attempt_limits: AttemptLimits::default(),
             metrics_listen: None,
             shutdown_delay: Duration::ZERO,
             admin_password: None,
-            relay: RelayConfig::default(),
+            gateway: GatewayConfig::default(),
+            store: Settings::default(),
+            recreate: Recreate::default(),
+            clock: Clock::default(),
         }
     }
 
-    /// The folder with the directory's own files.
+    /// Returns the folder with the directory's own files.
     pub fn folder(&self) -> PathBuf {
         self.home.join("directory")
     }
 
-    /// The URL of the database, the default filled in.
+    /// Returns the path of the database file; `None` for another type of database.
+    pub(crate) fn database_file(&self, folder: &Path) -> Option<PathBuf> {
+        let url = self.database_url(folder);
+        let path = url.strip_prefix("sqlite:")?;
+        (!path.is_empty()).then(|| path.into())
+    }
+
+    /// Returns the URL of the database, or the default.
     pub(crate) fn database_url(&self, folder: &Path) -> String {
         self.database
             .clone()

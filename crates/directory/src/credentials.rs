@@ -1,33 +1,55 @@
-//! How a session token travels: `authorization: Bearer TOKEN` through both doors alike, and through
-//! the REST door as a cookie too, which is how browsers keep it away from scripts.
+//! Transport of session tokens: `authorization: Bearer TOKEN` for both APIs; for REST also in two
+//! halves, as browsers store them: an `HttpOnly` cookie, and a key in the header [`PAGE_KEY`].
+//!
+//! Cookies are not bound to a port: every server on the same host receives them, including peers of
+//! other accounts. The key is in the page's `localStorage`, which is bound to scheme, host and
+//! port.
 
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
-/// The token in the value of an `authorization` header (RFC 6750, section 2.1), if there is one.
+/// Returns the token in the value of an `authorization` header (RFC 6750, section 2.1), if there is
+/// one.
 pub(crate) fn bearer(value: Option<&str>) -> Option<&str> {
     let (scheme, token) = value?.split_once(' ')?;
     let token = token.trim();
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
 
-/// The cookie that holds a session token.
+/// The header with the page's key.
+pub(crate) const PAGE_KEY: &str = "convite-page-key";
+
+/// Joins the two halves of a session token, if both are present.
+pub(crate) fn join_token(cookie: Option<&str>, headers: &HeaderMap) -> Option<String> {
+    let mut keys = headers.get_all(PAGE_KEY).iter();
+    let key = keys.next()?.to_str().ok()?;
+    let is_only = keys.next().is_none() && !key.is_empty();
+    Some(format!("{}.{key}", cookie?)).filter(|_| is_only)
+}
+
+/// Splits a browser's session token into its halves: for the cookie, and for the page.
+pub(crate) fn split_token(token: &str) -> (&str, &str) {
+    token.split_once('.').unwrap_or((token, ""))
+}
+
+/// The cookie that holds half of a session token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SessionCookie {
-    /// Of a directory with TLS. The prefix has browsers refuse it from any other host and from
-    /// plaintext (RFC 6265bis, section 4.1.3.2).
+    /// For a directory with TLS. Because of the prefix, browsers refuse it from other hosts and
+    /// over plaintext (RFC 6265bis, section 4.1.3.2).
     Encrypted,
-    /// Of a directory that speaks plaintext, where browsers keep no cookie with that prefix.
+    /// For a directory without TLS, where browsers refuse cookies with that prefix.
     Plaintext,
 }
 
 impl SessionCookie {
-    /// That of a directory with or without TLS.
+    /// Returns the cookie for a directory with or without TLS.
     pub(crate) fn of(encrypted: bool) -> Self {
-        match encrypted {
-            true => Self::Encrypted,
-            false => Self::Plaintext,
+        if encrypted {
+            Self::Encrypted
+        } else {
+            Self::Plaintext
         }
     }
 
@@ -38,8 +60,8 @@ impl SessionCookie {
         }
     }
 
-    /// The token among the cookies of a request, if exactly one of them is this: of two the other
-    /// may be a stranger's, who put it there.
+    /// Returns the half of a token in a request's cookies, if exactly one cookie has this name: of
+    /// two, one may have been set by another server.
     pub(crate) fn token(self, headers: &HeaderMap) -> Option<&str> {
         let fields = headers.get_all(header::COOKIE).iter();
         let pairs = fields
@@ -51,8 +73,8 @@ impl SessionCookie {
         tokens.next().is_none().then_some(token)
     }
 
-    /// The `set-cookie` that has a browser keep `token` for `lifetime`.
-    pub(crate) fn keep(self, token: &str, lifetime: Duration) -> Option<HeaderValue> {
+    /// Returns the `set-cookie` value that stores this half for `lifetime`.
+    pub(crate) fn set_cookie(self, token: &str, lifetime: Duration) -> Option<HeaderValue> {
         let secure = match self {
             Self::Encrypted => " Secure;",
             Self::Plaintext => "",
@@ -67,9 +89,9 @@ impl SessionCookie {
         Some(value)
     }
 
-    /// The `set-cookie` that has a browser forget it.
-    pub(crate) fn forget(self) -> Option<HeaderValue> {
-        self.keep("", Duration::ZERO)
+    /// Returns the `set-cookie` value that removes the cookie.
+    pub(crate) fn clear_cookie(self) -> Option<HeaderValue> {
+        self.set_cookie("", Duration::ZERO)
     }
 }
 
@@ -78,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_bearer_tokens_are_taken() {
+    fn only_bearer_tokens_are_accepted() {
         for (value, token) in [
             (Some("Bearer abc"), Some("abc")),
             (Some("bearer  abc "), Some("abc")),

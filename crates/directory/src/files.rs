@@ -1,4 +1,4 @@
-//! Files that only their owner reads: keys, codes, certificates. Blocking, at start only.
+//! Files that only their owner can read: keys, codes, certificates. Blocking; used only at start.
 
 use std::fs;
 use std::io::{ErrorKind, Write};
@@ -11,15 +11,20 @@ fn failed(what: &str, path: &Path, error: &std::io::Error) -> Problem {
         ErrorCode::Internal,
         format!("cannot {what} {}: {error}", path.display()),
     )
-    .hint("check that the folder exists, is yours, and has room")
+    .hint("check that the folder exists, that you own it, and that the disk has free space")
 }
 
-/// Makes `folder` and what is missing above it; on Unix nobody else may look into it.
+/// Creates `folder` and its missing parents; on Unix only its owner can read it.
 ///
 /// # Errors
-/// `internal` if it cannot be made.
-pub(crate) fn make_folder(folder: &Path) -> Result<(), Problem> {
-    fs::create_dir_all(folder).map_err(|e| failed("make", folder, &e))?;
+/// Returns `internal` if it cannot be created.
+pub(crate) fn create_private_folder(folder: &Path) -> Result<(), Problem> {
+    let is_new = !folder.exists();
+    fs::create_dir_all(folder).map_err(|e| failed("create", folder, &e))?;
+    if let Some(parent) = folder.parent().filter(|_| is_new) {
+        // Otherwise a crash can lose the folder together with the synced keys in it.
+        sync_folder(parent).map_err(|e| failed("sync", parent, &e))?;
+    }
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
@@ -29,10 +34,22 @@ pub(crate) fn make_folder(folder: &Path) -> Result<(), Problem> {
     Ok(())
 }
 
-/// The contents of a file, if it exists.
+/// Syncs renames and removals in a folder.
 ///
 /// # Errors
-/// `internal` if it exists and cannot be read.
+/// Fails if the file system fails.
+fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    // Windows cannot sync folders; its renames are durable.
+    if cfg!(unix) {
+        fs::File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// Returns the contents of a file, or `None` if it does not exist.
+///
+/// # Errors
+/// Returns `internal` if it exists but cannot be read.
 pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, Problem> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
@@ -41,14 +58,14 @@ pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, Problem> {
     }
 }
 
-/// Puts a file in place whole, readable by its owner only, safe against a crash at any instant.
+/// Writes a file atomically, readable only by its owner; safe against crashes.
 ///
 /// # Errors
-/// `internal` if it cannot be written.
+/// Returns `internal` if it cannot be written.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
     let write = || {
         let partial = path.with_extension("partial");
-        // A leftover could have other permissions.
+        // An existing file could have other permissions.
         match fs::remove_file(&partial) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -63,7 +80,9 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
         let mut file = options.open(&partial)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        fs::rename(&partial, path)
+        fs::rename(&partial, path)?;
+        // The rename is durable only after this.
+        path.parent().map_or(Ok(()), sync_folder)
     };
     write().map_err(|e| failed("write", path, &e))
 }

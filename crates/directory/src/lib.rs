@@ -1,47 +1,43 @@
-//! The directory: who is in the group, what each one shares, who is online. Never contents.
+//! The directory server: accounts, peers, and the index of what each peer shares. It stores no file
+//! contents.
 //!
-//! The use cases are methods of [`Service`], one file per noun in `service/`; they know neither
-//! HTTP nor a database driver. `rest/` and `grpc/` are two doors to them: decode, call, encode.
-//! [`start`] puts it together: storage, search index, certificate authority, listener, and the
-//! tasks in the background.
+//! The use cases are methods of [`Service`], one file per noun in `service/`; they depend on
+//! neither HTTP nor a database driver. `rest/` and `grpc/` are APIs over them: decode, call,
+//! encode. [`start`] assembles storage, search index, certificate authority, listener and
+//! background tasks.
 
+mod addresses;
+mod answer;
 pub mod authority;
 pub mod backup;
+pub mod clock;
 pub mod config;
+pub mod cost_class;
 mod credentials;
 mod files;
-mod follower;
-pub mod gate;
+pub mod gateway;
 mod grpc;
-mod news;
+pub mod identity;
+mod index_sync;
+pub mod middleware;
+mod notifications;
 mod observe;
+pub mod operations;
 pub mod passwords;
-pub mod relay;
 mod replicas;
 mod rest;
 mod run;
+mod secrets;
 pub mod service;
 pub mod throttle;
 mod tls;
-mod vault;
 mod web;
 
-use convite_core::{ErrorCode, Problem};
-
+pub use authority::stored_fingerprint;
 pub use config::DirectoryConfig;
-pub use relay::RelayConfig;
-pub use rest::openapi_json;
+pub use convite_store::{Quotas, Settings};
+pub use gateway::GatewayConfig;
+pub use rest::{openapi_json, operations_page, routes_of};
 pub use run::{RunningDirectory, start};
 pub use service::Service;
-
-/// Secrets, from the operating system.
-fn random_bytes<const N: usize>() -> Result<[u8; N], Problem> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| {
-        Problem::new(
-            ErrorCode::Internal,
-            format!("no randomness to be had: {error}"),
-        )
-    })?;
-    Ok(bytes)
-}
+pub use tls::CertificateFiles;

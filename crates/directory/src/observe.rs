@@ -1,106 +1,103 @@
-//! Around every request, through either door: an id, a span in the log, a time limit, and an
-//! answer in the door's own form when a handler panics.
+//! Middleware around every request of both APIs: request id, log span, time limit, and the response
+//! to a panic in a handler.
 //!
-//! Only paths are logged, without the tokens of links: queries and headers hold secrets.
+//! Only paths are logged, without the tokens of links: queries and headers contain secrets.
 
 pub(crate) mod requests;
 
 use std::any::Any;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use convite_core::{ErrorCode, Problem};
-use convite_net::Connection;
+use convite_net::ConnectionInfo;
 use convite_net::request_id::{REQUEST_ID, RequestId};
 use convite_net::trace;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 
-use self::requests::Requests;
-use crate::gate::Class;
-use crate::grpc;
-use crate::rest::Refusal;
+use self::requests::RequestMetrics;
+use crate::answer::{self, ProblemResponse};
+use crate::middleware::classify;
+use crate::rest::RouteOperations;
 
-/// How long a call may take that is not to last.
+/// Time limit of a call that is not long-lived.
 const CALL_MAX: Duration = Duration::from_secs(30);
 
-/// What of a problem leaves the house: of an internal one, nothing but that it is one. Logs it.
-pub(crate) fn outward(problem: Problem) -> Problem {
-    if problem.code != ErrorCode::Internal {
-        return problem;
-    }
-    tracing::error!(error = %problem, "request failed");
-    Problem::new(ErrorCode::Internal, "the directory failed").hint("its log has the cause")
-}
-
-/// The path as it may be logged: not with the token of a link.
-pub(crate) fn shown(path: &str) -> &str {
-    match path.starts_with("/d/") {
-        true => "/d/{token}",
-        false => path,
+/// Returns the path for the log, without the token of a link.
+fn loggable_path(path: &str) -> &str {
+    if path.starts_with("/d/") {
+        "/d/{token}"
+    } else {
+        path
     }
 }
 
-/// Both doors with all of this around them.
-pub(crate) fn around(doors: Router, requests: Requests) -> Router {
-    doors
-        .layer(CatchPanicLayer::custom(on_panic))
-        .layer(from_fn_with_state(requests, observe))
+/// What this middleware needs.
+#[derive(Clone)]
+struct Observation {
+    metrics: RequestMetrics,
+    routes: Arc<RouteOperations>,
 }
 
-/// What a panicking handler answers.
+/// Wraps the router of both APIs in this middleware.
+pub(crate) fn with_observation(
+    apis: Router,
+    metrics: RequestMetrics,
+    routes: Arc<RouteOperations>,
+) -> Router {
+    let observation = Observation { metrics, routes };
+    apis.layer(CatchPanicLayer::custom(on_panic))
+        .layer(from_fn_with_state(observation, observe))
+}
+
+/// Returns the response to a panic in a handler.
 fn on_panic(cause: Box<dyn Any + Send>) -> Response {
     let text = cause
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())
         .or_else(|| cause.downcast_ref::<String>().cloned())
         .unwrap_or_default();
-    Refusal(Problem::new(ErrorCode::Internal, format!("panic: {text}"))).into_response()
+    ProblemResponse(Problem::new(ErrorCode::Internal, format!("panic: {text}"))).into_response()
 }
 
-pub(crate) fn is_grpc(request: &Request) -> bool {
-    starts_grpc(request.headers().get(header::CONTENT_TYPE))
-}
-
-fn starts_grpc(content_type: Option<&HeaderValue>) -> bool {
-    content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
-}
-
-async fn observe(State(requests): State<Requests>, request: Request, next: Next) -> Response {
-    let id = RequestId::of(request.headers());
-    let connection = request.extensions().get::<Connection>();
+async fn observe(
+    State(Observation { metrics, routes }): State<Observation>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let id = RequestId::from_headers(request.headers());
+    let connection = request.extensions().get::<ConnectionInfo>();
     let remote = connection.map(|connection| tracing::field::display(connection.remote));
     let path = request.uri().path().to_owned();
-    let shown = shown(&path);
+    let shown = loggable_path(&path);
     let span = tracing::info_span!("request", id = id.as_str(), method = %request.method(), path = shown, remote);
-    let via_grpc = is_grpc(&request);
-    let counted = requests.begin(&request, via_grpc);
-    let traced = trace::served(&counted.route, request.headers());
-    let lasts = Class::lasts(&path, request.method(), via_grpc);
+    let via_grpc = answer::is_grpc(&request);
+    let counted = metrics.begin(&request, via_grpc);
+    let traced = trace::server_span(&counted.route, request.headers());
+    let (_, cost) = classify(&routes, &request);
+    let has_no_time_limit = cost.has_no_time_limit(via_grpc);
     let answered = async move {
         let began = Instant::now();
         let answer = next.run(request);
-        let mut response = if lasts {
+        let mut response = if has_no_time_limit {
             answer.await
         } else {
             match tokio::time::timeout(CALL_MAX, answer).await {
                 Ok(response) => response,
-                Err(_) => Refusal(
-                    Problem::new(ErrorCode::Unavailable, "the directory took too long")
-                        .hint("try again"),
-                )
-                .into_response(),
+                Err(_) => ProblemResponse(answer::timed_out()).into_response(),
             }
         };
-        if via_grpc && !starts_grpc(response.headers().get(header::CONTENT_TYPE)) {
-            response = grpc::translate(response.status());
+        if via_grpc && !answer::is_grpc_type(response.headers().get(header::CONTENT_TYPE)) {
+            response = answer::grpc_response(response.status());
         }
         let took = began.elapsed();
-        requests.end(&counted, &response, took);
+        metrics.end(&counted, &response, took);
         let status = response.status().as_u16();
         if response.status().is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE {
             tracing::error!(status, ?took, "answered");
@@ -109,10 +106,10 @@ async fn observe(State(requests): State<Requests>, request: Request, next: Next)
         }
         response
     };
-    // The inner of the two is the one that tasks take along.
+    // The inner one of the two spans is the one that spawned tasks inherit.
     let answered = id.clone().scope(answered).instrument(traced.clone());
     let mut response = answered.instrument(span).await;
-    trace::answered(&traced, &response);
+    trace::record_response(&traced, &response);
     response.headers_mut().insert(REQUEST_ID, id.value());
     response
 }
@@ -140,23 +137,24 @@ mod tests {
     }
 
     async fn ask(path: &str, content_type: &str) -> Response {
-        let doors = Router::new()
+        let routes = Arc::new(crate::rest::route_operations());
+        let apis = Router::new()
             .route("/broken", post(broken))
             .route("/slow", post(slow))
-            .route("/peers/a/upload", post(takes_its_time));
+            .route("/peers/{id}/upload", post(takes_its_time));
         let request = Request::post(path)
             .header(header::CONTENT_TYPE, content_type)
             .body(Body::empty())
             .unwrap();
         let registry = convite_metrics::Registry::new(&[convite_metrics::catalogue::DIRECTORY]);
-        around(doors, Requests::new(registry))
+        with_observation(apis, RequestMetrics::new(registry), routes)
             .oneshot(request)
             .await
             .unwrap()
     }
 
     #[tokio::test(start_paused = true)]
-    async fn panics_and_delays_are_answered_in_the_form_of_the_door() {
+    async fn panics_and_timeouts_are_reported_in_the_form_of_the_api() {
         for (path, code) in [
             ("/broken", ErrorCode::Internal),
             ("/slow", ErrorCode::Unavailable),
@@ -180,7 +178,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_file_that_takes_long_to_hand_on_is_not_cut_off() {
+    async fn a_long_transfer_has_no_time_limit() {
         let response = ask("/peers/a/upload", "multipart/form-data").await;
         assert_eq!(response.status(), StatusCode::OK);
     }

@@ -1,44 +1,103 @@
-//! Passwords: argon2id, on threads of their own, and never more of it at once than the machine bears.
+//! Password hashing with argon2id, on dedicated threads, with limits on the number of hashes.
 //!
-//! Each hash takes 19 MiB and some 20 ms (OWASP's parameters, the crate's default), so the number
-//! that run and the number that wait are bounded, and the threads give way to everything else: nobody's
-//! search waits for somebody's login.
+//! Passwords are first normalized as in RFC 8265, section 4.2 (OpaqueString), in both APIs,
+//! both when they are set and when they are checked, so that they do not depend on how a keyboard
+//! composes characters.
+//!
+//! Each hash takes 19 MiB and about 20 ms (OWASP's parameters, the crate's default). The number of
+//! running and of waiting hashes is therefore limited, and the threads have a low priority, so that
+//! logins do not delay searches.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::password_hash::{PasswordHasher as _, PasswordVerifier};
 use argon2::{Argon2, PasswordHash};
 use convite_core::{ErrorCode, Problem};
+use parking_lot::Mutex;
 use tokio::sync::{Semaphore, oneshot};
+use unicode_normalization::UnicodeNormalization;
 
-/// The shortest password, in characters.
+/// Minimum length of a password, in characters.
 pub const PASSWORD_MIN: usize = 8;
-/// The longest password, in characters.
+/// Maximum length of a password, in characters.
 pub const PASSWORD_MAX: usize = 1024;
-/// How many may wait for their turn.
+/// Maximum number of waiting hashes.
 const WAITING_MAX: usize = 64;
-/// How long one of them waits at most.
+/// Maximum waiting time.
 const WAIT_MAX: Duration = Duration::from_secs(5);
-/// When who was turned away may come back.
+/// `Retry-After` of refused requests.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
-/// How much the threads give way, from 0 to 19 (nice(2)).
+/// Nice value of the threads, from 0 to 19 (nice(2)).
 #[cfg(target_os = "linux")]
-const NICE: i32 = 10;
+const THREAD_NICE: i32 = 10;
+
+/// Computes argon2id hashes, and counts them.
+#[derive(Default)]
+struct Hasher {
+    argon2: Argon2<'static>,
+    computed: AtomicU64,
+}
+
+impl Hasher {
+    fn hash(&self, password: &str) -> argon2::password_hash::Result<PasswordHash> {
+        self.computed.fetch_add(1, Ordering::Relaxed);
+        self.argon2.hash_password(password.as_bytes())
+    }
+
+    fn matches(&self, password: &str, stored: &str) -> bool {
+        self.computed.fetch_add(1, Ordering::Relaxed);
+        self.argon2
+            .verify_password(password.as_bytes(), stored)
+            .is_ok()
+    }
+}
 
 type Job = Box<dyn FnOnce() + Send>;
 
+/// Prepares a password as in RFC 8265, section 4.2.2: spaces of any kind become ASCII spaces, and
+/// the rest is NFC. Control characters are refused: NUL and line ends come from files and
+/// terminals, and are not intended.
+fn normalize(password: &str) -> Result<String, Problem> {
+    let refused = |why: &str| {
+        Problem::invalid(format!("the password contains {why}"))
+            .hint("type it again, or save its file as plain UTF-8 text")
+    };
+    if let Some(c) = password.chars().find(|c| c.is_control()) {
+        return Err(match c {
+            '\0' => refused("a NUL character"),
+            '\n' | '\r' => refused("a line end"),
+            _ => refused("a control character"),
+        });
+    }
+    // Invisible format characters (RFC 8264, section 9.13, PrecisIgnorableProperties). Joiners are
+    // allowed, because they are part of the spelling of words.
+    let is_unseen = |c: char| {
+        matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
+            | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+    };
+    if password.chars().any(is_unseen) {
+        return Err(refused("an invisible character"));
+    }
+    let spaced = password
+        .chars()
+        .map(|c| if c.is_whitespace() { ' ' } else { c });
+    Ok(spaced.nfc().collect())
+}
+
 /// Hashes and checks passwords.
-pub struct Passwords {
+pub struct PasswordHasher {
+    hasher: Arc<Hasher>,
     jobs: Sender<Job>,
     running: Arc<Semaphore>,
     admitted: Arc<Semaphore>,
 }
 
-impl Default for Passwords {
+impl Default for PasswordHasher {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let (jobs, queue) = mpsc::channel();
@@ -46,11 +105,12 @@ impl Default for Passwords {
         for number in 0..cores {
             let queue = Arc::clone(&queue);
             let thread = std::thread::Builder::new().name(format!("passwords-{number}"));
-            if let Err(error) = thread.spawn(move || hash_on(&queue)) {
-                tracing::error!(%error, "a thread for passwords cannot be started");
+            if let Err(error) = thread.spawn(move || run_hash_thread(&queue)) {
+                tracing::error!(%error, "cannot start a password thread");
             }
         }
         Self {
+            hasher: Arc::default(),
             jobs,
             running: Arc::new(Semaphore::new(cores)),
             admitted: Arc::new(Semaphore::new(cores + WAITING_MAX)),
@@ -58,52 +118,54 @@ impl Default for Passwords {
     }
 }
 
-impl Passwords {
-    /// The argon2id hash of a new password, in PHC format.
+impl PasswordHasher {
+    /// Returns the argon2id hash of a new password, in PHC format.
     ///
     /// # Errors
-    /// `invalid_argument` if it is too short or too long; `overloaded` if too many wait, or it
-    /// takes too long.
+    /// Returns `invalid_argument` if the password is too short or too long, or contains control or
+    /// invisible characters; `overloaded` if too many hashes wait, or the wait is too long.
     pub async fn hash(&self, password: &str) -> Result<String, Problem> {
+        let password = normalize(password)?;
         if !(PASSWORD_MIN..=PASSWORD_MAX).contains(&password.chars().count()) {
-            return Err(
-                Problem::invalid("the password is too short or too long").hint(format!(
-                    "use {PASSWORD_MIN} to {PASSWORD_MAX} characters; a few words are easy to remember"
-                )),
-            );
+            return Err(Problem::invalid("use 8 to 1,024 characters")
+                .hint("a few words are easy to remember"));
         }
-        let password = password.to_owned();
+        let hasher = Arc::clone(&self.hasher);
         self.run(move || {
-            let hash: PasswordHash = Argon2::default()
-                .hash_password(password.as_bytes())
+            let hash = hasher
+                .hash(&password)
                 .map_err(|e| Problem::new(ErrorCode::Internal, format!("password hash: {e}")))?;
             Ok(hash.to_string())
         })
         .await
     }
 
-    /// Whether `password` belongs to the hash `stored`. Without a hash (nobody of that name, or an
-    /// account that has no password) the answer is no, and takes as long.
+    /// Returns whether `password` matches the hash `stored`. Without a hash (no such user, or an
+    /// account without a password) the result is `false`, after the same time.
     ///
     /// # Errors
-    /// `overloaded` if too many wait, or it takes too long.
+    /// Returns `invalid_argument` for a password that no account can have; `overloaded` if too many
+    /// hashes wait, or the wait is too long.
     pub async fn verify(&self, password: &str, stored: Option<&str>) -> Result<bool, Problem> {
+        let password = normalize(password)?;
         if password.chars().count() > PASSWORD_MAX {
             return Ok(false);
         }
-        let password = password.to_owned();
         let stored = stored.unwrap_or_default().to_owned();
+        let hasher = Arc::clone(&self.hasher);
         self.run(move || {
-            let argon2 = Argon2::default();
             if stored.is_empty() {
-                let _: Result<PasswordHash, _> = argon2.hash_password(password.as_bytes());
+                let _ = hasher.hash(&password);
                 return Ok(false);
             }
-            Ok(argon2
-                .verify_password(password.as_bytes(), stored.as_str())
-                .is_ok())
+            Ok(hasher.matches(&password, &stored))
         })
         .await
+    }
+
+    /// Number of hashes computed since the start.
+    pub fn computed(&self) -> u64 {
+        self.hasher.computed.load(Ordering::Relaxed)
     }
 
     async fn run<T: Send + 'static>(
@@ -124,10 +186,10 @@ impl Passwords {
             .ok()
             .and_then(Result::ok)
             .ok_or_else(busy)?;
-        let failed = || Problem::new(ErrorCode::Internal, "hashing a password failed");
+        let failed = || Problem::new(ErrorCode::Internal, "cannot hash the password");
         let (reply, answer) = oneshot::channel();
         let job: Job = Box::new(move || {
-            // Held here: the work goes on if the one who asked goes away.
+            // Held here, because the work continues if the caller is cancelled.
             let _held = (admitted, turn);
             let _ = reply.send(work());
         });
@@ -136,17 +198,17 @@ impl Passwords {
     }
 }
 
-/// Does what comes, until nobody can ask any more.
-fn hash_on(queue: &Mutex<Receiver<Job>>) {
-    // Of this thread alone; elsewhere it would be of the whole process.
+/// Runs jobs until the sender is dropped.
+fn run_hash_thread(queue: &Mutex<Receiver<Job>>) {
+    // On Linux this affects only this thread; on other systems, the whole process.
     #[cfg(target_os = "linux")]
-    let _ = rustix::process::setpriority_process(None, NICE);
+    let _ = rustix::process::setpriority_process(None, THREAD_NICE);
     loop {
-        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let job = queue.lock().recv();
         let Ok(job) = job else {
             return;
         };
-        // The panic hook has told; who asked hears that it failed.
+        // The panic hook has logged it; the caller gets an error.
         let _ = catch_unwind(AssertUnwindSafe(job));
     }
 }
@@ -157,7 +219,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_right_password_is_accepted() {
-        let passwords = Passwords::default();
+        let passwords = PasswordHasher::default();
         let hash = passwords.hash("correct horse").await.unwrap();
         assert!(hash.starts_with("$argon2id$"));
         for (password, stored, good) in [
@@ -173,8 +235,44 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_password_is_the_same_however_it_is_composed() {
+        let passwords = PasswordHasher::default();
+        let set = "contrase\u{f1}a caf\u{e9}";
+        let hash = passwords.hash(set).await.unwrap();
+        for (typed, good) in [
+            ("contrasen\u{303}a cafe\u{301}", true),
+            ("contrase\u{f1}a\u{a0}caf\u{e9}", true),
+            ("contrase\u{f1}a\u{3000}caf\u{e9}", true),
+            // Case and width are significant.
+            ("Contrase\u{f1}a caf\u{e9}", false),
+            ("contrase\u{f1}a cafe", false),
+        ] {
+            let is_it = passwords.verify(typed, Some(&hash)).await.unwrap();
+            assert_eq!(is_it, good, "{typed:?}");
+        }
+        for bad in [
+            "secret word\0",
+            "secret word\r",
+            "\u{feff}secret word",
+            "secret\u{200b} word",
+            "secret\tword 1",
+        ] {
+            for refused in [
+                passwords.hash(bad).await.map(drop),
+                passwords.verify(bad, Some(&hash)).await.map(drop),
+            ] {
+                assert_eq!(
+                    refused.unwrap_err().code,
+                    ErrorCode::InvalidArgument,
+                    "{bad:?}"
+                );
+            }
+        }
+    }
+
+    #[tokio::test]
     async fn passwords_of_other_lengths_are_refused() {
-        let passwords = Passwords::default();
+        let passwords = PasswordHasher::default();
         for (len, good) in [(7, false), (8, true), (1024, true), (1025, false)] {
             assert_eq!(
                 passwords.hash(&"x".repeat(len)).await.is_ok(),
@@ -185,11 +283,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn too_many_at_once_are_turned_away_and_then_let_in_again() {
-        let passwords = Passwords {
+    async fn hashes_over_the_limit_are_refused_until_others_end() {
+        let passwords = PasswordHasher {
             running: Arc::new(Semaphore::new(1)),
             admitted: Arc::new(Semaphore::new(1)),
-            ..Passwords::default()
+            ..PasswordHasher::default()
         };
         let taken = Arc::clone(&passwords.admitted).try_acquire_owned().unwrap();
         let refused = passwords.verify("password", None).await.unwrap_err();
@@ -199,8 +297,8 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nobody_waits_without_end() {
-        let passwords = Passwords::default();
+    async fn waiting_is_bounded() {
+        let passwords = PasswordHasher::default();
         let _all = Arc::clone(&passwords.running)
             .acquire_many_owned(passwords.running.available_permits() as u32)
             .await;

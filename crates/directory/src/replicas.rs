@@ -1,4 +1,4 @@
-//! Keeps this directory on the list of its replicas, and itself up to date about the others.
+//! The task that renews this replica's lease and updates the list of the other replicas.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use tokio_util::sync::CancellationToken;
 use crate::Service;
 use crate::service::RENEWAL;
 
-/// Renews, and asks for the others, from time to time and whenever one comes or goes; takes this one
-/// off the list at `shutdown`. Ends at once where there are no replicas.
+/// Renews the lease and updates the list periodically, and whenever a replica starts or stops;
+/// removes this replica at `shutdown`. Returns immediately if the database is not shared.
 pub(crate) async fn run_replicas(service: Arc<Service>, shutdown: CancellationToken) {
     if service.store().shared().is_none() {
         return;
@@ -20,10 +20,10 @@ pub(crate) async fn run_replicas(service: Arc<Service>, shutdown: CancellationTo
             () = service.replicas_changed() => {}
         }
         if let Err(problem) = service.renew_replica().await {
-            tracing::warn!(error = %problem, "cannot say that this replica is up");
+            tracing::warn!(error = %problem, "cannot renew the lease of this replica");
         }
     }
     if let Err(problem) = service.remove_replica().await {
-        tracing::warn!(error = %problem, "cannot say that this replica stops");
+        tracing::warn!(error = %problem, "cannot remove this replica from the list");
     }
 }

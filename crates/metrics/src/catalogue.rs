@@ -1,15 +1,16 @@
-//! The table of all metrics. A doc comment is what Prometheus and docs/metrics.md say of one.
+//! The table of all metrics. The doc comment of a metric is its description in Prometheus and in
+//! docs/metrics.md.
 
-use crate::{Definition, Kind};
+use crate::definition::{MetricDefinition, MetricType};
 
-/// Bounds for what takes from a millisecond to half a minute, in seconds.
+/// Histogram bounds from a millisecond to half a minute, in seconds.
 const SECONDS: &[f64] = &[
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 ];
 
-const COUNTER: Kind = Kind::Counter;
-const GAUGE: Kind = Kind::Gauge;
-const HISTOGRAM: Kind = Kind::Histogram(SECONDS);
+const COUNTER: MetricType = MetricType::Counter;
+const GAUGE: MetricType = MetricType::Gauge;
+const HISTOGRAM: MetricType = MetricType::Histogram(SECONDS);
 
 macro_rules! definitions {
     ($(#[$about:meta])* $list:ident: $(
@@ -17,7 +18,7 @@ macro_rules! definitions {
     )*) => {
         $(
             $(#[doc = $help])+
-            pub const $constant: Definition = Definition {
+            pub const $constant: MetricDefinition = MetricDefinition {
                 name: $name,
                 kind: $kind,
                 labels: &[$($label),*],
@@ -25,108 +26,110 @@ macro_rules! definitions {
             };
         )*
         $(#[$about])*
-        pub const $list: &[Definition] = &[$($constant,)*];
+        pub const $list: &[MetricDefinition] = &[$($constant,)*];
     };
 }
 
 definitions! {
-    /// What only a directory counts.
+    /// The metrics of a directory.
     DIRECTORY:
 
-    /// Requests answered. `door` is `rest` or `grpc`; `route` a method and a path's template, or `other`; `status` the HTTP status or the gRPC code. A stream counts when it begins.
-    REQUESTS = "convite_directory_requests_total", COUNTER, ["door", "route", "status"];
-    /// Time from a request's headers to the answer's.
-    REQUEST_SECONDS = "convite_directory_request_seconds", HISTOGRAM, ["door", "route"];
-    /// Requests that are being answered.
-    REQUESTS_IN_FLIGHT = "convite_directory_requests_in_flight", GAUGE, ["door"];
+    /// Requests answered. `api` is `rest` or `grpc`; `route` is a method and a path template, or
+    /// `other`; `status` is the HTTP status or the gRPC code. A stream is counted when it begins.
+    REQUESTS = "convite_directory_requests_total", COUNTER, ["api", "route", "status"];
+    /// Time from the headers of a request to those of its response.
+    REQUEST_SECONDS = "convite_directory_request_seconds", HISTOGRAM, ["api", "route"];
+    /// Requests in progress.
+    REQUESTS_IN_FLIGHT = "convite_directory_requests_in_flight", GAUGE, ["api"];
     /// Logins with a password. `outcome` is `ok` or an error code (docs/errors.md).
     LOGINS = "convite_directory_logins_total", COUNTER, ["outcome"];
-    /// Accounts that are not disabled, as of the last 10 s.
+    /// Accounts that are not disabled. Updated every 10 s.
     ACCOUNTS = "convite_directory_accounts", GAUGE, [];
-    /// Sessions that have not ended, as of the last 10 s.
+    /// Active sessions. Updated every 10 s.
     SESSIONS = "convite_directory_sessions", GAUGE, [];
-    /// Peers online, without those there for one download, as of the last 10 s.
+    /// Peers online, without transient peers of downloads. Updated every 10 s.
     PEERS_ONLINE = "convite_directory_peers_online", GAUGE, [];
-    /// Files in the index, of peers online or not, as of the last 10 s.
+    /// Files in the index, of online and offline peers. Updated every 10 s.
     FILES = "convite_directory_files", GAUGE, [];
     /// Distinct contents in the search index.
     CONTENTS = "convite_directory_contents", GAUGE, [];
-    /// Rows of peers' indexes that were taken in. `change` is `upserted` or `removed`.
+    /// Index rows received from peers. `change` is `upserted` or `removed`.
     PUBLISHED_ROWS = "convite_directory_published_rows_total", COUNTER, ["change"];
     /// Tickets signed.
     TICKETS = "convite_directory_tickets_total", COUNTER, [];
-    /// Time that a search took, the lookup of its results included.
+    /// Duration of a search, including the lookup of its results.
     SEARCH_SECONDS = "convite_directory_search_seconds", HISTOGRAM, [];
-    /// Entries of the change log that the search index has not followed yet.
+    /// Entries of the change log that are not yet in the search index.
     INDEX_LAG_CHANGES = "convite_directory_search_index_lag_changes", GAUGE, [];
-    /// Time since the search index was level with the change log; 0 while it is.
+    /// Time since the search index was last up to date with the change log; 0 while it is.
     INDEX_LAG_SECONDS = "convite_directory_search_index_lag_seconds", GAUGE, [];
-    /// Changes that wait for the database's writer, or for a connection to write with.
+    /// Changes that wait for the database writer, or for a connection to write with.
     DATABASE_QUEUE = "convite_directory_database_queue", GAUGE, [];
-    /// Transactions that changed the database; one may hold many changes.
+    /// Write transactions of the database; one may contain many changes.
     DATABASE_TRANSACTIONS = "convite_directory_database_transactions_total", COUNTER, [];
-    /// Time spent in them, from the beginning to the end of the commit.
+    /// Time spent in write transactions, from their beginning to the end of the commit.
     DATABASE_TRANSACTION_SECONDS = "convite_directory_database_transaction_seconds_total", COUNTER, [];
-    /// Database connections that are open.
+    /// Open database connections.
     DATABASE_CONNECTIONS = "convite_directory_database_connections", GAUGE, [];
-    /// Database connections that are in use.
+    /// Database connections in use.
     DATABASE_CONNECTIONS_BUSY = "convite_directory_database_connections_busy", GAUGE, [];
-    /// 1 if /readyz says so, else 0.
+    /// 1 if /readyz reports ready, else 0.
     READY = "convite_directory_ready", GAUGE, [];
 }
 
 definitions! {
-    /// What only a peer counts.
+    /// The metrics of a peer.
     PEER:
 
-    /// Requests answered. `route` is a path's template, or `other`; `status` the HTTP status. A download counts when it begins.
+    /// Requests answered. `route` is a path template, or `other`; `status` is the HTTP status. A
+    /// download is counted when it begins.
     PEER_REQUESTS = "convite_peer_requests_total", COUNTER, ["route", "status"];
-    /// Contents sent to others.
+    /// File bytes sent to others.
     SENT_BYTES = "convite_peer_sent_bytes_total", COUNTER, [];
-    /// Contents received from others, verified.
+    /// Verified file bytes received from others.
     RECEIVED_BYTES = "convite_peer_received_bytes_total", COUNTER, [];
-    /// Pieces received that failed verification.
+    /// Received pieces that failed verification.
     VERIFICATION_FAILURES = "convite_peer_verification_failures_total", COUNTER, [];
-    /// Uploads under way.
+    /// Uploads in progress.
     UPLOADS_ACTIVE = "convite_peer_uploads_active", GAUGE, [];
     /// Requests that wait for an upload slot.
     UPLOADS_WAITING = "convite_peer_uploads_waiting", GAUGE, [];
-    /// Files being fetched.
+    /// Downloads in progress.
     DOWNLOADS_ACTIVE = "convite_peer_downloads_active", GAUGE, [];
-    /// Files shared.
+    /// Shared files.
     SHARED_FILES = "convite_peer_shared_files", GAUGE, [];
-    /// Size of the files shared.
+    /// Total size of the shared files.
     SHARED_BYTES = "convite_peer_shared_bytes", GAUGE, [];
-    /// Files read and hashed.
+    /// Hashed files.
     HASHED_FILES = "convite_peer_hashed_files_total", COUNTER, [];
-    /// Size of the files read and hashed.
+    /// Total size of the hashed files.
     HASHED_BYTES = "convite_peer_hashed_bytes_total", COUNTER, [];
-    /// Files found and not hashed yet.
+    /// Files found but not hashed yet.
     HASH_BACKLOG = "convite_peer_hash_backlog_files", GAUGE, [];
-    /// Scans of all shares that are done.
+    /// Completed scans of all shares.
     SCANS = "convite_peer_scans_total", COUNTER, [];
     /// 1 while the directory lists this peer, else 0.
     LISTED = "convite_peer_listed", GAUGE, [];
-    /// 1 while the directory has been told of all that is shared, else 0.
+    /// 1 while the directory has the current index of this peer, else 0.
     PUBLISHED = "convite_peer_published", GAUGE, [];
 }
 
 definitions! {
-    /// What both count.
+    /// The metrics of directories and peers.
     PROCESS:
 
-    /// Always 1; `version` is that of the program.
+    /// Always 1; `version` is the version of the program.
     BUILD_INFO = "convite_build_info", GAUGE, ["version"];
-    /// Time that the processors worked for this process.
+    /// CPU time used by this process.
     CPU_SECONDS = "process_cpu_seconds_total", COUNTER, [];
-    /// Memory in use, without what is swapped out.
+    /// Resident memory.
     RESIDENT_BYTES = "process_resident_memory_bytes", GAUGE, [];
-    /// Files and sockets that are open.
+    /// Open files and sockets.
     OPEN_FDS = "process_open_fds", GAUGE, [];
-    /// How many may be.
+    /// Limit on open files and sockets.
     MAX_FDS = "process_max_fds", GAUGE, [];
-    /// Threads.
+    /// Number of threads.
     THREADS = "process_threads", GAUGE, [];
-    /// When the process started, in seconds since 1970.
+    /// Start time of the process, in seconds since 1970.
     START_TIME = "process_start_time_seconds", GAUGE, [];
 }

@@ -1,17 +1,19 @@
-//! The numbers of one directory or one peer.
+//! The values of the metrics of one directory or one peer.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use crate::{Definition, Kind};
+use parking_lot::Mutex;
 
-/// The most sets of label values of one metric; what comes after them counts as one more, with
-/// `other` for each value. Values come from closed lists: this is the wall behind that rule.
+use crate::definition::{MetricDefinition, MetricType};
+
+/// The maximum number of label sets of one metric. Further ones are counted as one, with `other`
+/// for each value. This is a safeguard, because label values come from closed lists.
 pub const LABEL_SETS_MAX: usize = 500;
 const OTHER: &str = "other";
 
-/// The metrics of some lists of the catalogue.
+/// The metrics of one or more lists of the catalogue.
 #[derive(Debug)]
 pub struct Registry {
     families: Vec<Family>,
@@ -19,22 +21,22 @@ pub struct Registry {
 
 #[derive(Debug)]
 struct Family {
-    definition: Definition,
-    cells: Mutex<BTreeMap<Vec<String>, Cell>>,
+    definition: MetricDefinition,
+    cells: Mutex<BTreeMap<Vec<String>, MetricValue>>,
 }
 
 #[derive(Debug)]
-enum Cell {
+enum MetricValue {
     Number(f64),
     Histogram { buckets: Vec<u64>, sum: f64 },
 }
 
-impl Cell {
-    fn new(kind: Kind) -> Self {
+impl MetricValue {
+    fn new(kind: MetricType) -> Self {
         match kind {
-            Kind::Counter | Kind::Gauge => Self::Number(0.0),
-            Kind::Histogram(bounds) => Self::Histogram {
-                // The last is for what is above every bound.
+            MetricType::Counter | MetricType::Gauge => Self::Number(0.0),
+            MetricType::Histogram(bounds) => Self::Histogram {
+                // The last bucket is for values above every bound.
                 buckets: vec![0; bounds.len() + 1],
                 sum: 0.0,
             },
@@ -43,15 +45,15 @@ impl Cell {
 }
 
 impl Registry {
-    /// Counts what is in `lists`. Metrics without labels are there from the start.
-    pub fn new(lists: &[&[Definition]]) -> Arc<Self> {
-        let family = |definition: &Definition| {
+    /// Creates a registry of the metrics in `lists`. Metrics without labels exist from the start.
+    pub fn new(lists: &[&[MetricDefinition]]) -> Arc<Self> {
+        let family = |definition: &MetricDefinition| {
             let mut cells = BTreeMap::new();
             if definition.labels.is_empty() {
-                cells.insert(Vec::new(), Cell::new(definition.kind));
+                cells.insert(Vec::new(), MetricValue::new(definition.kind));
             }
             Family {
-                definition: Definition { ..*definition },
+                definition: MetricDefinition { ..*definition },
                 cells: Mutex::new(cells),
             }
         };
@@ -64,68 +66,78 @@ impl Registry {
         })
     }
 
-    /// Adds to a counter or a gauge. `values` are those of its labels, in the catalogue's order.
-    pub fn add(&self, metric: &Definition, values: &[&str], amount: f64) {
-        self.change(metric, values, |cell, _| {
-            if let Cell::Number(number) = cell {
+    /// Adds to a counter or a gauge. `values` are the label values, in the order of the catalogue.
+    pub fn add(&self, metric: &MetricDefinition, values: &[&str], amount: f64) {
+        self.update(metric, values, |cell, _| {
+            if let MetricValue::Number(number) = cell {
                 *number += amount;
             }
         });
     }
 
-    /// Sets a number that is counted elsewhere, or measured when it is asked for.
-    pub fn set(&self, metric: &Definition, values: &[&str], now: f64) {
-        self.change(metric, values, |cell, _| {
-            if let Cell::Number(number) = cell {
+    /// Sets a value that is counted elsewhere or measured at the time of a scrape.
+    pub fn set(&self, metric: &MetricDefinition, values: &[&str], now: f64) {
+        self.update(metric, values, |cell, _| {
+            if let MetricValue::Number(number) = cell {
                 *number = now;
             }
         });
     }
 
-    /// Takes a measurement into a histogram.
-    pub fn measure(&self, metric: &Definition, values: &[&str], measured: f64) {
-        self.change(metric, values, |cell, kind| {
-            if let (Cell::Histogram { buckets, sum }, Kind::Histogram(bounds)) = (cell, kind) {
+    /// Adds a measurement to a histogram.
+    pub fn observe(&self, metric: &MetricDefinition, values: &[&str], measured: f64) {
+        self.update(metric, values, |cell, kind| {
+            if let (MetricValue::Histogram { buckets, sum }, MetricType::Histogram(bounds)) =
+                (cell, kind)
+            {
                 buckets[bounds.partition_point(|bound| *bound < measured)] += 1;
                 *sum += measured;
             }
         });
     }
 
-    /// Counts one more in a gauge for as long as the result lives.
+    /// Increments a gauge until the returned guard is dropped.
     pub fn in_flight(
         self: &Arc<Self>,
-        metric: &'static Definition,
+        metric: &'static MetricDefinition,
         value: Option<&'static str>,
-    ) -> InFlight {
+    ) -> InFlightGuard {
         self.add(metric, value.as_slice(), 1.0);
-        InFlight {
+        InFlightGuard {
             registry: self.clone(),
             metric,
             value,
         }
     }
 
-    fn change(&self, metric: &Definition, values: &[&str], change: impl FnOnce(&mut Cell, Kind)) {
+    fn update(
+        &self,
+        metric: &MetricDefinition,
+        values: &[&str],
+        change: impl FnOnce(&mut MetricValue, MetricType),
+    ) {
         let family = self
             .families
             .iter()
             .find(|f| f.definition.name == metric.name);
         let Some(family) = family else {
-            debug_assert!(false, "{} is not counted here", metric.name);
+            debug_assert!(false, "{} is not in this registry", metric.name);
             return;
         };
         debug_assert_eq!(values.len(), metric.labels.len(), "{}", metric.name);
         let mut key: Vec<String> = values.iter().map(|value| (*value).to_owned()).collect();
-        let mut cells = lock(&family.cells);
+        let mut cells = family.cells.lock();
         if cells.len() >= LABEL_SETS_MAX && !cells.contains_key(&key) {
             key.fill(OTHER.to_owned());
         }
         let kind = family.definition.kind;
-        change(cells.entry(key).or_insert_with(|| Cell::new(kind)), kind);
+        change(
+            cells.entry(key).or_insert_with(|| MetricValue::new(kind)),
+            kind,
+        );
     }
 
-    /// All of it in Prometheus' text format, in the order of the catalogue.
+    /// Renders all metrics in the Prometheus text format, in the order of the catalogue.
     pub fn render(&self) -> String {
         let mut out = String::new();
         for family in &self.families {
@@ -136,9 +148,9 @@ impl Registry {
 }
 
 impl Family {
-    /// Writing to a string cannot fail.
+    // Writing to a string cannot fail.
     fn render(&self, out: &mut String) {
-        let Definition {
+        let MetricDefinition {
             name,
             kind,
             labels,
@@ -146,14 +158,14 @@ impl Family {
         } = &self.definition;
         let help = help.trim().replace('\\', "\\\\").replace('\n', " ");
         let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {}", kind.name());
-        for (values, cell) in lock(&self.cells).iter() {
+        for (values, cell) in self.cells.lock().iter() {
             let pairs = labels
                 .iter()
                 .copied()
                 .zip(values.iter().map(String::as_str));
             let pairs: Vec<_> = pairs.collect();
             match (cell, kind) {
-                (Cell::Histogram { buckets, sum }, Kind::Histogram(bounds)) => {
+                (MetricValue::Histogram { buckets, sum }, MetricType::Histogram(bounds)) => {
                     let bounds = bounds.iter().map(ToString::to_string);
                     let mut count = 0;
                     for (bound, inside) in bounds.chain(["+Inf".to_owned()]).zip(buckets) {
@@ -168,7 +180,7 @@ impl Family {
                         "{name}_sum{braces} {sum}\n{name}_count{braces} {count}"
                     );
                 }
-                (Cell::Number(number), _) => {
+                (MetricValue::Number(number), _) => {
                     let _ = writeln!(out, "{name}{} {number}", braces(&pairs));
                 }
                 _ => {}
@@ -192,43 +204,39 @@ fn braces(pairs: &[(&str, &str)]) -> String {
     format!("{{{}}}", pairs.join(","))
 }
 
-/// One more in a gauge, until it is dropped.
+/// A guard that keeps a gauge incremented until it is dropped.
 #[derive(Debug)]
-pub struct InFlight {
+pub struct InFlightGuard {
     registry: Arc<Registry>,
-    metric: &'static Definition,
+    metric: &'static MetricDefinition,
     value: Option<&'static str>,
 }
 
-impl Drop for InFlight {
+impl Drop for InFlightGuard {
     fn drop(&mut self) {
         self.registry.add(self.metric, self.value.as_slice(), -1.0);
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const SHOES: Definition = Definition {
+    const SHOES: MetricDefinition = MetricDefinition {
         name: "shoes_total",
-        kind: Kind::Counter,
+        kind: MetricType::Counter,
         labels: &["colour"],
         help: " Shoes.",
     };
-    const WALK: Definition = Definition {
+    const WALK: MetricDefinition = MetricDefinition {
         name: "walk_seconds",
-        kind: Kind::Histogram(&[0.5, 2.0]),
+        kind: MetricType::Histogram(&[0.5, 2.0]),
         labels: &[],
         help: " Walks.",
     };
-    const FEET: Definition = Definition {
+    const FEET: MetricDefinition = MetricDefinition {
         name: "feet",
-        kind: Kind::Gauge,
+        kind: MetricType::Gauge,
         labels: &[],
         help: " Feet.",
     };
@@ -242,7 +250,7 @@ mod tests {
         let registry = registry();
         registry.add(&SHOES, &["re\"d\\\n"], 2.0);
         for walk in [0.5, 0.6, 7.0] {
-            registry.measure(&WALK, &[], walk);
+            registry.observe(&WALK, &[], walk);
         }
         registry.set(&FEET, &[], 1.5);
         assert_eq!(
@@ -259,7 +267,7 @@ mod tests {
     #[test]
     fn what_is_in_flight_is_counted_while_it_lives() {
         let registry = registry();
-        static FEET_NOW: Definition = FEET;
+        static FEET_NOW: MetricDefinition = FEET;
         let both = (
             registry.in_flight(&FEET_NOW, None),
             registry.in_flight(&FEET_NOW, None),

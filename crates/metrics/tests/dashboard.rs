@@ -1,14 +1,14 @@
-//! The dashboard asks for metrics that there are, and labels that they have.
+//! Checks that the dashboard uses only existing metrics and labels.
 
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
 
 use convite_metrics::catalogue::{DIRECTORY, PEER, PROCESS};
-use convite_metrics::{Definition, Kind};
+use convite_metrics::{MetricDefinition, MetricType};
 use serde_json::Value;
 
-/// What the scraper adds to each sample, and a histogram to its buckets.
+/// Labels added by the scraper and by the buckets of a histogram.
 const ADDED: [&str; 3] = ["job", "instance", "le"];
 
 fn dashboard() -> Value {
@@ -19,7 +19,7 @@ fn dashboard() -> Value {
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
-/// The queries, and what their legends show.
+/// Returns the queries with their legends.
 fn queries(value: &Value) -> Vec<(String, String)> {
     let mut found = Vec::new();
     match value {
@@ -42,12 +42,12 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
 }
 
-fn defined(name: &str) -> Option<&'static Definition> {
+fn defined(name: &str) -> Option<&'static MetricDefinition> {
     [DIRECTORY, PEER, PROCESS]
         .into_iter()
         .flatten()
         .find(|metric| match metric.kind {
-            Kind::Histogram(_) => name.strip_suffix("_bucket") == Some(metric.name),
+            MetricType::Histogram(_) => name.strip_suffix("_bucket") == Some(metric.name),
             _ => name == metric.name,
         })
 }
@@ -83,6 +83,6 @@ fn every_query_is_about_metrics_and_labels_that_exist() {
             "{query}"
         );
     }
-    // It is of use only if it shows most of them.
+    // The dashboard must show most of the metrics.
     assert!(asked.len() > 30, "{asked:?}");
 }

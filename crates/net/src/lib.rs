@@ -1,48 +1,38 @@
-//! Listening and dialling, the same way for the directory and for peers.
+//! Network layer shared by the directory and peers.
 //!
-//! One accept loop ([`serve`]) that speaks HTTP/1.1 and HTTP/2 over TLS or plaintext; one way to
-//! dial ([`dial`]) that trusts exactly one authority, known by its fingerprint ([`tls`]).
+//! [`serve`] is the accept loop for HTTP/1.1 and HTTP/2 over TLS or plaintext. [`dial`] opens
+//! client connections that trust exactly one certificate authority, known by its fingerprint
+//! ([`tls`]).
 
-mod descriptors;
+pub mod clock;
+mod connection;
+mod date;
+pub mod destination;
 pub mod dial;
-mod heard;
+mod idle;
+pub mod interfaces;
+mod last_received;
 mod limits;
+pub mod min_rate;
 mod network;
+mod open_files;
 pub mod origin;
+pub mod permits;
 pub mod proxy;
-mod pulse;
+pub mod random;
+mod request_body;
 pub mod request_id;
 mod serve;
+mod subnet;
+pub mod task;
 pub mod tls;
 pub mod trace;
+mod write_progress;
 
-use std::net::SocketAddr;
-
-pub use heard::Heard;
+pub use connection::ConnectionInfo;
+pub use last_received::LastReceived;
 pub use limits::Limits;
 pub use network::Network;
-pub use serve::{DRAIN, serve, serve_behind};
-
-/// What is known of the connection that a request came over; in the extensions of every request.
-#[derive(Debug, Clone, Copy)]
-pub struct Connection {
-    /// Who dialled.
-    pub remote: SocketAddr,
-    /// The address that was dialled.
-    pub local: SocketAddr,
-    /// Whether it is encrypted.
-    pub tls: bool,
-}
-
-/// HTTP/2 flow-control window of a stream, in bytes: one stream fills a link of 1 Gbit/s at 30 ms.
-const STREAM_WINDOW: u32 = 4 << 20;
-/// HTTP/2 flow-control window of a connection, in bytes: what a receiver may have to hold.
-const CONNECTION_WINDOW: u32 = 8 << 20;
-/// The largest HTTP/2 frame accepted, in bytes: fewer, larger frames cost less under TLS.
-const FRAME: u32 = 1 << 20;
-
-/// Makes `ring` the process's cryptography. Every entry point calls it; later calls do nothing.
-pub fn install_crypto() {
-    // Fails only if a provider is installed already, which can only be this one.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-}
+pub use request_body::RequestBody;
+pub use serve::{DRAIN_TIMEOUT, serve, serve_behind};
+pub use tls::install_crypto;

@@ -1,47 +1,44 @@
-//! What a listener puts up with from those who connect to it.
+//! Limits of a listener on connections and requests.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::Network;
-
-/// How many connections there may be, how slow they may be, and what a request may be like.
+/// Limits on the number and speed of connections, and on the size of requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections at once; further ones wait in the kernel's queue. At most half of the files that the
-    /// process may have open.
+    /// Maximum number of connections; further ones wait in the kernel's queue. Reduced to half of
+    /// the open file limit.
     pub connections: usize,
-    /// Connections at once from one [`Network`]; further ones are dropped. At most a quarter of those
-    /// files.
+    /// Maximum number of connections of one network; further ones are dropped. Reduced to a
+    /// quarter of the open file limit.
     pub connections_per_network: usize,
-    /// A connection that has not shaken hands by then is dropped.
+    /// Time limit for the TLS handshake.
     pub handshake: Duration,
-    /// A request whose headers have not come by then is dropped, and so is a connection without a
-    /// first request.
+    /// Time limit for the headers of a request, and for the first request of a connection.
     pub headers: Duration,
-    /// A connection without a request for so long is closed.
+    /// A connection without requests for this long is closed.
     pub idle: Duration,
-    /// A connection is cut if an answer lies ready for so long and nothing of it is taken.
+    /// A connection is closed if response bytes are ready for this long and the client reads none
+    /// of them, whether they are in the response body, in a buffer of this process, or (on Linux)
+    /// in the kernel.
     pub stall: Duration,
-    /// How much of an answer is handed over at once, in bytes: with `stall`, the slowest that one
-    /// may read; and what a connection that reads nothing costs, times `streams`.
+    /// Maximum size of a part of a response, in bytes. `chunk` per `stall` is the slowest rate
+    /// allowed; `chunk` times `streams` is the memory cost of a connection that reads nothing.
     pub chunk: usize,
-    /// Requests at once on one HTTP/2 connection.
+    /// Maximum number of concurrent requests of an HTTP/2 connection.
     pub streams: u32,
-    /// The most bytes of headers of one HTTP/2 request; an HTTP/1.1 one may have a few times that.
+    /// Maximum size of the headers of an HTTP/2 request, in bytes; an HTTP/1.1 request may have a
+    /// few times as much.
     pub header_bytes: u32,
-    /// The most headers of one HTTP/1.1 request.
+    /// Maximum number of headers of an HTTP/1.1 request.
     pub headers_count: usize,
-    /// HTTP/2 flow-control window of a stream, in bytes: what may come in and not be read yet.
+    /// HTTP/2 flow-control window of a stream, in bytes: the most received but unread bytes.
     pub stream_window: u32,
-    /// The same of a connection.
+    /// HTTP/2 flow-control window of a connection, in bytes.
     pub connection_window: u32,
 }
 
 impl Default for Limits {
-    /// Those of a peer: a few connections, with many bytes.
+    /// The limits of a peer: few connections with large transfers.
     fn default() -> Self {
         Self {
             connections: 8192,
@@ -54,15 +51,15 @@ impl Default for Limits {
             streams: 256,
             header_bytes: 32 << 10,
             headers_count: 100,
-            stream_window: crate::STREAM_WINDOW,
-            connection_window: crate::CONNECTION_WINDOW,
+            stream_window: crate::connection::STREAM_WINDOW,
+            connection_window: crate::connection::CONNECTION_WINDOW,
         }
     }
 }
 
 impl Limits {
-    /// Those of a directory: many connections, with small messages both ways.
-    pub fn of_a_directory() -> Self {
+    /// Returns the limits of a directory: many connections with small messages in both directions.
+    pub fn for_directory() -> Self {
         Self {
             stall: Duration::from_secs(30),
             chunk: 32 << 10,
@@ -72,52 +69,9 @@ impl Limits {
         }
     }
 
-    /// How often a connection is looked at.
-    pub(crate) fn tick(&self) -> Duration {
+    /// Returns the interval at which a connection is checked.
+    pub(crate) fn check_interval(&self) -> Duration {
         let soonest = self.headers.min(self.idle).min(self.stall);
         (soonest / 4).clamp(Duration::from_millis(10), Duration::from_secs(5))
-    }
-}
-
-/// How many connections each network has.
-#[derive(Clone, Default)]
-pub(crate) struct Guests {
-    counts: Arc<Mutex<HashMap<Network, usize>>>,
-}
-
-/// One connection, counted until this is dropped.
-pub(crate) struct Guest {
-    guests: Guests,
-    network: Network,
-}
-
-impl Guests {
-    /// One more from `address`, unless its network has as many as it may.
-    pub(crate) fn admit(&self, address: IpAddr, limits: &Limits) -> Option<Guest> {
-        let max = limits.connections_per_network;
-        let network = Network::of(address);
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(network).or_default();
-        if *count >= max {
-            return None;
-        }
-        *count += 1;
-        Some(Guest {
-            guests: self.clone(),
-            network,
-        })
-    }
-}
-
-impl Drop for Guest {
-    fn drop(&mut self) {
-        let counts = &self.guests.counts;
-        let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.network) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.network);
-            }
-        }
     }
 }

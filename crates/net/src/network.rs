@@ -1,22 +1,23 @@
-//! Whom to count requests and connections against: one customer of a network, not one address.
+//! The unit against which requests and connections are counted.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// An IPv4 address, or the first 64 bits of an IPv6 one: with fewer an attacker has as many as it
-/// likes, because a host picks the other 64 itself (RFC 4291, section 2.5.1).
+/// An IPv4 address, or the first 64 bits of an IPv6 address. A longer prefix would give an attacker
+/// any number of networks, because a host chooses the other 64 bits itself (RFC 4291, section
+/// 2.5.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Network(IpAddr);
 
 impl fmt::Display for Network {
-    /// Its first address.
+    /// Formats the first address of the network.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
 impl Network {
-    /// The network of an address; an IPv4 address in an IPv6 socket counts as what it is.
+    /// Returns the network of an address. An IPv4-mapped IPv6 address counts as IPv4.
     pub fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(address) => Self(address.into()),

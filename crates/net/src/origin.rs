@@ -1,16 +1,16 @@
-//! What a browser says of where a request comes from, and what that is worth.
+//! Protection against DNS rebinding and cross-site requests from browsers.
 //!
-//! *DNS rebinding*: a page of `evil.example` makes that name resolve to a server here, and then
-//! talks to it as to its own origin. The browser tells the name (`Host`), so a name that is not
-//! the server's own is refused. An address in place of a name cannot be rebound, so any will do:
-//! that of a listener, of a forwarded port, of a load balancer.
+//! *DNS rebinding*: a page of `evil.example` makes that name resolve to this server and then
+//! accesses it as its own origin. The browser sends the name (`Host`), so a name that is not the
+//! server's own is refused. A literal address cannot be rebound, so any address is accepted: that
+//! of a listener, of a forwarded port, or of a load balancer.
 //!
-//! *Cross-site requests*: a page elsewhere makes the browser send something that changes things.
-//! The browser tells that too (`Origin`, or `Sec-Fetch-Site`; Fetch standard, section 3.2, and
-//! W3C Fetch Metadata), and a server here has no pages that other sites have to do with.
+//! *Cross-site requests*: a page of another site makes the browser send a request that changes
+//! something. The browser marks it (`Origin` or `Sec-Fetch-Site`; Fetch standard, section 3.2, and
+//! W3C Fetch Metadata), and such requests are refused.
 //!
-//! Programs send none of these headers and are not held to them: to forge a header is possible for
-//! a program, and of no use to it.
+//! Programs send none of these headers and are not restricted. A program could forge them, but
+//! would gain nothing.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -18,17 +18,19 @@ use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use convite_core::{ErrorCode, Problem, display};
+use convite_core::{ErrorCode, PeerAddress, Problem, display};
 use http::header::{CONTENT_TYPE, HOST, ORIGIN};
 use http::uri::{Authority, Scheme};
 use http::{HeaderMap, Method, Request, Uri, Version};
 
 type Known = dyn Fn(&str) -> bool + Send + Sync;
 
-/// The names that a server goes by.
+/// The host names of a server.
 #[derive(Clone)]
 pub struct Hosts {
     names: Arc<HashSet<String>>,
+    /// Hosts and ports of the server's own pages, in addition to the requested one.
+    origins: Arc<HashSet<(String, u16)>>,
     also: Option<Arc<Known>>,
 }
 
@@ -39,25 +41,37 @@ impl fmt::Debug for Hosts {
 }
 
 impl Hosts {
-    /// `localhost` and these names; case does not matter.
+    /// Creates the set of `localhost` and these names. Case-insensitive.
     pub fn new(names: impl IntoIterator<Item = String>) -> Self {
         let names = names.into_iter().chain([String::from("localhost")]);
         let lower = |name: String| name.trim_end_matches('.').to_ascii_lowercase();
         Self {
             names: Arc::new(names.map(lower).collect()),
+            origins: Arc::default(),
             also: None,
         }
     }
 
-    /// These, and those that `also` says yes to.
+    /// Adds origins of the server's own pages, because a proxy may send another host name than the
+    /// browser used.
+    #[must_use]
+    pub fn with_origins(mut self, addresses: &[PeerAddress]) -> Self {
+        let origins = addresses
+            .iter()
+            .map(|address| (address.host().to_ascii_lowercase(), address.port()));
+        self.origins = Arc::new(origins.collect());
+        self
+    }
+
+    /// Also accepts names for which `also` returns true.
     #[must_use]
     pub fn or(mut self, also: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
         self.also = Some(Arc::new(also));
         self
     }
 
-    /// Whether the server goes by `host`: a name of its own, or any address.
-    fn know(&self, host: &str) -> bool {
+    /// Returns whether `host` is a name of this server or any literal address.
+    fn contains(&self, host: &str) -> bool {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let name = host.trim_end_matches('.').to_ascii_lowercase();
         bare.parse::<IpAddr>().is_ok()
@@ -65,20 +79,20 @@ impl Hosts {
             || self.also.as_ref().is_some_and(|also| also(&name))
     }
 
-    /// Lets requests pass that are for this server.
+    /// Checks that a request is addressed to this server.
     ///
     /// # Errors
-    /// `wrong_host` for a name that is not the server's; `invalid_argument` if the request names
-    /// none, several, or no valid one.
+    /// Returns `wrong_host` if the name is not one of this server, and `invalid_argument` if the
+    /// request has no host, several hosts, or an invalid one.
     pub fn check_host<B>(&self, request: &Request<B>) -> Result<(), Problem> {
-        let Some(authority) = asked(request)? else {
+        let Some(authority) = requested_host(request)? else {
             return match request.version() {
-                // Has no such header, and no browser speaks it any more.
+                // These versions have no such header, and no browser uses them.
                 Version::HTTP_09 | Version::HTTP_10 => Ok(()),
                 _ => Err(Problem::invalid("the request names no host")),
             };
         };
-        if self.know(authority.host()) {
+        if self.contains(authority.host()) {
             return Ok(());
         }
         let shown: String = display::escape(authority.host())
@@ -87,44 +101,86 @@ impl Hosts {
             .collect();
         Err(Problem::new(
             ErrorCode::WrongHost,
-            format!("this server is not known as '{shown}'"),
+            format!("'{shown}' is not a name of this server"),
         )
-        .hint("use one of its addresses, or let whoever runs the directory start it with `--host NAME`"))
+        .hint("use one of its addresses, or ask its operator to start the directory with `--host NAME`"))
+    }
+
+    /// Checks that a request was not sent by a page of another site. Accepts requests that change
+    /// nothing, requests of programs, and requests from the server's own pages.
+    ///
+    /// # Errors
+    /// Returns `cross_site` for all other requests, and `invalid_argument` if the host is not
+    /// valid.
+    pub fn check_site<B>(&self, request: &Request<B>) -> Result<(), Problem> {
+        let Some(origin) = foreign_origin(request)? else {
+            return Ok(());
+        };
+        let is_own = origin.as_ref().is_some_and(|origin| {
+            let authority = origin.authority();
+            authority.is_some_and(|from| {
+                let host = from.host().trim_start_matches('[').trim_end_matches(']');
+                let own = (host.to_ascii_lowercase(), port_of(origin, from));
+                self.origins.contains(&own)
+            })
+        });
+        if is_own {
+            return Ok(());
+        }
+        Err(cross_site(request, origin.as_ref()))
     }
 }
 
-/// Lets requests pass that no page of another site can have made the browser send: those that
-/// change nothing, those that no browser sent, and those from the server's own pages.
-///
-/// # Errors
-/// `cross_site` for the others; `invalid_argument` if the host is not valid.
-pub fn check_site<B>(request: &Request<B>) -> Result<(), Problem> {
+/// Creates the `cross_site` problem. Behind a proxy that hides the requested name, it also applies
+/// to the server's own page, so the hint covers this case.
+fn cross_site<B>(request: &Request<B>, origin: Option<&Uri>) -> Problem {
+    let problem = Problem::new(
+        ErrorCode::CrossSite,
+        "the request came from a page of another site",
+    );
+    let from = origin.and_then(|origin| Some((origin, origin.authority()?)));
+    let requested_host = requested_host(request).ok().flatten();
+    match (from, requested_host) {
+        (Some((origin, from)), Some(requested_host)) if from.host() != requested_host.host() => {
+            let port = port_of(origin, from);
+            problem.hint(format!(
+                "if {origin} is this server behind a proxy, configure the proxy to forward the Host \
+                 header, or start the directory with `--public-address {}:{port}`; \
+                 pages of other sites cannot change anything here",
+                from.host()
+            ))
+        }
+        _ => problem
+            .hint("use the page of this server or a program; pages of other sites cannot change anything here"),
+    }
+}
+
+/// Returns the origin of a state-changing request if it differs from the requested host.
+/// `Some(None)` means a foreign origin that is not named. `None` means a request of the server's
+/// own page or of a program.
+fn foreign_origin<B>(request: &Request<B>) -> Result<Option<Option<Uri>>, Problem> {
     if matches!(*request.method(), Method::GET | Method::HEAD) {
-        return Ok(());
+        return Ok(None);
     }
     let headers = request.headers();
-    let own = match (headers.get(ORIGIN), headers.get("sec-fetch-site")) {
-        (None, None) => true,
-        (None, Some(site)) => site == "same-origin" || site == "none",
+    match (headers.get(ORIGIN), headers.get("sec-fetch-site")) {
+        (None, None) => Ok(None),
+        (None, Some(site)) if site == "same-origin" || site == "none" => Ok(None),
+        (None, Some(_)) => Ok(Some(None)),
         (Some(origin), _) => {
-            let origin = origin.to_str().ok().and_then(|text| text.parse().ok());
-            let asked = asked(request)?;
-            origin.is_some_and(|origin| is_of(&origin, asked.as_ref()))
+            let origin: Option<Uri> = origin.to_str().ok().and_then(|text| text.parse().ok());
+            let requested_host = requested_host(request)?;
+            let is_own = origin
+                .as_ref()
+                .is_some_and(|origin| is_same_host(origin, requested_host.as_ref()));
+            Ok((!is_own).then_some(origin))
         }
-    };
-    if own {
-        return Ok(());
     }
-    Err(Problem::new(
-        ErrorCode::CrossSite,
-        "a page of another site asked for this",
-    )
-    .hint("pages of other sites change nothing here; use the server's own, or a program"))
 }
 
-/// Whether a request is a gRPC call of a program. A browser cannot send one without saying that it
-/// is a browser: every call is a POST, and with those goes an `Origin`.
-pub fn is_grpc_of_a_program(headers: &HeaderMap) -> bool {
+/// Returns whether a request is a gRPC call of a program. A browser sends an `Origin` header with
+/// every POST, and every gRPC call is a POST.
+pub fn is_grpc_from_program(headers: &HeaderMap) -> bool {
     let is_grpc = headers
         .get(CONTENT_TYPE)
         .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
@@ -135,9 +191,9 @@ pub fn is_grpc_of_a_program(headers: &HeaderMap) -> bool {
     is_grpc && !from_browser
 }
 
-/// Whom the request asks for: in HTTP/2 `:authority`, in HTTP/1.1 `Host`, or in the target.
-fn asked<B>(request: &Request<B>) -> Result<Option<Authority>, Problem> {
-    let wrong = || Problem::invalid("the request does not name one valid host");
+/// Returns the requested host: `:authority` in HTTP/2; in HTTP/1.1 `Host` or the request target.
+fn requested_host<B>(request: &Request<B>) -> Result<Option<Authority>, Problem> {
+    let wrong = || Problem::invalid("the request must name exactly one valid host");
     let mut hosts = request.headers().get_all(HOST).iter();
     let header = hosts.next();
     if hosts.next().is_some() {
@@ -153,28 +209,37 @@ fn asked<B>(request: &Request<B>) -> Result<Option<Authority>, Problem> {
         .map(|parsed| parsed.ok_or_else(wrong))
         .transpose()?;
     let target = request.uri().authority().cloned();
-    let asked = match (header, target) {
+    let requested_host = match (header, target) {
         (Some(header), Some(target)) if header != target => return Err(wrong()),
         (header, target) => header.or(target),
     };
-    match asked {
-        Some(asked) if asked.as_str().contains('@') || asked.host().is_empty() => Err(wrong()),
-        asked => Ok(asked),
+    match requested_host {
+        Some(requested_host)
+            if requested_host.as_str().contains('@') || requested_host.host().is_empty() =>
+        {
+            Err(wrong())
+        }
+        requested_host => Ok(requested_host),
     }
 }
 
-/// Whether `origin` is the one that was asked. The scheme is not compared: in front of a server
-/// may be something that takes off the TLS.
-fn is_of(origin: &Uri, asked: Option<&Authority>) -> bool {
-    let (Some(from), Some(asked)) = (origin.authority(), asked) else {
+/// Returns whether `origin` is the requested host. The scheme is not compared, because a proxy may
+/// terminate TLS.
+fn is_same_host(origin: &Uri, requested_host: Option<&Authority>) -> bool {
+    let (Some(from), Some(requested_host)) = (origin.authority(), requested_host) else {
         return false;
     };
+    from.host().eq_ignore_ascii_case(requested_host.host())
+        && port_of(origin, from) == port_of(origin, requested_host)
+}
+
+/// Returns the port of an authority, or the default port of the origin's scheme.
+fn port_of(origin: &Uri, authority: &Authority) -> u16 {
     let usual = match origin.scheme() {
         Some(scheme) if *scheme == Scheme::HTTP => 80,
         _ => 443,
     };
-    let port = |authority: &Authority| authority.port_u16().unwrap_or(usual);
-    from.host().eq_ignore_ascii_case(asked.host()) && port(from) == port(asked)
+    authority.port_u16().unwrap_or(usual)
 }
 
 #[cfg(test)]
@@ -264,11 +329,43 @@ mod tests {
             ),
         ] {
             for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
-                let checked = check_site(&request(method, &headers));
+                let checked = hosts().check_site(&request(method, &headers));
                 assert_eq!(checked.is_ok(), good, "{method} {headers:?}");
             }
-            assert!(check_site(&request("GET", &headers)).is_ok(), "{headers:?}");
+            assert!(
+                hosts().check_site(&request("GET", &headers)).is_ok(),
+                "{headers:?}"
+            );
         }
+    }
+
+    #[test]
+    fn pages_at_a_public_address_are_own_ones_whatever_host_the_proxy_asks_for() {
+        let public = [
+            "files.example:443".parse().unwrap(),
+            "10.0.0.7:8443".parse().unwrap(),
+        ];
+        let hosts = hosts().with_origins(&public);
+        let check = |origin: &str| {
+            let headers = [("host", "127.0.0.1:50051"), ("origin", origin)];
+            hosts.check_site(&request("POST", &headers))
+        };
+        for own in [
+            "https://files.example",
+            "https://FILES.example:443",
+            "https://10.0.0.7:8443",
+        ] {
+            assert!(check(own).is_ok(), "{own}");
+        }
+        for other in [
+            "https://files.example:5001",
+            "http://files.example",
+            "https://a.example",
+        ] {
+            assert!(check(other).is_err(), "{other}");
+        }
+        let hint = check("https://b.example").unwrap_err().hint.unwrap();
+        assert!(hint.contains("--public-address b.example:443"), "{hint}");
     }
 
     #[test]
@@ -282,7 +379,7 @@ mod tests {
         ] {
             let request = request("POST", &headers);
             assert_eq!(
-                is_grpc_of_a_program(request.headers()),
+                is_grpc_from_program(request.headers()),
                 program,
                 "{headers:?}"
             );

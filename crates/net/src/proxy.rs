@@ -1,130 +1,85 @@
-//! Who really asks, where somebody trusted hands connections or requests on: a balancer says so in
-//! the PROXY protocol before a connection's first byte (HAProxy's specification of 2020, versions 1
-//! and 2), a proxy of HTTP in each request's `X-Forwarded-For`.
+//! The real client address of connections and requests behind trusted proxies.
 //!
-//! Either is believed only from an address that is trusted; to anybody else it is what any bytes are.
+//! A load balancer sends the address in the PROXY protocol at the start of a connection (HAProxy's
+//! specification of 2020, versions 1 and 2). An HTTP proxy sends it in `X-Forwarded-For` with each
+//! request. Both are accepted only from a trusted address. From any other address, the header is
+//! ignored, and the PROXY protocol is an error.
 
+use std::collections::HashSet;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
-use std::str::FromStr;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
-use convite_core::Problem;
 use http::{HeaderMap, HeaderName};
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::Connection;
+use crate::connection::ConnectionInfo;
+pub use crate::subnet::Subnet;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-/// What version 2 begins with.
-const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
-/// What version 1 begins with, and its longest line.
-const LINE: &[u8] = b"PROXY ";
-const LINE_MAX: usize = 107;
-/// The most that may follow version 2's 16 bytes: addresses, and what is said of TLS.
-const REST_MAX: usize = 4096;
-/// The most hops of a request that are looked at.
+/// The start of a version 2 header.
+const V2_SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
+/// The start of a version 1 header, and its maximum length.
+const V1_PREFIX: &[u8] = b"PROXY ";
+const V1_MAX: usize = 107;
+/// The maximum length of the part after the first 16 bytes of a version 2 header: addresses and TLS
+/// information.
+const V2_REST_MAX: usize = 4096;
+/// The maximum number of hops of a request that are evaluated.
 const HOPS_MAX: usize = 32;
 
-/// Addresses that begin alike: `10.0.0.0/8`, `2001:db8::/32`, or a single one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Subnet {
-    address: IpAddr,
-    bits: u32,
-}
-
-impl Subnet {
-    /// Whether an address is one of them; an IPv4 address in an IPv6 one counts as what it is.
-    pub fn contains(&self, address: IpAddr) -> bool {
-        match (self.address, address.to_canonical()) {
-            (IpAddr::V4(own), IpAddr::V4(other)) => {
-                let differ = own.to_bits() ^ other.to_bits();
-                differ.checked_shr(32 - self.bits).unwrap_or(0) == 0
-            }
-            (IpAddr::V6(own), IpAddr::V6(other)) => {
-                let differ = own.to_bits() ^ other.to_bits();
-                differ.checked_shr(128 - self.bits).unwrap_or(0) == 0
-            }
-            _ => false,
-        }
-    }
-}
-
-impl FromStr for Subnet {
-    type Err = Problem;
-
-    fn from_str(text: &str) -> Result<Self, Problem> {
-        let (address, bits) = match text.split_once('/') {
-            Some((address, bits)) => (address, Some(bits)),
-            None => (text, None),
-        };
-        let parsed = address.parse().ok().and_then(|address: IpAddr| {
-            let address = address.to_canonical();
-            let all = if address.is_ipv4() { 32 } else { 128 };
-            let bits = match bits {
-                // `+8` would be a number too.
-                Some(bits) if bits.bytes().all(|byte| byte.is_ascii_digit()) => {
-                    bits.parse().ok()?
-                }
-                Some(_) => return None,
-                None => all,
-            };
-            (bits <= all).then_some(Self { address, bits })
-        });
-        parsed.ok_or_else(|| {
-            let shown = convite_core::display::escape(text);
-            Problem::invalid(format!("'{shown}' is no address and no network"))
-                .hint("write it like 10.0.0.7 or 10.0.0.0/24")
-        })
-    }
-}
-
-/// Who is trusted to say for whom it asks.
+/// The networks of the trusted proxies.
 #[derive(Debug, Clone, Default)]
 pub struct Proxies(Arc<[Subnet]>);
 
 impl Proxies {
-    /// These, and nobody else.
+    /// Trusts these networks only.
     pub fn new(trusted: impl IntoIterator<Item = Subnet>) -> Self {
         Self(trusted.into_iter().collect())
     }
 
-    /// Whether an address is trusted.
-    pub fn trust(&self, address: IpAddr) -> bool {
+    /// Returns whether an address is trusted.
+    pub fn trusts(&self, address: IpAddr) -> bool {
         self.0.iter().any(|subnet| subnet.contains(address))
     }
 
-    /// The connection as a request over it is to be seen: from the last hop of `X-Forwarded-For` that is
-    /// not trusted itself. What such a hop says of hops before it may be anything.
-    pub(crate) fn seen(&self, connection: Connection, headers: &HeaderMap) -> Connection {
+    /// Returns the connection with the client address of a request: the last hop of
+    /// `X-Forwarded-For` that is not trusted. Earlier hops are ignored, because an untrusted hop
+    /// can forge them.
+    pub(crate) fn resolve_client(
+        &self,
+        connection: ConnectionInfo,
+        headers: &HeaderMap,
+    ) -> ConnectionInfo {
         let mut remote = connection.remote;
-        if !self.trust(remote.ip()) {
+        if !self.trusts(remote.ip()) {
             return connection;
         }
         let values = headers.get_all(FORWARDED_FOR).into_iter().rev();
         let hops = values.flat_map(|value| value.to_str().unwrap_or("?").rsplit(','));
         for hop in hops.take(HOPS_MAX) {
-            // What is no address says nothing of who it was: it is the proxy that asks.
+            // A hop that is not an address is unknown, so the request counts for the proxy.
             let Some(address) = hop_address(hop.trim()) else {
                 break;
             };
             remote = SocketAddr::new(address, 0);
-            if !self.trust(address) {
+            if !self.trusts(address) {
                 break;
             }
         }
-        Connection {
+        ConnectionInfo {
             remote,
             ..connection
         }
     }
 }
 
-/// The address of a hop, which some write with a port.
+/// Parses the address of a hop, which may have a port.
 fn hop_address(hop: &str) -> Option<IpAddr> {
     let bare = hop.strip_prefix('[').and_then(|hop| hop.strip_suffix(']'));
     let address = bare.unwrap_or(hop).parse().ok();
@@ -134,39 +89,41 @@ fn hop_address(hop: &str) -> Option<IpAddr> {
         .map(|ip: IpAddr| ip.to_canonical())
 }
 
-/// What the first bytes of a connection are.
+/// The classification of the first bytes of a connection.
 #[derive(Debug, PartialEq, Eq)]
-enum Beginning {
-    /// More have to come before it is clear.
-    Unclear,
-    /// No header: what was meant for whoever listens.
+pub enum HeaderParse {
+    /// More bytes are needed.
+    Incomplete,
+    /// Not a PROXY header.
     None,
-    /// A header of so many bytes, and for whom it speaks: none for the proxy itself.
+    /// A PROXY header of this length, and the client address; `None` for the proxy itself.
     Header(usize, Option<SocketAddr>),
-    /// A header that is not valid.
-    Broken,
+    /// An invalid PROXY header.
+    Invalid,
 }
 
-fn beginning(bytes: &[u8]) -> Beginning {
+/// Classifies the first bytes of a connection.
+pub fn parse_header(bytes: &[u8]) -> HeaderParse {
     let agrees = |with: &[u8]| {
         let both = bytes.len().min(with.len());
         bytes[..both] == with[..both]
     };
-    if agrees(SIGNATURE) {
+    if agrees(V2_SIGNATURE) {
         return version_2(bytes);
     }
-    if agrees(LINE) {
+    if agrees(V1_PREFIX) {
         return version_1(bytes);
     }
-    Beginning::None
+    HeaderParse::None
 }
 
-fn version_1(bytes: &[u8]) -> Beginning {
-    let known = &bytes[..bytes.len().min(LINE_MAX)];
+fn version_1(bytes: &[u8]) -> HeaderParse {
+    let known = &bytes[..bytes.len().min(V1_MAX)];
     let Some(end) = known.windows(2).position(|pair| pair == b"\r\n") else {
-        return match bytes.len() < LINE_MAX {
-            true => Beginning::Unclear,
-            false => Beginning::Broken,
+        return if bytes.len() < V1_MAX {
+            HeaderParse::Incomplete
+        } else {
+            HeaderParse::Invalid
         };
     };
     let line = std::str::from_utf8(&bytes[..end]).unwrap_or_default();
@@ -178,27 +135,27 @@ fn version_1(bytes: &[u8]) -> Beginning {
             let source = source.filter(|source| source.is_ipv4() == (family == "TCP4"));
             match source.zip(port.parse().ok()) {
                 Some((source, port)) => Some(SocketAddr::new(source, port)),
-                None => return Beginning::Broken,
+                None => return HeaderParse::Invalid,
             }
         }
-        _ => return Beginning::Broken,
+        _ => return HeaderParse::Invalid,
     };
-    Beginning::Header(end + 2, source)
+    HeaderParse::Header(end + 2, source)
 }
 
-fn version_2(bytes: &[u8]) -> Beginning {
+fn version_2(bytes: &[u8]) -> HeaderParse {
     let Some((head, rest)) = bytes.split_at_checked(16) else {
-        return Beginning::Unclear;
+        return HeaderParse::Incomplete;
     };
     let length = usize::from(u16::from_be_bytes([head[14], head[15]]));
-    if length > REST_MAX {
-        return Beginning::Broken;
+    if length > V2_REST_MAX {
+        return HeaderParse::Invalid;
     }
     let Some(mut rest) = rest.get(..length) else {
-        return Beginning::Unclear;
+        return HeaderParse::Incomplete;
     };
     let source = match (head[12], head[13]) {
-        // The proxy itself, as for a health check.
+        // A connection of the proxy itself, such as a health check.
         (0x20, _) => None,
         (0x21, 0x11) if length >= 12 => {
             let source = Ipv4Addr::from_bits(rest.get_u32());
@@ -210,62 +167,116 @@ fn version_2(bytes: &[u8]) -> Beginning {
             rest.advance(16);
             Some(SocketAddr::from((source, rest.get_u16())))
         }
-        // Of no family that has addresses here.
+        // An address family that is not supported.
         (0x21, 0x00) => None,
-        _ => return Beginning::Broken,
+        _ => return HeaderParse::Invalid,
     };
-    Beginning::Header(16 + length, source)
+    HeaderParse::Header(16 + length, source)
 }
 
-/// Reads what a trusted proxy says before the first byte, if it says anything. Returns for whom it
-/// speaks (none: for itself), and the stream as if nothing had been read that is not the header.
+/// Reads the PROXY header of a trusted proxy, if there is one. Returns the client address (`None`
+/// for the proxy itself) and the stream without the header.
 ///
 /// # Errors
-/// Those of reading; `InvalidData` for a header that is not valid.
-pub(crate) async fn introduced(mut stream: TcpStream) -> io::Result<(Option<SocketAddr>, Rewound)> {
+/// Fails if the stream cannot be read, or with `InvalidData` if the header is not valid.
+pub(crate) async fn read_header(
+    mut stream: TcpStream,
+) -> io::Result<(Option<SocketAddr>, PrefixedStream)> {
     let mut bytes = BytesMut::with_capacity(512);
     loop {
-        let (length, source) = match beginning(&bytes) {
-            Beginning::Unclear => {
+        let (length, source) = match parse_header(&bytes) {
+            HeaderParse::Incomplete => {
                 if stream.read_buf(&mut bytes).await? == 0 {
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 }
                 continue;
             }
-            Beginning::None => (0, None),
-            Beginning::Header(length, source) => (length, source),
-            Beginning::Broken => {
-                let error = "the header of the PROXY protocol is not valid";
+            HeaderParse::None => (0, None),
+            HeaderParse::Header(length, source) => (length, source),
+            HeaderParse::Invalid => {
+                let error = "invalid PROXY protocol header";
                 return Err(io::Error::new(io::ErrorKind::InvalidData, error));
             }
         };
         bytes.advance(length);
         let before = bytes.freeze();
-        return Ok((source, Rewound { before, stream }));
+        let stream = PrefixedStream {
+            before,
+            stream,
+            untrusted: None,
+        };
+        return Ok((source, stream));
     }
 }
 
-/// A stream of which some bytes were read already.
-pub(crate) struct Rewound {
+/// A stream whose first bytes were already read.
+pub(crate) struct PrefixedStream {
     before: Bytes,
     stream: TcpStream,
+    /// Checks the first bytes of an untrusted client.
+    untrusted: Option<UntrustedClient>,
 }
 
-impl From<TcpStream> for Rewound {
-    fn from(stream: TcpStream) -> Self {
-        let before = Bytes::new();
-        Self { before, stream }
+/// An untrusted client that has not sent anything yet.
+struct UntrustedClient {
+    address: IpAddr,
+    clients: UntrustedClients,
+}
+
+/// Untrusted addresses that sent a PROXY header. Each is logged once.
+#[derive(Clone, Default)]
+pub(crate) struct UntrustedClients(Arc<Mutex<HashSet<IpAddr>>>);
+
+impl UntrustedClients {
+    /// The maximum number of addresses that are logged.
+    const MAX: usize = 64;
+
+    /// Returns a stream from an untrusted client. If it begins with a PROXY header, logs that and
+    /// fails to read: otherwise the rest would count as a connection of the proxy itself.
+    pub(crate) fn watch(&self, stream: TcpStream, address: IpAddr) -> PrefixedStream {
+        PrefixedStream {
+            before: Bytes::new(),
+            stream,
+            untrusted: Some(UntrustedClient {
+                address,
+                clients: self.clone(),
+            }),
+        }
+    }
+
+    fn report(&self, address: IpAddr) {
+        let mut known = self.0.lock();
+        if known.len() < Self::MAX && known.insert(address) {
+            tracing::warn!(
+                "{address} sent a PROXY protocol header but is not trusted: if it is your load \
+                 balancer, start the directory with `--trusted-proxy {address}`"
+            );
+        }
     }
 }
 
-impl AsyncRead for Rewound {
+/// Returns whether bytes begin with a PROXY header. Neither TLS nor HTTP begins like that.
+fn is_header(bytes: &[u8]) -> bool {
+    bytes.starts_with(V2_SIGNATURE) || bytes.starts_with(V1_PREFIX)
+}
+
+impl AsyncRead for PrefixedStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         out: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.before.is_empty() {
-            return Pin::new(&mut self.stream).poll_read(cx, out);
+            let filled = out.filled().len();
+            ready!(Pin::new(&mut self.stream).poll_read(cx, out))?;
+            if let Some(UntrustedClient { address, clients }) = self.untrusted.take()
+                && is_header(&out.filled()[filled..])
+            {
+                clients.report(address);
+                let error = "PROXY protocol header from an untrusted address";
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)));
+            }
+            return Poll::Ready(Ok(()));
         }
         let length = self.before.len().min(out.remaining());
         out.put_slice(&self.before.split_to(length));
@@ -273,7 +284,7 @@ impl AsyncRead for Rewound {
     }
 }
 
-impl AsyncWrite for Rewound {
+impl AsyncWrite for PrefixedStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -323,10 +334,10 @@ mod tests {
             ("::/0", "2001:db8::", "10.0.0.1"),
         ] {
             let proxies = subnets(&[network]);
-            assert!(proxies.trust(inside.parse().unwrap()), "{network}");
-            assert!(!proxies.trust(outside.parse().unwrap()), "{network}");
+            assert!(proxies.trusts(inside.parse().unwrap()), "{network}");
+            assert!(!proxies.trusts(outside.parse().unwrap()), "{network}");
         }
-        assert!(!Proxies::default().trust("127.0.0.1".parse().unwrap()));
+        assert!(!Proxies::default().trusts("127.0.0.1".parse().unwrap()));
         for bad in [
             "",
             "x",
@@ -343,7 +354,7 @@ mod tests {
 
     fn seen(from: &str, forwarded: &[&str]) -> String {
         let proxies = subnets(&["10.0.0.0/8", "::1"]);
-        let connection = Connection {
+        let connection = ConnectionInfo {
             remote: SocketAddr::new(from.parse().unwrap(), 9),
             local: "192.0.2.1:443".parse().unwrap(),
             tls: true,
@@ -352,7 +363,11 @@ mod tests {
             .iter()
             .map(|text| (FORWARDED_FOR, text.parse().unwrap()));
         let headers: HeaderMap = fields.collect();
-        proxies.seen(connection, &headers).remote.ip().to_string()
+        proxies
+            .resolve_client(connection, &headers)
+            .remote
+            .ip()
+            .to_string()
     }
 
     #[test]
@@ -362,7 +377,7 @@ mod tests {
             ("::1", &["192.0.2.7:4711"], "192.0.2.7"),
             ("10.0.0.1", &["[2001:db8::7]"], "2001:db8::7"),
             ("10.0.0.1", &["[2001:db8::7]:4711"], "2001:db8::7"),
-            // Whatever stands before it was written by who asks.
+            // The client can forge everything before the last untrusted hop.
             ("10.0.0.1", &["198.51.100.1, 192.0.2.7"], "192.0.2.7"),
             ("10.0.0.1", &["198.51.100.1", "192.0.2.7"], "192.0.2.7"),
             (
@@ -375,7 +390,7 @@ mod tests {
             ("10.0.0.1", &[""], "10.0.0.1"),
             ("10.0.0.1", &["198.51.100.1, unknown"], "10.0.0.1"),
             ("10.0.0.1", &["198.51.100.1, \u{fc}"], "10.0.0.1"),
-            // Nobody else is believed.
+            // Other senders are not trusted.
             ("192.0.2.9", &["198.51.100.1"], "192.0.2.9"),
             ("127.0.0.1", &["198.51.100.1"], "127.0.0.1"),
         ] {
@@ -383,9 +398,9 @@ mod tests {
         }
     }
 
-    /// A header of version 2.
+    /// Builds a version 2 header.
     fn two(command: u8, family: u8, rest: &[u8]) -> Vec<u8> {
-        let mut bytes = SIGNATURE.to_vec();
+        let mut bytes = V2_SIGNATURE.to_vec();
         bytes.extend([command, family]);
         bytes.extend((rest.len() as u16).to_be_bytes());
         bytes.extend(rest);
@@ -419,9 +434,13 @@ mod tests {
             let who = who.map(|who| who.parse().unwrap());
             let mut bytes = header.to_vec();
             bytes.extend(b"\x16\x03\x01");
-            assert_eq!(beginning(&bytes), Beginning::Header(header.len(), who));
+            assert_eq!(parse_header(&bytes), HeaderParse::Header(header.len(), who));
             for length in 0..header.len() {
-                assert_eq!(beginning(&bytes[..length]), Beginning::Unclear, "{length}");
+                assert_eq!(
+                    parse_header(&bytes[..length]),
+                    HeaderParse::Incomplete,
+                    "{length}"
+                );
             }
         }
     }
@@ -435,7 +454,7 @@ mod tests {
             b"PUT",
             b"\r\n\r\nX",
         ] {
-            assert_eq!(beginning(other), Beginning::None);
+            assert_eq!(parse_header(other), HeaderParse::None);
         }
         let long = [b"PROXY TCP4 ".to_vec(), vec![b'1'; 200]].concat();
         for wrong in [
@@ -451,9 +470,9 @@ mod tests {
             &two(0x21, 0x11, &[0; 11]),
             &two(0x21, 0x21, &[0; 35]),
             &two(0x21, 0x31, &[0; 216]),
-            &two(0x21, 0x11, &[0; REST_MAX + 1]),
+            &two(0x21, 0x11, &[0; V2_REST_MAX + 1]),
         ] {
-            assert_eq!(beginning(wrong), Beginning::Broken, "{wrong:?}");
+            assert_eq!(parse_header(wrong), HeaderParse::Invalid, "{wrong:?}");
         }
     }
 }

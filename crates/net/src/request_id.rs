@@ -1,67 +1,66 @@
-//! The name of a request: in its answer, in each line of the log that it causes, and in a problem
-//! document, so that a user's report leads to the cause.
+//! Request ids, which connect a response or problem document with the log lines of the request.
 //!
-//! It is the caller's own (`x-request-id`) where that is harmless in a log, else one made here. It
-//! travels with the task that works on the request, because problems are encoded far from headers.
+//! The id is the client's `x-request-id` if it is safe to log, otherwise a random one. It is a task
+//! local value of the request's task, because problems are encoded where the headers are not
+//! available.
 
 use std::future::Future;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use ring::rand::SecureRandom;
 
-/// The field of requests and answers; over gRPC the metadata of that name.
+use crate::random;
+
+/// The header of requests and responses, and the metadata key in gRPC.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// The longest id that is taken over, in characters.
+/// The maximum length of a client's id, in characters.
 const LENGTH_MAX: usize = 64;
 
 tokio::task_local! {
     static CURRENT: RequestId;
 }
 
-/// An id of 1 to 64 letters, digits, `.`, `_`, `:` or `-`.
+/// A request id of 1 to 64 letters, digits, `.`, `_`, `:` or `-`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestId(String);
 
 impl RequestId {
-    /// That of the request with these fields: its own, if it has one that is fit, else a new one
-    /// of 16 hex digits.
-    pub fn of(headers: &HeaderMap) -> Self {
+    /// Returns the id in these headers if it is valid, otherwise a new one of 16 hex digits.
+    pub fn from_headers(headers: &HeaderMap) -> Self {
         let own = headers
             .get(&REQUEST_ID)
             .and_then(|value| value.to_str().ok());
-        own.filter(|text| is_fit(text))
+        own.filter(|text| is_valid(text))
             .map_or_else(Self::random, |text| Self(text.to_owned()))
     }
 
     fn random() -> Self {
-        let mut bytes = [0u8; 8];
-        // Without randomness TLS fails too; an id that is not unique does no harm.
-        let _ = ring::rand::SystemRandom::new().fill(&mut bytes);
+        // Without randomness TLS fails as well, and an id that is not unique does no harm.
+        let bytes: [u8; 8] = random::bytes().unwrap_or_default();
         Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
-    /// The id as text.
+    /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The value of [`REQUEST_ID`] in the answer.
+    /// Returns the header value for the response.
     pub fn value(&self) -> HeaderValue {
         HeaderValue::from_str(&self.0).unwrap_or(HeaderValue::from_static("none"))
     }
 
-    /// Runs what works on the request; meanwhile [`current`] is this id.
+    /// Runs `work` with this id as [`current`].
     pub fn scope<F: Future>(self, work: F) -> impl Future<Output = F::Output> {
         CURRENT.scope(self, work)
     }
 }
 
-/// The id of the request that this task works on; none outside of one.
+/// Returns the id of the request that the current task handles, if any.
 pub fn current() -> Option<RequestId> {
     CURRENT.try_with(Clone::clone).ok()
 }
 
-fn is_fit(text: &str) -> bool {
+fn is_valid(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._:-".contains(&b);
     (1..=LENGTH_MAX).contains(&text.len()) && text.bytes().all(allowed)
 }
@@ -70,16 +69,16 @@ fn is_fit(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn of(value: &[u8]) -> String {
+    fn from_headers(value: &[u8]) -> String {
         let mut headers = HeaderMap::new();
         headers.insert(REQUEST_ID, HeaderValue::from_bytes(value).unwrap());
-        RequestId::of(&headers).0
+        RequestId::from_headers(&headers).0
     }
 
     #[test]
     fn an_id_that_could_disturb_a_log_is_replaced() {
-        assert_eq!(of(b"trace-7:a.B_c"), "trace-7:a.B_c");
-        assert_eq!(of(&[b'a'; 64]), "a".repeat(64));
+        assert_eq!(from_headers(b"trace-7:a.B_c"), "trace-7:a.B_c");
+        assert_eq!(from_headers(&[b'a'; 64]), "a".repeat(64));
         for bad in [
             &b""[..],
             b"a b",
@@ -89,13 +88,13 @@ mod tests {
             b"a=b",
             &[b'a'; 65],
         ] {
-            let made = of(bad);
+            let made = from_headers(bad);
             assert!(
                 made.len() == 16 && made.bytes().all(|b| b.is_ascii_hexdigit()),
                 "{made}"
             );
         }
-        assert_ne!(of(b""), of(b""));
+        assert_ne!(from_headers(b""), from_headers(b""));
     }
 
     #[tokio::test]

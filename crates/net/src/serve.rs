@@ -1,16 +1,17 @@
 //! The accept loop: one port, TLS with ALPN or plaintext, HTTP/1.1 and HTTP/2, within [`Limits`].
 //!
-//! Each connection is a task. On shutdown nobody new is let in, requests under way may finish
-//! within [`DRAIN`], and what is left is cut.
+//! Each connection is a task. At shutdown, no new connections are accepted, active requests may
+//! finish within [`DRAIN_TIMEOUT`], and then the remaining connections are cut.
 
 use std::error::Error;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use convite_core::Problem;
+use http::header::DATE;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -27,33 +28,39 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
-use crate::descriptors::raise_open_files;
-use crate::limits::{Guest, Guests, Limits};
-use crate::proxy::{self, Proxies, Rewound};
-use crate::pulse::{Paced, Pulse, Verdict};
-use crate::{Connection, FRAME};
+use crate::connection::{ConnectionInfo, FRAME};
+use crate::date::date_header;
+use crate::idle::{IdleTracker, PacedBody, Verdict};
+use crate::limits::Limits;
+use crate::network::Network;
+use crate::open_files::raise_open_files;
+use crate::permits::{KeyedPermit, KeyedPermits};
+use crate::proxy::{self, PrefixedStream, Proxies, UntrustedClients};
+use crate::request_body::{BodyDrain, RequestBody};
+use crate::write_progress::{WriteProgress, WriteTrackedStream, set_send_limits};
 
-/// How long requests under way may take to finish after a shutdown began.
-pub const DRAIN: Duration = Duration::from_secs(8);
-/// How much of a response may wait to be sent, per stream, in bytes.
+/// The time that active requests have to finish at shutdown.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
+/// The maximum number of bytes buffered for sending per stream.
 const SEND_BUFFER: usize = 512 << 10;
-/// How often an idle HTTP/2 connection is asked for a sign of life, and how long it may take.
-const KEEP_ALIVE: Duration = Duration::from_secs(20);
-/// Streams that a client may open and reset before they are looked at (CVE-2023-44487), and those
-/// that we reset for its errors, before the connection is cut.
+/// The interval of keep-alive pings on an idle HTTP/2 connection, and the time limit for the reply.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
+/// The maximum number of streams that a client opened and reset before they were accepted
+/// (CVE-2023-44487), and of streams reset because of client errors. Beyond it the connection is
+/// cut.
 const RESETS_MAX: usize = 64;
 
-/// What ends connections: softly, and at once.
+/// Cancellation tokens to close connections: gracefully, and immediately.
 #[derive(Clone, Default)]
-struct Ending {
-    soon: CancellationToken,
-    now: CancellationToken,
+struct Shutdown {
+    graceful: CancellationToken,
+    immediate: CancellationToken,
 }
 
-/// [`serve_behind`] nobody.
+/// Like [`serve_behind`], without proxies.
 ///
 /// # Errors
-/// None once it listens: failures of single connections are logged.
+/// Never fails; errors of single connections are logged.
 pub async fn serve<S, B>(
     limits: Limits,
     listener: TcpListener,
@@ -62,7 +69,7 @@ pub async fn serve<S, B>(
     shutdown: CancellationToken,
 ) -> Result<(), Problem>
 where
-    S: tower::Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S: tower::Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
     S::Future: Send,
     S::Error: Into<Box<dyn Error + Send + Sync>> + Send + Sync,
     B: Body<Data = Bytes> + Send + Unpin + 'static,
@@ -71,12 +78,13 @@ where
     serve_behind(Proxies::default(), limits, listener, tls, service, shutdown).await
 }
 
-/// Serves until `shutdown`, then drains for at most [`DRAIN`]. Every request carries a
-/// [`Connection`] in its extensions, in which is who asks: the one for whom a trusted one of `proxies`
-/// speaks.
+/// Serves until `shutdown`, then drains for at most [`DRAIN_TIMEOUT`].
+///
+/// Every request has a [`ConnectionInfo`] in its extensions, whose `remote` is the client address
+/// reported by a trusted proxy, if any.
 ///
 /// # Errors
-/// None once it listens: failures of single connections are logged.
+/// Never fails; errors of single connections are logged.
 pub async fn serve_behind<S, B>(
     proxies: Proxies,
     limits: Limits,
@@ -86,19 +94,21 @@ pub async fn serve_behind<S, B>(
     shutdown: CancellationToken,
 ) -> Result<(), Problem>
 where
-    S: tower::Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S: tower::Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
     S::Future: Send,
     S::Error: Into<Box<dyn Error + Send + Sync>> + Send + Sync,
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let limits = limits.within(raise_open_files());
+    let limits = limits.capped_by_open_files(raise_open_files());
     let tasks = TaskTracker::new();
-    let ending = Ending::default();
-    // Also when this future is dropped: its connections go with it.
-    let _cut = ending.now.clone().drop_guard();
+    let stopping = Shutdown::default();
+    // Also cuts the connections if this future is dropped.
+    let _cut = stopping.immediate.clone().drop_guard();
     let slots = Arc::new(Semaphore::new(limits.connections));
-    let guests = Guests::default();
+    let networks = KeyedPermits::default();
+    let drain = BodyDrain::new(stopping.graceful.clone());
+    let untrusted = UntrustedClients::default();
     loop {
         let accepted = tokio::select! {
             () = shutdown.cancelled() => break,
@@ -107,39 +117,46 @@ where
         let Some((stream, remote, slot)) = accepted else {
             continue;
         };
-        let connection = Connection {
+        set_send_limits(&stream, &limits);
+        let connection = ConnectionInfo {
             remote: canonical(remote),
             local: canonical(stream.local_addr().unwrap_or(remote)),
             tls: tls.is_some(),
         };
         let proxies = proxies.clone();
-        // Those for whom it speaks count, not a proxy itself.
-        let is_proxy = proxies.trust(connection.remote.ip());
-        let guest = match is_proxy {
-            true => None,
-            false => guests.admit(connection.remote.ip(), &limits),
+        // A proxy is not counted itself: its clients are.
+        let is_proxy = proxies.trusts(connection.remote.ip());
+        let permit = if is_proxy {
+            None
+        } else {
+            count(&networks, connection.remote.ip(), &limits)
         };
-        if guest.is_none() && !is_proxy {
-            debug!(remote = %connection.remote, "too many connections from there");
+        if permit.is_none() && !is_proxy {
+            debug!(remote = %connection.remote, "too many connections from this network");
             continue;
         }
         let acceptor = tls.clone().map(TlsAcceptor::from);
-        let (service, ending, guests) = (service.clone(), ending.clone(), guests.clone());
+        let (service, stopping, networks) = (service.clone(), stopping.clone(), networks.clone());
+        let drain = drain.clone();
+        let untrusted = untrusted.clone();
         tasks.spawn(async move {
-            let _held = (slot, guest);
-            let introduced = match is_proxy {
-                true => introduce(stream, connection, &guests, &limits).await,
-                false => Ok((stream.into(), connection, None)),
+            let _held = (slot, permit);
+            let admitted = if is_proxy {
+                admit_proxied(stream, connection, &networks, &limits).await
+            } else {
+                let stream = untrusted.watch(stream, connection.remote.ip());
+                Ok((stream, connection, None))
             };
-            let served = match introduced {
+            let served = match admitted {
                 Err(error) => Err(error),
-                Ok((stream, connection, _guest)) => {
-                    let door = Door {
+                Ok((stream, connection, _permit)) => {
+                    let connection_service = ConnectionService {
                         service,
                         proxies,
                         connection,
+                        drain,
                     };
-                    serve_connection(stream, acceptor, door, limits, ending).await
+                    serve_connection(stream, acceptor, connection_service, limits, stopping).await
                 }
             };
             if let Err(error) = served {
@@ -149,44 +166,55 @@ where
     }
     drop(listener);
     tasks.close();
-    ending.soon.cancel();
-    if timeout(DRAIN, tasks.wait()).await.is_err() {
+    stopping.graceful.cancel();
+    if timeout(DRAIN_TIMEOUT, tasks.wait()).await.is_err() {
         warn!("cut connections that did not finish in time");
     }
     Ok(())
 }
 
-/// What answers the requests of a connection.
-struct Door<S> {
+/// The service of a connection and its context.
+struct ConnectionService<S> {
     service: S,
     proxies: Proxies,
-    connection: Connection,
+    connection: ConnectionInfo,
+    drain: BodyDrain,
 }
 
-/// A connection that a trusted one has made: whose it is, and that one's place among the guests.
-async fn introduce(
+/// Reads the PROXY header of a connection from a trusted proxy and counts the connection for its
+/// client.
+async fn admit_proxied(
     stream: TcpStream,
-    connection: Connection,
-    guests: &Guests,
+    connection: ConnectionInfo,
+    networks: &KeyedPermits<Network>,
     limits: &Limits,
-) -> Result<(Rewound, Connection, Option<Guest>), String> {
-    let introduced = timeout(limits.handshake, proxy::introduced(stream)).await;
-    let (source, stream) = introduced
-        .map_err(|_| "nothing came from the proxy".to_owned())?
+) -> Result<(PrefixedStream, ConnectionInfo, Option<KeyedPermit<Network>>), String> {
+    let admitted = timeout(limits.handshake, proxy::read_header(stream)).await;
+    let (source, stream) = admitted
+        .map_err(|_| "the proxy sent nothing".to_owned())?
         .map_err(|error| error.to_string())?;
     let Some(source) = source.map(canonical) else {
         return Ok((stream, connection, None));
     };
-    let guest = guests.admit(source.ip(), limits);
-    let guest = guest.ok_or_else(|| format!("too many connections from {}", source.ip()))?;
-    let connection = Connection {
+    let permit = count(networks, source.ip(), limits);
+    let permit = permit.ok_or_else(|| format!("too many connections from {}", source.ip()))?;
+    let connection = ConnectionInfo {
         remote: source,
         ..connection
     };
-    Ok((stream, connection, Some(guest)))
+    Ok((stream, connection, Some(permit)))
 }
 
-/// IPv4 clients of an IPv6 socket count as what they are.
+/// Counts a connection for the network of `address`, or returns `None` if that is at its limit.
+fn count(
+    networks: &KeyedPermits<Network>,
+    address: IpAddr,
+    limits: &Limits,
+) -> Option<KeyedPermit<Network>> {
+    networks.acquire(Network::of(address), limits.connections_per_network)
+}
+
+/// Converts IPv4-mapped addresses of an IPv6 socket to IPv4.
 fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
@@ -199,12 +227,12 @@ async fn accept(
     let slot = slots.clone().acquire_owned().await.ok()?;
     match listener.accept().await {
         Ok((stream, remote)) => {
-            // What is written goes out at once: it was gathered before.
+            // Writes are already batched, so send them at once.
             let _ = stream.set_nodelay(true);
             Some((stream, remote, slot))
         }
         Err(error) => {
-            // Out of file descriptors, most likely: some will be free in a moment.
+            // Most likely no file descriptor is free; retry shortly.
             warn!(%error, "cannot accept a connection");
             tokio::time::sleep(Duration::from_millis(50)).await;
             None
@@ -213,77 +241,101 @@ async fn accept(
 }
 
 async fn serve_connection<S, B>(
-    stream: Rewound,
+    stream: PrefixedStream,
     tls: Option<TlsAcceptor>,
-    door: Door<S>,
+    connection_service: ConnectionService<S>,
     limits: Limits,
-    ending: Ending,
+    stopping: Shutdown,
 ) -> Result<(), String>
 where
-    S: tower::Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S: tower::Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
     S::Future: Send,
     S::Error: Into<Box<dyn Error + Send + Sync>> + Send + Sync,
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let builder = builder(&limits);
+    // Below TLS, because the progress of the socket counts.
+    let (stream, writes) = WriteTrackedStream::new(stream);
     match tls {
-        None => serve_http(builder, stream, door, limits, ending).await,
+        None => {
+            serve_http(
+                builder,
+                (stream, writes),
+                connection_service,
+                limits,
+                stopping,
+            )
+            .await
+        }
         Some(tls) => {
             let stream = timeout(limits.handshake, tls.accept(stream))
                 .await
                 .map_err(|_| "the TLS handshake took too long".to_owned())?
                 .map_err(|error| format!("the TLS handshake failed: {error}"))?;
-            // The protocol is what was negotiated, not what the first bytes look like.
+            // Use the negotiated protocol, not the one that the first bytes suggest.
             let is_h2 = stream.get_ref().1.alpn_protocol() == Some(crate::tls::HTTP2);
             let builder = if is_h2 {
                 builder.http2_only()
             } else {
                 builder.http1_only()
             };
-            serve_http(builder, stream, door, limits, ending).await
+            serve_http(
+                builder,
+                (stream, writes),
+                connection_service,
+                limits,
+                stopping,
+            )
+            .await
         }
     }
 }
 
 async fn serve_http<I, S, B>(
     builder: auto::Builder<TokioExecutor>,
-    stream: I,
-    door: Door<S>,
+    (stream, writes): (I, WriteProgress),
+    connection_service: ConnectionService<S>,
     limits: Limits,
-    ending: Ending,
+    stopping: Shutdown,
 ) -> Result<(), String>
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    S: tower::Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S: tower::Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
     S::Future: Send,
     S::Error: Into<Box<dyn Error + Send + Sync>> + Send + Sync,
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let pulse = Pulse::new();
-    let watched = Arc::clone(&pulse);
+    let idle = IdleTracker::new(writes);
+    let watched = Arc::clone(&idle);
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-        let seen = door.proxies.seen(door.connection, request.headers());
+        let seen = connection_service
+            .proxies
+            .resolve_client(connection_service.connection, request.headers());
         request.extensions_mut().insert(seen);
-        let answer = pulse.request();
-        let answered = door.service.clone().oneshot(request);
+        let answer = idle.start_request();
+        let request = request.map(|body| RequestBody::new(body, connection_service.drain.clone()));
+        let answered = connection_service.service.clone().oneshot(request);
         async move {
             answer.begin();
-            let response = answered.await?;
-            Ok::<_, S::Error>(response.map(|body| Paced::new(body, limits.chunk, answer)))
+            let mut response = answered.await?;
+            if let Some(date) = date_header(SystemTime::now()) {
+                response.headers_mut().insert(DATE, date);
+            }
+            Ok::<_, S::Error>(response.map(|body| PacedBody::new(body, limits.chunk, answer)))
         }
     });
     let serving = builder.serve_connection(TokioIo::new(stream), service);
-    run_connection(serving.into_owned(), &watched, &limits, &ending).await
+    run_connection(serving.into_owned(), &watched, &limits, &stopping).await
 }
 
-/// Drives a connection to its end, and sees to it that it has one.
+/// Drives a connection to its end and closes it when its [`Verdict`] requires it.
 async fn run_connection<C>(
     connection: C,
-    pulse: &Pulse,
+    idle: &IdleTracker,
     limits: &Limits,
-    ending: &Ending,
+    stopping: &Shutdown,
 ) -> Result<(), String>
 where
     C: GracefulConnection,
@@ -291,24 +343,26 @@ where
 {
     let mut connection = pin!(connection);
     let mut closing: Option<Instant> = None;
-    let mut tick = tokio::time::interval(limits.tick());
+    let mut tick = tokio::time::interval(limits.check_interval());
     loop {
         let verdict = tokio::select! {
             ended = connection.as_mut() => return ended.map_err(|e| e.to_string()),
-            () = ending.now.cancelled() => return Err("cut at the end".to_owned()),
-            () = ending.soon.cancelled(), if closing.is_none() => Verdict::Idle,
-            _ = tick.tick() => pulse.verdict(limits),
+            () = stopping.immediate.cancelled() => return Err("cut at shutdown".to_owned()),
+            () = stopping.graceful.cancelled(), if closing.is_none() => Verdict::Idle,
+            _ = tick.tick() => idle.verdict(limits),
         };
         match (verdict, closing) {
             (Verdict::Fine, _) => {}
-            (Verdict::Silent, _) => return Err("no request came".to_owned()),
-            (Verdict::Stalled, _) => return Err("answers are not taken".to_owned()),
+            (Verdict::Silent, _) => return Err("no request received".to_owned()),
+            (Verdict::Stalled, _) => {
+                return Err("the client does not read its responses".to_owned());
+            }
             (Verdict::Idle, None) => {
                 closing = Some(Instant::now());
                 connection.as_mut().graceful_shutdown();
             }
             (Verdict::Idle, Some(since)) if since.elapsed() > limits.headers => {
-                return Err("it was idle and did not close".to_owned());
+                return Err("the idle connection did not close".to_owned());
             }
             (Verdict::Idle, Some(_)) => {}
         }
@@ -334,7 +388,7 @@ fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
         .max_pending_accept_reset_streams(RESETS_MAX)
         .max_local_error_reset_streams(RESETS_MAX)
         .max_send_buf_size(SEND_BUFFER)
-        .keep_alive_interval(KEEP_ALIVE)
-        .keep_alive_timeout(KEEP_ALIVE);
+        .keep_alive_interval(KEEP_ALIVE_INTERVAL)
+        .keep_alive_timeout(KEEP_ALIVE_INTERVAL);
     builder
 }

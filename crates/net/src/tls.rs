@@ -1,31 +1,35 @@
-//! Who is trusted: one authority, by the SHA-256 fingerprint of its certificate.
+//! TLS with a single trusted certificate authority, identified by its SHA-256 fingerprint.
 //!
-//! A server sends its leaf and the authority's certificate. A client that knows the authority's
-//! fingerprint finds it in the chain and verifies the leaf under it, for a name that does not
-//! depend on the address dialled: [`DIRECTORY_NAME`] for the directory, a name made of its id for
-//! a peer. So addresses may change, and whoever answers at one proves who they are.
+//! A server sends its leaf certificate and the authority's certificate. A client that knows the
+//! fingerprint finds the authority in the chain and verifies the leaf under it. The expected name
+//! does not depend on the address: [`DIRECTORY_NAME`] for the directory, a name derived from the id
+//! for a peer. So addresses may change, and the server still proves its identity.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock, RwLock};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use convite_core::{ErrorCode, Problem};
-use rustls::client::WebPkiServerVerifier;
+use parking_lot::RwLock;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
-/// The name in the directory's own certificate, and in no other: no real host has it.
+use crate::clock::DirectoryClock;
+
+/// The name in the directory's own certificate, and in no other. No real host has this name.
 pub const DIRECTORY_NAME: &str = "directory.convite";
 
-/// HTTP/2 as ALPN names it.
+/// The ALPN name of HTTP/2.
 pub(crate) const HTTP2: &[u8] = b"h2";
-/// HTTP/1.1 as ALPN names it.
+/// The ALPN name of HTTP/1.1.
 const HTTP1: &[u8] = b"http/1.1";
 
-/// SHA-256 of a certificate in DER.
+/// Returns the SHA-256 fingerprint of a certificate in DER.
 pub fn fingerprint(der: &[u8]) -> [u8; 32] {
     let digest = ring::digest::digest(&ring::digest::SHA256, der);
     let mut out = [0; 32];
@@ -34,15 +38,15 @@ pub fn fingerprint(der: &[u8]) -> [u8; 32] {
 }
 
 fn provider() -> Arc<CryptoProvider> {
-    crate::install_crypto();
+    install_crypto();
     CryptoProvider::get_default()
         .cloned()
         .unwrap_or_else(|| Arc::new(rustls::crypto::ring::default_provider()))
 }
 
-/// What a server presents, offering HTTP/2 and HTTP/1.1.
+/// Returns a server configuration that offers HTTP/2 and HTTP/1.1.
 pub fn server_config(resolver: Arc<dyn ResolvesServerCert>) -> Arc<rustls::ServerConfig> {
-    crate::install_crypto();
+    install_crypto();
     let mut config = rustls::ServerConfig::builder()
         .with_no_client_auth()
         .with_cert_resolver(resolver);
@@ -50,31 +54,45 @@ pub fn server_config(resolver: Arc<dyn ResolvesServerCert>) -> Arc<rustls::Serve
     Arc::new(config)
 }
 
-/// What a client accepts: leaves under the authority of that fingerprint. Speaks HTTP/2.
+/// Returns an HTTP/2 client configuration that trusts the authority with this fingerprint.
 pub fn client_config(authority: [u8; 32]) -> Arc<rustls::ClientConfig> {
-    client_config_for(authority, &[HTTP2])
+    client_config_for(authority, None, &[HTTP2])
 }
 
-/// The same, for HTTP/1.1.
+/// Like [`client_config`], for HTTP/1.1.
 pub fn client_config_http1(authority: [u8; 32]) -> Arc<rustls::ClientConfig> {
-    client_config_for(authority, &[HTTP1])
+    client_config_for(authority, None, &[HTTP1])
 }
 
-/// The same, for a server that may choose between HTTP/2 and HTTP/1.1.
-pub fn client_config_either(authority: [u8; 32]) -> Arc<rustls::ClientConfig> {
-    client_config_for(authority, &[HTTP2, HTTP1])
+/// Like [`client_config`], for a server that may choose between HTTP/2 and HTTP/1.1.
+pub fn client_config_negotiated(authority: [u8; 32]) -> Arc<rustls::ClientConfig> {
+    client_config_for(authority, None, &[HTTP2, HTTP1])
 }
 
-/// The same trust and the same sessions, for HTTP/1.1 alone.
-pub(crate) fn for_http1(config: &rustls::ClientConfig) -> Arc<rustls::ClientConfig> {
+/// Returns a client configuration for connections to peers, which checks their certificates by the
+/// clock of the directory that issued them. The server may choose between HTTP/2 and HTTP/1.1.
+pub fn peer_client_config(
+    authority: [u8; 32],
+    clock: &DirectoryClock,
+) -> Arc<rustls::ClientConfig> {
+    client_config_for(authority, Some(clock), &[HTTP2, HTTP1])
+}
+
+/// Returns the same configuration, restricted to HTTP/1.1.
+pub(crate) fn http1_only(config: &rustls::ClientConfig) -> Arc<rustls::ClientConfig> {
     let mut config = config.clone();
     config.alpn_protocols = vec![HTTP1.to_vec()];
     Arc::new(config)
 }
 
-fn client_config_for(authority: [u8; 32], alpn: &[&[u8]]) -> Arc<rustls::ClientConfig> {
+fn client_config_for(
+    authority: [u8; 32],
+    clock: Option<&DirectoryClock>,
+    alpn: &[&[u8]],
+) -> Arc<rustls::ClientConfig> {
     let verifier = PinnedAuthority {
         fingerprint: authority,
+        clock: clock.cloned(),
         provider: provider(),
         verifier: OnceLock::new(),
     };
@@ -83,14 +101,19 @@ fn client_config_for(authority: [u8; 32], alpn: &[&[u8]]) -> Arc<rustls::ClientC
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
     config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+    // A resumed session sends a ticket that the server chose, to whatever address its name resolves
+    // to by then. Without resumption, a ClientHello carries no bytes from a server.
+    config.resumption = Resumption::disabled();
     Arc::new(config)
 }
 
-/// Verifies as webpki does, under the one root that has the fingerprint.
+/// Verifies like webpki, under the single root that has the fingerprint.
 struct PinnedAuthority {
     fingerprint: [u8; 32],
+    /// Used instead of the local clock.
+    clock: Option<DirectoryClock>,
     provider: Arc<CryptoProvider>,
-    /// Made from the first chain that has the authority in it.
+    /// Created from the first chain that contains the authority.
     verifier: OnceLock<Arc<WebPkiServerVerifier>>,
 }
 
@@ -131,6 +154,13 @@ impl ServerCertVerifier for PinnedAuthority {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
+        let now = match &self.clock {
+            Some(clock) => {
+                let millis = u64::try_from(clock.now().0).unwrap_or(0);
+                UnixTime::since_unix_epoch(Duration::from_millis(millis))
+            }
+            None => now,
+        };
         self.verifier(chain)?
             .verify_server_cert(leaf, &[], name, ocsp, now)
     }
@@ -162,10 +192,10 @@ impl ServerCertVerifier for PinnedAuthority {
     }
 }
 
-/// A chain and its key, ready to be presented.
+/// Combines a certificate chain and its key.
 ///
 /// # Errors
-/// `invalid_argument` if the key is of no known kind or does not belong to the leaf.
+/// Returns `invalid_argument` if the key type is not supported or the key does not match the leaf.
 pub fn certified_key(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
@@ -175,38 +205,35 @@ pub fn certified_key(
         .map_err(|error| {
             Problem::new(
                 ErrorCode::InvalidArgument,
-                format!("certificate and key cannot be used: {error}"),
+                format!("cannot use the certificate and key: {error}"),
             )
         })
 }
 
-/// A certificate that can be replaced while it is being served; connections that are open keep
-/// what they were opened with.
+/// A server certificate that can be replaced while the server runs. Open connections are not
+/// affected.
 #[derive(Default)]
 pub struct SwappableCertificate {
     current: RwLock<Option<Arc<CertifiedKey>>>,
 }
 
 impl SwappableCertificate {
-    /// Presents nothing (every handshake fails) until [`Self::set`].
+    /// Creates an empty one: handshakes fail until [`Self::set`].
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Presents `chain` (leaf first) from now on.
+    /// Replaces the certificate with `chain` (leaf first).
     ///
     /// # Errors
-    /// As [`certified_key`]; what was presented before stays.
+    /// As [`certified_key`]; the previous certificate is kept.
     pub fn set(
         &self,
         chain: Vec<CertificateDer<'static>>,
         key: PrivateKeyDer<'static>,
     ) -> Result<(), Problem> {
         let key = certified_key(chain, key)?;
-        *self
-            .current
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(key);
+        *self.current.write() = Some(key);
         Ok(())
     }
 }
@@ -219,9 +246,13 @@ impl fmt::Debug for SwappableCertificate {
 
 impl ResolvesServerCert for SwappableCertificate {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.current
-            .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .clone()
+        self.current.read().clone()
     }
+}
+
+/// Installs `ring` as the crypto provider of the process. Every entry point calls this; later calls
+/// do nothing.
+pub fn install_crypto() {
+    // Fails only if a provider is already installed, which can only be this one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
 }

@@ -1,10 +1,10 @@
-//! Traces: a span for each request that is answered or sent, joined across machines by the callers'
-//! `traceparent` (W3C Trace Context, <https://www.w3.org/TR/trace-context/>).
+//! OpenTelemetry spans for served and sent requests, connected across machines by `traceparent`
+//! (W3C Trace Context, <https://www.w3.org/TR/trace-context/>).
 //!
-//! Nothing of it exists until a program that sends its spans somewhere calls [`switch_on`]. A span
-//! has the name of a route or a method of the protocol and how it ended: no path, no query, no
-//! header, no address. Of what a caller sends, `traceparent` is heeded and `tracestate` is not: it
-//! is free text, and would be passed on to the collector.
+//! No spans are created until the program configures an exporter and calls [`enable`]. A span
+//! contains the name of a route or protocol method and the result: no path, query, header or
+//! address. `traceparent` of a caller is used; `tracestate` is ignored, because it is free text
+//! that would reach the collector.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,28 +15,28 @@ use tracing::Span;
 use tracing::field::Empty;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-/// What spans for a collector are told from those of the log by.
+/// The target of exported spans, which separates them from those of the log.
 pub const TARGET: &str = "otel_span";
-/// Whose trace a request belongs to.
+/// The header that identifies the trace of a request.
 const TRACEPARENT: &str = "traceparent";
-/// Codes of gRPC that say that the server failed, not its caller (OpenTelemetry's semantic conventions
-/// for RPC): unknown, deadline exceeded, unimplemented, internal, unavailable, data loss.
-const FAILURES: [&[u8]; 6] = [b"2", b"4", b"12", b"13", b"14", b"15"];
+/// gRPC codes that mean a failure of the server (OpenTelemetry semantic conventions for RPC):
+/// unknown, deadline exceeded, unimplemented, internal, unavailable, data loss.
+const SERVER_ERROR_CODES: [&[u8]; 6] = [b"2", b"4", b"12", b"13", b"14", b"15"];
 
-static ON: AtomicBool = AtomicBool::new(false);
+static ENABLED: AtomicBool = AtomicBool::new(false);
 
-/// Has spans made from now on: there is a collector.
-pub fn switch_on() {
-    ON.store(true, Ordering::Relaxed);
+/// Enables spans. Call it when an exporter is configured.
+pub fn enable() {
+    ENABLED.store(true, Ordering::Relaxed);
 }
 
-fn is_on() -> bool {
-    ON.load(Ordering::Relaxed)
+fn is_enabled() -> bool {
+    ENABLED.load(Ordering::Relaxed)
 }
 
-/// The span of a request that is answered here by `route`: a template, never what a caller wrote.
-pub fn served(route: &str, headers: &HeaderMap) -> Span {
-    if !is_on() {
+/// Creates the span of a served request. `route` is a template, never text of the caller.
+pub fn server_span(route: &str, headers: &HeaderMap) -> Span {
+    if !is_enabled() {
         return Span::none();
     }
     let span = tracing::info_span!(
@@ -47,19 +47,20 @@ pub fn served(route: &str, headers: &HeaderMap) -> Span {
         otel.status_code = Empty,
         http.response.status_code = Empty,
     );
-    let caller = get_text_map_propagator(|propagator| propagator.extract(&Caller(headers)));
-    // Fails for a span that nobody wants.
+    let caller =
+        get_text_map_propagator(|propagator| propagator.extract(&TraceparentExtractor(headers)));
+    // Fails if no subscriber records the span.
     let _ = span.set_parent(caller);
     span
 }
 
-/// The span of a request that is sent, with `traceparent` in its headers.
-pub fn sent<B>(request: &mut Request<B>) -> Span {
-    if !is_on() {
+/// Creates the span of a request to be sent and adds `traceparent` to its headers.
+pub fn client_span<B>(request: &mut Request<B>) -> Span {
+    if !is_enabled() {
         return Span::none();
     }
     let path = request.uri().path();
-    // Calls are named in the protocol; another path may have a file's name in it.
+    // Protocol method names are safe; other paths may contain file names.
     let name = match path.strip_prefix("/convite.v1.") {
         Some(_) => path,
         None => request.method().as_str(),
@@ -75,27 +76,27 @@ pub fn sent<B>(request: &mut Request<B>) -> Span {
     let context = span.context();
     let headers = request.headers_mut();
     get_text_map_propagator(|propagator| {
-        propagator.inject_context(&context, &mut Passed(headers));
+        propagator.inject_context(&context, &mut TraceparentInjector(headers));
     });
     span
 }
 
-/// Notes how a request of either kind ended.
-pub fn answered<B>(span: &Span, response: &Response<B>) {
+/// Records the result of a served or sent request.
+pub fn record_response<B>(span: &Span, response: &Response<B>) {
     if span.is_none() {
         return;
     }
     span.record("http.response.status_code", response.status().as_u16());
     let grpc = response.headers().get("grpc-status");
-    let failed = grpc.is_some_and(|code| FAILURES.contains(&code.as_bytes()));
+    let failed = grpc.is_some_and(|code| SERVER_ERROR_CODES.contains(&code.as_bytes()));
     if failed || response.status().is_server_error() {
         span.record("otel.status_code", "ERROR");
     }
 }
 
-struct Caller<'a>(&'a HeaderMap);
+struct TraceparentExtractor<'a>(&'a HeaderMap);
 
-impl Extractor for Caller<'_> {
+impl Extractor for TraceparentExtractor<'_> {
     fn get(&self, key: &str) -> Option<&str> {
         let value = (key == TRACEPARENT).then(|| self.0.get(key))?;
         value.and_then(|value| value.to_str().ok())
@@ -106,9 +107,9 @@ impl Extractor for Caller<'_> {
     }
 }
 
-struct Passed<'a>(&'a mut HeaderMap);
+struct TraceparentInjector<'a>(&'a mut HeaderMap);
 
-impl Injector for Passed<'_> {
+impl Injector for TraceparentInjector<'_> {
     fn set(&mut self, key: &str, value: String) {
         if key == TRACEPARENT
             && let Ok(value) = HeaderValue::from_str(&value)
@@ -124,9 +125,9 @@ mod tests {
 
     #[test]
     fn without_a_collector_nothing_is_made_and_nothing_is_sent() {
-        assert!(served("GET /peers", &HeaderMap::new()).is_none());
+        assert!(server_span("GET /peers", &HeaderMap::new()).is_none());
         let mut request = Request::get("/peers").body(()).unwrap();
-        assert!(sent(&mut request).is_none());
+        assert!(client_span(&mut request).is_none());
         assert!(request.headers().is_empty());
     }
 
@@ -136,7 +137,7 @@ mod tests {
         let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         headers.insert(TRACEPARENT, HeaderValue::from_static(parent));
         headers.insert("tracestate", HeaderValue::from_static("vendor=anything"));
-        let caller = Caller(&headers);
+        let caller = TraceparentExtractor(&headers);
         assert_eq!(caller.get(TRACEPARENT), Some(parent));
         assert_eq!(caller.get("tracestate"), None);
     }

@@ -1,42 +1,45 @@
-//! What this peer is doing, measured: which files move, and how fast, from one reading to the next.
+//! Measures the transfers of this peer: which files move in which direction, and their rates
+//! between two readings.
 //!
-//! Whoever moves bytes of a file holds a [`Moving`] while it does. Those of the same file, direction
-//! and account are one transfer, also if they follow on each other: a downloader asks for a few
-//! pieces at a time. A transfer in which nothing has moved for `STILL_MAX` is not told of, until it
-//! goes on. What comes into the inbox has no hash yet: it counts in the rate, and is no transfer.
+//! A task that moves bytes of a file holds a [`TransferGuard`]. All guards of the same file,
+//! direction and account form one transfer, even if one ends before the next begins: a downloader
+//! requests a few pieces at a time. A transfer without progress for `STALL_TIME` is omitted until
+//! it continues. Files received into the inbox have no hash yet: they count in the total rate and
+//! are not listed as transfers.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use convite_core::activity::{Activity, Direction, RunningTransfer, TRANSFERS_MAX};
 use convite_core::{ContentHash, UserName};
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// A transfer in which nothing has moved for so long stands still.
-const STILL_MAX: Duration = Duration::from_secs(5);
-/// No rate is taken over less.
-const SPAN_MIN: Duration = Duration::from_millis(100);
+/// A transfer without progress for this time is stalled.
+const STALL_TIME: Duration = Duration::from_secs(5);
+/// The shortest time span over which a rate is computed.
+const RATE_WINDOW_MIN: Duration = Duration::from_millis(100);
 
-/// All that moves at this peer.
+/// All transfers of this peer.
 #[derive(Debug, Default)]
-pub struct Meter {
-    rows: Mutex<Rows>,
-    /// Bytes that came in of files that nobody knows the hash of yet.
-    taken: AtomicU64,
-    /// Something has moved since the last reading.
-    stirred: AtomicBool,
+pub struct TransferMeter {
+    rows: Mutex<Transfers>,
+    /// Bytes received of files with a hash that is not known yet.
+    unattributed_bytes: AtomicU64,
+    /// Whether bytes have moved since the last reading.
+    changed: AtomicBool,
     stirs: Notify,
 }
 
 #[derive(Debug, Default)]
-struct Rows {
-    rows: HashMap<Key, Row>,
-    /// How many bytes were taken in at the last reading.
-    taken: u64,
+struct Transfers {
+    rows: HashMap<Key, TransferState>,
+    /// The value of `TransferMeter::unattributed_bytes` at the last reading.
+    unattributed_bytes: u64,
     read: Option<Instant>,
 }
 
@@ -44,33 +47,33 @@ struct Rows {
 struct Key {
     direction: Direction,
     hash: ContentHash,
-    /// To whom, of what is sent.
+    /// The receiving account, for a file that is sent.
     user: Option<UserName>,
 }
 
 #[derive(Debug)]
-struct Row {
+struct TransferState {
     size: u64,
-    counts: Arc<Counts>,
+    counts: Arc<TransferCounters>,
     began: Instant,
-    /// How many had moved at the last reading.
+    /// The value of `TransferCounters::moved` at the last reading.
     before: u64,
-    /// When something was last seen to have moved.
+    /// When progress was last seen.
     moved_at: Instant,
     holders: usize,
 }
 
 #[derive(Debug, Default)]
-struct Counts {
-    /// How much of the file has gone.
+struct TransferCounters {
+    /// Bytes of the file that are transferred.
     done: AtomicU64,
-    /// How many bytes have moved, what comes twice counted twice.
+    /// Bytes that moved, including bytes that were transferred twice.
     moved: AtomicU64,
 }
 
-impl Meter {
-    /// A file of `size` bytes begins to move, to `user` if it is sent, with `done` bytes of it
-    /// through already; until the result is dropped.
+impl TransferMeter {
+    /// Begins a transfer of a file of `size` bytes, of which `done` are transferred already. `user`
+    /// is the receiver if the file is sent. The transfer ends when the result is dropped.
     pub fn begin(
         self: &Arc<Self>,
         direction: Direction,
@@ -78,61 +81,65 @@ impl Meter {
         user: Option<UserName>,
         size: u64,
         done: u64,
-    ) -> Moving {
+    ) -> TransferGuard {
         let now = Instant::now();
         let key = Key {
             direction,
             hash,
             user,
         };
-        let mut rows = self.lock();
-        let row = rows.rows.entry(key.clone()).or_insert_with(|| Row {
-            size,
-            counts: Arc::default(),
-            began: now,
-            before: 0,
-            moved_at: now,
-            holders: 0,
-        });
+        let mut rows = self.rows.lock();
+        let row = rows
+            .rows
+            .entry(key.clone())
+            .or_insert_with(|| TransferState {
+                size,
+                counts: Arc::default(),
+                began: now,
+                before: 0,
+                moved_at: now,
+                holders: 0,
+            });
         row.holders += 1;
         row.counts.done.fetch_max(done, Ordering::Relaxed);
-        Moving {
+        TransferGuard {
             meter: Arc::clone(self),
             key,
             counts: Arc::clone(&row.counts),
         }
     }
 
-    /// So many more bytes have come of a file whose hash is not known.
-    pub fn took(&self, bytes: u64) {
-        self.taken.fetch_add(bytes, Ordering::Relaxed);
-        self.stir();
+    /// Counts `bytes` received of a file with an unknown hash.
+    pub fn add_unattributed(&self, bytes: u64) {
+        self.unattributed_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.notify_activity();
     }
 
-    /// Something has moved.
-    fn stir(&self) {
-        if !self.stirred.swap(true, Ordering::AcqRel) {
+    /// Records that bytes have moved.
+    fn notify_activity(&self) {
+        if !self.changed.swap(true, Ordering::AcqRel) {
             self.stirs.notify_one();
         }
     }
 
-    /// Returns once something has moved since the last reading.
-    pub async fn stirred(&self) {
-        while !self.stirred.load(Ordering::Acquire) {
+    /// Waits until bytes have moved since the last reading.
+    pub async fn changed(&self) {
+        while !self.changed.load(Ordering::Acquire) {
             self.stirs.notified().await;
         }
     }
 
-    /// What goes on, with rates since the last reading.
+    /// Returns the current transfers, with their rates since the last reading.
     pub fn read(&self) -> Activity {
         let now = Instant::now();
-        // What moves from here on is for the next.
-        self.stirred.store(false, Ordering::Release);
-        let mut rows = self.lock();
+        // Bytes that move from here on belong to the next reading.
+        self.changed.store(false, Ordering::Release);
+        let mut rows = self.rows.lock();
         let read = rows.read.replace(now);
         let mut activity = Activity::default();
-        let taken = self.taken.load(Ordering::Relaxed);
-        let came = taken - std::mem::replace(&mut rows.taken, taken);
+        let unattributed_bytes = self.unattributed_bytes.load(Ordering::Relaxed);
+        let came = unattributed_bytes
+            - std::mem::replace(&mut rows.unattributed_bytes, unattributed_bytes);
         activity.received_rate = rate(came, read, now);
         rows.rows.retain(|key, row| {
             let moved = row.counts.moved.load(Ordering::Relaxed);
@@ -142,7 +149,7 @@ impl Meter {
                 row.moved_at = now;
             } else if row.holders == 0 {
                 return false;
-            } else if now - row.moved_at >= STILL_MAX {
+            } else if now - row.moved_at >= STALL_TIME {
                 return true;
             }
             let since = read.map_or(row.began, |read| read.max(row.began));
@@ -165,35 +172,32 @@ impl Meter {
         transfers.truncate(TRANSFERS_MAX);
         activity
     }
-
-    fn lock(&self) -> MutexGuard<'_, Rows> {
-        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-/// Bytes a second, of so many since then.
+/// Returns the rate in bytes per second of `bytes` since `since`.
 fn rate(bytes: u64, since: Option<Instant>, now: Instant) -> u64 {
-    let span = since.map_or(SPAN_MIN, |since| (now - since).max(SPAN_MIN));
+    let span = since.map_or(RATE_WINDOW_MIN, |since| (now - since).max(RATE_WINDOW_MIN));
     (bytes as f64 / span.as_secs_f64()) as u64
 }
 
-/// A file that moves, or a part of it, while this lives.
+/// A transfer of a file or a part of it, in progress until this is dropped.
 #[derive(Debug)]
-pub struct Moving {
-    meter: Arc<Meter>,
+pub struct TransferGuard {
+    meter: Arc<TransferMeter>,
     key: Key,
-    counts: Arc<Counts>,
+    counts: Arc<TransferCounters>,
 }
 
-impl Moving {
-    /// So many more bytes of it have gone.
+impl TransferGuard {
+    /// Counts `bytes` more as transferred.
     pub fn add(&self, bytes: u64) {
         self.counts.done.fetch_add(bytes, Ordering::Relaxed);
         self.moved(bytes);
     }
 
-    /// So many of it have gone by now, and so many have moved for that since the beginning.
-    pub fn stands_at(&self, done: u64, moved: u64) {
+    /// Sets the number of bytes of the file that are transferred, and the number of bytes moved in
+    /// total.
+    pub fn set_progress(&self, done: u64, moved: u64) {
         self.counts.done.store(done, Ordering::Relaxed);
         let before = self.counts.moved.load(Ordering::Relaxed);
         self.moved(moved.saturating_sub(before));
@@ -204,13 +208,13 @@ impl Moving {
             return;
         }
         self.counts.moved.fetch_add(bytes, Ordering::Relaxed);
-        self.meter.stir();
+        self.meter.notify_activity();
     }
 }
 
-impl Drop for Moving {
+impl Drop for TransferGuard {
     fn drop(&mut self) {
-        if let Some(row) = self.meter.lock().rows.get_mut(&self.key) {
+        if let Some(row) = self.meter.rows.lock().rows.get_mut(&self.key) {
             row.holders -= 1;
         }
     }
@@ -229,8 +233,8 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn requests_that_follow_on_each_other_are_one_transfer() {
-        let meter = Arc::new(Meter::default());
+    async fn consecutive_requests_are_one_transfer() {
+        let meter = Arc::new(TransferMeter::default());
         let ben = || Some("ben".parse().unwrap());
         let send = |user, bytes| {
             let moving = meter.begin(Direction::Sending, hash("a"), user, 1_000, 0);
@@ -251,18 +255,18 @@ mod tests {
         assert_eq!(told(&activity), [(200, 1_000, 100), (40, 1_000, 40)]);
         send(ben(), 900);
         pass(2).await;
-        // To one of them it went on, beyond the size: something was asked for again.
+        // One transfer continued beyond the size: bytes were requested again.
         assert_eq!(told(&meter.read()), [(1_000, 1_000, 450)]);
         pass(1).await;
         assert!(meter.read().is_idle());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_download_that_stands_still_is_not_told_of_until_it_goes_on() {
-        let meter = Arc::new(Meter::default());
+    async fn stalled_download_is_not_reported() {
+        let meter = Arc::new(TransferMeter::default());
         let moving = meter.begin(Direction::Receiving, hash("a"), None, 1_000, 300);
-        moving.stands_at(300, 50);
-        meter.stirred().await;
+        moving.set_progress(300, 50);
+        meter.changed().await;
         pass(1).await;
         let activity = meter.read();
         assert_eq!((activity.sent_rate, activity.received_rate), (0, 50));
@@ -271,24 +275,24 @@ mod tests {
         assert_eq!(meter.read().transfers[0].rate, 0);
         pass(5).await;
         assert!(meter.read().is_idle());
-        moving.stands_at(364, 114);
-        meter.stirred().await;
+        moving.set_progress(364, 114);
+        meter.changed().await;
         pass(1).await;
         assert_eq!(meter.read().received_rate, 64);
         drop(moving);
         pass(1).await;
         assert!(meter.read().is_idle());
-        assert!(meter.lock().rows.is_empty());
+        assert!(meter.rows.lock().rows.is_empty());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_comes_in_without_a_hash_counts_in_the_rate_only() {
-        let meter = Arc::new(Meter::default());
+    async fn bytes_without_hash_count_only_in_the_rate() {
+        let meter = Arc::new(TransferMeter::default());
         assert!(meter.read().is_idle());
-        meter.took(300);
-        meter.stirred().await;
+        meter.add_unattributed(300);
+        meter.changed().await;
         pass(2).await;
-        meter.took(100);
+        meter.add_unattributed(100);
         let activity = meter.read();
         assert_eq!((activity.received_rate, activity.sent_rate), (200, 0));
         assert!(activity.transfers.is_empty() && !activity.is_idle());
@@ -297,8 +301,8 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn of_many_the_fastest_are_told() {
-        let meter = Arc::new(Meter::default());
+    async fn fastest_transfers_are_reported() {
+        let meter = Arc::new(TransferMeter::default());
         for at in 0..40 {
             let moving = meter.begin(Direction::Sending, hash(&at.to_string()), None, 100, 0);
             moving.add(at);

@@ -1,64 +1,61 @@
-//! How a peer is to run.
+//! Configuration of a peer.
 
 use std::net::{IpAddr, SocketAddr};
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use convite_core::{PeerAddress, PeerId, Terms};
+use convite_core::{PeerAddress, PeerId, SharingPolicy};
 
+use crate::download::unfinished::UNFINISHED_RETENTION;
 use crate::inbox::InboxConfig;
-use crate::serve::uploads::UploadLimits;
+use crate::node::listening::Ports;
+use crate::serve::download::uploads::UploadLimits;
 
-/// Where a peer listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ports {
-    /// On any free port.
-    Any,
-    /// On this one.
-    Exactly(u16),
-    /// On the first of these that is free.
-    FirstFree(RangeInclusive<u16>),
-}
-
-/// How a peer is to run.
+/// Configuration of a peer.
 #[derive(Debug, Clone)]
 pub struct PeerConfig {
-    /// The home, below which the peer keeps its state in `peer/`. A peer without one is transient:
-    /// it is there for its downloads alone, keeps nothing on disk, shares nothing of its own, scans
-    /// nothing and publishes nothing.
+    /// The home; the peer's state is in its folder `peer/`. A peer without a home is transient: it
+    /// exists for the duration of its downloads, keeps nothing on disk, and neither scans nor
+    /// publishes.
     pub home: Option<PathBuf>,
-    /// Its id.
+    /// The peer's id.
     pub id: PeerId,
-    /// The address to listen on; unspecified (`0.0.0.0`, `::`) for all.
+    /// The address to listen on; unspecified (`0.0.0.0`, `::`) for all interfaces.
     pub bind: IpAddr,
     /// The port to listen on.
     pub ports: Ports,
-    /// Further addresses at which it can be dialled, advertised first.
+    /// Additional addresses of the peer, advertised before its own.
     pub addresses: Vec<PeerAddress>,
-    /// What to share, besides what the home's list of shares has.
+    /// Folders to share, in addition to the home's list of shares.
     pub shares: Vec<PathBuf>,
-    /// Between two looks at everything; what changes is noticed before, where it can be watched.
+    /// The time between two full scans. Changes in watched folders are noticed sooner.
     pub rescan: Duration,
-    /// Bytes per second that it uploads in all; none for no limit.
+    /// The total upload limit in bytes per second; `None` for no limit.
     pub upload_limit: Option<u64>,
-    /// Bytes per second that it uploads to one account at one IP address; none for no limit.
+    /// The upload limit in bytes per second for one account at one IP address; `None` for no limit.
     pub upload_limit_per_peer: Option<u64>,
-    /// Uploads at once; four times as many may wait for their turn.
+    /// The number of concurrent uploads; four times as many may wait.
     pub upload_slots: usize,
-    /// Where to answer for the monitoring, without encryption and to everybody; without it, nowhere.
+    /// The address of a metrics listener without encryption or authentication; `None` for no such
+    /// listener.
     pub metrics_listen: Option<SocketAddr>,
-    /// What it does for others.
-    pub terms: Terms,
-    /// Where files of others go; needed for uploads.
+    /// The sharing policy: which operations other accounts may use.
+    pub terms: SharingPolicy,
+    /// The inbox, where uploaded files are stored; required for uploads.
     pub inbox: Option<InboxConfig>,
-    /// Where files go that others have it fetch; `loads` in its home if none.
+    /// The folder for files fetched at the request of other accounts; `None` for `loads` in the
+    /// home.
     pub downloads: Option<PathBuf>,
+    /// The maximum number of bytes stored for each other account that requests remote fetches.
+    pub load_quota: u64,
+    /// How long an unfinished download is kept after its last progress.
+    pub download_retention: Duration,
 }
 
 impl PeerConfig {
-    /// A peer `id` with its home at `home`, transient without, that listens at `bind`, on any free port, shares
-    /// nothing but what its home has on its list, and sends as fast as it can.
+    /// Returns the default configuration of a peer `id` that listens at `bind` on any free port,
+    /// shares only what is on its home's list of shares, and has no upload limit. Without `home`
+    /// the peer is transient.
     pub fn new(home: Option<PathBuf>, id: PeerId, bind: IpAddr) -> Self {
         let uploads = UploadLimits::default();
         Self {
@@ -69,19 +66,21 @@ impl PeerConfig {
             addresses: Vec::new(),
             shares: Vec::new(),
             rescan: Duration::from_secs(600),
-            upload_limit: uploads.in_all,
+            upload_limit: uploads.total,
             upload_limit_per_peer: uploads.per_peer,
             upload_slots: uploads.slots,
             metrics_listen: None,
-            terms: Terms::default(),
+            terms: SharingPolicy::default(),
             inbox: None,
             downloads: None,
+            load_quota: 10 << 30,
+            download_retention: UNFINISHED_RETENTION,
         }
     }
 
     pub(crate) fn upload_limits(&self) -> UploadLimits {
         UploadLimits {
-            in_all: self.upload_limit,
+            total: self.upload_limit,
             per_peer: self.upload_limit_per_peer,
             slots: self.upload_slots,
             ..UploadLimits::default()

@@ -1,4 +1,4 @@
-//! The folder in which a peer keeps its state, which only its owner reads.
+//! The folder for a peer's state, readable only by its owner.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use convite_client::home::create_private_folder;
 use convite_core::{ErrorCode, Problem};
 
-/// `HOME/peer`, held by this process alone until it is dropped.
+/// The folder `HOME/peer`, locked by this process until this is dropped.
 #[derive(Debug)]
 pub struct PeerHome {
     folder: PathBuf,
@@ -15,10 +15,11 @@ pub struct PeerHome {
 }
 
 impl PeerHome {
-    /// Makes the folder if it is missing and takes hold of it.
+    /// Creates the folder if it is missing, and locks it.
     ///
     /// # Errors
-    /// `in_use` if another peer runs on this home; `internal` if the disk refuses.
+    /// Returns `in_use` if another peer runs on this home, and `internal` if the folder cannot be
+    /// used.
     pub fn open(home: &Path) -> Result<Self, Problem> {
         let folder = home.join("peer");
         create_private_folder(&folder).map_err(|e| disk(&folder, &e))?;
@@ -38,25 +39,30 @@ impl PeerHome {
                 ErrorCode::InUse,
                 "a peer already runs on this home",
             )
-            .hint(
-                "stop it with `convite leave`, or give this one a home of its own: `--home DIR`",
-            )),
+            .hint("stop it with `convite leave`, or use another home with `--home DIR`")),
             Err(TryLockError::Error(error)) => Err(disk(&path, &error)),
         }
     }
 
-    /// Where the state called `name` is kept.
+    /// Returns whether a peer runs on this home.
+    pub fn is_locked(home: &Path) -> bool {
+        let lock = File::open(home.join("peer/lock"));
+        let tried = lock.map(|lock| lock.try_lock());
+        matches!(tried, Ok(Err(TryLockError::WouldBlock)))
+    }
+
+    /// Returns the path of the state file `name`.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 }
 
-/// What a user is told when the disk refuses `path`.
+/// Returns the error for a file system operation that failed on `path`.
 pub fn disk(path: &Path, error: &io::Error) -> Problem {
     let shown = path.to_string_lossy();
     let shown = convite_core::display::escape(&shown);
     Problem::new(ErrorCode::Internal, format!("cannot use {shown}: {error}"))
-        .hint("check that the disk has room and that you may read and write there")
+        .hint("check that the disk has free space and that you can read and write there")
 }
 
 #[cfg(test)]
@@ -64,12 +70,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_home_belongs_to_one_peer_at_a_time() {
+    fn home_is_locked_by_one_peer() {
         let home = tempfile::tempdir().unwrap();
         let first = PeerHome::open(home.path()).unwrap();
         let second = PeerHome::open(home.path()).unwrap_err();
         assert_eq!(second.code, ErrorCode::InUse);
+        assert!(PeerHome::is_locked(home.path()));
         drop(first);
+        assert!(!PeerHome::is_locked(home.path()));
         assert!(PeerHome::open(home.path()).is_ok());
     }
 }

@@ -1,39 +1,38 @@
-//! A peer: what it shares, how that is found, hashed and published, and how it is served.
+//! A peer: shares folders, publishes their index to the directory, serves files to other peers and
+//! downloads files.
 //!
-//! Folders are scanned (`scan`, when the system tells of a change: `watch`, and from time to time:
-//! `scans`), what is new is hashed (`hashing`, remembered in `cache`), put on
-//! the shelves (`catalogue`), told to the directory (`publish`) and served to bearers of the
-//! directory's tickets (`serve`). What others have it fetch is `loads`. `run` starts all of it and ends it.
+//! Modules, from the lowest to the highest; each imports only those before it:
+//!
+//! - `fs`: opening beneath a folder, positioned I/O, piece writer, volumes and mounts
+//! - `sharing`: shares, scans, hashes, the catalogue
+//! - `announce`: registration with the directory, publishing the index
+//! - `inbox`: files that others upload to this peer
+//! - `serve`: sending files, receiving uploads
+//! - `node`: listener, handlers and registration of a peer
+//! - `download`: downloading a file from all its providers
+//! - `put`: uploading a file to another peer's inbox
+//! - `remote_fetch`: downloads at the request of other accounts
+//! - `run`: starts and stops all tasks of a peer
+//!
+//! The path of a shared file: `sharing::scan` finds it (`watch` reports changes, `scan_schedule`
+//! schedules full scans), `hashing` hashes it (`cache` stores the hash), `catalogue` lists it,
+//! `announce::publish` sends it to the directory, and `serve` sends it to callers with a ticket of
+//! the directory.
 
 pub mod activity;
-pub mod beneath;
-pub mod cache;
-pub mod catalogue;
+pub mod announce;
 pub mod config;
-mod contents;
-pub mod directory;
 pub mod download;
-pub mod hashing;
+pub mod fs;
 pub mod home;
 pub mod inbox;
-pub mod indexing;
-mod listening;
-pub mod loads;
-pub mod partial_files;
-mod positioned;
-pub mod presence;
-mod private;
-pub mod publish;
+pub mod node;
 pub mod put;
-pub mod refusals;
+pub mod remote_fetch;
 pub mod run;
-pub mod scan;
-pub mod scans;
 pub mod serve;
-pub mod shares;
-mod shelving;
-pub mod state;
-pub mod watch;
+pub mod sharing;
 
-pub use config::{PeerConfig, Ports};
+pub use config::PeerConfig;
+pub use node::listening::Ports;
 pub use run::{RunningPeer, Status, start};

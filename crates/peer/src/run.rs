@@ -1,81 +1,57 @@
-//! A running peer: which tasks there are, in which order they start, and how they end.
+//! Starts the tasks of a peer and stops them.
 //!
-//! Tasks: *serving* (stops accepting, then lets what is in flight finish for
-//! [`convite_net`]'s draining time), *scans*, *publishing*, *loads*, *presence* (leaves the
-//! directory).
-//! All of them end when the shutdown token is cancelled, by the caller or by `convite leave`.
+//! Tasks: those of its node ([`crate::node`]), *scans*, *folders*, *mounts*, *publishing*, *loads*
+//! and *sweeps*. All tasks end when the shutdown token is cancelled, by the caller or by
+//! `convite leave`.
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use convite_client::DirectoryClient;
-use convite_client::home::write_private;
-use convite_core::{ErrorCode, PeerId, Problem, UnixMillis};
-use convite_net::origin::Hosts;
-use convite_net::tls::{SwappableCertificate, server_config};
-use serde::Serialize;
-use tokio::task::JoinHandle;
+use convite_client::{DirectoryClient, Home};
+use convite_core::{ErrorCode, PeerId, Problem};
+use convite_net::task::{self, blocking};
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
 
-use crate::cache::Cache;
+use crate::announce::directory::Directory;
+use crate::announce::presence::IdentityKey;
+use crate::announce::publish::Publisher;
 use crate::config::PeerConfig;
-use crate::directory::Directory;
-use crate::home::{self, PeerHome};
-use crate::inbox::Inbox;
-use crate::indexing::Indexing;
-use crate::listening::{advertised, listen};
-use crate::loads::Loads;
-use crate::partial_files::PartialFiles;
-use crate::presence::{IdentityKey, Presence};
-use crate::publish::Publishing;
-use crate::scans::run_scans;
-use crate::serve::auth::TicketGate;
-use crate::serve::control::{ControlService, ControlToken};
-use crate::serve::metrics::Metrics;
-use crate::serve::uploads::Uploads;
-use crate::serve::{Serving, router};
-use crate::shares::ShareList;
-use crate::state::PeerState;
+use crate::download::unfinished::run_sweeps;
+use crate::home::PeerHome;
+use crate::node::state::PeerState;
+use crate::node::{Node, NodeConfig, Storage};
+use crate::remote_fetch::RemoteFetches;
+use crate::sharing::cache::Cache;
+use crate::sharing::folders::run_folders;
+use crate::sharing::indexing::Indexer;
+use crate::sharing::partial_files::PartialFiles;
+use crate::sharing::scan_schedule::{run_mounts, run_scans};
+use crate::sharing::shares::ShareList;
 
-/// What a peer is doing, as `convite status` shows it.
+/// The activity of a peer, as `convite status` shows it.
 pub type Status = convite_wire::v1::StatusReply;
 
-/// The longest that the peer waits for its tasks to end, draining included.
-const STOP_MAX: Duration = Duration::from_secs(10);
-
-/// A peer that runs; it goes on if this is dropped.
+/// A running peer. Dropping this does not stop it.
 pub struct RunningPeer {
-    /// Its id.
+    /// The peer's id.
     pub id: PeerId,
-    /// Where it is reached: `https://HOST:PORT`.
+    /// The peer's URL: `https://HOST:PORT`.
     pub url: String,
-    /// Where it listens.
+    /// The address of the listener.
     pub address: SocketAddr,
-    /// Where it answers for the monitoring alone, if it does.
+    /// The address of the separate metrics listener, if there is one.
     pub monitoring: Option<SocketAddr>,
-    state: Arc<PeerState>,
-    tasks: Vec<(&'static str, JoinHandle<()>)>,
-    home: Option<Arc<PeerHome>>,
+    node: Node,
 }
 
-/// `HOME/peer/running.json`, by which the home's commands find the peer.
-#[derive(Serialize)]
-struct Running<'a> {
-    pid: u32,
-    url: &'a str,
-    port: u16,
-    id: &'a PeerId,
-}
-
-/// Starts a peer: when this returns, it listens, and it has tried to register.
+/// Starts a peer. On return, it listens and has tried to register.
 ///
 /// # Errors
-/// `unavailable` if another peer runs on the home or no port is free, `not_found` for a share that
-/// does not exist, what the directory refuses for good (`peer_taken`, `unauthenticated`, …).
+/// Returns `in_use` if another peer runs on the home or no port is free, `not_found` if a share
+/// does not exist, and the directory's permanent refusals (`peer_taken`, `unauthenticated`, …).
 pub async fn start(
     config: PeerConfig,
     directory: DirectoryClient,
@@ -84,296 +60,193 @@ pub async fn start(
     start_with(config, Arc::new(directory), shutdown).await
 }
 
-/// [`start`], with any directory.
+/// Same as [`start`], with any implementation of [`Directory`].
 ///
 /// # Errors
-/// As [`start`].
+/// Same as [`start`].
 pub async fn start_with(
     config: PeerConfig,
     directory: Arc<dyn Directory>,
     shutdown: CancellationToken,
 ) -> Result<RunningPeer, Problem> {
-    let with_tls = !directory.is_plaintext();
-    // The peer's own token: if it ends by itself, its caller's other work goes on.
+    // A child token: if this peer stops, the caller's other tasks continue.
     let stop = shutdown.child_token();
-    let (home, cache, shares, key) = tokio::task::spawn_blocking({
+    let storage = blocking({
         let (folder, paths) = (config.home.clone(), config.shares.clone());
         move || match folder {
-            Some(folder) => prepare(&folder, &paths, with_tls),
-            None => prepare_transient(with_tls),
+            Some(folder) => open_storage(&folder, &paths),
+            None => Storage::transient(),
         }
     })
-    .await
-    .map_err(|_| Problem::new(ErrorCode::Internal, "the peer could not be prepared"))??;
-
-    let listener = listen(config.bind, &config.ports).await?;
-    let address = listener
-        .local_addr()
-        .map_err(|e| Problem::new(ErrorCode::Internal, format!("cannot listen: {e}")))?;
-    let addresses = advertised(&config.addresses, address);
-    let scheme = if with_tls { "https" } else { "http" };
-    let loopback = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), address.port());
-    let names: Vec<_> = addresses.iter().map(|a| a.host().to_owned()).collect();
-    let shown = addresses.first().cloned();
-    let url = format!("{scheme}://{}", shown.unwrap_or_else(|| loopback.into()));
-
-    let started = UnixMillis::from(SystemTime::now());
-    let state = Arc::new(PeerState::new(
-        config.id.clone(),
-        directory.user(),
-        shares,
-        Uploads::new(config.upload_limits()),
-        stop.clone(),
-        started,
-    ));
-    // It was not set before: the state is new.
-    let _ = state.url.set(url.clone());
-    let gate = Arc::new(TicketGate::default());
-    let terms = config.terms.clone();
-    let certificate = key.map(|key| (key, Arc::new(SwappableCertificate::new())));
-    let tls = certificate
-        .as_ref()
-        .map(|(_, certificate)| server_config(certificate.clone()));
-    let presence = Presence {
-        directory: directory.clone(),
-        state: state.clone(),
-        cache: cache.clone(),
-        gate: gate.clone(),
-        certificate,
-        port: address.port(),
-        addresses,
-        transient: home.is_none(),
-        terms: terms.clone(),
+    .await?;
+    let cache = storage.cache.clone();
+    let node_config = NodeConfig {
+        id: config.id.clone(),
+        bind: config.bind,
+        ports: config.ports.clone(),
+        addresses: config.addresses.clone(),
+        uploads: config.upload_limits(),
+        metrics_listen: config.metrics_listen,
+        terms: config.terms.clone(),
+        inbox: config.inbox.clone(),
     };
-    let mut serving = Serving::new(&state, cache.clone(), gate);
-    serving.inbox = Inbox::open_if_any(config.inbox.clone(), terms.uploads, &state, &cache).await?;
-    serving.hosts = Hosts::new(names.into_iter().chain([config.id.certificate_name()]));
-    let token = ControlToken::random()?;
-    let metrics = Metrics::new(state.clone(), home.as_ref().map(|_| &token));
-    let client = directory.client();
-    let control = home
-        .is_some()
-        .then(|| ControlService::new(state.clone(), &token, client.clone()));
-    let routes = router(serving, control, &metrics).await?;
-    let monitoring = match config.metrics_listen {
-        Some(address) => Some(metrics.serve_at(address).await?),
-        None => None,
-    };
-    let listed = presence.register_first().await?;
-    if let Some(home) = &home {
-        note_running(home, &token, &url, address.port(), &config.id)?;
-    }
-    let serve = convite_net::serve(
-        convite_net::Limits::default(),
-        listener,
-        tls,
-        routes,
-        stop.clone(),
-    );
-    let held = home.clone();
-    let mut tasks = vec![
-        (
-            "serving",
-            tokio::spawn(async move {
-                // The home belongs to this peer for as long as it serves.
-                let _held = held;
-                if let Err(problem) = serve.await {
-                    warn!("serving ended: {problem}");
-                }
-            }),
-        ),
-        ("presence", tokio::spawn(presence.run_presence(listed))),
-    ];
-    if home.is_none() {
-        // There is nothing to wait for.
-        state.scans.send_replace(1);
-    } else {
-        let indexing = Arc::new(Indexing::new(state.clone(), cache.clone())?);
-        let publishing = Publishing {
-            directory,
-            state: state.clone(),
-            cache: cache.clone(),
-        };
-        if let Some(loads) = Loads::of(&config, client, &state, &cache)? {
-            tasks.push(("loads", tokio::spawn(loads.run_loads())));
-        }
-        tasks.push(("publishing", tokio::spawn(publishing.run_publishing())));
-        tasks.push(("scans", tokio::spawn(run_scans(indexing, config.rescan))));
+    let mut node = Node::start(node_config, storage, directory.clone(), stop.clone()).await?;
+    if config.home.is_some() {
+        let started = start_sharing(&mut node, &config, directory, cache);
+        started.inspect_err(|_| stop.cancel())?;
     }
     Ok(RunningPeer {
         id: config.id,
-        url,
-        address,
-        monitoring,
-        state,
-        tasks,
-        home,
+        url: node.url.clone(),
+        address: node.address,
+        monitoring: node.monitoring,
+        node,
     })
 }
 
-type Prepared = (
-    Option<Arc<PeerHome>>,
-    Arc<Cache>,
-    ShareList,
-    Option<IdentityKey>,
-);
-
-fn prepare(
-    folder: &std::path::Path,
-    shares: &[PathBuf],
-    with_tls: bool,
-) -> Result<Prepared, Problem> {
-    let home = Arc::new(PeerHome::open(folder)?);
-    let mut list = ShareList::load(home.path("shares.json"))?;
-    for path in shares {
-        list.add(path, None)?;
-    }
-    let cache = Arc::new(Cache::open(&home.path("cache.redb"))?);
-    let key = with_tls
-        .then(|| IdentityKey::load(&home.path("identity.key")))
-        .transpose()?;
-    Ok((Some(home), cache, list, key))
-}
-
-fn prepare_transient(with_tls: bool) -> Result<Prepared, Problem> {
-    let cache = Arc::new(Cache::in_memory()?);
-    let key = with_tls.then(IdentityKey::generate).transpose()?;
-    Ok((None, cache, ShareList::default(), key))
-}
-
-fn note_running(
-    home: &PeerHome,
-    token: &ControlToken,
-    url: &str,
-    port: u16,
-    id: &PeerId,
+/// Starts the tasks of a peer that shares files.
+fn start_sharing(
+    node: &mut Node,
+    config: &PeerConfig,
+    directory: Arc<dyn Directory>,
+    cache: Arc<Cache>,
 ) -> Result<(), Problem> {
-    let running = Running {
-        pid: std::process::id(),
-        url,
-        port,
-        id,
-    };
-    let text = serde_json::to_vec(&running)
-        .map_err(|e| Problem::new(ErrorCode::Internal, format!("running.json: {e}")))?;
-    // The token first: whoever finds the peer finds its token.
-    for (name, contents) in [
-        ("control.token", token.text().as_bytes()),
-        ("running.json", &text),
-    ] {
-        let path = home.path(name);
-        write_private(&path, contents).map_err(|e| home::disk(&path, &e))?;
+    let state = node.state.clone();
+    let indexing = Arc::new(Indexer::new(state.files.clone(), cache.clone())?);
+    if let Some(loads) = RemoteFetches::from_config(config, directory.client(), &state, &cache)? {
+        node.add_task("loads", task::spawn("loads", loads.run_remote_fetches()));
     }
+    if let Some(folder) = &config.home {
+        let sweeps = run_sweeps(Home::open(folder.clone())?, state.stop.clone());
+        node.add_task("sweeps", task::spawn("sweeps", sweeps));
+    }
+    let publisher = Publisher {
+        directory,
+        registration: state.registration.clone(),
+        files: state.files.clone(),
+        cache,
+    };
+    node.add_task(
+        "publishing",
+        task::spawn("publishing", publisher.run_publisher()),
+    );
+    node.add_task(
+        "scans",
+        task::spawn("scans", run_scans(indexing, config.rescan)),
+    );
+    node.add_task(
+        "folders",
+        task::spawn("folders", run_folders(state.files.clone())),
+    );
+    node.add_task(
+        "mounts",
+        task::spawn("mounts", run_mounts(state.files.clone())),
+    );
     Ok(())
 }
 
+fn open_storage(folder: &Path, shares: &[PathBuf]) -> Result<Storage, Problem> {
+    let home = Arc::new(PeerHome::open(folder)?);
+    let mut list = ShareList::load(home.path("shares.json"))?;
+    for path in shares {
+        // A share whose disk is not mounted must not keep the peer from starting.
+        if !list.is_unmounted(path) {
+            list.add(path, None)?;
+        }
+    }
+    Ok(Storage {
+        cache: Arc::new(Cache::open(&home.path("cache.redb"))?),
+        key: IdentityKey::load(&home.path("identity.key"))?,
+        shares: list,
+        home: Some(home),
+    })
+}
+
 impl RunningPeer {
-    /// Waits until everything found at the start is hashed and published; returns the number of
-    /// files served.
+    /// Waits until all files found at the start are hashed and published. Returns the number of
+    /// shared files.
     ///
     /// # Errors
-    /// `unavailable` if the directory cannot be reached, or what it refused: the peer runs on and
-    /// goes on trying. `unavailable` also if the peer is stopped before.
+    /// Returns `unavailable` if the directory cannot be reached or the peer is stopped, and
+    /// otherwise the directory's refusal. Except when it is stopped, the peer keeps running and
+    /// retries.
     pub async fn first_scan_done(&mut self) -> Result<u64, Problem> {
         let stopped = || Problem::new(ErrorCode::Unavailable, "the peer was stopped");
-        let mut scans = self.state.scans.subscribe();
+        let mut scans = self.node.state.files.scans.subscribe();
         tokio::select! {
             scanned = scans.wait_for(|scans| *scans > 0) => {
                 scanned.map_err(|_| stopped())?;
             }
-            () = self.state.stop.cancelled() => return Err(stopped()),
+            () = self.node.state.stop.cancelled() => return Err(stopped()),
         }
-        let mut progress = self.state.pending.progress();
-        let mut online = self.state.online.subscribe();
+        let mut progress = self.node.state.files.publish_queue.progress();
+        let mut online = self.node.state.registration.state.subscribe();
         loop {
-            let (settled, trouble) = {
+            let (is_published, problem) = {
                 let progress = progress.borrow_and_update();
-                (progress.settled, progress.trouble.clone())
+                (progress.is_published, progress.problem.clone())
             };
             let now = online.borrow_and_update().clone();
-            if settled && now.listed {
-                return Ok(self.state.catalogue.totals().0);
+            if is_published && now.is_listed {
+                return Ok(self.node.state.files.catalogue.totals().0);
             }
-            if let Some(problem) = now.trouble.or(trouble) {
+            if let Some(problem) = now.problem.or(problem) {
                 return Err(problem);
             }
             tokio::select! {
                 _ = progress.changed() => {}
                 _ = online.changed() => {}
-                () = self.state.stop.cancelled() => return Err(stopped()),
+                () = self.node.state.stop.cancelled() => return Err(stopped()),
             }
         }
     }
 
-    /// Whether it was told to stop, by whomever.
+    /// Returns whether the peer is stopping.
     pub fn is_stopping(&self) -> bool {
-        self.state.stop.is_cancelled()
+        self.node.state.stop.is_cancelled()
     }
 
-    /// Waits for its standing with the directory to change, or to be told to stop; 1 s at most.
+    /// Waits until the registration or the publishing state changes or the peer is stopped, for 1 s
+    /// at most.
     pub async fn changed(&self) {
-        /// What changed just before the wait began is noticed after that.
-        const LOOK_AGAIN: Duration = Duration::from_secs(1);
-        let mut online = self.state.online.subscribe();
-        let mut progress = self.state.pending.progress();
+        /// A change just before the call is noticed after this time.
+        const POLL_INTERVAL: Duration = Duration::from_secs(1);
+        let mut online = self.node.state.registration.state.subscribe();
+        let mut progress = self.node.state.files.publish_queue.progress();
         tokio::select! {
             _ = online.changed() => {}
             _ = progress.changed() => {}
-            () = self.state.stop.cancelled() => {}
-            () = tokio::time::sleep(LOOK_AGAIN) => {}
+            () = self.node.state.stop.cancelled() => {}
+            () = tokio::time::sleep(POLL_INTERVAL) => {}
         }
     }
 
-    /// What the peer is doing.
+    /// Returns the peer's activity.
     pub fn status(&self) -> Status {
-        self.state.status()
+        self.node.state.status()
     }
 
-    /// How many files were read and hashed since the start.
+    /// Returns the number of files that were hashed since the start.
     pub fn hashed(&self) -> u64 {
-        self.state.hashed.load(Ordering::Relaxed)
+        self.node.state.files.hashed.load(Ordering::Relaxed)
     }
 
-    /// What it serves while it is still fetching it: downloads put their files there.
+    /// Returns the files that the peer serves while it downloads them. Downloads register their
+    /// files there.
     pub fn partial_files(&self) -> &Arc<PartialFiles> {
-        &self.state.partial_files
+        &self.node.state.files.partial_files
     }
 
-    /// What its tasks share, for further tasks of the same peer.
+    /// Returns the state shared by the peer's tasks.
     pub fn state(&self) -> &Arc<PeerState> {
-        &self.state
+        &self.node.state
     }
 
-    /// Waits for the peer to be stopped and to end, 10 s at most after it was stopped.
+    /// Waits until the peer is stopped and its tasks have ended, 10 s at most after the stop.
     ///
     /// # Errors
-    /// `internal` if one of its tasks failed.
+    /// Returns `internal` if a task failed.
     pub async fn finished(self) -> Result<(), Problem> {
-        self.state.stop.cancelled().await;
-        let deadline = tokio::time::Instant::now() + STOP_MAX;
-        let mut result = Ok(());
-        for (name, mut task) in self.tasks {
-            match tokio::time::timeout_at(deadline, &mut task).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => {
-                    warn!("{name} failed: {error}");
-                    result = Err(Problem::new(
-                        ErrorCode::Internal,
-                        format!("the peer's {name} failed"),
-                    ));
-                }
-                Err(_) => {
-                    warn!("{name} did not end in time");
-                    task.abort();
-                }
-            }
-        }
-        if let Some(home) = &self.home {
-            for name in ["running.json", "control.token"] {
-                // What is gone already needs no removal.
-                let _ = std::fs::remove_file(home.path(name));
-            }
-        }
-        result
+        self.node.finished().await
     }
 }

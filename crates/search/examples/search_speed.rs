@@ -1,5 +1,5 @@
-//! How fast the index is filled and asked, with names as people give them, alone and while changes
-//! come in.
+//! Measures the time to fill and query the index with realistic names, without and with concurrent
+//! changes.
 //!
 //! `cargo run --release -p convite-search --example search_speed [NAMES]` (default 100,000).
 #![allow(clippy::print_stdout)]
@@ -9,16 +9,16 @@ use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use convite_core::kind::{FileType, Kind};
+use convite_core::file_kind::{FileKind, FileType};
 use convite_core::sort::{Order, Sort};
 use convite_search::{Document, Filter, Progress, Query, Search, SearchIndex};
 
 const BATCH: i64 = 5_000;
 const PEERS: i64 = 200;
-/// Searches of each kind, and how many begin in a second while changes come in.
+/// Searches of each kind, and their rate per second during concurrent changes.
 const SEARCHES: u32 = 300;
 const SEARCHES_A_SECOND: u32 = 100;
-/// Changes a second, and how many commits they come in.
+/// Changes per second, and the number of commits that contain them.
 const CHANGES_A_SECOND: i64 = 1_000;
 const COMMITS_A_SECOND: i64 = 10;
 const WORDS: [&str; 24] = [
@@ -61,7 +61,7 @@ fn mixed(n: u64) -> u64 {
 
 fn document(key: i64) -> Document {
     let r = mixed(key as u64);
-    // Squared, so that some words are far more common than others.
+    // Squared, so that some words are much more common than others.
     let word = |r: u64| WORDS[((r % 1000) * (r % 1000) * WORDS.len() as u64 / 1_000_000) as usize];
     let path = format!(
         "{}/{}{}/{}_{}-{:05}.{}",
@@ -75,6 +75,7 @@ fn document(key: i64) -> Document {
     );
     Document {
         key,
+        kind: convite_core::EntryKind::File,
         space: r.is_multiple_of(10).into(),
         size: r >> 30,
         modified: (r >> 33) as i64,
@@ -85,11 +86,11 @@ fn document(key: i64) -> Document {
     }
 }
 
-/// What is asked, and how: kind, words, sort, filter.
+/// Returns the searches to measure: kind, words, sort key and filter.
 fn kinds() -> Vec<(&'static str, &'static str, Sort, Filter)> {
     let plain = |kind, words| (kind, words, Sort::Relevance, Filter::default());
     let images = Filter {
-        file_type: Some(FileType::Kind(Kind::Image)),
+        file_type: Some(FileType::Kind(FileKind::Image)),
         ..Filter::default()
     };
     vec![
@@ -122,7 +123,7 @@ fn measure(index: &SearchIndex, every: Option<Duration>) -> Result<(), Box<dyn E
         let first = Instant::now();
         for n in 0..SEARCHES {
             let due = every.map(|every| first + every * n);
-            // From when it was due, so that one that has to wait is not counted as quick.
+            // Measured from the due time, so that waiting counts.
             let began = due.unwrap_or_else(Instant::now);
             std::thread::sleep(began.saturating_duration_since(Instant::now()));
             let query = Query::parse(words)?;
@@ -150,7 +151,7 @@ fn measure(index: &SearchIndex, every: Option<Duration>) -> Result<(), Box<dyn E
     Ok(())
 }
 
-/// The resident memory of this process, where the system tells.
+/// Returns the resident memory of this process, if the system provides it.
 fn memory() -> String {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let lines = status.lines();
@@ -196,10 +197,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     index.apply(changes(1, names.min(1000)), Progress::At(names))?;
     println!("1000 changes in {:.2?}", began.elapsed());
 
-    println!("alone, one after the other:");
+    println!("without changes, one after the other:");
     measure(&index, None)?;
     println!(
-        "{SEARCHES_A_SECOND} searches a second while {CHANGES_A_SECOND} changes a second come in:"
+        "{SEARCHES_A_SECOND} searches per second with {CHANGES_A_SECOND} concurrent changes per second:"
     );
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| -> Result<(), Box<dyn Error>> {
@@ -225,7 +226,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     drop(index);
     let began = Instant::now();
     drop(SearchIndex::open(&folder, "measure")?);
-    println!("opened again in {:.2?}", began.elapsed());
+    println!("reopened in {:.2?}", began.elapsed());
     std::fs::remove_dir_all(&folder)?;
     Ok(())
 }

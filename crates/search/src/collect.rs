@@ -1,8 +1,8 @@
-//! Choosing the first of those that match, in the order asked for, of what may be seen.
+//! Collects the first matches in the requested order among the visible documents.
 //!
-//! Who is online changes by the second, and what may be seen depends on who asks: neither is a
-//! matter of words. Each match is checked as it is collected, so that what is hidden takes no part:
-//! it is not counted, and no page is shorter for it.
+//! The online peers change every second, and visibility depends on the caller, so neither is part
+//! of the query. Each match is checked when it is collected. Hidden documents are not counted and
+//! do not make a page shorter.
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
@@ -13,50 +13,50 @@ use tantivy::columnar::Column;
 use tantivy::{DocId, Score, SegmentOrdinal, SegmentReader};
 
 use crate::document::{KEY, MODIFIED, PEER, SIZE, SPACE};
-use crate::numbers::Numbers;
+use crate::id_set::IdSet;
 
-/// Where something stands in the order: what it is sorted by, larger ones first, then the number
-/// of the content, newer ones first.
+/// The position of a match in the order: the sort value, larger first, then the key of the content,
+/// newer first.
 pub(crate) type Rank = (u64, i64);
 
-/// What is sorted by.
+/// The sort value of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Value {
-    /// The same for all.
+pub(crate) enum SortValue {
+    /// Equal for all documents.
     Nothing,
     Size,
     Modified,
-    /// How many peers online hold it.
+    /// Number of online peers that hold the content.
     Providers,
 }
 
-/// What may be seen.
+/// The conditions for a document to be visible.
 #[derive(Clone)]
-pub(crate) struct Visible {
-    /// Documents of these spaces.
-    pub(crate) spaces: Arc<Numbers>,
-    /// Held by one of these peers.
-    pub(crate) online: Arc<Numbers>,
-    /// Of such a size.
+pub(crate) struct Visibility {
+    /// It is in one of these spaces.
+    pub(crate) spaces: Arc<IdSet>,
+    /// One of these peers holds it.
+    pub(crate) online: Arc<IdSet>,
+    /// Its size is in this range.
     pub(crate) sizes: Option<RangeInclusive<u64>>,
-    /// Last changed then.
+    /// Its modification time is in this range.
     pub(crate) modified: Option<RangeInclusive<i64>>,
 }
 
-/// Collects the first `count` contents, each once.
-pub(crate) struct First {
-    pub(crate) visible: Visible,
-    pub(crate) value: Value,
-    /// Small values first.
+/// Collects the first `count` contents, without duplicates.
+pub(crate) struct TopCollector {
+    pub(crate) visible: Visibility,
+    pub(crate) value: SortValue,
+    /// Whether smaller values come first.
     pub(crate) ascending: bool,
-    /// Only what comes after this.
+    /// Only matches after this position.
     pub(crate) after: Option<Rank>,
     pub(crate) count: usize,
 }
 
-impl Collector for First {
+impl Collector for TopCollector {
     type Fruit = Vec<Rank>;
-    type Child = FirstOfSegment;
+    type Child = SegmentTopCollector;
 
     fn for_segment(
         &self,
@@ -65,14 +65,14 @@ impl Collector for First {
     ) -> tantivy::Result<Self::Child> {
         let columns = segment.fast_fields();
         let values = match self.value {
-            Value::Size => Some(columns.u64(SIZE)?),
+            SortValue::Size => Some(columns.u64(SIZE)?),
             _ => None,
         };
-        let dates = self.value == Value::Modified || self.visible.modified.is_some();
-        Ok(FirstOfSegment {
+        let dates = self.value == SortValue::Modified || self.visible.modified.is_some();
+        Ok(SegmentTopCollector {
             key: columns.i64(KEY)?,
             space: columns.i64(SPACE)?,
-            // None where no document has a peer.
+            // `None` if no document of the segment has a peer.
             peer: columns.column_opt(PEER)?,
             size: match (values, &self.visible.sizes) {
                 (Some(sizes), _) => Some(sizes),
@@ -84,7 +84,7 @@ impl Collector for First {
             value: self.value,
             ascending: self.ascending,
             after: self.after,
-            first: Shortlist::new(self.count),
+            first: TopList::new(self.count),
         })
     }
 
@@ -93,7 +93,7 @@ impl Collector for First {
     }
 
     fn merge_fruits(&self, segments: Vec<Vec<Rank>>) -> tantivy::Result<Vec<Rank>> {
-        let mut all = Shortlist::new(self.count);
+        let mut all = TopList::new(self.count);
         for rank in segments.into_iter().flatten() {
             all.push(rank);
         }
@@ -101,21 +101,21 @@ impl Collector for First {
     }
 }
 
-/// Collects the first of one segment.
-pub(crate) struct FirstOfSegment {
+/// Collects the first matches of one segment.
+pub(crate) struct SegmentTopCollector {
     key: Column<i64>,
     space: Column<i64>,
     peer: Option<Column<i64>>,
     size: Option<Column<u64>>,
     modified: Option<Column<i64>>,
-    visible: Visible,
-    value: Value,
+    visible: Visibility,
+    value: SortValue,
     ascending: bool,
     after: Option<Rank>,
-    first: Shortlist,
+    first: TopList,
 }
 
-impl FirstOfSegment {
+impl SegmentTopCollector {
     fn online(&self, doc: DocId) -> impl Iterator<Item = i64> {
         let peers = self
             .peer
@@ -136,17 +136,17 @@ impl FirstOfSegment {
 
     fn value(&self, doc: DocId) -> u64 {
         let value = match self.value {
-            Value::Nothing => return 0,
-            Value::Size => self.size(doc),
-            // In the order of the signed numbers.
-            Value::Modified => (self.modified(doc) as u64) ^ (1 << 63),
-            Value::Providers => self.online(doc).count() as u64,
+            SortValue::Nothing => return 0,
+            SortValue::Size => self.size(doc),
+            // Maps signed to unsigned numbers in the same order.
+            SortValue::Modified => (self.modified(doc) as u64) ^ (1 << 63),
+            SortValue::Providers => self.online(doc).count() as u64,
         };
         if self.ascending { !value } else { value }
     }
 
     fn is_visible(&self, doc: DocId) -> bool {
-        let Visible {
+        let Visibility {
             spaces,
             sizes,
             modified,
@@ -164,13 +164,13 @@ impl FirstOfSegment {
     }
 }
 
-impl SegmentCollector for FirstOfSegment {
+impl SegmentCollector for SegmentTopCollector {
     type Fruit = Vec<Rank>;
 
     fn collect(&mut self, doc: DocId, _: Score) {
         let key = self.key.first(doc).unwrap_or_default();
         let rank = (self.value(doc), key);
-        // The cheap tests first: most matches of a common word are not among the first.
+        // Cheap tests first: most matches of a common word are not among the first.
         let too_late = self.first.worst.is_some_and(|worst| rank <= worst);
         if too_late || self.after.is_some_and(|after| rank >= after) || !self.is_visible(doc) {
             return;
@@ -183,15 +183,15 @@ impl SegmentCollector for FirstOfSegment {
     }
 }
 
-/// The first so many of what is pushed, each content once.
-struct Shortlist {
+/// The first `count` of the pushed ranks, without duplicate contents.
+struct TopList {
     ranks: Vec<Rank>,
     count: usize,
-    /// What comes no earlier than this has no place any more.
+    /// The last rank of a full list; later ones are dropped.
     worst: Option<Rank>,
 }
 
-impl Shortlist {
+impl TopList {
     fn new(count: usize) -> Self {
         Self {
             ranks: Vec::new(),
@@ -202,7 +202,7 @@ impl Shortlist {
 
     fn push(&mut self, rank: Rank) {
         self.ranks.push(rank);
-        // Sorting now and then costs less than keeping order.
+        // Sorting at intervals costs less than keeping the list sorted.
         if self.ranks.len() >= 4 * self.count + 64 {
             self.shorten();
         }
@@ -210,7 +210,7 @@ impl Shortlist {
 
     fn shorten(&mut self) {
         self.ranks.sort_unstable_by(|a, b| b.cmp(a));
-        // A content in several spaces stands where it stands best.
+        // Of a content in several spaces, keep the best position.
         let mut seen = HashSet::new();
         self.ranks.retain(|(_, key)| seen.insert(*key));
         self.ranks.truncate(self.count);

@@ -1,27 +1,30 @@
-//! Full-text search over file names: an index that is derived from the directory's database, can be
-//! deleted at any time, and is never the truth.
+//! Full-text search over file names.
 //!
-//! A document is a content in a space, with all the paths it has there. The caller feeds documents
-//! ([`SearchIndex::apply`]), which are kept with how far the index has come ([`Progress`]), and asks
-//! for the keys of the contents that match ([`SearchIndex::search`]) as far as someone may see them;
-//! names, sizes and providers of a result come from the database.
+//! The index is derived from the directory's database, can be deleted at any time, and is never
+//! authoritative.
 //!
-//! A [`Query`] is words in any order, `"phrases"` and `-words` that must not be there. Words match
-//! whole, by their beginning, or with a typo, in that order (unless something else is to be
-//! sorted by); case and accents
-//! do not count.
+//! A document is a content in a space, with all its paths there. The caller writes documents
+//! ([`SearchIndex::apply`]) together with the position reached in the database ([`Progress`]), and
+//! queries the keys of matching contents ([`SearchIndex::search`]) within the visible spaces.
+//! Names, sizes and providers of a result come from the database.
+//!
+//! A [`Query`] consists of words in any order, `"phrases"` and excluded `-words`, or of several
+//! such alternatives. A name that equals the query comes first. A word matches as a whole, by its
+//! prefix, or with a typo, in this order (unless the results are sorted by another key). Case,
+//! accents and invisible characters are ignored.
 
 mod collect;
 mod document;
+mod excluded;
+mod id_set;
 mod index;
-mod left_out;
-mod levels;
 mod marks;
-mod numbers;
 mod progress;
 mod query;
+mod ranking;
 mod search;
-mod steps;
+mod stages;
+mod symbols;
 mod tokens;
 mod words;
 

@@ -1,45 +1,78 @@
-//! Which parts of a name a query means: for showing them, and for choosing which of several names
-//! of a content to show.
+//! The parts of a name that match a query, for highlighting and for choosing one of several names
+//! of a content.
 
-use unicode_normalization::char::canonical_combining_class;
+use crate::document::exact;
+use crate::query::{Alternative, Clause, Query, forgives};
+use crate::words::{Run, Word, is_continuation, runs, symbols};
 
-use crate::query::{Clause, Query, forgives};
-use crate::words::{Run, Word, runs};
-
-/// What a query means of a name.
+/// The match of a query with a name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Marks {
-    /// How much of the query is in the name, and how exactly; only the order means something.
+    /// How much of the query the name contains, and how exactly; comparable within one query.
     pub quality: u32,
-    /// The matching parts of the name: from a character to before another, counted in Unicode
-    /// scalar values from 0; in order, without overlaps.
+    /// The matching ranges of the name, each with start and exclusive end, counted in Unicode
+    /// scalar values from 0. Sorted and without overlaps.
     pub ranges: Vec<[u32; 2]>,
 }
 
-/// How well a word matches, from the least: nothing, a typo, a beginning, a whole word.
-const TYPO: u32 = 1;
-const BEGINNING: u32 = 2;
-const WHOLE: u32 = 3;
+/// The quality of a matching word: a typo, a prefix, or the whole word.
+const QUALITY_TYPO: u32 = 1;
+const QUALITY_PREFIX: u32 = 2;
+const QUALITY_WHOLE: u32 = 3;
+/// The quality added if the name equals the query. It exceeds all other qualities.
+const QUALITY_EXACT: u32 = 1 << 16;
 
 type Range = (u32, u32);
 
 impl Query {
-    /// Marks the matching parts of a name.
+    /// Returns the matching parts of a name.
     pub fn marks(&self, name: &str) -> Marks {
         let runs: Vec<Run> = runs(name).collect();
         let mut marks = Marks::default();
         let mut ranges = Vec::new();
-        for clause in &self.wanted {
-            let (quality, found) = match clause {
-                Clause::Phrase(phrase) => phrase_in(&runs, phrase),
-                Clause::Word { run, last } => run_in(&runs, run, *last),
-            };
-            marks.quality += quality;
+        for query in &self.alternatives {
+            let (quality, found) = query.marks(&runs, name);
+            marks.quality = marks.quality.max(quality);
             ranges.extend(found);
         }
         marks.ranges = merged(ranges, name);
         marks
     }
+}
+
+impl Alternative {
+    fn marks(&self, runs: &[Run], name: &str) -> (u32, Vec<Range>) {
+        let mut quality = match self.exact {
+            Some(query) if query == exact(name) => QUALITY_EXACT,
+            _ => 0,
+        };
+        let mut ranges = Vec::new();
+        for clause in &self.wanted {
+            let (of_clause, found) = match clause {
+                Clause::Phrase(phrase) => phrase_in(runs, phrase),
+                Clause::Word { run, last } => run_in(runs, run, *last),
+                Clause::Symbols(symbols) => symbols_in(name, symbols),
+            };
+            quality += of_clause;
+            ranges.extend(found);
+        }
+        (quality, ranges)
+    }
+}
+
+fn symbols_in(name: &str, wanted: &str) -> (u32, Vec<Range>) {
+    let wanted: Vec<char> = wanted.chars().collect();
+    let mut ranges = Vec::new();
+    for run in symbols(name) {
+        for place in run.windows(wanted.len().max(1)) {
+            let is_there = place.iter().map(|(_, c)| c).eq(&wanted);
+            if is_there && let (Some(first), Some(last)) = (place.first(), place.last()) {
+                ranges.push((first.0, last.0 + 1));
+            }
+        }
+    }
+    let quality = if ranges.is_empty() { 0 } else { QUALITY_WHOLE };
+    (quality, ranges)
 }
 
 fn phrase_in(runs: &[Run], phrase: &[Run]) -> (u32, Vec<Range>) {
@@ -51,11 +84,11 @@ fn phrase_in(runs: &[Run], phrase: &[Run]) -> (u32, Vec<Range>) {
         let wanted: Vec<&Word> = phrase.iter().map(|run| &run.whole).collect();
         found = sequences(&whole, &wanted);
     }
-    let quality = if found.is_empty() { 0 } else { WHOLE };
+    let quality = if found.is_empty() { 0 } else { QUALITY_WHOLE };
     (quality, found)
 }
 
-/// Where the wanted words follow one another.
+/// Returns the ranges where the words occur consecutively.
 fn sequences(words: &[&Word], wanted: &[&Word]) -> Vec<Range> {
     let places = words.windows(wanted.len().max(1));
     let same = |place: &&[&Word]| place.iter().zip(wanted).all(|(a, b)| a.text == b.text);
@@ -71,15 +104,26 @@ fn sequences(words: &[&Word], wanted: &[&Word]) -> Vec<Range> {
 
 fn run_in(runs: &[Run], wanted: &Run, last: bool) -> (u32, Vec<Range>) {
     let whole = word_in(runs, &wanted.whole.text, last);
-    if whole.0 == WHOLE || wanted.parts.is_empty() {
+    if whole.0 == QUALITY_WHOLE || wanted.parts.is_empty() {
         return whole;
     }
-    let (mut worst, mut ranges) = (WHOLE, Vec::new());
-    for (n, part) in wanted.parts.iter().enumerate() {
-        let last = last && n + 1 == wanted.parts.len();
-        let (quality, found) = word_in(runs, &part.text, last);
+    let (mut worst, mut ranges) = (QUALITY_WHOLE, Vec::new());
+    let in_pieces: Vec<&Word> = runs.iter().flat_map(Run::pieces).collect();
+    let mut rest = wanted.parts.as_slice();
+    while let Some((part, after)) = rest.split_first() {
+        let together = rest.iter().take_while(|part| part.unspaced).count().max(1);
+        let (characters, following) = rest.split_at(together);
+        let (quality, found) = match characters {
+            [_] => word_in(runs, &part.text, last && after.is_empty()),
+            _ => {
+                let wanted: Vec<&Word> = characters.iter().collect();
+                let found = sequences(&in_pieces, &wanted);
+                (if found.is_empty() { 0 } else { QUALITY_WHOLE }, found)
+            }
+        };
         worst = worst.min(quality);
         ranges.extend(found);
+        rest = following;
     }
     if worst > whole.0 {
         (worst, ranges)
@@ -88,13 +132,13 @@ fn run_in(runs: &[Run], wanted: &Run, last: bool) -> (u32, Vec<Range>) {
     }
 }
 
-/// All places where a word matches as well as it does anywhere.
+/// Returns the ranges of all words with the best match.
 fn word_in(runs: &[Run], wanted: &str, last: bool) -> (u32, Vec<Range>) {
     let begins = last || wanted.chars().nth(1).is_some();
     let quality = |word: &Word| match () {
-        () if word.text == wanted => WHOLE,
-        () if begins && word.text.starts_with(wanted) => BEGINNING,
-        () if forgives(wanted) && within_one_edit(&word.text, wanted) => TYPO,
+        () if word.text == wanted => QUALITY_WHOLE,
+        () if begins && word.text.starts_with(wanted) => QUALITY_PREFIX,
+        () if forgives(wanted) && within_one_edit(&word.text, wanted) => QUALITY_TYPO,
         () => 0,
     };
     let (mut best, mut ranges) = (0, Vec::new());
@@ -111,7 +155,7 @@ fn word_in(runs: &[Run], wanted: &str, last: bool) -> (u32, Vec<Range>) {
             best = quality;
         }
         let length = match quality {
-            TYPO => word.text.len(),
+            QUALITY_TYPO => word.text.len(),
             _ => wanted.len(),
         };
         ranges.push(word.range(length));
@@ -119,8 +163,8 @@ fn word_in(runs: &[Run], wanted: &str, last: bool) -> (u32, Vec<Range>) {
     (best, ranges)
 }
 
-/// Whether two words are equal but for one letter more, less or other, or two swapped
-/// (the restricted Damerau-Levenshtein distance is at most 1).
+/// Returns whether two words differ by at most one insertion, deletion, substitution or swap of
+/// adjacent letters (restricted Damerau-Levenshtein distance of at most 1).
 fn within_one_edit(a: &str, b: &str) -> bool {
     let a: Vec<char> = a.chars().collect();
     let b: Vec<char> = b.chars().collect();
@@ -135,12 +179,12 @@ fn within_one_edit(a: &str, b: &str) -> bool {
     }
 }
 
-/// In order, joined where they touch, and with the accents that follow their last letters.
+/// Sorts ranges, joins adjacent ones, and extends them over the accents of their last characters.
 fn merged(mut ranges: Vec<Range>, name: &str) -> Vec<[u32; 2]> {
     ranges.sort_unstable();
     let accents: Vec<u32> = (0..)
         .zip(name.chars())
-        .filter(|(_, c)| canonical_combining_class(*c) != 0)
+        .filter(|(_, c)| is_continuation(*c))
         .map(|(at, _)| at)
         .collect();
     let mut merged: Vec<[u32; 2]> = Vec::new();
@@ -188,6 +232,10 @@ mod tests {
             ("report20", "[report] [20]24"),
             ("\"a b\"", "x [a-b] a c b"),
             ("\"b\"", "[b] bc"),
+            ("노래", "한국어[노래].mp3"),
+            ("노래", "[노 래]"),
+            ("!!!", "a[!!!!] !!"),
+            ("🎵", "x [🎵\u{fe0f}].mp3"),
             ("\"foo bar\"", "[fooBar]Baz.rs"),
             ("\"baz rs\"", "fooBar[Baz.rs]"),
             ("\"foobarbaz rs\"", "[fooBarBaz.rs]"),

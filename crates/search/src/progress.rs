@@ -1,30 +1,30 @@
-//! How far the index has come behind the database, as each commit carries it.
+//! The position of the index relative to the database, as stored in each commit.
 
 use std::fmt;
 
-use crate::document::kinds_digest;
+use crate::document::kind_table_digest;
 
-/// Of what and how the index is made: another number, and it is made anew. The fields are compared
-/// besides, and so is the table of kinds.
-const LAYOUT: u32 = 2;
+/// The layout version of the index. If it changes, the index is rebuilt. The schema and the table
+/// of kinds are compared as well.
+const LAYOUT: u32 = 3;
 
-/// How far the index has come.
+/// The position of the index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
-    /// It holds nothing.
+    /// The index is empty.
     New,
-    /// It is being filled from a walk over all contents.
+    /// The index is being filled from a scan of all contents.
     Walking {
-        /// The position in the change log at which the walk began.
+        /// Position in the change log at the start of the scan.
         position: i64,
-        /// The last content that it has.
+        /// Key of the last content in the index.
         after: i64,
     },
-    /// It is as the database was at this position in the change log.
+    /// The index corresponds to this position in the change log.
     At(i64),
 }
 
-/// What a commit carries.
+/// The payload of a commit.
 pub(crate) struct Mark<'a> {
     database: &'a str,
     progress: Progress,
@@ -35,15 +35,15 @@ impl<'a> Mark<'a> {
         Self { database, progress }
     }
 
-    /// Reads what [`fmt::Display`] wrote.
+    /// Parses the text written by [`fmt::Display`].
     pub(crate) fn progress_of(text: &str, database: &str) -> Result<Progress, &'static str> {
         let mut lines = text.lines();
         let (layout, of, progress) = (lines.next(), lines.next(), lines.next());
         if layout != Some(layout_line().as_str()) {
-            return Err("it is of another version");
+            return Err("it has another version");
         }
         if of != Some(one_line(database).as_str()) {
-            return Err("it is of another database");
+            return Err("it belongs to another database");
         }
         let mut words = progress.unwrap_or_default().split(' ');
         let kind = words.next();
@@ -56,12 +56,12 @@ impl<'a> Mark<'a> {
             Some("at") => number().map(Progress::At),
             _ => None,
         };
-        progress.ok_or("it does not say how far it has come")
+        progress.ok_or("it has no position")
     }
 }
 
 fn layout_line() -> String {
-    format!("names {LAYOUT} kinds {:016x}", kinds_digest())
+    format!("names {LAYOUT} kinds {:016x}", kind_table_digest())
 }
 
 fn one_line(text: &str) -> String {
@@ -98,7 +98,7 @@ mod tests {
             let text = Mark::new("ab", progress).to_string();
             assert_eq!(Mark::progress_of(&text, "ab"), Ok(progress));
             assert!(Mark::progress_of(&text, "cd").is_err());
-            let older = text.replacen("names 2", "names 1", 1);
+            let older = text.replacen(&format!("names {LAYOUT}"), "names 1", 1);
             assert!(Mark::progress_of(&older, "ab").is_err());
             let cut: String = text.lines().take(2).collect();
             assert!(Mark::progress_of(&cut, "ab").is_err());

@@ -1,75 +1,133 @@
-//! What a person typed, taken apart.
+//! Parsing of search queries.
 //!
-//! Words in any order, of which a name must have all; `"several words"` must follow one another;
-//! `-word` and `-"several words"` must not be there. A dash inside a word is a separator like any
-//! other. A quotation that is not closed goes to the end: it may still be being typed.
+//! Words may be in any order, and a name must have all of them. `"several words"` must occur
+//! consecutively. `-word` and `-"several words"` must not occur. A dash inside a word is a
+//! separator. An unclosed quotation extends to the end, because it may still be being typed. For
+//! symbols see [`crate::symbols`].
 
 use convite_core::Problem;
 
+use crate::document::exact;
+use crate::symbols;
 use crate::words::{Run, runs};
 
-/// The longest query, in bytes.
+/// The maximum length of a query, in bytes.
 pub const QUERY_BYTES_MAX: usize = 1_000;
-/// The most words of a query, those in quotes counted.
-pub const QUERY_WORDS_MAX: usize = 32;
-/// From so many letters on a typo in a word is forgiven.
+/// The maximum number of words of a query, including those in quotes.
+pub const QUERY_WORDS_MAX: usize = 128;
+/// The maximum number of alternative queries.
+pub const QUERIES_MAX: usize = 16;
+/// Above this number of words no typos are tolerated, because the query is probably a pasted name.
+const TYPO_WORDS_MAX: usize = 32;
+/// The minimum number of letters of a word in which a typo is tolerated.
 const TYPO_LETTERS_MIN: usize = 5;
 
-/// A query, taken apart.
+/// One or more parsed queries.
 #[derive(Debug, Clone, Default)]
 pub struct Query {
-    /// Of all of these a name must have each.
-    pub(crate) wanted: Vec<Clause>,
-    /// And of these none.
-    pub(crate) unwanted: Vec<Clause>,
-    /// How many words are wanted, those in quotes counted.
-    pub(crate) count: usize,
+    /// The alternatives, any of which may match. Never empty after parsing.
+    pub(crate) alternatives: Vec<Alternative>,
 }
 
-/// A part of a query.
+/// A parsed query.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Alternative {
+    /// Clauses that must all match.
+    pub(crate) wanted: Vec<Clause>,
+    /// Clauses of which none may match.
+    pub(crate) unwanted: Vec<Clause>,
+    /// Number of words that must match, including those in quotes.
+    pub(crate) count: usize,
+    /// Hash of the whole query for comparison with names and paths: [`exact`].
+    pub(crate) exact: Option<u64>,
+}
+
+/// A clause of a query.
 #[derive(Debug, Clone)]
 pub(crate) enum Clause {
-    /// A word, whole or its beginning or with a typo.
+    /// A word, which may match as a whole, by prefix, or with a typo.
     Word {
         /// The word.
         run: Run,
-        /// It is the last one, and may still be being typed.
+        /// Whether it is the last word, which may still be being typed.
         last: bool,
     },
-    /// Runs that follow one another; never empty.
+    /// Consecutive runs; never empty.
     Phrase(Vec<Run>),
+    /// Consecutive symbols; the empty text matches nothing.
+    Symbols(String),
 }
 
-/// Whether a typo in this word is forgiven: only letters, and enough of them. A number with
-/// another digit is another number.
+/// Returns whether a typo in this word is tolerated: only if it has letters alone, and enough of
+/// them. A number with another digit is another number.
 pub(crate) fn forgives(word: &str) -> bool {
     word.chars().nth(TYPO_LETTERS_MIN - 1).is_some() && word.chars().all(char::is_alphabetic)
 }
 
 impl Query {
-    /// Takes a query apart. Without words it asks for all there is.
+    /// Parses a query. A blank query matches all documents.
     ///
     /// # Errors
-    /// `invalid_argument` above [`QUERY_BYTES_MAX`] bytes or [`QUERY_WORDS_MAX`] words.
+    /// Returns `invalid_argument` above [`QUERY_BYTES_MAX`] bytes or [`QUERY_WORDS_MAX`] words.
     pub fn parse(text: &str) -> Result<Self, Problem> {
-        if text.len() > QUERY_BYTES_MAX {
-            let text = format!("a query has at most {QUERY_BYTES_MAX} bytes");
-            return Err(Problem::invalid(text).hint("search for a few words of the name"));
+        Self::any([text])
+    }
+
+    /// Parses alternative queries, any of which may match. Blank ones are ignored if there are
+    /// others.
+    ///
+    /// # Errors
+    /// As [`Self::parse`] for all of them together, and above `QUERIES_MAX` queries.
+    pub fn any<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Self, Problem> {
+        let texts: Vec<&str> = texts.into_iter().collect();
+        if texts.iter().map(|text| text.len()).sum::<usize>() > QUERY_BYTES_MAX {
+            return Err(too_long(format!(
+                "a query has at most {QUERY_BYTES_MAX} bytes"
+            )));
         }
-        let mut query = Self::default();
+        if texts.len() > QUERIES_MAX {
+            return Err(too_long(format!("at most {QUERIES_MAX} queries at once")));
+        }
+        let mut alternatives = Vec::new();
         let mut words = 0;
+        for text in texts {
+            alternatives.extend(Alternative::read(text, &mut words)?);
+        }
+        if alternatives.is_empty() {
+            alternatives.push(Alternative::default());
+        }
+        Ok(Self { alternatives })
+    }
+}
+
+fn too_long(text: String) -> Problem {
+    Problem::invalid(text).hint("use only a few words of the name")
+}
+
+impl Alternative {
+    /// Parses a query and adds its words to the count. Returns `None` if it is blank.
+    fn read(text: &str, words: &mut usize) -> Result<Option<Self>, Problem> {
+        let mut query = Self::default();
+        let mut symbols = Vec::new();
         for piece in pieces(text) {
             let runs: Vec<Run> = runs(piece.text).collect();
-            words += runs.len();
-            if words > QUERY_WORDS_MAX {
-                let text = format!("a query has at most {QUERY_WORDS_MAX} words");
-                return Err(Problem::invalid(text).hint("search for a few words of the name"));
+            *words += runs.len();
+            if *words > QUERY_WORDS_MAX {
+                return Err(too_long(format!(
+                    "a query has at most {QUERY_WORDS_MAX} words"
+                )));
             }
-            if runs.is_empty() {
+            let telling = symbols::telling(piece.text).into_iter();
+            let telling = telling.map(Clause::Symbols);
+            if piece.unwanted {
+                query.unwanted.extend(telling);
+                if !runs.is_empty() {
+                    query.unwanted.push(Clause::Phrase(runs));
+                }
                 continue;
             }
-            if piece.unwanted {
-                query.unwanted.push(Clause::Phrase(runs));
+            symbols.extend(telling);
+            if runs.is_empty() {
                 continue;
             }
             query.count += runs.len();
@@ -84,11 +142,38 @@ impl Query {
         if let Some(Clause::Word { last, .. }) = query.wanted.last_mut() {
             *last = true;
         }
-        Ok(query)
+        if query.wanted.is_empty() && query.unwanted.is_empty() {
+            if text.trim().is_empty() {
+                return Ok(None);
+            }
+            symbols = only_symbols(text);
+        }
+        query.wanted.splice(..0, symbols);
+        query.exact = (!text.trim().is_empty()).then(|| exact(text));
+        Ok(Some(query))
+    }
+
+    /// Returns whether typos are tolerated.
+    pub(crate) fn forgives(&self) -> bool {
+        self.count <= TYPO_WORDS_MAX
     }
 }
 
-/// What stands between blanks or in quotes.
+/// Returns the clauses of a query without words: its symbols, including quotes if there is nothing
+/// else. Text that cannot be searched for matches nothing, instead of counting as a blank query.
+fn only_symbols(text: &str) -> Vec<Clause> {
+    let pieces = pieces(text).flat_map(|piece| symbols::all(piece.text));
+    let mut found: Vec<String> = pieces.collect();
+    if found.is_empty() {
+        found = symbols::all(text);
+    }
+    if found.is_empty() {
+        found.push(String::new());
+    }
+    found.into_iter().map(Clause::Symbols).collect()
+}
+
+/// A part of a query between blanks or in quotes.
 #[derive(Debug, PartialEq, Eq)]
 struct Piece<'a> {
     text: &'a str,
@@ -106,7 +191,8 @@ fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
         rest = rest.trim_start();
         let mut unwanted = false;
         if let Some(after) = rest.strip_prefix('-')
-            && after.starts_with(|c: char| c.is_alphanumeric() || is_quote(c))
+            && (after.starts_with(|c: char| c.is_alphanumeric() || is_quote(c))
+                || after.chars().next().is_some_and(symbols::tells))
         {
             unwanted = true;
             rest = after;
@@ -207,8 +293,10 @@ mod tests {
         #[test]
         fn any_text_is_taken_apart_or_refused(text in "[ a\"\\-é.]{0,80}|\\PC{0,400}") {
             if let Ok(query) = Query::parse(&text) {
-                let clauses = query.wanted.iter().chain(&query.unwanted);
+                let clauses = query.alternatives.iter();
+                let clauses = clauses.flat_map(|one| one.wanted.iter().chain(&one.unwanted));
                 let words = clauses.map(|clause| match clause {
+                    Clause::Symbols(_) => 0,
                     Clause::Word { .. } => 1,
                     Clause::Phrase(runs) => runs.len(),
                 });
@@ -218,7 +306,7 @@ mod tests {
 
         #[test]
         fn words_between_blanks_are_all_wanted(words in prop::collection::vec("[a-z]{1,9}", 1..20)) {
-            let query = Query::parse(&words.join(" ")).unwrap();
+            let query = Query::parse(&words.join(" ")).unwrap().alternatives.remove(0);
             prop_assert_eq!((query.wanted.len(), query.count), (words.len(), words.len()));
             prop_assert!(query.unwanted.is_empty());
         }

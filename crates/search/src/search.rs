@@ -1,73 +1,73 @@
-//! A page of matches.
+//! Pages of search results.
 //!
-//! A page goes on where the one before ended: after a place in the order, not after a number of
-//! results. So what does not change between two pages comes once, and none of it is passed over,
-//! whatever else comes, goes or is merged meanwhile.
+//! A page continues after a position in the order, not after a number of results. So unchanged
+//! results are neither repeated nor skipped between pages, whatever else is added, removed or
+//! merged meanwhile.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use convite_core::kind::FileType;
+use convite_core::file_kind::FileType;
 use convite_core::sort::{Order, Sort};
 use tantivy::query::{BooleanQuery, Occur, Query as Ask};
 use tantivy::{Searcher, Term};
 
-use crate::collect::{First, Rank, Value, Visible};
+use crate::collect::{Rank, SortValue, TopCollector, Visibility};
 use crate::document::{Fields, KEY, era, era_begin};
-use crate::levels::{Level, Levels, SCORES};
-use crate::numbers::Numbers;
+use crate::id_set::IdSet;
 use crate::query::Query;
-use crate::steps::{Dictionary, Step, any_of, with_term};
+use crate::ranking::{RankLevel, Ranking, SCORES};
+use crate::stages::{Dictionary, MatchStage, any_of, with_term};
 
-/// Up to so many documents are looked at all at once; of more the newest eras first.
-const AT_ONCE: u64 = 20_000;
-/// How many eras are looked at first, and then.
-const ERAS: [u64; 2] = [1, 8];
-/// The most results of a page.
+/// Up to this number of documents are examined at once; above it, the newest eras first.
+const EXAMINED_AT_ONCE: u64 = 20_000;
+/// The numbers of eras in the first and second step.
+const ERA_STEPS: [u64; 2] = [1, 8];
+/// The maximum number of results of a page.
 pub const PAGE_MAX: u32 = 1_000;
-/// What a place in a sorted search has instead of a level: without typos, and with.
+/// The pseudo-levels of a position in a sorted search: without typos, and with typos.
 const SORTED: u8 = 16;
 const SORTED_WITH_TYPOS: u8 = 17;
 
-/// What a match must have beside its words.
+/// Conditions on a match in addition to the query.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Filter {
-    /// One of its names is of this type.
+    /// One of its names has this type.
     pub file_type: Option<FileType>,
-    /// At least as many bytes.
+    /// Minimum size in bytes.
     pub min_size: Option<u64>,
-    /// At most as many bytes.
+    /// Maximum size in bytes.
     pub max_size: Option<u64>,
-    /// Last changed then or later, in seconds since 1970.
+    /// Earliest modification time, in seconds since 1970.
     pub modified_from: Option<i64>,
-    /// Last changed before that, in seconds since 1970.
+    /// End of the modification time range, exclusive, in seconds since 1970.
     pub modified_before: Option<i64>,
-    /// This peer among those that share it.
+    /// A peer that shares it.
     pub peer: Option<i64>,
 }
 
-/// What is searched for, and for whom.
+/// The parameters of a search.
 #[derive(Debug, Clone, Copy)]
 pub struct Search<'a> {
-    /// The words.
+    /// The query.
     pub query: &'a Query,
-    /// And what else.
+    /// Further conditions.
     pub filter: &'a Filter,
-    /// The numbers of the spaces that whoever asks may see; 0 is everyone's.
+    /// Numbers of the spaces that are visible to the caller; 0 for everyone.
     pub spaces: &'a [i64],
-    /// The numbers of the peers online: what nobody of them holds is not found.
+    /// Numbers of the online peers. Only contents that one of them holds are found.
     pub online: &'a HashSet<i64>,
-    /// The order.
+    /// Sort key.
     pub sort: Sort,
-    /// Which end of it comes first; relevance knows no other than the best.
+    /// Sort direction; relevance is always descending.
     pub order: Order,
-    /// Where the page before ended.
+    /// End of the previous page.
     pub after: Option<Place>,
-    /// The most results, 1 to [`PAGE_MAX`].
+    /// Maximum number of results, 1 to [`PAGE_MAX`].
     pub limit: u32,
 }
 
-/// A place in the order of a search.
+/// A position in the order of a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
     level: u8,
@@ -76,10 +76,10 @@ pub struct Place {
 }
 
 impl Place {
-    /// The length of [`Self::to_bytes`].
+    /// Length of the encoding by [`Self::to_bytes`].
     pub const LENGTH: usize = 17;
 
-    /// To be kept in a cursor.
+    /// Encodes the position for a cursor.
     pub fn to_bytes(self) -> [u8; Self::LENGTH] {
         let mut bytes = [0; Self::LENGTH];
         bytes[0] = self.level;
@@ -88,7 +88,7 @@ impl Place {
         bytes
     }
 
-    /// From a cursor; any bytes are some place.
+    /// Decodes a position. Any bytes are valid.
     pub fn from_bytes(bytes: [u8; Self::LENGTH]) -> Self {
         let number = |from: usize| bytes[from..from + 8].try_into().unwrap_or_default();
         Self {
@@ -102,37 +102,36 @@ impl Place {
 /// A match.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Hit {
-    /// The number of the content.
+    /// Key of the content.
     pub key: i64,
-    /// How well it matches; only the order means something. 0 in a search that is sorted by
-    /// something else.
+    /// Relevance, comparable only within one search; 0 if the results are sorted by another key.
     pub score: f32,
 }
 
 /// A page of matches, in order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hits {
-    /// The matches, each content once.
+    /// The matches, without duplicate contents.
     pub hits: Vec<Hit>,
-    /// Where the next page begins; none when there are no more.
+    /// Start of the next page; `None` on the last page.
     pub next: Option<Place>,
 }
 
-/// One search in one state of the index.
-pub(crate) struct Searching<'a> {
+/// A search in a snapshot of the index.
+pub(crate) struct SearchRun<'a> {
     search: &'a Search<'a>,
     fields: &'a Fields,
     searcher: &'a Searcher,
-    visible: Visible,
+    visible: Visibility,
     limit: usize,
 }
 
-impl<'a> Searching<'a> {
+impl<'a> SearchRun<'a> {
     pub(crate) fn new(search: &'a Search<'a>, fields: &'a Fields, searcher: &'a Searcher) -> Self {
         let Search { filter, online, .. } = search;
         let online = match filter.peer {
-            None => Numbers::new(online.iter().copied()),
-            Some(peer) => Numbers::new(online.get(&peer).copied().into_iter()),
+            None => IdSet::new(online.iter().copied()),
+            Some(peer) => IdSet::new(online.get(&peer).copied().into_iter()),
         };
         let sized = filter.min_size.is_some() || filter.max_size.is_some();
         let dated = filter.modified_from.is_some() || filter.modified_before.is_some();
@@ -144,8 +143,8 @@ impl<'a> Searching<'a> {
         Self {
             fields,
             searcher,
-            visible: Visible {
-                spaces: Arc::new(Numbers::new(search.spaces.iter().copied())),
+            visible: Visibility {
+                spaces: Arc::new(IdSet::new(search.spaces.iter().copied())),
                 online: Arc::new(online),
                 sizes: sized.then_some(sizes),
                 modified: dated.then_some(modified),
@@ -161,8 +160,8 @@ impl<'a> Searching<'a> {
             searcher: self.searcher,
         };
         let file_type = self.search.filter.file_type.as_ref();
-        let levels = Levels::new(dictionary, self.search.query, file_type);
-        // One more than the page has, to know whether there are more.
+        let levels = Ranking::new(&dictionary, self.search.query, file_type);
+        // One more than a page, to know whether there are more.
         let mut found = match self.search.sort {
             Sort::Relevance => self.by_relevance(&levels)?,
             _ => self.sorted(&levels)?,
@@ -180,7 +179,7 @@ impl<'a> Searching<'a> {
         })
     }
 
-    fn by_relevance(&self, levels: &Levels<'_>) -> tantivy::Result<Vec<(Place, f32)>> {
+    fn by_relevance(&self, levels: &Ranking<'_>) -> tantivy::Result<Vec<(Place, f32)>> {
         let after = self.search.after;
         let first = after.map_or(0, |place| usize::from(place.level));
         let mut found = Vec::new();
@@ -194,7 +193,7 @@ impl<'a> Searching<'a> {
                 let mut keys = self.newest(&level, after, wanted)?;
                 let is_last = keys.len() < wanted;
                 after = keys.last().copied();
-                self.leave_out_what_is_before(&level, &mut keys)?;
+                self.remove_shown(&level, &mut keys)?;
                 found.extend(keys.into_iter().map(|key| {
                     let level = n as u8;
                     (
@@ -217,16 +216,21 @@ impl<'a> Searching<'a> {
         Ok(found)
     }
 
-    /// The newest contents of a level that are older than `after`, newest first.
-    fn newest(&self, level: &Level, after: Option<i64>, count: usize) -> tantivy::Result<Vec<i64>> {
+    /// Returns the newest contents of a level that are older than `after`, newest first.
+    fn newest(
+        &self,
+        level: &RankLevel,
+        after: Option<i64>,
+        count: usize,
+    ) -> tantivy::Result<Vec<i64>> {
         let mut found: Vec<Rank> = Vec::new();
         let mut after = after;
-        let mut end = match (level.cost > AT_ONCE, after) {
+        let mut end = match (level.cost > EXAMINED_AT_ONCE, after) {
             (false, _) => 0,
             (true, Some(after)) => era(after) + 1,
             (true, None) => era(self.last_key()?) + 1,
         };
-        for eras in ERAS {
+        for eras in ERA_STEPS {
             if found.len() == count || end == 0 {
                 break;
             }
@@ -234,14 +238,14 @@ impl<'a> Searching<'a> {
             let terms = (begin..end).map(|era| Term::from_field_u64(self.fields.era, era));
             let within = any_of(terms.map(with_term).collect());
             let ask = both(level.ask.box_clone(), within);
-            found.extend(self.first(&*ask, Value::Nothing, at(after), count - found.len())?);
+            found.extend(self.first(&*ask, SortValue::Nothing, at(after), count - found.len())?);
             end = begin;
             after = Some(era_begin(end));
         }
-        if found.len() < count && (end > 0 || level.cost <= AT_ONCE) {
+        if found.len() < count && (end > 0 || level.cost <= EXAMINED_AT_ONCE) {
             found.extend(self.first(
                 &*level.ask,
-                Value::Nothing,
+                SortValue::Nothing,
                 at(after),
                 count - found.len(),
             )?);
@@ -249,32 +253,32 @@ impl<'a> Searching<'a> {
         Ok(found.into_iter().map(|(_, key)| key).collect())
     }
 
-    fn sorted(&self, levels: &Levels<'_>) -> tantivy::Result<Vec<(Place, f32)>> {
-        // A typo at the head of the list because it is large would surprise, so typos are forgiven
-        // only if there is nothing else.
+    fn sorted(&self, levels: &Ranking<'_>) -> tantivy::Result<Vec<(Place, f32)>> {
+        // A large file that matches only with a typo would be a surprising first result. So typos
+        // are tolerated only if there are no other matches.
         let after = self.search.after;
         if after.is_none_or(|place| place.level != SORTED_WITH_TYPOS) {
-            let found = self.sorted_up_to(levels, Step::Folder, SORTED)?;
+            let found = self.sorted_up_to(levels, MatchStage::Folder, SORTED)?;
             if !found.is_empty() || after.is_some() {
                 return Ok(found);
             }
         }
-        self.sorted_up_to(levels, Step::Typo, SORTED_WITH_TYPOS)
+        self.sorted_up_to(levels, MatchStage::Typo, SORTED_WITH_TYPOS)
     }
 
     fn sorted_up_to(
         &self,
-        levels: &Levels<'_>,
-        step: Step,
+        levels: &Ranking<'_>,
+        step: MatchStage,
         level: u8,
     ) -> tantivy::Result<Vec<(Place, f32)>> {
         let value = match self.search.sort {
-            Sort::Relevance => Value::Nothing,
-            Sort::Providers => Value::Providers,
-            Sort::Size => Value::Size,
-            Sort::Date => Value::Modified,
+            Sort::Relevance => SortValue::Nothing,
+            Sort::Providers => SortValue::Providers,
+            Sort::Size => SortValue::Size,
+            Sort::Date => SortValue::Modified,
         };
-        let ask = levels.any_up_to(step)?.ask;
+        let ask = levels.any_up_to(step)?;
         let mut after = self.search.after.map(|place| (place.value, place.key));
         let mut found = Vec::new();
         loop {
@@ -282,8 +286,8 @@ impl<'a> Searching<'a> {
             let mut ranks = self.first(&*ask, value, after, wanted)?;
             let is_last = ranks.len() < wanted;
             after = ranks.last().copied().or(after);
-            if self.sees_several_spaces() {
-                // A content in several spaces stands where it stands best, and only there.
+            if self.has_several_spaces() {
+                // Show a content in several spaces only at its best position.
                 let keys: Vec<i64> = ranks.iter().map(|(_, key)| *key).collect();
                 let of_these = both(ask.box_clone(), self.with_keys(&keys));
                 let best = self.first(&*of_these, value, None, keys.len())?;
@@ -298,22 +302,22 @@ impl<'a> Searching<'a> {
         }
     }
 
-    /// What matches better in another space is in a level before, and has been shown.
-    fn leave_out_what_is_before(&self, level: &Level, keys: &mut Vec<i64>) -> tantivy::Result<()> {
+    /// Removes contents that match a previous level in another space and have been shown there.
+    fn remove_shown(&self, level: &RankLevel, keys: &mut Vec<i64>) -> tantivy::Result<()> {
         let Some(before) = &level.before else {
             return Ok(());
         };
-        if keys.is_empty() || !self.sees_several_spaces() {
+        if keys.is_empty() || !self.has_several_spaces() {
             return Ok(());
         }
         let ask = both(before.box_clone(), self.with_keys(keys));
-        let before = self.first(&*ask, Value::Nothing, None, keys.len())?;
+        let before = self.first(&*ask, SortValue::Nothing, None, keys.len())?;
         let before: HashSet<i64> = before.into_iter().map(|(_, key)| key).collect();
         keys.retain(|key| !before.contains(key));
         Ok(())
     }
 
-    fn sees_several_spaces(&self) -> bool {
+    fn has_several_spaces(&self) -> bool {
         self.search.spaces.len() > 1
     }
 
@@ -327,11 +331,11 @@ impl<'a> Searching<'a> {
     fn first(
         &self,
         ask: &dyn Ask,
-        value: Value,
+        value: SortValue,
         after: Option<Rank>,
         count: usize,
     ) -> tantivy::Result<Vec<Rank>> {
-        let first = First {
+        let first = TopCollector {
             visible: self.visible.clone(),
             value,
             ascending: self.search.order == Order::Ascending && self.search.sort != Sort::Relevance,
@@ -341,7 +345,7 @@ impl<'a> Searching<'a> {
         self.searcher.search(ask, &first)
     }
 
-    /// The highest number of a content.
+    /// Returns the highest key of a content.
     fn last_key(&self) -> tantivy::Result<i64> {
         let mut last = 0;
         for segment in self.searcher.segment_readers() {
@@ -351,7 +355,7 @@ impl<'a> Searching<'a> {
     }
 }
 
-/// The place of a content among those that are sorted by nothing else.
+/// Returns the rank of a content if there is no sort value.
 fn at(key: Option<i64>) -> Option<Rank> {
     key.map(|key| (0, key))
 }

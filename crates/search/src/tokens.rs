@@ -1,15 +1,19 @@
-//! How the words of a name are handed to the index.
+//! Tokenizers of the index.
+
+use std::collections::BTreeSet;
 
 use tantivy::tokenizer::{Token, TokenStream, Tokenizer};
 
-use crate::words::runs;
+use crate::symbols::{GRAM_MAX, grams};
+use crate::words::{Run, Word, runs, symbols};
 
-/// Beginnings of words that have an entry of their own in the index, in characters. Longer ones
-/// are looked up among the words: there are few that begin so.
+/// The maximum length of prefixes with an entry in the index, in characters. Longer prefixes are
+/// looked up in the dictionary, where few words have them.
 pub(crate) const BEGINNING_MAX: usize = 4;
 
-/// All words of a name. The parts of a run stand one after the other; the run itself stands where
-/// its first part does and where its last does, so that it follows and is followed as they are.
+/// Tokenizes a name into all of its words. The parts of a run have consecutive positions. The run
+/// itself is at the positions of its first and of its last part, so that phrases with its
+/// neighbours match.
 #[derive(Clone, Default)]
 pub(crate) struct NameWords;
 
@@ -20,19 +24,70 @@ impl Tokenizer for NameWords {
         let mut words = Vec::new();
         let mut place = 0;
         for run in runs(text) {
-            let last = place + run.parts.len().saturating_sub(1);
-            words.push((place, run.whole.text.clone()));
-            words.extend((place..).zip(run.parts.into_iter().map(|part| part.text)));
-            if last > place {
-                words.push((last, run.whole.text));
-            }
-            place = last + 1;
+            place = push(run, place, &mut words);
         }
         Tokens::new(words)
     }
 }
 
-/// The first one to [`BEGINNING_MAX`] characters of all words of a name.
+/// Appends the words of a run at position `place`. Returns the position after it.
+fn push(run: Run, place: usize, words: &mut Vec<(usize, String)>) -> usize {
+    let last = place + run.parts.len().saturating_sub(1);
+    words.push((place, run.whole.text.clone()));
+    words.extend((place..).zip(run.parts.into_iter().map(|part| part.text)));
+    if last > place {
+        words.push((last, run.whole.text));
+    }
+    last + 1
+}
+
+/// Tokenizes the path of a folder into all of its words, and pairs of consecutive characters of
+/// unspaced scripts, because folders are indexed without positions.
+#[derive(Clone, Default)]
+pub(crate) struct FolderWords;
+
+impl Tokenizer for FolderWords {
+    type TokenStream<'a> = Tokens;
+
+    fn token_stream<'a>(&'a mut self, text: &'a str) -> Tokens {
+        let mut words = Vec::new();
+        let mut place = 0;
+        for run in runs(text) {
+            let pairs = run.parts.windows(2).filter_map(pair);
+            words.extend(pairs.map(|pair| (place, pair)));
+            place = push(run, place, &mut words);
+        }
+        Tokens::new(words)
+    }
+}
+
+/// Returns two parts as one token if both are characters of unspaced scripts.
+pub(crate) fn pair(parts: &[Word]) -> Option<String> {
+    match parts {
+        [a, b] if a.unspaced && b.unspaced => Some(format!("{}{}", a.text, b.text)),
+        _ => None,
+    }
+}
+
+/// Tokenizes the symbols of a name: each one, and sequences of up to [`GRAM_MAX`].
+#[derive(Clone, Default)]
+pub(crate) struct NameSymbols;
+
+impl Tokenizer for NameSymbols {
+    type TokenStream<'a> = Tokens;
+
+    fn token_stream<'a>(&'a mut self, text: &'a str) -> Tokens {
+        let mut all = BTreeSet::new();
+        for run in symbols(text) {
+            let run: Vec<char> = run.into_iter().map(|(_, c)| c).collect();
+            all.extend((1..=GRAM_MAX).flat_map(|length| grams(&run, length)));
+        }
+        Tokens::new(all.into_iter().map(|gram| (0, gram)).collect())
+    }
+}
+
+/// Tokenizes the words of a name into their prefixes of up to [`BEGINNING_MAX`] characters, except
+/// in unspaced scripts, where each character is already a word.
 #[derive(Clone, Default)]
 pub(crate) struct NameBeginnings;
 
@@ -42,9 +97,12 @@ impl Tokenizer for NameBeginnings {
     fn token_stream<'a>(&'a mut self, text: &'a str) -> Tokens {
         let mut beginnings = Vec::new();
         for (place, run) in runs(text).enumerate() {
-            // The first part begins as the whole does.
+            let is_unspaced = run.parts.first().unwrap_or(&run.whole).unspaced;
+            // The prefixes of the first part are those of the whole.
             let parts = run.parts.into_iter().skip(1);
-            for word in std::iter::once(run.whole).chain(parts) {
+            let whole = (!is_unspaced).then_some(run.whole);
+            let parts = parts.filter(|part| !part.unspaced);
+            for word in whole.into_iter().chain(parts) {
                 let ends = word.text.char_indices().map(|(at, c)| at + c.len_utf8());
                 let ends = ends.take(BEGINNING_MAX);
                 beginnings.extend(ends.map(|end| (place, word.text[..end].to_owned())));
@@ -54,7 +112,7 @@ impl Tokenizer for NameBeginnings {
     }
 }
 
-/// The tokens of one name.
+/// The tokens of a name.
 pub(crate) struct Tokens {
     tokens: std::vec::IntoIter<(usize, String)>,
     token: Token,

@@ -1,31 +1,38 @@
-//! What counts as a word in a file name.
+//! Splitting of file names into words.
 //!
-//! A *run* is letters and digits without anything between; each run is a word, and so are its
-//! parts: `HTTPServer2024` is `httpserver2024`, `http`, `server` and `2024`. Chinese and Japanese
-//! have no spaces, so each of their characters is a part.
+//! A *run* is a sequence of letters and digits. Each run is a word, and so are its parts:
+//! `HTTPServer2024` gives `httpserver2024`, `http`, `server` and `2024`. In scripts written without
+//! spaces ([`is_unspaced`]) each character is a part, and a query matches consecutive parts, so any
+//! section of such a run can be found.
 //!
-//! Case and accents do not count: NFKD (UAX #15), combining marks left out, lower case. Names and
-//! queries pass through the same function, so that whatever it does to a word it does to both.
+//! Case, accents and invisible characters are ignored: NFKD (UAX #15) with recomposed Hangul,
+//! without combining marks and default ignorable characters, in lower case. Names and queries pass
+//! through the same function, so they are always folded in the same way.
 
-use unicode_normalization::char::{canonical_combining_class, decompose_compatible};
+use unicode_normalization::char::{
+    canonical_combining_class, compose, decompose_compatible, is_combining_mark,
+};
 
-/// The longest word, in characters; the rest of a run is passed over.
+/// The maximum length of a run, in characters; the rest is a new run.
 pub(crate) const WORD_MAX: usize = 64;
-/// Parts of a run that count: enough for any name that people gave, few for a hexadecimal number.
+/// The maximum number of parts of a run, not counting characters of unspaced scripts: enough for
+/// names given by people, few for a hexadecimal number.
 pub(crate) const PARTS_MAX: usize = 16;
 
-/// A word, and where in the text it stands.
+/// A word and its position in the text.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Word {
-    /// Folded. Never empty in what [`runs`] returns.
+    /// Folded text. Never empty in the output of [`runs`].
     pub(crate) text: String,
-    /// Of each character of `text` the number of the character in the original that it is from.
+    /// For each character of `text`, the index of the original character.
     pub(crate) at: Vec<u32>,
+    /// Whether it is one character of an unspaced script.
+    pub(crate) unspaced: bool,
 }
 
 impl Word {
-    /// The characters of the original that the first `length` bytes of the word are from: the
-    /// first of them, and the one after the last.
+    /// Returns the range of original characters (start and exclusive end) for the first `length`
+    /// bytes of the word.
     pub(crate) fn range(&self, length: usize) -> (u32, u32) {
         let count = self
             .text
@@ -42,17 +49,17 @@ impl Word {
     }
 }
 
-/// Letters and digits without anything between.
+/// A sequence of letters and digits.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Run {
-    /// All of it.
+    /// The whole run.
     pub(crate) whole: Word,
-    /// What it is made of; empty if it is one piece.
+    /// Its parts; empty if there is only one.
     pub(crate) parts: Vec<Word>,
 }
 
 impl Run {
-    /// Its parts, or all of it if it is one piece.
+    /// Returns the parts, or the whole run if it is one piece.
     pub(crate) fn pieces(&self) -> &[Word] {
         if self.parts.is_empty() {
             std::slice::from_ref(&self.whole)
@@ -63,31 +70,46 @@ impl Run {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum CharKind {
     Upper,
     Lower,
     Digit,
-    Ideograph,
+    Unspaced,
 }
 
-fn kind(c: char) -> Option<Kind> {
+/// Returns whether the script of `c` does not separate words by spaces, or joins them with
+/// particles, so that only sections of a run can be searched for. Based on the default blocks of
+/// each script.
+fn is_unspaced(c: char) -> bool {
+    matches!(c,
+        // Thai, Lao, Tibetan, Myanmar.
+        '\u{e00}'..='\u{109f}'
+        // Hangul.
+        | '\u{1100}'..='\u{11ff}' | '\u{a960}'..='\u{a97f}' | '\u{ac00}'..='\u{d7ff}'
+        // Khmer; Tai Le, New Tai Lue, Khmer symbols; Tai Tham; Balinese.
+        | '\u{1780}'..='\u{17ff}' | '\u{1950}'..='\u{19ff}' | '\u{1a20}'..='\u{1aaf}'
+        | '\u{1b00}'..='\u{1b7f}'
+        // Kana, Bopomofo, iteration marks, Han, Yi.
+        | '\u{3005}'..='\u{3007}' | '\u{3021}'..='\u{3029}' | '\u{3031}'..='\u{318f}'
+        | '\u{31a0}'..='\u{31ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{a4cf}'
+        | '\u{f900}'..='\u{faff}'
+        // Javanese; Myanmar extended; Tai Viet.
+        | '\u{a980}'..='\u{a9ff}' | '\u{aa60}'..='\u{aadf}'
+        // Tangut, Khitan, kana supplements, Nushu; Han beyond the first plane.
+        | '\u{16fe0}'..='\u{18dff}' | '\u{1aff0}'..='\u{1b2ff}' | '\u{20000}'..='\u{3ffff}')
+}
+
+fn kind(c: char) -> Option<CharKind> {
     match c {
-        '\u{3040}'..='\u{30ff}'
-        | '\u{3400}'..='\u{4dbf}'
-        | '\u{4e00}'..='\u{9fff}'
-        | '\u{20000}'..='\u{3ffff}'
-            if c.is_alphabetic() =>
-        {
-            Some(Kind::Ideograph)
-        }
-        _ if c.is_uppercase() => Some(Kind::Upper),
-        _ if c.is_numeric() => Some(Kind::Digit),
-        _ if c.is_alphabetic() => Some(Kind::Lower),
+        _ if c.is_alphabetic() && is_unspaced(c) => Some(CharKind::Unspaced),
+        _ if c.is_uppercase() => Some(CharKind::Upper),
+        _ if c.is_numeric() => Some(CharKind::Digit),
+        _ if c.is_alphabetic() => Some(CharKind::Lower),
         _ => None,
     }
 }
 
-/// Appends `c` in lower case, letters that NFKD leaves whole written as people type them.
+/// Appends `c` in lower case. Letters that NFKD does not decompose are replaced by what users type.
 fn fold(c: char, out: &mut String) {
     for lower in c.to_lowercase() {
         match lower {
@@ -107,41 +129,105 @@ fn fold(c: char, out: &mut String) {
     }
 }
 
-/// The characters of a text as NFKD has them without combining marks, each with the number of the
-/// one that it is from.
-fn decomposed(text: &str) -> Vec<(u32, char)> {
-    let mut out = Vec::with_capacity(text.len());
+/// Returns whether `c` is invisible (Unicode's Default_Ignorable_Code_Point: joiners, soft hyphens,
+/// direction and variation marks) or only stretches a line (tatweel).
+fn is_ignorable(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{640}' | '\u{115f}'..='\u{1160}'
+        | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}'
+        | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
+        | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}'
+        | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Returns whether a mark can be omitted from its letter. Vowel signs cannot.
+fn is_accent(c: char) -> bool {
+    canonical_combining_class(c) != 0 || (is_combining_mark(c) && !c.is_alphabetic())
+}
+
+/// Returns whether `c` belongs to the preceding character: an accent, a joiner, or the rest of a
+/// Hangul syllable.
+pub(crate) fn is_continuation(c: char) -> bool {
+    is_ignorable(c)
+        || is_accent(c)
+        || matches!(c, '\u{1160}'..='\u{11ff}' | '\u{d7b0}'..='\u{d7ff}')
+}
+
+/// Returns the significant characters of a text, each with the index of its original character.
+pub(crate) fn decompose(text: &str) -> Vec<(u32, char)> {
+    let mut out: Vec<(u32, char)> = Vec::with_capacity(text.len());
     for (at, c) in (0..).zip(text.chars()) {
         if c.is_ascii() {
             out.push((at, c));
             continue;
         }
         decompose_compatible(c, |c| {
-            if canonical_combining_class(c) == 0 {
-                out.push((at, c));
+            if is_ignorable(c) || is_accent(c) {
+                return;
+            }
+            // Accents are removed, so only Hangul syllables compose.
+            let before = out.last().map(|(_, before)| *before);
+            match before.and_then(|before| compose(before, c)) {
+                Some(syllable) if is_unspaced(syllable) => {
+                    if let Some(last) = out.last_mut() {
+                        last.1 = syllable;
+                    }
+                }
+                _ => out.push((at, c)),
             }
         });
     }
     out
 }
 
-/// The runs of a text, in order.
+/// Folds a whole text for comparison. Texts that differ only in case, accents or invisible
+/// characters give the same result.
+pub(crate) fn folded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for (_, c) in decompose(text.trim()) {
+        fold(c, &mut out);
+    }
+    if out.is_empty() { text.to_owned() } else { out }
+}
+
+/// Returns the sequences of symbols without letters, digits or blanks in between. Each symbol has
+/// the index of its original character.
+pub(crate) fn symbols(text: &str) -> Vec<Vec<(u32, char)>> {
+    let mut runs: Vec<Vec<(u32, char)>> = Vec::new();
+    let mut begun = false;
+    for (at, c) in decompose(text) {
+        if kind(c).is_some() || c.is_whitespace() {
+            begun = false;
+            continue;
+        }
+        match runs.last_mut().filter(|_| begun) {
+            Some(run) => run.push((at, c)),
+            None => runs.push(vec![(at, c)]),
+        }
+        begun = true;
+    }
+    runs
+}
+
+/// Returns the runs of a text, in order.
 pub(crate) fn runs(text: &str) -> impl Iterator<Item = Run> {
-    let mut characters = decomposed(text).into_iter().map(|(at, c)| (at, c, kind(c)));
+    let characters = decompose(text).into_iter().map(|(at, c)| (at, c, kind(c)));
+    let mut characters = characters.peekable();
     std::iter::from_fn(move || {
         loop {
-            let begin = |(at, c, kind): (u32, char, Option<Kind>)| Some((at, c, kind?));
+            let begin = |(at, c, kind): (u32, char, Option<CharKind>)| Some((at, c, kind?));
             let (at, first, kind) = characters.by_ref().find_map(begin)?;
-            let mut run = Reader::default();
+            let mut run = RunReader::default();
             run.take(at, first, kind);
-            for (at, c, kind) in characters.by_ref() {
-                let Some(kind) = kind else {
+            // A character that does not fit starts the next run.
+            while let Some((at, c, Some(kind))) = characters.peek().copied() {
+                if !run.take(at, c, kind) {
                     break;
-                };
-                run.take(at, c, kind);
+                }
+                characters.next();
             }
             let run = run.finish();
-            // A few letters fold to nothing.
+            // Some letters fold to nothing.
             if !run.whole.text.is_empty() {
                 return Some(run);
             }
@@ -149,63 +235,69 @@ pub(crate) fn runs(text: &str) -> impl Iterator<Item = Run> {
     })
 }
 
-/// Reads one run, character by character.
+/// Reads a run character by character.
 #[derive(Default)]
-struct Reader {
+struct RunReader {
     run: Run,
-    /// What the character being read folds to.
+    /// Folded form of the current character.
     folded: String,
-    /// The part being read, where its last character begins (in bytes and in characters), and the
-    /// two kinds before.
+    /// The current part, the start of its last character (in bytes and in characters), and the
+    /// kinds of the last two characters.
     part: Word,
     last_at: (usize, usize),
-    last: Option<Kind>,
-    before: Option<Kind>,
-    full: bool,
+    last: Option<CharKind>,
+    before: Option<CharKind>,
+    /// Number of parts that are not of an unspaced script.
+    spaced: usize,
 }
 
-impl Reader {
-    fn take(&mut self, at: u32, c: char, kind: Kind) {
+impl RunReader {
+    /// Adds a character. Returns false if the run is full.
+    fn take(&mut self, at: u32, c: char, kind: CharKind) -> bool {
         self.folded.clear();
         fold(c, &mut self.folded);
         let length = self.run.whole.at.len() + self.folded.chars().count();
-        // Once something did not fit, nothing does: a word has no holes.
-        if self.full || length > WORD_MAX {
-            self.full = true;
-            return;
+        if length > WORD_MAX {
+            return false;
         }
         self.run.whole.push(&self.folded, at);
         match (self.last, kind) {
-            (None, _) | (Some(Kind::Upper), Kind::Upper) => {}
-            (Some(Kind::Upper), Kind::Lower) => {
-                // The last of several capitals begins the next word: `HTTPServer`.
-                if self.before == Some(Kind::Upper) {
+            (None, _) | (Some(CharKind::Upper), CharKind::Upper) => {}
+            (Some(CharKind::Upper), CharKind::Lower) => {
+                // The last of several capitals starts the next word: `HTTPServer`.
+                if self.before == Some(CharKind::Upper) {
                     let begun = Word {
                         text: self.part.text.split_off(self.last_at.0),
                         at: self.part.at.split_off(self.last_at.1),
+                        unspaced: false,
                     };
                     self.end_part();
                     self.part = begun;
                 }
             }
-            (Some(last), _) if last == kind && kind != Kind::Ideograph => {}
+            (Some(last), _) if last == kind && kind != CharKind::Unspaced => {}
             _ => self.end_part(),
         }
         self.last_at = (self.part.text.len(), self.part.at.len());
         self.part.push(&self.folded, at);
+        self.part.unspaced = kind == CharKind::Unspaced;
         self.before = self.last.replace(kind);
+        true
     }
 
     fn end_part(&mut self) {
         let part = std::mem::take(&mut self.part);
-        if !part.text.is_empty() && self.run.parts.len() < PARTS_MAX {
-            self.run.parts.push(part);
+        if part.text.is_empty() || (!part.unspaced && self.spaced == PARTS_MAX) {
+            return;
         }
+        self.spaced += usize::from(!part.unspaced);
+        self.run.parts.push(part);
     }
 
     fn finish(mut self) -> Run {
         self.end_part();
-        if self.run.parts.len() == 1 {
+        if let [only] = self.run.parts.as_slice() {
+            self.run.whole.unspaced = only.unspaced;
             self.run.parts.clear();
         }
         self.run
@@ -239,6 +331,15 @@ mod tests {
             ("Straße ŁÓDŹ", "strasse lodz"),
             ("te\u{301}le\u{301}", "tele"),
             ("报告2", "报告2 报 告 2"),
+            ("한국어노래", "한국어노래 한 국 어 노 래"),
+            // The same text, decomposed as some file systems do.
+            ("\u{1112}\u{1161}\u{11ab}", "한"),
+            ("เพลง", "เพลง เ พ ล ง"),
+            // Tatweel, a joiner, a soft hyphen, a variation mark.
+            ("كتـــاب", "كتاب"),
+            ("می\u{200c}خواهم", "میخواهم"),
+            ("Donau\u{ad}dampf", "donaudampf"),
+            ("a\u{fe0f}b", "ab"),
             ("ﬁle", "file"),
             (" .-_/*?[ ", ""),
             ("", ""),
@@ -248,10 +349,12 @@ mod tests {
     }
 
     #[test]
-    fn long_runs_are_cut() {
-        let all = words(&"a1".repeat(5000));
-        assert_eq!(all.len(), 1 + PARTS_MAX);
+    fn long_runs_become_several() {
+        let all = words(&"a1".repeat(WORD_MAX));
+        assert_eq!(all.len(), 2 * (1 + PARTS_MAX));
         assert_eq!(all[0].chars().count(), WORD_MAX);
+        // In an unspaced script no characters are dropped.
+        assert_eq!(words(&"歌".repeat(2 * WORD_MAX)).len(), 2 * (1 + WORD_MAX));
     }
 
     #[test]

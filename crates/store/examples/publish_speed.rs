@@ -1,27 +1,25 @@
-//! How fast indexes are published and files located.
+//! Measures how fast indexes are published and files are located.
 //!
 //! `cargo run --release -p convite-store --example publish_speed [FILES]` (default 100,000).
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stdout, clippy::disallowed_methods)]
 
 use std::error::Error;
 use std::time::{Duration, Instant};
 
 use convite_core::model::{FileEntry, Role};
-use convite_core::{ContentHash, Terms, UnixMillis};
-use convite_store::{Admission, ContentKey, IndexChange, Registration, Viewer};
+use convite_core::{ContentHash, SharingPolicy, UnixMillis};
+use convite_store::{Admission, ContentKey, Holder, IndexChange, Registration, Settings, Viewer};
 
 const BATCH: u64 = 5_000;
 const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 const LEASE: UnixMillis = UnixMillis(NOW.0 + 1);
 
 fn file(n: u64) -> Result<FileEntry, Box<dyn Error>> {
-    Ok(FileEntry {
-        path: format!("share/folder{}/report_{n:07}.pdf", n % 1000).parse()?,
-        size: n,
-        hash: ContentHash::of(&n.to_le_bytes()),
-        modified: 0,
-        space: None,
-    })
+    Ok(FileEntry::file(
+        format!("share/folder{}/report_{n:07}.pdf", n % 1000).parse()?,
+        n,
+        ContentHash::of(&n.to_le_bytes()),
+    ))
 }
 
 #[tokio::main]
@@ -31,7 +29,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
         None => 100_000,
     };
     let folder = std::env::temp_dir().join(format!("convite-measure-{}", std::process::id()));
-    let store = convite_store::open(&format!("sqlite:{}/d.sqlite", folder.display())).await?;
+    let store = convite_store::open(
+        &format!("sqlite:{}/d.sqlite", folder.display()),
+        Settings::default(),
+    )
+    .await?;
     let granted = Admission::Granted(Role::Member);
     let account = store
         .create_account(&"ana".parse()?, "", granted, NOW)
@@ -43,7 +45,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         addresses: vec!["192.0.2.7:5001".parse()?],
         lease: LEASE,
         transient: false,
-        terms: Terms::default(),
+        terms: SharingPolicy::default(),
+        holder: Holder::default(),
     };
     let peer = &registration.id;
     store.register_peer(&registration, NOW).await?;
@@ -86,7 +89,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let renewals: Vec<_> = (0..2000)
         .map(|_| {
             let (store, peer) = (store.clone(), peer.clone());
-            tokio::spawn(async move { store.renew_lease(&peer, account.id, LEASE, NOW).await })
+            tokio::spawn(
+                async move { store.renew_lease(&peer, account.id, None, LEASE, NOW).await },
+            )
         })
         .collect();
     for renewal in renewals {
@@ -97,7 +102,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let began = Instant::now();
     for n in 0..10_000 {
         let located = store
-            .locate(&Viewer::everyone(), &file(n % count)?.hash, NOW)
+            .locate(&Viewer::everyone(), &file(n % count)?.hash, None, NOW)
             .await?;
         assert!(located.is_some());
     }
@@ -113,7 +118,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         after = last.key;
         walked += run.len();
     }
-    println!("{walked} contents walked in {:.2?}", began.elapsed());
+    println!("{walked} contents listed in {:.2?}", began.elapsed());
     drop(store);
     std::fs::remove_dir_all(&folder)?;
     Ok(())

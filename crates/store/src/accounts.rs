@@ -1,64 +1,65 @@
-//! Accounts: who is in the group.
+//! Accounts: the members of the group.
 
 use async_trait::async_trait;
 use convite_core::administration::AccountSummary;
 use convite_core::model::{Page, Role};
-use convite_core::{ErrorCode, Problem, SpaceName, UnixMillis, UserName};
+use convite_core::{Problem, SpaceName, UnixMillis, UserName};
 
 use crate::{AuditEntry, SecretHash};
 
-/// The number of an account, for good.
+/// The number of an account. Never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AccountId(pub i64);
 
-/// An account as it is kept.
+/// A stored account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountRecord {
-    /// Its number.
+    /// Number of the account.
     pub id: AccountId,
-    /// Its name.
+    /// User name.
     pub user: UserName,
-    /// What it may do.
+    /// Role.
     pub role: Role,
-    /// The password's argon2id hash in PHC format; never matches if empty.
+    /// argon2id hash of the password in PHC format. An empty text never matches.
     pub password_hash: String,
-    /// A disabled account cannot log in, and its sessions are void.
+    /// A disabled account cannot log in, and its sessions are invalid.
     pub disabled: bool,
 }
 
-/// How a new account comes to be.
+/// Origin of a new account.
 #[derive(Debug, Clone)]
 pub enum Admission {
-    /// With an invite, of which one use is spent. Its role is the invite's, but `admin` if the
-    /// invite founds and there is no administrator yet.
+    /// An invite, of which one use is spent. The account gets the invite's role, or `admin` if the
+    /// invite `founds` and there is no administrator yet.
     Invite(SecretHash),
-    /// By the directory itself (`$CONVITE_ADMIN_PASSWORD`, open registration, `up`).
+    /// The directory itself (`$CONVITE_ADMIN_PASSWORD`, open registration, `up`).
     Granted(Role),
 }
 
-/// What is to be different about an account; what is none stays as it is.
+/// A change of an account. Fields that are `None` stay unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct AccountChange {
-    /// What it may do.
+    /// New role.
     pub role: Option<Role>,
-    /// Whether it is kept from logging in.
+    /// Whether the account is disabled.
     pub disabled: Option<bool>,
-    /// The new password's argon2id hash in PHC format.
+    /// argon2id hash of the new password in PHC format.
     pub password_hash: Option<String>,
-    /// The session that a new password does not end.
+    /// Session that stays valid after a new password.
     pub keep: Option<SecretHash>,
 }
 
 /// The accounts.
 ///
-/// Every method is one transaction unless it says otherwise. Errors are `internal` for a failing
-/// database, and what each method names.
+/// Each method is one transaction unless stated otherwise. All methods return `internal` if the
+/// database fails; further errors are listed per method.
 #[async_trait]
 pub trait Accounts: Send + Sync + 'static {
-    /// Makes an account, spending one use of the invite if that is how it comes in.
+    /// Creates an account, and spends one use of the invite if there is one.
     ///
     /// # Errors
-    /// `user_taken`; `invite_invalid` if the invite is unknown, spent or over.
+    /// Returns `user_taken` if the name exists, and `invite_invalid` if the invite is unknown, used
+    /// up or expired.
     async fn create_account(
         &self,
         user: &UserName,
@@ -67,16 +68,16 @@ pub trait Accounts: Send + Sync + 'static {
         now: UnixMillis,
     ) -> Result<AccountRecord, Problem>;
 
-    /// The account of that name.
+    /// Returns the account with this name.
     async fn account(&self, user: &UserName) -> Result<Option<AccountRecord>, Problem>;
 
-    /// Whether any account that is not disabled has the role admin.
+    /// Returns whether there is an administrator that is not disabled.
     async fn has_admin(&self) -> Result<bool, Problem>;
 
-    /// Makes an account by an administrator's will, in these spaces.
+    /// Creates an account for an administrator, as a member of `spaces`.
     ///
     /// # Errors
-    /// `user_taken`; `not_found` for a space.
+    /// Returns `user_taken` if the name exists, and `not_found` if a space does not exist.
     async fn add_account(
         &self,
         user: &UserName,
@@ -87,54 +88,31 @@ pub trait Accounts: Send + Sync + 'static {
         now: UnixMillis,
     ) -> Result<AccountRecord, Problem>;
 
-    /// The accounts, by name. `cursor` is what the page before returned.
+    /// Lists the accounts by name. `cursor` comes from the previous page.
     ///
     /// # Errors
-    /// `invalid_argument` for a cursor that no page returned.
+    /// Returns `invalid_argument` for an invalid cursor.
     async fn accounts(
         &self,
         limit: u32,
         cursor: Option<&str>,
     ) -> Result<Page<AccountSummary>, Problem>;
 
-    /// The account of that name, as lists show it.
+    /// Returns the summary of the account with this name.
     async fn account_summary(&self, user: &UserName) -> Result<Option<AccountSummary>, Problem>;
 
-    /// Changes an account, all of it or nothing, and writes `entries`.
+    /// Changes an account atomically and writes `entries`.
     ///
-    /// The peers of one that becomes a guest are off the list. Disabling one ends its sessions and
-    /// takes its peers off the list. A new password ends its sessions but `keep`.
+    /// If the account becomes a guest, its peers go offline. If it is disabled, its sessions end
+    /// and its peers go offline. A new password ends its sessions except `keep`.
     ///
     /// # Errors
-    /// `not_found`; `last_admin` if no other account that is not disabled would administer.
+    /// Returns `not_found` if there is no such account, and `last_admin` if no other administrator
+    /// that is not disabled would remain.
     async fn change_account(
         &self,
         user: &UserName,
         change: &AccountChange,
         entries: &[AuditEntry],
     ) -> Result<(), Problem>;
-}
-
-/// What a name that is somebody else's is refused with.
-pub(crate) fn taken(user: &UserName) -> Problem {
-    Problem::new(
-        ErrorCode::UserTaken,
-        format!("the user name '{user}' is taken"),
-    )
-    .hint("choose another name, or log in if it is yours")
-}
-
-/// What a name that nobody has is refused with.
-pub(crate) fn unknown(user: &UserName) -> Problem {
-    Problem::not_found(format!("there is no user '{user}'"))
-        .hint("see who there is with `convite user list`")
-}
-
-/// What is refused that would leave nobody who administers.
-pub(crate) fn last_admin() -> Problem {
-    Problem::new(
-        ErrorCode::LastAdmin,
-        "this is the last administrator of the directory",
-    )
-    .hint("make somebody else an administrator first: `convite user role NAME admin`")
 }

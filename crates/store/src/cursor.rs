@@ -1,15 +1,18 @@
-//! Cursors of lists that come in pages.
+//! Cursors of paged lists.
 //!
-//! A cursor is the last key of the page before, so that a page costs the same wherever it lies and
-//! what comes and goes meanwhile makes no gaps and no repeats.
+//! A cursor is the last key of the previous page. So every page costs the same, and rows that are
+//! added or removed meanwhile cause neither gaps nor repeats.
 
-use convite_core::Problem;
 use convite_core::model::Page;
 use data_encoding::BASE64URL_NOPAD;
 
-/// Stands before the key, so that the cursor of one list is refused by the other.
+use crate::error::{DbError, DbResult};
+use crate::rows::Row;
+
+/// Prefix of the key, so that a list rejects the cursor of another list.
 pub(crate) const PEERS: &str = "peers";
 pub(crate) const INDEX: &str = "index";
+pub(crate) const FOLDER: &str = "folder";
 pub(crate) const ACCOUNTS: &str = "accounts";
 pub(crate) const AUDIT: &str = "audit";
 pub(crate) const INVITES: &str = "invites";
@@ -19,11 +22,12 @@ pub(crate) const SESSIONS: &str = "sessions";
 pub(crate) const SPACES: &str = "spaces";
 
 pub(crate) fn encode(parts: &[&str]) -> String {
-    // No part holds a NUL.
+    // No part contains a NUL.
     BASE64URL_NOPAD.encode(parts.join("\0").as_bytes())
 }
 
-/// The parts of a cursor, if it has as many as `N` and the first is `list`.
+/// Returns the `N` parts of a cursor, or `None` if it has another number of parts or is not for
+/// `list`.
 pub(crate) fn decode<const N: usize>(cursor: &str, list: &str) -> Option<[String; N]> {
     let bytes = BASE64URL_NOPAD.decode(cursor.as_bytes()).ok()?;
     let text = String::from_utf8(bytes).ok()?;
@@ -32,49 +36,44 @@ pub(crate) fn decode<const N: usize>(cursor: &str, list: &str) -> Option<[String
     (parts.first()? == list).then_some(parts)
 }
 
-/// The key after which a page of a list with keys of one part begins: empty for the first page.
+/// Returns the key after which a page starts, for lists whose keys have one part; empty for the
+/// first page.
 ///
 /// # Errors
-/// `invalid_argument` for a cursor of another list, or of no list.
+/// Returns `invalid_argument` if the cursor is invalid or belongs to another list.
 pub(crate) fn after(
     cursor: Option<&str>,
     list: &str,
     valid: impl FnOnce(&str) -> bool,
-) -> Result<String, Problem> {
+) -> DbResult<String> {
     match cursor.map(|cursor| decode::<2>(cursor, list)) {
         None => Ok(String::new()),
         Some(Some([_, key])) if valid(&key) => Ok(key),
-        Some(_) => Err(refuse()),
+        Some(_) => Err(DbError::InvalidCursor),
     }
 }
 
-/// The cursor behind a load, by when it was asked for and its number.
+/// Returns the cursor after a remote fetch, from its creation time and its number.
 pub(crate) fn of_load(created: i64, id: i64) -> String {
     encode(&[LOADS, &created.to_string(), &id.to_string()])
 }
 
-/// When the load was asked for, and its number, before which a page begins: the newest without a
-/// cursor.
+/// Returns the creation time and number before which a page starts: the maximum without a cursor.
 ///
 /// # Errors
-/// As [`after`].
-pub(crate) fn before_load(cursor: Option<&str>) -> Result<(i64, i64), Problem> {
+/// Returns the errors of [`after`].
+pub(crate) fn before_load(cursor: Option<&str>) -> DbResult<(i64, i64)> {
     let Some(cursor) = cursor else {
         return Ok((i64::MAX, i64::MAX));
     };
-    let [_, created, id] = decode::<3>(cursor, LOADS).ok_or_else(refuse)?;
+    let [_, created, id] = decode::<3>(cursor, LOADS).ok_or(DbError::InvalidCursor)?;
     match (created.parse(), id.parse()) {
         (Ok(created), Ok(id)) => Ok((created, id)),
-        _ => Err(refuse()),
+        _ => Err(DbError::InvalidCursor),
     }
 }
 
-pub(crate) fn refuse() -> Problem {
-    Problem::invalid("the cursor is not one that this list returned")
-        .hint("leave it out to begin with the first page")
-}
-
-/// The items of a page of which one more than `limit` was asked for.
+/// Builds a page from up to `limit` + 1 items.
 pub(crate) fn page<T>(
     mut items: Vec<T>,
     limit: usize,
@@ -84,4 +83,21 @@ pub(crate) fn page<T>(
     items.truncate(limit);
     let next_cursor = items.last().filter(|_| more).map(cursor);
     Page { items, next_cursor }
+}
+
+/// Returns the number of rows to read for a page: one more than `limit`, to see whether there is
+/// another page.
+pub(crate) fn rows_of(limit: u32) -> i64 {
+    i64::from(limit.max(1)) + 1
+}
+
+/// Builds a page from [`rows_of`] a limit.
+pub(crate) fn page_of<T>(
+    rows: &[Row],
+    limit: u32,
+    read: impl Fn(&Row) -> DbResult<T>,
+    cursor: impl FnOnce(&T) -> String,
+) -> DbResult<Page<T>> {
+    let items = rows.iter().map(read).collect::<DbResult<_>>()?;
+    Ok(page(items, limit.max(1) as usize, cursor))
 }

@@ -1,4 +1,4 @@
-//! Files: what each peer shares.
+//! Files: the published index of each peer. A folder is a row like a file.
 
 use async_trait::async_trait;
 use convite_core::model::{FileEntry, IndexEntry, Page};
@@ -6,50 +6,51 @@ use convite_core::{PeerId, Problem, SafePath, UnixMillis};
 
 use crate::{AccountId, PeerKey, Viewer};
 
-/// One change of a peer's index.
+/// A change of a peer's index.
 #[derive(Debug, Clone, Default)]
 pub struct IndexChange {
-    /// New and changed files. A path that occurs twice counts as its last.
+    /// New and changed files and folders. If a path occurs twice, the last one counts.
     pub upsert: Vec<FileEntry>,
-    /// Paths that are shared no more; those that were not shared are passed over. A path that is
-    /// also in `upsert` is kept.
+    /// Paths that are no longer shared. Unknown paths are ignored. A path that is also in `upsert`
+    /// is kept.
     pub remove: Vec<SafePath>,
 }
 
-/// How many files a publication touched.
+/// Numbers of files and folders that a publication changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
-    /// New and changed files (those that were exactly so already do not count).
+    /// New and changed ones, without those that were already stored unchanged.
     pub upserted: u64,
-    /// Files that went.
+    /// Removed ones.
     pub removed: u64,
 }
 
-/// A whole index on its way in, in batches: see [`Files::begin_full`].
+/// A full publication that is in progress: see [`Files::begin_full`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FullSync {
-    /// Whose.
+    /// The peer.
     pub peer: PeerKey,
-    /// Marks the rows of this attempt; never the same twice for a peer.
+    /// Number that marks the rows of this attempt. Unique per peer.
     pub attempt: i64,
-    /// What its batches touched: whoever adds them counts here, for the answer in the end.
+    /// Files changed so far. The caller adds the result of each batch; the sum is the final answer.
     pub tally: Tally,
 }
 
-/// The files of the peers.
+/// The files and folders of the peers; *file* below means both.
 ///
-/// Every method is one transaction unless it says otherwise. Errors are `internal` for a failing
-/// database, and what each method names.
+/// Each method is one transaction unless stated otherwise. All methods return `internal` if the
+/// database fails; further errors are listed per method.
 #[async_trait]
 pub trait Files: Send + Sync + 'static {
-    /// Applies a change to the index of a peer of `account`, if its generation is `base`, and sets
-    /// it to `generation`. If the peer's generation is `generation` already, this very change was
-    /// applied before (its answer got lost): nothing happens, and the answer is what it was.
+    /// Applies a change to the index of a peer of `account` if its generation is `base`, and sets
+    /// the generation to `generation`. If the generation is already `generation`, the same change
+    /// was applied before and its reply was lost: does nothing and returns the same result again.
     ///
     /// # Errors
-    /// `generation_mismatch`; `not_found` if there is no such peer of this account;
-    /// `invalid_argument` if `generation` is not above `base`; `permission_denied` for a file in a
-    /// space that the account does not belong to, or that does not exist.
+    /// Returns `generation_mismatch` if the stored generation is not `base`; `not_found` if the
+    /// account has no such peer; `invalid_argument` if `generation` is not above `base`;
+    /// `permission_denied` for a file in a space that does not exist or that the account is not a
+    /// member of.
     async fn publish_change(
         &self,
         peer: &PeerId,
@@ -60,13 +61,14 @@ pub trait Files: Send + Sync + 'static {
         now: UnixMillis,
     ) -> Result<Tally, Problem>;
 
-    /// Begins to take in a whole index, in any number of [`Self::add_full`], each a transaction,
-    /// and one [`Self::finish_full`]. Until then the peer's generation is what it was, and its
-    /// files are the old ones with the new ones over them. An attempt that is not finished leaves
-    /// no more behind than that; the next one mends it. A newer attempt voids an older.
+    /// Starts a full publication: any number of [`Self::add_full`], each a transaction, and one
+    /// [`Self::finish_full`]. Until that, the peer keeps its generation, and its index has both the
+    /// old files and the new ones, which replace old files at the same path. An abandoned attempt
+    /// leaves this state, which the next full publication corrects. A newer attempt cancels an
+    /// older one.
     ///
     /// # Errors
-    /// `not_found` if there is no such peer of this account.
+    /// Returns `not_found` if the account has no such peer.
     async fn begin_full(
         &self,
         peer: &PeerId,
@@ -74,11 +76,11 @@ pub trait Files: Send + Sync + 'static {
         now: UnixMillis,
     ) -> Result<FullSync, Problem>;
 
-    /// Takes in a batch of files.
+    /// Adds a batch of files.
     ///
     /// # Errors
-    /// `generation_mismatch` if a newer attempt has begun; `permission_denied` as for
-    /// [`Self::publish_change`], and then nothing of the batch is taken in.
+    /// Returns `generation_mismatch` if a newer attempt has started, and `permission_denied` as
+    /// [`Self::publish_change`] does; then no file of the batch is added.
     async fn add_full(
         &self,
         sync: FullSync,
@@ -86,13 +88,13 @@ pub trait Files: Send + Sync + 'static {
         now: UnixMillis,
     ) -> Result<Tally, Problem>;
 
-    /// Drops the files that this attempt did not name, and sets the generation. The removal may
-    /// take several transactions; the generation is set in the last. Returns what the whole attempt
-    /// touched; of one that touched nothing because the very same was taken in before, what that
-    /// was answered with.
+    /// Removes the files that this attempt did not contain, and sets the generation. The removal
+    /// may take several transactions; the last one sets the generation. Returns the changes of the
+    /// whole attempt. If it changed nothing because the same index was published before, returns
+    /// the result of that publication.
     ///
     /// # Errors
-    /// `generation_mismatch` if a newer attempt has begun.
+    /// Returns `generation_mismatch` if a newer attempt has started.
     async fn finish_full(
         &self,
         sync: FullSync,
@@ -100,10 +102,11 @@ pub trait Files: Send + Sync + 'static {
         now: UnixMillis,
     ) -> Result<Tally, Problem>;
 
-    /// The files of the peers online (or of one of them) that `viewer` may see, by peer and path.
+    /// Lists the files and folders of the online peers, or of one of them, that `viewer` can see, by
+    /// peer and path.
     ///
     /// # Errors
-    /// `invalid_argument` for a cursor that no page returned.
+    /// Returns `invalid_argument` for an invalid cursor.
     async fn index(
         &self,
         viewer: &Viewer,

@@ -1,11 +1,12 @@
-//! What is published, before it reaches a database: put in order, and checked against what is held.
+//! Preparation of publications before they reach a database: sorting and validation.
 
+use convite_core::SafePath;
 use convite_core::model::FileEntry;
-use convite_core::{ErrorCode, Problem, SafePath};
 
 use crate::IndexChange;
+use crate::error::{DbError, DbResult};
 
-/// By path, of several with one path the last.
+/// Sorts files by path. If a path occurs several times, keeps the last.
 pub(crate) fn files_in_order(mut files: Vec<FileEntry>) -> Vec<FileEntry> {
     files.sort_by(|a, b| a.path.cmp(&b.path));
     files.dedup_by(|later, kept| {
@@ -18,7 +19,7 @@ pub(crate) fn files_in_order(mut files: Vec<FileEntry>) -> Vec<FileEntry> {
     files
 }
 
-/// A change of which no path occurs twice.
+/// Sorts a change and removes duplicate paths. A path in `upsert` is dropped from `remove`.
 pub(crate) fn in_order(change: IndexChange) -> IndexChange {
     let upsert = files_in_order(change.upsert);
     let mut remove: Vec<SafePath> = change.remove;
@@ -28,52 +29,29 @@ pub(crate) fn in_order(change: IndexChange) -> IndexChange {
     IndexChange { upsert, remove }
 }
 
-/// The integers of a database have a sign.
+/// Converts a number to a signed database integer.
 ///
 /// # Errors
-/// `invalid_argument` above them.
-pub(crate) fn stored(number: u64, what: &str) -> Result<i64, Problem> {
-    i64::try_from(number)
-        .map_err(|_| Problem::invalid(format!("the {what} is out of bounds: {number}")))
+/// Returns `invalid_argument` if it does not fit.
+pub(crate) fn stored(number: u64, what: &'static str) -> DbResult<i64> {
+    i64::try_from(number).map_err(|_| DbError::OutOfBounds { what, number })
 }
 
+/// Checks that a change increases the generation.
+///
 /// # Errors
-/// `invalid_argument` for a change that does not count up.
-pub(crate) fn check_above(generation: u64, base: u64) -> Result<(), Problem> {
-    match generation > base {
-        true => Ok(()),
-        false => Err(Problem::invalid(
-            "the generation of a change is not above its base",
-        )),
+/// Returns `invalid_argument` if it does not.
+pub(crate) fn check_above(generation: u64, base: u64) -> DbResult<()> {
+    if generation > base {
+        Ok(())
+    } else {
+        Err(DbError::GenerationNotAboveBase)
     }
 }
 
-/// What a change on another base than the generation that is `held` is refused with.
-pub(crate) fn on_another_base(held: u64, base: u64) -> Problem {
-    Problem::new(
-        ErrorCode::GenerationMismatch,
-        format!("the directory holds generation {held} of the index, not {base}"),
-    )
-    .hint("send the whole index")
-}
-
-/// What two sizes for one hash are refused with: no file has two, and each would have to be looked at
-/// by whoever locates the hash.
-pub(crate) fn two_sizes(hash: &[u8]) -> Problem {
-    let shown = data_encoding::HEXLOWER.encode(hash);
-    Problem::invalid(format!(
-        "this peer names two sizes for the contents {shown}"
-    ))
-    .hint("publish the size that the file with this hash has")
-}
-
-/// What an attempt that is not the newest is refused with.
-pub(crate) fn begun_anew() -> Problem {
-    Problem::new(
-        ErrorCode::GenerationMismatch,
-        "this peer has begun to send its index anew",
-    )
-    .hint("send the whole index, one at a time")
+/// Returns the error for two contents that one account claims for one hash.
+pub(crate) fn two_claims(hash: &[u8]) -> DbError {
+    DbError::TwoClaims(data_encoding::HEXLOWER.encode(hash))
 }
 
 #[cfg(test)]
@@ -83,13 +61,8 @@ mod tests {
 
     #[test]
     fn of_several_files_with_one_path_the_last_counts() {
-        let file = |path: &str, size| FileEntry {
-            path: path.parse().unwrap(),
-            size,
-            hash: ContentHash::of_empty(),
-            modified: 0,
-            space: None,
-        };
+        let file =
+            |path: &str, size| FileEntry::file(path.parse().unwrap(), size, ContentHash::empty());
         let ordered = files_in_order(vec![
             file("b", 1),
             file("a", 2),

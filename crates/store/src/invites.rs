@@ -1,39 +1,39 @@
-//! Invites: the right to make an account.
+//! Invites: permission to create an account.
 
 use async_trait::async_trait;
 use convite_core::administration::InviteSummary;
 use convite_core::model::{Page, Role};
-use convite_core::{ErrorCode, Problem, SpaceName, UnixMillis};
+use convite_core::{Problem, SpaceName, UnixMillis};
 
 use crate::{AuditEntry, SecretHash};
 
-/// An invite to be kept.
+/// A stored invite.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InviteRecord {
-    /// The hash of its code.
+    /// Hash of its code.
     pub code: SecretHash,
-    /// The role of accounts made with it.
+    /// Role of the accounts created with it.
     pub role: Role,
-    /// The space that accounts made with it come to belong to.
+    /// Space that these accounts are added to.
     pub space: Option<SpaceName>,
-    /// How often it can still be used; none for without limit.
+    /// Number of remaining uses; `None` for no limit.
     pub uses: Option<u32>,
-    /// When it ends.
+    /// Expiry.
     pub expires: UnixMillis,
-    /// Makes the first account an administrator while there is none.
+    /// If there is no administrator yet, the account created with it becomes one.
     pub founds: bool,
 }
 
 /// The invites.
 ///
-/// Every method is one transaction unless it says otherwise. Errors are `internal` for a failing
-/// database, and what each method names.
+/// Each method is one transaction unless stated otherwise. All methods return `internal` if the
+/// database fails; further errors are listed per method.
 #[async_trait]
 pub trait Invites: Send + Sync + 'static {
-    /// Keeps an invite; `entry` is none for one that the directory makes by itself.
+    /// Stores an invite. `entry` is `None` for an invite that the directory creates itself.
     ///
     /// # Errors
-    /// `not_found` for its space.
+    /// Returns `not_found` if its space does not exist.
     async fn create_invite(
         &self,
         invite: &InviteRecord,
@@ -41,10 +41,10 @@ pub trait Invites: Send + Sync + 'static {
         now: UnixMillis,
     ) -> Result<(), Problem>;
 
-    /// The invites that can still be used, by id. `cursor` is what the page before returned.
+    /// Lists the invites that can still be used, by id. `cursor` comes from the previous page.
     ///
     /// # Errors
-    /// `invalid_argument` for a cursor that no page returned.
+    /// Returns `invalid_argument` for an invalid cursor.
     async fn invites(
         &self,
         limit: u32,
@@ -52,30 +52,16 @@ pub trait Invites: Send + Sync + 'static {
         now: UnixMillis,
     ) -> Result<Page<InviteSummary>, Problem>;
 
-    /// Revokes the invite of that id (see [`public_id`](crate::public_id)).
+    /// Revokes the invite with this id ([`public_id`](crate::public_id)).
     ///
     /// # Errors
-    /// `not_found`.
+    /// Returns `not_found` if there is no such invite.
     async fn revoke_invite(&self, id: &str, entry: &AuditEntry) -> Result<(), Problem>;
 
-    /// The invite of that code hash, if it can still be used.
+    /// Returns the invite with this code hash, if it can still be used.
     async fn invite(
         &self,
         code: &SecretHash,
         now: UnixMillis,
     ) -> Result<Option<InviteRecord>, Problem>;
-}
-
-/// What an invite that lets nobody in is refused with.
-pub(crate) fn invalid() -> Problem {
-    Problem::new(
-        ErrorCode::InviteInvalid,
-        "the invite is unknown, used up or over",
-    )
-    .hint("ask whoever invited you for a new one")
-}
-
-/// What an id that no invite has is refused with.
-pub(crate) fn unknown() -> Problem {
-    Problem::not_found("there is no invite of that id").hint("the list of invites has the ids")
 }

@@ -1,67 +1,73 @@
-//! Links: the right to fetch one file without an account, a few times and for a while.
+//! Links: limited permission to download one file without an account.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use convite_core::{ContentHash, ErrorCode, Problem, UnixMillis, UserName};
+use convite_core::{ContentHash, Problem, UnixMillis, UserName};
 
 use crate::{AccountId, AuditEntry, SecretHash};
 
-/// A link to be kept.
+/// A link to store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewLink {
-    /// The hash of its token.
+    /// Hash of its token.
     pub token: SecretHash,
-    /// Through whose eyes it shows the file.
+    /// Account whose permissions apply to the download.
     pub account: AccountId,
-    /// What it opens.
+    /// Content hash of the file.
     pub hash: ContentHash,
-    /// How often.
+    /// Name that the file is offered under, if one was chosen.
+    pub name: Option<String>,
+    /// Number of uses.
     pub uses: u32,
-    /// When it ends.
+    /// Expiry.
     pub expires: UnixMillis,
 }
 
-/// A link that opens something.
+/// A usable link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkRecord {
-    /// Who made it.
+    /// User who created it.
     pub user: UserName,
-    /// What it opens.
+    /// Content hash of the file.
     pub hash: ContentHash,
+    /// Name that the file is offered under, if one was chosen.
+    pub name: Option<String>,
+    /// Whether the requesting network has already started a use.
+    pub begun: bool,
 }
 
-/// What became of a use.
+/// Result of a use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkUse {
-    /// One use is spent.
+    /// One use was spent.
     Begun,
-    /// It goes on with a use that was begun there.
+    /// The request continues a use that the same network started.
     GoneOn,
-    /// The link is over, or used up.
+    /// The link has expired or is used up.
     Refused,
 }
 
-/// The most links of an account that are not over.
+/// Maximum number of active links per account.
 pub const LINKS_MAX: u32 = 1_000;
 
-/// For how long a use lets the same network begin again, in milliseconds: ten minutes. What goes on
-/// with the file, rather than beginning it, may do so until the link is over.
+/// Time after the start of a use in which the same network may start the download again, in
+/// milliseconds: ten minutes. It may resume the download until the link expires.
 pub const LINK_GRACE: i64 = Duration::from_secs(10 * 60).as_millis() as i64;
 
 /// The links.
 ///
-/// A use belongs to the network that began it: for [`LINK_GRACE`] from there anything may be asked
-/// for again, and until the link is over what goes on with the file, without spending another.
+/// A use belongs to the network that started it. For [`LINK_GRACE`] that network may start the
+/// download again without spending another use; until the link expires, it may resume the download.
 ///
-/// Every method is one transaction. Errors are `internal` for a failing database, and what each
-/// method names.
+/// Each method is one transaction. All methods return `internal` if the database fails; further
+/// errors are listed per method.
 #[async_trait]
 pub trait Links: Send + Sync + 'static {
-    /// Keeps a link.
+    /// Stores a link.
     ///
     /// # Errors
-    /// `too_many_requests` if the account has [`LINKS_MAX`] that are not over.
+    /// Returns `too_many_requests` if the account has [`LINKS_MAX`] active links.
     async fn create_link(
         &self,
         link: &NewLink,
@@ -69,7 +75,8 @@ pub trait Links: Send + Sync + 'static {
         now: UnixMillis,
     ) -> Result<(), Problem>;
 
-    /// The link of that token hash, if it is not over and `network` may use it, or go on with a use.
+    /// Returns the link with this token hash if it has not expired and `network` may start or
+    /// continue a use.
     async fn link(
         &self,
         token: &SecretHash,
@@ -77,8 +84,8 @@ pub trait Links: Send + Sync + 'static {
         now: UnixMillis,
     ) -> Result<Option<LinkRecord>, Problem>;
 
-    /// Uses a link from `network`; `begins` says that the file is asked for from its beginning. If
-    /// that spends a use, `entry` is written.
+    /// Uses a link from `network`. `begins` means that the request starts at the beginning of the
+    /// file. If this spends a use, writes `entry`.
     async fn use_link(
         &self,
         token: &SecretHash,
@@ -89,16 +96,7 @@ pub trait Links: Send + Sync + 'static {
     ) -> Result<LinkUse, Problem>;
 }
 
-/// Whether who began a use at `since` may go on with it.
+/// Returns whether a request may continue a use that its network started at `since`.
 pub(crate) fn goes_on(since: Option<i64>, begins: bool, now: UnixMillis) -> bool {
     since.is_some_and(|since| !begins || now.0 < since.saturating_add(LINK_GRACE))
-}
-
-/// What one link too many is refused with.
-pub(crate) fn too_many() -> Problem {
-    Problem::new(
-        ErrorCode::TooManyRequests,
-        format!("you have {LINKS_MAX} links that are not over"),
-    )
-    .hint("wait until some of them are over, or let new ones last for a shorter time")
 }

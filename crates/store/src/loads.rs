@@ -1,91 +1,92 @@
-//! Loads: what accounts have peers fetch, and how far that is.
+//! Remote fetches: files that accounts have requested peers to download, with the progress.
 //!
-//! The row says what was last reported; how a load stands follows from it, from the peer's lease and
-//! from the time ([`show`]), so that nobody has to note that a peer has gone.
+//! A row has the last report. The state that is shown follows from the row, the peer's lease and
+//! the time ([`show`]), so nothing has to be stored when a peer goes offline.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use convite_core::loads::{LoadId, LoadReport, LoadState, LoadSummary};
 use convite_core::model::Page;
-use convite_core::{ContentHash, ErrorCode, PeerId, Problem, Terms, UnixMillis, UserName};
+use convite_core::remote_fetch::{LoadId, LoadReport, LoadState, LoadSummary};
+use convite_core::{ContentHash, PeerId, Problem, SharingPolicy, UnixMillis, UserName};
 
 use crate::{AccountId, AuditEntry, PeerKey};
 
-/// A peer that may be asked to load, online or not.
+/// A peer that can receive requests, online or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host {
-    /// Its number.
+    /// Number of the peer.
     pub key: PeerKey,
-    /// Whose it is,
+    /// Account of the peer.
     pub account: AccountId,
-    /// by name.
+    /// Name of the account.
     pub user: UserName,
-    /// For whom it does what.
-    pub terms: Terms,
+    /// Sharing policy of the peer.
+    pub terms: SharingPolicy,
 }
 
-/// A load to be kept.
+/// A remote fetch to store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewLoad {
-    /// What to name it by.
+    /// Its id.
     pub id: LoadId,
-    /// Who asks.
+    /// Requesting account.
     pub account: AccountId,
-    /// Who is to fetch.
+    /// Peer that is to download the file.
     pub peer: PeerKey,
-    /// What.
+    /// Content hash.
     pub hash: ContentHash,
-    /// Its size in bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// What it is called.
+    /// File name.
     pub name: String,
 }
 
-/// A load that its peer has still to do.
+/// A remote fetch that its peer has not finished.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenLoad {
-    /// What to name it by.
+    /// Its id.
     pub id: LoadId,
-    /// Who asks,
+    /// Requesting account.
     pub account: AccountId,
-    /// by name.
+    /// Name of the account.
     pub user: UserName,
-    /// What to fetch.
+    /// Content hash.
     pub hash: ContentHash,
-    /// Its size in bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// What it is called.
+    /// File name.
     pub name: String,
 }
 
-/// The most loads of an account that are not over.
+/// Maximum number of unfinished remote fetches per account.
 pub const LOADS_MAX: u32 = 1_000;
-/// For how long a load waits for its peer to begin, or to go on, in milliseconds: an hour.
+/// Time without a report after which an unfinished remote fetch fails, in milliseconds: an hour.
 pub const LOAD_PATIENCE: i64 = Duration::from_secs(60 * 60).as_millis() as i64;
-/// A running load of which a peer that is off the list has said nothing for this long, in
-/// milliseconds, waits for it to come back: a minute.
+/// Time without a report after which a running remote fetch on an offline peer is shown as waiting,
+/// in milliseconds: a minute.
 pub const LOAD_SILENCE: i64 = Duration::from_secs(60).as_millis() as i64;
-/// For how long a load that is over is remembered, in milliseconds: a day.
+/// Time for which a finished remote fetch is kept, in milliseconds: a day.
 pub const LOAD_KEPT: i64 = Duration::from_secs(24 * 60 * 60).as_millis() as i64;
 
-/// Why a load failed that no peer has said anything of for [`LOAD_PATIENCE`].
-pub(crate) const AWAY: &str = "the peer was away for too long";
+/// Failure message of a remote fetch without a report for [`LOAD_PATIENCE`].
+pub(crate) const AWAY: &str = "the peer was offline for too long";
 
-/// The loads.
+/// The remote fetches.
 ///
-/// Every method is one transaction. Errors are `internal` for a failing database, and what each
-/// method names.
+/// Each method is one transaction. All methods return `internal` if the database fails; further
+/// errors are listed per method.
 #[async_trait]
 pub trait Loads: Send + Sync + 'static {
-    /// The peer of that id, online or not; none for one that is transient.
+    /// Returns the peer with this id, online or not; `None` if it is transient.
     async fn host(&self, peer: &PeerId) -> Result<Option<Host>, Problem>;
 
-    /// Keeps a load, and writes `entry`. If the account has that peer load that content already,
-    /// nothing happens. Returns the id of the one that is kept, and whether it is new.
+    /// Stores a remote fetch and writes `entry`. Does nothing if the same account already has an
+    /// unfinished one of the same content on the same peer. Returns the id of the stored one, and
+    /// whether it is new.
     ///
     /// # Errors
-    /// `too_many_requests` if the account has [`LOADS_MAX`] that are not over.
+    /// Returns `too_many_requests` if the account has [`LOADS_MAX`] unfinished ones.
     async fn create_load(
         &self,
         load: &NewLoad,
@@ -93,7 +94,7 @@ pub trait Loads: Send + Sync + 'static {
         now: UnixMillis,
     ) -> Result<(LoadId, bool), Problem>;
 
-    /// A load of an account.
+    /// Returns a remote fetch of an account.
     async fn load_of(
         &self,
         account: AccountId,
@@ -101,10 +102,10 @@ pub trait Loads: Send + Sync + 'static {
         now: UnixMillis,
     ) -> Result<Option<LoadSummary>, Problem>;
 
-    /// The loads of an account, newest first. `cursor` is what the page before returned.
+    /// Lists the remote fetches of an account, newest first. `cursor` comes from the previous page.
     ///
     /// # Errors
-    /// `invalid_argument` for a cursor that no page returned.
+    /// Returns `invalid_argument` for an invalid cursor.
     async fn loads(
         &self,
         account: AccountId,
@@ -113,7 +114,7 @@ pub trait Loads: Send + Sync + 'static {
         now: UnixMillis,
     ) -> Result<Page<LoadSummary>, Problem>;
 
-    /// What a peer has still to load, the oldest first, at most `limit`.
+    /// Returns up to `limit` unfinished remote fetches of a peer, oldest first.
     async fn open_loads(
         &self,
         peer: PeerKey,
@@ -121,12 +122,12 @@ pub trait Loads: Send + Sync + 'static {
         now: UnixMillis,
     ) -> Result<Vec<OpenLoad>, Problem>;
 
-    /// Notes what a peer of `account` says of a load that it has still to do. Returns who asked for
-    /// it.
+    /// Stores a report of a peer of `account` about an unfinished remote fetch. Returns the
+    /// requesting account.
     ///
     /// # Errors
-    /// `not_found` if it is not one of that peer's, the peer not one of the account's, or the load
-    /// over.
+    /// Returns `not_found` if the peer does not belong to the account, the remote fetch does not
+    /// belong to the peer, or it is finished.
     async fn report_load(
         &self,
         peer: &PeerId,
@@ -137,15 +138,15 @@ pub trait Loads: Send + Sync + 'static {
     ) -> Result<AccountId, Problem>;
 }
 
-/// How a load stands, of which `state` was reported at `touched`, and what of its rate and message
-/// is true now.
+/// Returns a remote fetch as it is shown at `now`. `touched` is the time of the last report. Rate
+/// and message are reset if they no longer apply.
 pub(crate) fn show(
     mut load: LoadSummary,
     touched: i64,
     online: bool,
     now: UnixMillis,
 ) -> LoadSummary {
-    if load.state.is_over() {
+    if load.state.is_final() {
         load.rate = 0;
         return load;
     }
@@ -160,21 +161,6 @@ pub(crate) fn show(
         load.rate = 0;
     }
     load
-}
-
-/// What one load too many is refused with.
-pub(crate) fn too_many() -> Problem {
-    Problem::new(
-        ErrorCode::TooManyRequests,
-        format!("you have {LOADS_MAX} loads that are not over"),
-    )
-    .hint("wait for some of them: `convite load --list` shows them")
-}
-
-/// What is said of a load that is not there, over, or another's.
-pub(crate) fn unknown(load: LoadId) -> Problem {
-    Problem::not_found(format!("there is no load {load} to report of"))
-        .hint("it may be over, or have been given to another peer")
 }
 
 #[cfg(test)]

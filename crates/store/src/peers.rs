@@ -1,80 +1,131 @@
-//! Peers: who is on the list, and where.
+//! Peers: registrations, leases and addresses.
 
 use async_trait::async_trait;
 use convite_core::model::{Page, PeerSummary};
-use convite_core::{ErrorCode, PeerAddress, PeerId, Problem, Terms, UnixMillis};
+use convite_core::{PeerAddress, PeerId, Problem, SharingPolicy, UnixMillis};
 
 use crate::{AccountId, AuditEntry, SecretHash, Viewer};
 
-/// The number of a peer, for good; search documents carry it.
+/// The number of a peer. Never reused; search documents contain it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PeerKey(pub i64);
 
-/// A peer that registers.
+/// The registration of a peer.
 #[derive(Debug, Clone)]
 pub struct Registration {
-    /// Its id.
+    /// Peer id.
     pub id: PeerId,
-    /// Whose it is.
+    /// Account of the peer.
     pub account: AccountId,
-    /// The session it registers in, ended with which it goes offline.
+    /// Session that it registers in. When the session ends, the peer goes offline.
     pub session: SecretHash,
-    /// Where it can be dialled, best first.
+    /// Addresses of the peer, best first.
     pub addresses: Vec<PeerAddress>,
-    /// Until when it is online without a heartbeat.
+    /// Expiry of the lease unless a heartbeat renews it.
     pub lease: UnixMillis,
-    /// There for one download: not listed or counted, shares nothing, and is forgotten, so that
-    /// its id is free, when it leaves, its session ends or its lease runs out.
+    /// The peer exists for one download. It is not listed or counted and shares nothing. It is
+    /// deleted, which frees its id, when it leaves, its session ends or its lease expires.
     pub transient: bool,
-    /// What it does for others.
-    pub terms: Terms,
+    /// Sharing policy of the peer.
+    pub terms: SharingPolicy,
+    /// Distinguishes this peer from another peer of the account with the same id.
+    pub holder: Holder,
 }
 
-/// A peer that is online, and what it does for others.
+/// The home and process that run a peer. All fields are empty for a program without a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Holder {
+    /// SHA-256 of the home's public key.
+    pub key: Option<SecretHash>,
+    /// Random number of the process.
+    pub run: Option<RunId>,
+    /// First registration of this process. A later start of a home replaces an earlier one, not the
+    /// other way round.
+    pub is_starting: bool,
+}
+
+/// A random number that a peer's process chooses when it starts.
+pub type RunId = [u8; 16];
+
+/// The current holder of a peer id's lease.
+pub(crate) struct Held {
+    pub(crate) key: Option<SecretHash>,
+    pub(crate) run: Option<RunId>,
+    pub(crate) session: Option<SecretHash>,
+    pub(crate) addresses: Vec<PeerAddress>,
+}
+
+impl Held {
+    /// Returns whether an unexpired lease passes to `registration` of the same account: if the
+    /// home's key matches or, for programs without a key, if the session matches or the last
+    /// address (the address and port that the directory saw), which two programs cannot have at the
+    /// same time.
+    pub(crate) fn passes_to(&self, registration: &Registration) -> bool {
+        let holder = &registration.holder;
+        match (self.key, holder.key) {
+            (Some(held), Some(shown)) => {
+                let same_run = holder.run.is_none() || self.run == holder.run;
+                held == shown && (same_run || holder.is_starting)
+            }
+            (None, None) => {
+                self.session == Some(registration.session)
+                    || (!self.addresses.is_empty()
+                        && self.addresses.last() == registration.addresses.last())
+            }
+            _ => false,
+        }
+    }
+}
+
+/// An online peer with its sharing policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedPeer {
-    /// Who and where; what it does for a caller is not filled in.
+    /// Summary of the peer, without what it allows for the caller.
     pub summary: PeerSummary,
-    /// For whom it does what.
-    pub terms: Terms,
+    /// Sharing policy of the peer.
+    pub terms: SharingPolicy,
 }
 
 /// The peers.
 ///
-/// Every method is one transaction unless it says otherwise. Errors are `internal` for a failing
-/// database, and what each method names.
+/// Each method is one transaction unless stated otherwise. All methods return `internal` if the
+/// database fails; further errors are listed per method.
 #[async_trait]
 pub trait Peers: Send + Sync + 'static {
-    /// Puts a peer on the list, new or returning; returns the generation of its index (0 for a new
-    /// peer). `since` begins anew if it was offline.
+    /// Lists a new or returning peer as online. Returns the generation of its index (0 for a new
+    /// peer). `since` is reset if the peer was offline.
     ///
     /// # Errors
-    /// `peer_taken` if the id belongs to another account, or a transient peer would take the place
-    /// of one that stays.
+    /// Returns `peer_taken` if the id belongs to another account, to another peer of the account
+    /// whose lease has not expired, or to a permanent peer while this one is transient; `quota` if
+    /// the account has the maximum number of peers and none of them has been offline for a day
+    /// (otherwise that peer is deleted).
     async fn register_peer(
         &self,
         registration: &Registration,
         now: UnixMillis,
     ) -> Result<u64, Problem>;
 
-    /// Renews the lease of a peer of `account`; returns the generation of its index. A peer whose
-    /// lease ran out, but that has not left, is online again (unless it was transient).
+    /// Renews the lease of a peer of `account`. Returns the generation of its index. A peer whose
+    /// lease has expired but that has not left is online again, unless it is transient.
     ///
     /// # Errors
-    /// `not_found` if there is no such peer of this account, or it left (it must register).
+    /// Returns `not_found` if the account has no such peer or the peer has left, in which case it
+    /// must register again; `peer_taken` if another `run` has registered since.
     async fn renew_lease(
         &self,
         peer: &PeerId,
         account: AccountId,
+        run: Option<RunId>,
         lease: UnixMillis,
         now: UnixMillis,
     ) -> Result<u64, Problem>;
 
-    /// Takes a peer of `account` off the list; its index stays, its announcements go. A transient
-    /// one is forgotten.
+    /// Takes a peer of `account` offline. Its index is kept; its announcements are deleted. A
+    /// transient peer is deleted.
     ///
     /// # Errors
-    /// `not_found` if there is no such peer of this account.
+    /// Returns `not_found` if the account has no such peer.
     async fn leave(
         &self,
         peer: &PeerId,
@@ -82,18 +133,18 @@ pub trait Peers: Send + Sync + 'static {
         now: UnixMillis,
     ) -> Result<(), Problem>;
 
-    /// Forgets a peer of any account: its id is free. Its files, which nobody sees any more, go with
-    /// [`Upkeep::finish_removals`](crate::Upkeep::finish_removals).
+    /// Deletes a peer of any account, which frees its id. Its files are no longer visible;
+    /// [`Upkeep::finish_removals`](crate::Upkeep::finish_removals) deletes them.
     ///
     /// # Errors
-    /// `not_found`.
+    /// Returns `not_found` if there is no such peer.
     async fn remove_peer(&self, peer: &PeerId, entry: &AuditEntry) -> Result<(), Problem>;
 
-    /// The peers online that are not transient, by id, with how many of their files `viewer` may
-    /// see. `cursor` is what the page before returned.
+    /// Lists the online peers that are not transient, by id, with the number of their files that
+    /// `viewer` can see. `cursor` comes from the previous page.
     ///
     /// # Errors
-    /// `invalid_argument` for a cursor that no page returned.
+    /// Returns `invalid_argument` for an invalid cursor.
     async fn peers(
         &self,
         viewer: &Viewer,
@@ -102,7 +153,7 @@ pub trait Peers: Send + Sync + 'static {
         now: UnixMillis,
     ) -> Result<Page<ListedPeer>, Problem>;
 
-    /// One of them.
+    /// Returns one of these peers.
     async fn listed_peer(
         &self,
         viewer: &Viewer,
@@ -110,47 +161,9 @@ pub trait Peers: Send + Sync + 'static {
         now: UnixMillis,
     ) -> Result<Option<ListedPeer>, Problem>;
 
-    /// The keys of the peers online, in any order.
+    /// Returns the keys of the online peers in any order.
     async fn online_peers(&self, now: UnixMillis) -> Result<Vec<PeerKey>, Problem>;
 
-    /// The key of a peer, online or not.
+    /// Returns the key of a peer, online or not.
     async fn peer_key(&self, peer: &PeerId) -> Result<Option<PeerKey>, Problem>;
-}
-
-/// What is said of a peer that is not there, or another account's.
-pub(crate) fn unknown(peer: &PeerId) -> Problem {
-    Problem::not_found(format!("you have no peer '{peer}' on the list"))
-        .hint("register it first, as `convite peer` does when it starts")
-}
-
-/// What a publication of a transient peer is refused with: forgetting one must stay cheap.
-pub(crate) fn sharing_nothing(peer: &PeerId) -> Problem {
-    Problem::invalid(format!(
-        "peer '{peer}' is there for one download, and shares nothing"
-    ))
-    .hint("register it without `transient` to share files")
-}
-
-/// What the registration of another account's peer is refused with.
-pub(crate) fn anothers(peer: &PeerId) -> Problem {
-    Problem::new(
-        ErrorCode::PeerTaken,
-        format!("the peer id '{peer}' belongs to another account"),
-    )
-    .hint("choose another id with --id")
-}
-
-/// What a transient peer in the place of one that is not is refused with.
-pub(crate) fn one_that_stays(peer: &PeerId) -> Problem {
-    Problem::new(
-        ErrorCode::PeerTaken,
-        format!("the peer id '{peer}' belongs to a peer that stays"),
-    )
-    .hint("a peer for one download takes an id of its own")
-}
-
-/// What the id of no peer at all is refused with.
-pub(crate) fn nobody(peer: &PeerId) -> Problem {
-    Problem::not_found(format!("there is no peer '{peer}'"))
-        .hint("see who is online with `convite peers`")
 }

@@ -1,4 +1,4 @@
-//! Sessions: who has logged in.
+//! Login sessions.
 
 use std::net::IpAddr;
 
@@ -9,28 +9,28 @@ use convite_core::{PeerId, Problem, UnixMillis};
 
 use crate::{AccountId, AccountRecord, AuditEntry, SecretHash, Viewer};
 
-/// A session that is alive.
+/// A session that has not ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionRecord {
-    /// Whose.
+    /// The account.
     pub account: AccountRecord,
-    /// What the account may see.
+    /// Spaces that the account can see.
     pub viewer: Viewer,
-    /// The peer that was registered in this session, if one was.
+    /// Peer registered in this session, if any.
     pub peer: Option<PeerId>,
-    /// When it ends.
+    /// Expiry.
     pub expires: UnixMillis,
 }
 
 /// The sessions.
 ///
-/// Every method is one transaction unless it says otherwise. Errors are `internal` for a failing
-/// database, and what each method names.
+/// Each method is one transaction unless stated otherwise. All methods return `internal` if the
+/// database fails; further errors are listed per method.
 #[async_trait]
 pub trait Sessions: Send + Sync + 'static {
-    /// Begins a session, from `address`; returns whether it did. It does not if the account is disabled
-    /// by then, or has another password than the one of this hash: whoever checks a password takes
-    /// his time, and what happens to the account meanwhile ends only the sessions that there are.
+    /// Creates a session from `address`. Returns `false` and creates none if the account has been
+    /// disabled or its password hash is no longer `password_hash`: the account may change while the
+    /// password is checked, and such a change ends only sessions that already exist.
     async fn create_session(
         &self,
         token: &SecretHash,
@@ -41,11 +41,11 @@ pub trait Sessions: Send + Sync + 'static {
         now: UnixMillis,
     ) -> Result<bool, Problem>;
 
-    /// The session of that token hash. One that has run out is still returned (its `expires` lies
-    /// in the past) until it is swept, so that its bearer can be told so.
+    /// Returns the session with this token hash. An expired session is returned, with `expires` in
+    /// the past, until it is swept, so that the caller can be told that it has expired.
     async fn session(&self, token: &SecretHash) -> Result<Option<SessionRecord>, Problem>;
 
-    /// Puts off the end of a session that is used `now`.
+    /// Sets a new expiry for a session that is used at `now`.
     async fn extend_session(
         &self,
         token: &SecretHash,
@@ -53,14 +53,14 @@ pub trait Sessions: Send + Sync + 'static {
         now: UnixMillis,
     ) -> Result<(), Problem>;
 
-    /// Ends a session and the leases of the peers registered in it. Nothing happens if it is gone.
+    /// Ends a session and the leases of its peers. Does nothing if the session does not exist.
     async fn end_session(&self, token: &SecretHash, now: UnixMillis) -> Result<(), Problem>;
 
-    /// The sessions that have not run out, or only those of an account, by id. `cursor` is what the
-    /// page before returned.
+    /// Lists the active sessions, or only those of one account, by id. `cursor` comes from the
+    /// previous page.
     ///
     /// # Errors
-    /// `invalid_argument` for a cursor that no page returned.
+    /// Returns `invalid_argument` for an invalid cursor.
     async fn sessions(
         &self,
         of: Option<AccountId>,
@@ -69,21 +69,16 @@ pub trait Sessions: Send + Sync + 'static {
         now: UnixMillis,
     ) -> Result<Page<SessionSummary>, Problem>;
 
-    /// Ends the session of that id (see [`public_id`](crate::public_id)), of any account or only
-    /// of one, as [`Self::end_session`] does. The name of the account is put before the target of
-    /// `entry`.
+    /// Ends the session with this id ([`public_id`](crate::public_id)) like [`Self::end_session`].
+    /// With `of`, only if it belongs to that account. The account's name is prepended to the target
+    /// of `entry`.
     ///
     /// # Errors
-    /// `not_found`.
+    /// Returns `not_found` if there is no such session.
     async fn revoke_session(
         &self,
         id: &str,
         of: Option<AccountId>,
         entry: &AuditEntry,
     ) -> Result<(), Problem>;
-}
-
-/// What an id that no session has is refused with.
-pub(crate) fn unknown() -> Problem {
-    Problem::not_found("there is no session of that id").hint("the list of sessions has the ids")
 }

@@ -1,46 +1,46 @@
-//! What a database offers that several directories may share, besides the tables: secrets that all
-//! of them have alike, and news that they tell each other at once.
+//! State shared by several directories on one database, besides its tables: common secrets, and
+//! notifications between replicas.
 
 use async_trait::async_trait;
 use convite_core::{ContentHash, PeerAddress, PeerId, Problem, UnixMillis};
 use tokio::sync::broadcast;
 
-/// What one replica tells the others, so that they need not wait until they look. It may get lost;
-/// whoever hears it asks the tables for what is true.
+/// A notification from one replica to the others, which saves them a poll. It may be lost; a
+/// receiver reads the current state from the tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum News {
     /// The change log has grown.
     Published,
     /// The providers of these contents may have changed.
     Providers(Vec<ContentHash>),
-    /// A peer came or went.
+    /// A peer went online or offline.
     Peers,
-    /// There is something for these peers to load.
+    /// These peers have new remote fetches.
     Loads(Vec<PeerId>),
-    /// A replica came or went.
+    /// A replica started or stopped.
     Replicas,
-    /// Anything may have happened: news got lost.
+    /// Notifications were lost, so anything may have changed.
     Anything,
 }
 
-/// A replica for as long as its process runs: a random number that no other has.
+/// The id of a replica's process: a unique random number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReplicaId(pub [u8; 16]);
 
-/// Whether other directories may share the database.
+/// Access to the state shared with other directories.
 pub trait Sharing: Send + Sync + 'static {
-    /// What they share besides the tables; none if there is one directory and no other.
+    /// Returns the shared state, or `None` if the database serves a single directory.
     fn shared(&self) -> Option<&dyn Shared>;
 }
 
-/// What directories on one database share besides the tables.
+/// State that directories on one database share besides the tables.
 #[async_trait]
 pub trait Shared: Send + Sync {
-    /// The secret of that name, if one is kept.
+    /// Returns the secret with this name, if it is stored.
     async fn secret(&self, name: &str) -> Result<Option<Vec<u8>>, Problem>;
 
-    /// Keeps a secret in the place of `old` (none: if none is kept). Returns the one that is kept
-    /// now: `new`, or that of another replica that was quicker.
+    /// Replaces the secret `old` by `new`; without `old`, stores `new` if there is none. Returns
+    /// the stored secret: `new`, or the one that another replica stored first.
     async fn keep_secret(
         &self,
         name: &str,
@@ -48,9 +48,12 @@ pub trait Shared: Send + Sync {
         new: &[u8],
     ) -> Result<Vec<u8>, Problem>;
 
-    /// Notes that a replica can be dialled at `addresses` until `lease`, unless that is renewed.
-    /// Returns where each of the others that are up can be dialled, the longest up first; those
-    /// whose lease has run out are forgotten.
+    /// Returns the time of the server's clock, which is authoritative for all replicas.
+    async fn clock(&self) -> Result<UnixMillis, Problem>;
+
+    /// Registers a replica at `addresses` until `lease`. Returns the addresses of each other
+    /// running replica, the one that has run longest first. Deletes replicas whose lease has
+    /// expired.
     async fn renew_replica(
         &self,
         id: ReplicaId,
@@ -59,12 +62,12 @@ pub trait Shared: Send + Sync {
         now: UnixMillis,
     ) -> Result<Vec<Vec<PeerAddress>>, Problem>;
 
-    /// Forgets a replica that stops; nothing happens if it is not known.
+    /// Deletes a replica that stops. Does nothing if it is unknown.
     async fn remove_replica(&self, id: ReplicaId) -> Result<(), Problem>;
 
-    /// Tells the other replicas, soon; does not wait.
+    /// Notifies the other replicas soon. Does not wait.
     fn tell(&self, news: News);
 
-    /// What the others tell from now on.
+    /// Subscribes to the notifications of other replicas, from now on.
     fn listen(&self) -> broadcast::Receiver<News>;
 }

@@ -1,31 +1,32 @@
-//! Spaces: named sets of accounts, and what the members of some of them may see.
+//! Spaces: named sets of accounts, and the visibility of files that follows from membership.
 
 use async_trait::async_trait;
 use convite_core::administration::SpaceSummary;
 use convite_core::model::Page;
-use convite_core::{ErrorCode, Problem, SpaceName, UnixMillis, UserName};
+use convite_core::{Problem, SpaceName, UnixMillis, UserName};
 
+use crate::error::{DbError, DbResult};
 use crate::{AccountId, AuditEntry};
 
-/// The number of a space, for good; search documents carry it.
+/// The number of a space. Never reused; search documents contain it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SpaceKey(pub i64);
 
 impl SpaceKey {
-    /// Not a space that can be named: what lies in it, every account may see.
+    /// The space of everyone. It has no name, and every account can see its files.
     pub const EVERYONE: Self = Self(0);
 }
 
-/// Through whose eyes something is read: for it there is nothing that lies in another space.
+/// The spaces visible to a caller. A read ignores everything in other spaces.
 ///
-/// Cheap to compare: watchers with equal eyes share an answer.
+/// Comparison is cheap: callers with equal visible spaces share an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Viewer {
     spaces: Vec<SpaceKey>,
 }
 
 impl Viewer {
-    /// The eyes of one who belongs to these spaces, and to everyone.
+    /// Returns these spaces and the space of everyone.
     pub fn of(spaces: impl IntoIterator<Item = SpaceKey>) -> Self {
         let mut spaces: Vec<_> = spaces.into_iter().chain([SpaceKey::EVERYONE]).collect();
         spaces.sort_unstable();
@@ -33,29 +34,26 @@ impl Viewer {
         Self { spaces }
     }
 
-    /// The eyes of one who belongs to no space.
+    /// Returns the space of everyone only.
     pub fn everyone() -> Self {
         Self::of([])
     }
 
-    /// The eyes that see what lies in one space, and nothing else.
+    /// Returns one space only.
     pub(crate) fn only(space: SpaceKey) -> Self {
         Self {
             spaces: vec![space],
         }
     }
 
-    /// The same eyes for one of the spaces that they see.
-    pub(crate) fn narrowed(
-        &self,
-        name: &SpaceName,
-        key: Option<SpaceKey>,
-    ) -> Result<Self, Problem> {
+    /// Returns one of these spaces only.
+    pub(crate) fn narrowed(&self, name: &SpaceName, key: Option<SpaceKey>) -> DbResult<Self> {
         let key = key.filter(|key| self.spaces.contains(key));
-        key.map(Self::only).ok_or_else(|| not_yours(name))
+        key.map(Self::only)
+            .ok_or_else(|| DbError::CallerNotMember(name.clone()))
     }
 
-    /// The eyes that see what both see.
+    /// Returns the spaces that both can see.
     pub fn common(&self, other: &Self) -> Self {
         let spaces = self.spaces.iter().filter(|s| other.spaces.contains(s));
         Self {
@@ -63,25 +61,25 @@ impl Viewer {
         }
     }
 
-    /// What it sees: the spaces by number, each once, [`SpaceKey::EVERYONE`] first.
+    /// Returns the visible spaces by number, without duplicates, [`SpaceKey::EVERYONE`] first.
     pub fn spaces(&self) -> &[SpaceKey] {
         &self.spaces
     }
 }
 
-/// The spaces and who belongs to them.
+/// The spaces and their members.
 ///
-/// Every method is one transaction. Errors are `internal` for a failing database, and what each
-/// method names.
+/// Each method is one transaction. All methods return `internal` if the database fails; further
+/// errors are listed per method.
 #[async_trait]
 pub trait Spaces: Send + Sync + 'static {
-    /// The eyes of an account.
+    /// Returns the spaces visible to an account.
     async fn viewer(&self, account: AccountId) -> Result<Viewer, Problem>;
 
-    /// Makes a space without members.
+    /// Creates a space without members.
     ///
     /// # Errors
-    /// `space_taken`.
+    /// Returns `space_taken` if the name exists.
     async fn create_space(
         &self,
         name: &SpaceName,
@@ -89,19 +87,19 @@ pub trait Spaces: Send + Sync + 'static {
         now: UnixMillis,
     ) -> Result<(), Problem>;
 
-    /// Removes a space, with its memberships and the invites to it. The index of each peer that had
-    /// files in it starts at generation 0. Nobody sees these any more; they go with
-    /// [`Upkeep::finish_removals`](crate::Upkeep::finish_removals).
+    /// Removes a space with its memberships and invites. The index of each peer with files in the
+    /// space starts again at generation 0. The files are no longer visible;
+    /// [`Upkeep::finish_removals`](crate::Upkeep::finish_removals) deletes them.
     ///
     /// # Errors
-    /// `not_found`.
+    /// Returns `not_found` if there is no such space.
     async fn remove_space(&self, name: &SpaceName, entry: &AuditEntry) -> Result<(), Problem>;
 
-    /// The spaces by name, or only those that an account belongs to. `cursor` is what the page
-    /// before returned.
+    /// Lists the spaces by name, or only those of one account. `cursor` comes from the previous
+    /// page.
     ///
     /// # Errors
-    /// `invalid_argument` for a cursor that no page returned.
+    /// Returns `invalid_argument` for an invalid cursor.
     async fn spaces(
         &self,
         of: Option<AccountId>,
@@ -109,16 +107,17 @@ pub trait Spaces: Send + Sync + 'static {
         cursor: Option<&str>,
     ) -> Result<Page<SpaceSummary>, Problem>;
 
-    /// The eyes of `viewer` for one of its spaces alone: not even what everyone sees.
+    /// Restricts `viewer` to one of its spaces, without the space of everyone.
     ///
     /// # Errors
-    /// `permission_denied` for a space that it does not belong to, or that does not exist.
+    /// Returns `permission_denied` if the space does not exist or the account is not a member of
+    /// it.
     async fn narrowed(&self, viewer: &Viewer, space: &SpaceName) -> Result<Viewer, Problem>;
 
-    /// The members of a space, by name.
+    /// Lists the members of a space by name.
     ///
     /// # Errors
-    /// `not_found`; `invalid_argument` for a cursor that no page returned.
+    /// Returns `not_found` if there is no such space, and `invalid_argument` for an invalid cursor.
     async fn members(
         &self,
         space: &SpaceName,
@@ -126,11 +125,12 @@ pub trait Spaces: Send + Sync + 'static {
         cursor: Option<&str>,
     ) -> Result<Page<UserName>, Problem>;
 
-    /// Lets an account into a space; returns whether it is new to it. The index of each of its
-    /// peers starts at generation 0, so that it sends anew what was refused before.
+    /// Adds an account to a space. Returns whether it was not yet a member. The index of each of
+    /// its peers starts again at generation 0, so that the peer publishes files that were refused
+    /// before.
     ///
     /// # Errors
-    /// `not_found` for the space or the account.
+    /// Returns `not_found` if the space or the account does not exist.
     async fn add_member(
         &self,
         space: &SpaceName,
@@ -139,48 +139,19 @@ pub trait Spaces: Send + Sync + 'static {
         now: UnixMillis,
     ) -> Result<bool, Problem>;
 
-    /// Takes an account out of a space, and back what its peers have announced of contents that it
-    /// sees no more. The index of each of its peers starts at generation 0, so that it sends anew
-    /// what is left. Their files in the space go with
-    /// [`Upkeep::finish_removals`](crate::Upkeep::finish_removals); until then its members see them.
+    /// Removes an account from a space, and withdraws its peers' announcements of contents that it
+    /// can no longer see. The index of each of its peers starts again at generation 0, so that the
+    /// peer publishes its remaining files.
+    /// [`Upkeep::finish_removals`](crate::Upkeep::finish_removals) deletes the account's files in
+    /// the space; until then the other members see them.
     ///
     /// # Errors
-    /// `not_found` for the space, the account, or its not being a member.
+    /// Returns `not_found` if the space or the account does not exist, or the account is not a
+    /// member.
     async fn remove_member(
         &self,
         space: &SpaceName,
         user: &UserName,
         entry: &AuditEntry,
     ) -> Result<(), Problem>;
-}
-
-/// What a name that no space has is refused with.
-pub(crate) fn unknown(space: &SpaceName) -> Problem {
-    Problem::not_found(format!("there is no space '{space}'"))
-        .hint("see `convite space list`, or make it with `convite space add`")
-}
-
-/// What a name that a space has already is refused with.
-pub(crate) fn taken(space: &SpaceName) -> Problem {
-    Problem::new(
-        ErrorCode::SpaceTaken,
-        format!("there is a space '{space}' already"),
-    )
-    .hint("choose another name")
-}
-
-/// What one is refused with who names a space that it does not belong to. Of one that does not
-/// exist it is the same.
-pub(crate) fn not_yours(space: &SpaceName) -> Problem {
-    Problem::new(
-        ErrorCode::PermissionDenied,
-        format!("you do not belong to a space '{space}'"),
-    )
-    .hint("see yours with `convite space list`, or ask an administrator to let you in")
-}
-
-/// What taking out one who is not in is refused with.
-pub(crate) fn no_member(space: &SpaceName, user: &UserName) -> Problem {
-    Problem::not_found(format!("'{user}' does not belong to the space '{space}'"))
-        .hint("see who does with `convite space member list`")
 }

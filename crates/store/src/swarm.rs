@@ -1,26 +1,26 @@
-//! Swarms: who is fetching a content, and holds a part of it.
+//! Swarms: the peers that download a content and provide the parts they already have.
 
 use async_trait::async_trait;
-use convite_core::{ContentHash, ErrorCode, PeerId, Problem, UnixMillis};
+use convite_core::{ContentHash, PeerId, Problem, UnixMillis};
 
 use crate::{AccountId, Viewer};
 
-/// The most contents that one peer can be announced for at a time.
+/// Maximum number of contents that one peer can announce at a time.
 pub const ANNOUNCEMENTS_MAX: u64 = 256;
 
 /// The partial providers.
 ///
-/// Every method is one transaction unless it says otherwise. Errors are `internal` for a failing
-/// database, and what each method names.
+/// Each method is one transaction unless stated otherwise. All methods return `internal` if the
+/// database fails; further errors are listed per method.
 #[async_trait]
 pub trait Swarm: Send + Sync + 'static {
-    /// Lists a peer of `account` as partial provider of a content while its lease lasts; returns
-    /// whether that is news (a size other than before is).
+    /// Lists a peer of `account` as a partial provider of a content while its lease lasts. Returns
+    /// whether the announcement is new or has a new size.
     ///
     /// # Errors
-    /// `not_found` if there is no such peer of this account, or it left, or no file of the content
-    /// that `viewer` may see (its peer online or not); `too_many_requests` above
-    /// [`ANNOUNCEMENTS_MAX`] contents of one peer; `invalid_argument` for a size out of bounds.
+    /// Returns `not_found` if the account has no such peer, if the peer has left, or if `viewer`
+    /// can see no file of the content on any peer, online or not; `too_many_requests` above
+    /// [`ANNOUNCEMENTS_MAX`] contents per peer; `invalid_argument` if the size is out of bounds.
     async fn announce(
         &self,
         peer: &PeerId,
@@ -31,10 +31,10 @@ pub trait Swarm: Send + Sync + 'static {
         now: UnixMillis,
     ) -> Result<bool, Problem>;
 
-    /// Takes back an announcement; nothing happens if there is none.
+    /// Withdraws an announcement. Does nothing if there is none.
     ///
     /// # Errors
-    /// `not_found` if there is no such peer of this account, or it left.
+    /// Returns `not_found` if the account has no such peer or the peer has left.
     async fn withdraw(
         &self,
         peer: &PeerId,
@@ -43,21 +43,6 @@ pub trait Swarm: Send + Sync + 'static {
         now: UnixMillis,
     ) -> Result<(), Problem>;
 
-    /// The contents that a peer is announced for, online or not.
+    /// Returns the contents that a peer has announced, whether it is online or not.
     async fn announced(&self, peer: &PeerId) -> Result<Vec<ContentHash>, Problem>;
-}
-
-/// What one announcement more than [`ANNOUNCEMENTS_MAX`] is refused with.
-pub(crate) fn too_many(peer: &PeerId) -> Problem {
-    Problem::new(
-        ErrorCode::TooManyRequests,
-        format!("peer '{peer}' has announced {ANNOUNCEMENTS_MAX} files already"),
-    )
-    .hint("withdraw those that it fetches no more")
-}
-
-/// What an announcement is refused with of a content of which there is nothing to see.
-pub(crate) fn unseen() -> Problem {
-    Problem::not_found("nobody shares this file")
-        .hint("announce what a search or a look-up has found")
 }

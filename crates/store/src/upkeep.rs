@@ -1,73 +1,89 @@
-//! Upkeep: forgetting what has run out, and counting what is there.
+//! Maintenance: deletion of expired rows, and counts.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use convite_core::{Problem, UnixMillis};
 
-/// The most lines of the audit log that are kept.
-pub const AUDIT_MAX: u64 = 100_000;
-
-/// For how long lines of the audit log are kept, in milliseconds: 400 days.
-pub const AUDIT_KEPT: i64 = 400 * 24 * 60 * 60 * 1000;
-
-/// What is counted of a directory, whoever may see it: for those who run it.
+/// Counts over the whole directory, regardless of visibility, for its operators.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Totals {
     /// Accounts that are not disabled.
     pub accounts: u64,
-    /// Peers online, without transient ones.
+    /// Online peers, without transient ones.
     pub peers: u64,
-    /// Files of peers, online or not.
+    /// Files of all peers, online or not.
     pub files: u64,
     /// Sessions that have not ended.
     pub sessions: u64,
 }
 
-/// How busy the database is, seen from this process.
+/// Load of the database, as this process sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Load {
-    /// Changes that wait for their turn to be written.
+    /// Changes that wait to be written.
     pub queued: u64,
-    /// Transactions that changed something, or tried to, since the start.
+    /// Write transactions since the start, including failed ones.
     pub transactions: u64,
-    /// The time that they took together, commits included.
+    /// Total time of these transactions, including commits.
     pub transaction_time: Duration,
-    /// Connections that are open.
+    /// Open connections.
     pub connections: u64,
-    /// Those of them that are in use.
+    /// Connections in use.
     pub busy: u64,
 }
 
-/// The whole of the tables.
+/// Maintenance of all tables.
 ///
-/// Every method is one transaction unless it says otherwise. Errors are `internal` for a failing
-/// database, and what each method names.
+/// Each method is one transaction unless stated otherwise. All methods return `internal` if the
+/// database fails; further errors are listed per method.
 #[async_trait]
 pub trait Upkeep: Send + Sync + 'static {
-    /// Forgets what has run out (transient peers and links at once; sessions, invites, announcements and loads a
-    /// day after they ended) and all but the last `keep_changes` entries of the change log and the last [`AUDIT_MAX`]
-    /// lines of the audit log, of these also what is older than [`AUDIT_KEPT`].
+    /// Deletes expired rows: transient peers and links at once; sessions, invites, announcements
+    /// and remote fetches a day after their end. Also deletes all but the last `keep_changes`
+    /// entries of the change log, and the lines of the audit log beyond `AUDIT_MAX` or older than
+    /// `AUDIT_KEPT`.
     async fn sweep(&self, keep_changes: u64, now: UnixMillis) -> Result<(), Problem>;
 
-    /// Takes out, in many short transactions, the files that nobody may see any more since a member, a
-    /// space or a peer was removed. Stopped on the way, it leaves the rest to the next that comes;
-    /// [`Self::sweep`] is one.
+    /// Deletes, in many short transactions, the files that nobody can see any more because a
+    /// member, a space or a peer was removed. If it is interrupted, the next call deletes the rest;
+    /// [`Self::sweep`] calls it too.
     async fn finish_removals(&self) -> Result<(), Problem>;
 
-    /// Counts for status pages, without going through all files.
+    /// Returns the time that the last [`Self::sweep`] was given.
+    async fn last_sweep(&self) -> Result<Option<UnixMillis>, Problem>;
+
+    /// Corrects times that were set while the clock was ahead: leases and reports more than a day
+    /// in the future end now. Peers that are online renew their leases.
+    async fn mend_times(&self, now: UnixMillis) -> Result<(), Problem>;
+
+    /// Returns the value stored under `name`.
+    async fn mark(&self, name: &str) -> Result<Option<Vec<u8>>, Problem>;
+
+    /// Stores a value under `name` and replaces the previous one.
+    async fn set_mark(&self, name: &str, value: &[u8]) -> Result<(), Problem>;
+
+    /// Returns counts for status pages. Does not scan all files.
     async fn totals(&self, now: UnixMillis) -> Result<Totals, Problem>;
 
-    /// Writes something of no meaning and waits until it is on disk: proves that changes can be
-    /// made just now.
+    /// Writes a marker and waits until it is on disk, to prove that the database accepts changes.
     ///
     /// # Errors
-    /// What a change would fail with.
+    /// Returns the error that a change would return.
     async fn check_writable(&self, now: UnixMillis) -> Result<(), Problem>;
 
-    /// How busy the database is. Asks nothing of it.
+    /// Returns the load of the database. Runs no query.
     fn load(&self) -> Load;
 }
 
-/// For how long what has run out is remembered, in milliseconds: a day.
+/// Name under which the time of the last sweep is stored.
+pub(crate) const SWEPT: &str = "swept";
+
+/// Parses a stored time.
+pub(crate) fn time_from(noted: &[u8]) -> Option<UnixMillis> {
+    let text = std::str::from_utf8(noted).ok()?;
+    text.parse().ok().map(UnixMillis)
+}
+
+/// Time for which expired rows are kept, in milliseconds: a day.
 pub(crate) const REMEMBERED: i64 = 24 * 60 * 60 * 1000;

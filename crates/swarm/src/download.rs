@@ -1,103 +1,22 @@
-//! The state machine of one download.
+//! The state machine of a download: applies events to its [`state`](crate::state).
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use convite_core::{PieceGeometry, PieceIndex};
+use convite_core::PieceIndex;
 
-use crate::event::{Action, Event, Failure, Limits, Outcome, RequestId};
+use crate::event::{Action, DownloadOutcome, Event, ProviderFailure, ProviderId, RequestId};
 use crate::invariants;
 use crate::pieces::PieceSet;
-use crate::provider::{Provider, ProviderId, State};
+use crate::provider::{Provider, ProviderState};
+use crate::state::{Download, LocateState, Request};
 
-#[derive(Debug)]
-pub(crate) struct Request {
-    pub(crate) provider: ProviderId,
-    /// Pieces asked for and not verified since.
-    pub(crate) waiting: Vec<PieceIndex>,
-    pub(crate) last_progress: Duration,
-    /// Whether any byte of it has come.
-    pub(crate) moved: bool,
-}
-
-/// When the directory was or will be asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Asking {
-    /// An answer is awaited.
-    Under,
-    /// Next at that time.
-    At(Duration),
-}
-
-/// One download: see the module.
-#[derive(Debug)]
-pub struct Download {
-    pub(crate) geometry: PieceGeometry,
-    pub(crate) limits: Limits,
-    pub(crate) verified: PieceSet,
-    /// Neither verified nor asked of anyone.
-    pub(crate) missing: PieceSet,
-    pub(crate) providers: BTreeMap<ProviderId, Provider>,
-    pub(crate) requests: BTreeMap<RequestId, Request>,
-    /// For each piece how often it was handed out or came to be held, as far as providers said.
-    pub(crate) copies: Vec<u16>,
-    /// Whether anybody else fetches the file too.
-    pub(crate) in_swarm: bool,
-    /// Makes the order in which this download prefers pieces its own.
-    pub(crate) seed: u64,
-    next_request: RequestId,
-    pub(crate) asking: Asking,
-    /// How often in a row the directory was asked in vain.
-    pub(crate) asked_in_vain: u32,
-    /// Since when there is nobody of whom a piece can be expected.
-    pub(crate) alone_since: Option<Duration>,
-    pub(crate) paused: bool,
-    /// When the last event was.
-    now: Duration,
-    pub(crate) outcome: Option<Outcome>,
-}
+/// The maximum delay before a provider that is certainly lost is dialled again.
+const GONE_RETRY: Duration = Duration::from_millis(500);
 
 impl Download {
-    /// A download of the pieces that are not in `verified`. It begins with its first event, which
-    /// may be [`Event::Tick`]. Downloads of the same file should differ in their `seed`.
-    pub fn new(geometry: PieceGeometry, verified: PieceSet, limits: Limits, seed: u64) -> Self {
-        let mut missing = PieceSet::full(geometry.piece_count());
-        for index in verified.iter() {
-            missing.remove(index);
-        }
-        Self {
-            geometry,
-            limits,
-            verified,
-            missing,
-            providers: BTreeMap::new(),
-            requests: BTreeMap::new(),
-            copies: vec![0; geometry.piece_count() as usize],
-            in_swarm: false,
-            seed,
-            next_request: 0,
-            asking: Asking::At(Duration::ZERO),
-            asked_in_vain: 0,
-            alone_since: Some(Duration::ZERO),
-            paused: false,
-            now: Duration::ZERO,
-            outcome: None,
-        }
-    }
-
-    /// The pieces that are verified.
-    pub fn verified(&self) -> &PieceSet {
-        &self.verified
-    }
-
-    /// How many providers can be asked for pieces now.
-    pub fn ready(&self) -> usize {
-        self.providers.values().filter(|p| p.is_ready()).count()
-    }
-
-    /// Takes an event at `now` (since the download began, never going back) and appends what is to
-    /// be done about it. Events about requests that were cancelled are passed over, but for pieces
-    /// that they brought before.
+    /// Handles an event at `now` (time since the start, never decreasing) and appends the resulting
+    /// actions. Events of cancelled requests are ignored, except for the pieces that they
+    /// delivered.
     pub fn handle(&mut self, now: Duration, event: Event, actions: &mut Vec<Action>) {
         if self.outcome.is_some() {
             return;
@@ -107,29 +26,39 @@ impl Download {
             Event::Tick => {}
             Event::Found(provider) => self.handle_found(now, provider, actions),
             Event::Distance(provider, distance) => {
-                let count = self.geometry.piece_count();
+                let count = self.costs.piece_count();
                 let provider = self.providers.entry(provider);
                 provider.or_insert_with(|| Provider::new(count)).distance = distance;
             }
             Event::Located => self.handle_located(now),
             Event::LocateFailed => self.handle_locate_failed(now),
+            Event::Unlisted(provider) => {
+                if let Some(p) = self.providers.get_mut(&provider)
+                    && let ProviderState::Lost(until) = p.state
+                {
+                    p.is_gone = true;
+                    p.state = ProviderState::Lost(until.min(now + GONE_RETRY));
+                }
+            }
             Event::Ready(provider) => {
                 if let Some(p) = self.providers.get_mut(&provider)
-                    && p.state == State::Dialling
+                    && p.state == ProviderState::Dialling
                 {
-                    p.state = State::Ready;
+                    p.state = ProviderState::Ready;
+                    p.connections += 1;
+                    p.is_gone = false;
                     p.ready_since = now;
                 }
             }
             Event::HasAll(provider) => {
                 if let Some(p) = self.providers.get_mut(&provider) {
-                    p.held = PieceSet::full(self.geometry.piece_count());
-                    p.has_said = true;
+                    p.held = PieceSet::full(self.costs.piece_count());
+                    p.has_reported = true;
                 }
             }
             Event::Has(provider, pieces) => self.handle_has(provider, &pieces),
-            Event::HandedOut(_, pieces) => self.handle_handed_out(&pieces, true),
-            Event::HandedOutBefore(_, pieces) => self.handle_handed_out(&pieces, false),
+            Event::Promised(_, pieces) => self.handle_promised(&pieces, true),
+            Event::PromisedBefore(_, pieces) => self.handle_promised(&pieces, false),
             Event::Lost(provider, failure) => self.handle_lost(now, provider, failure, actions),
             Event::Received(request, bytes) => self.handle_received(now, request, bytes),
             Event::Verified(request, piece) => self.handle_verified(now, request, piece, actions),
@@ -145,35 +74,37 @@ impl Download {
                 }
                 self.drop_request(request);
             }
+            Event::Window(window) => self.handle_window(window, actions),
+            Event::Discarded(pieces) => self.handle_discarded(pieces),
             Event::Pause => self.pause(actions),
             Event::Resume => self.resume(now),
-            Event::Cancel => self.finish(Outcome::Cancelled, actions),
+            Event::Cancel => self.finish(DownloadOutcome::Cancelled, actions),
         }
         self.plan(now, actions);
         invariants::check(self);
     }
 
-    /// When [`Event::Tick`] is due if nothing else happens before.
+    /// Returns the time at which [`Event::Tick`] is due if no other event happens before.
     pub fn next_deadline(&self) -> Option<Duration> {
         if self.outcome.is_some() || self.paused {
             return None;
         }
-        let asking = match self.asking {
-            Asking::Under => None,
-            Asking::At(at) => Some(at),
+        let asking = match self.locate {
+            LocateState::Pending => None,
+            LocateState::DueAt(at) => Some(at),
         };
         let retries = self.providers.values().filter_map(|p| match p.state {
-            State::Lost(until) => Some(until),
+            ProviderState::Lost(until) => Some(until),
             _ => None,
         });
-        let retries = self.alone_since.and_then(|_| retries.min());
+        let retries = self.unusable_since.and_then(|_| retries.min());
         let held_back = self
             .providers
             .values()
             .filter_map(|p| self.held_back_until(p))
-            // Once that is past, there is nothing more to wait for.
+            // A past deadline has already been handled.
             .filter(|until| *until > self.now);
-        let waiting = self.end_of_waiting().into_iter();
+        let waiting = self.next_timeout().into_iter();
         waiting.chain(asking).chain(retries).chain(held_back).min()
     }
 
@@ -182,7 +113,7 @@ impl Download {
             return;
         };
         self.in_swarm = true;
-        provider.has_said = true;
+        provider.has_reported = true;
         for piece in pieces {
             if provider.held.insert(*piece)
                 && let Some(copies) = self.copies.get_mut(*piece as usize)
@@ -192,9 +123,9 @@ impl Download {
         }
     }
 
-    fn handle_handed_out(&mut self, pieces: &[PieceIndex], just_now: bool) {
+    fn handle_promised(&mut self, pieces: &[PieceIndex], just_now: bool) {
         for piece in pieces {
-            // What is not missing was promised to this download, or does not matter to it.
+            // Pieces that are not missing were promised to this download, or do not matter to it.
             if self.missing.contains(*piece) {
                 self.in_swarm |= just_now;
                 let copies = &mut self.copies[*piece as usize];
@@ -204,35 +135,36 @@ impl Download {
     }
 
     fn handle_located(&mut self, now: Duration) {
-        let somebody = self.has_company();
-        self.asked_in_vain = if somebody { 0 } else { self.asked_in_vain + 1 };
-        self.asking = Asking::At(
-            now + if somebody {
-                self.limits.refresh
-            } else {
-                self.backoff()
-            },
-        );
+        self.located_none = !self.has_usable_provider();
+        let delay = if self.located_none {
+            self.failed_locates += 1;
+            self.backoff()
+        } else {
+            self.failed_locates = 0;
+            self.limits.locate_interval
+        };
+        self.locate = LocateState::DueAt(now + delay);
     }
 
     fn handle_locate_failed(&mut self, now: Duration) {
-        self.asked_in_vain += 1;
-        self.asking = Asking::At(now + self.backoff());
+        self.located_none = false;
+        self.failed_locates += 1;
+        self.locate = LocateState::DueAt(now + self.backoff());
     }
 
-    /// 250 ms, doubled with each time in vain, up to 4 s.
+    /// Returns 250 ms, doubled with each query in vain, up to 4 s.
     fn backoff(&self) -> Duration {
-        Duration::from_millis(250) * (1 << self.asked_in_vain.saturating_sub(1).min(4))
+        Duration::from_millis(250) * (1 << self.failed_locates.saturating_sub(1).min(4))
     }
 
     pub(crate) fn handle_lost(
         &mut self,
         now: Duration,
         id: ProviderId,
-        failure: Failure,
+        failure: ProviderFailure,
         actions: &mut Vec<Action>,
     ) {
-        if failure == Failure::Dishonest {
+        if failure == ProviderFailure::Dishonest {
             self.ban(id, actions);
             return;
         }
@@ -240,33 +172,41 @@ impl Download {
         let Some(provider) = self.providers.get_mut(&id) else {
             return;
         };
-        if provider.state == State::Banned {
+        if provider.state == ProviderState::Banned {
             return;
         }
         provider.failures += 1;
-        provider.is_busy = failure == Failure::Busy;
-        // At once after the first loss: a connection that broke is usually whole again.
+        provider.is_busy = failure == ProviderFailure::Busy;
+        provider.is_gone = failure == ProviderFailure::Gone;
+        // No delay after the first loss: a new connection usually works.
         let wait = Duration::from_millis(250) * ((1u32 << provider.failures.min(5)) - 2);
-        provider.state = State::Lost(now + wait);
-        if failure == Failure::Refused {
-            self.ask_soon(now);
+        // Dial a provider that is given up soon often enough to notice its return in time.
+        let wait = if provider.is_gone {
+            wait.min(GONE_RETRY)
+        } else {
+            wait
+        };
+        provider.state = ProviderState::Lost(now + wait);
+        if failure == ProviderFailure::Refused {
+            self.locate_soon(now);
         }
     }
 
-    /// The directory is asked at once, if it was not asked in vain just before.
-    pub(crate) fn ask_soon(&mut self, now: Duration) {
-        if let Asking::At(at) = self.asking {
-            let soonest = if self.asked_in_vain == 0 { now } else { at };
-            self.asking = Asking::At(at.min(soonest));
+    /// Makes the next directory query due now, unless the previous one was in vain.
+    pub(crate) fn locate_soon(&mut self, now: Duration) {
+        if let LocateState::DueAt(at) = self.locate {
+            let soonest = if self.failed_locates == 0 { now } else { at };
+            self.locate = LocateState::DueAt(at.min(soonest));
         }
     }
 
     fn handle_received(&mut self, now: Duration, id: RequestId, bytes: u64) {
         if let Some(request) = self.requests.get_mut(&id) {
             request.last_progress = now;
-            request.moved |= bytes > 0;
+            request.has_received |= bytes > 0;
+            request.unverified += bytes;
             if let Some(provider) = self.providers.get_mut(&request.provider) {
-                provider.rate.received(now, bytes);
+                provider.received(now, bytes);
             }
         }
     }
@@ -278,27 +218,37 @@ impl Download {
         piece: PieceIndex,
         actions: &mut Vec<Action>,
     ) {
-        if let Some(since) = &mut self.alone_since {
+        if let Some(since) = &mut self.unusable_since {
             *since = now;
         }
-        // Of a request that was cancelled too: the piece is there, whoever asked for it.
-        let sender = self.requests.get(&id).map(|request| request.provider);
+        let cost = self.costs.of(piece);
+        let sender = self.requests.get_mut(&id).map(|request| {
+            request.unverified = request.unverified.saturating_sub(cost);
+            request.provider
+        });
         if let Some(provider) = sender.and_then(|sender| self.providers.get_mut(&sender)) {
             provider.failures = 0;
             provider.is_busy = false;
-            provider.awaited_since = Some(now);
+            provider.stalls = 0;
+            provider.waiting_since = Some(now);
+        }
+        // Also for cancelled requests: the piece is verified, whichever request delivered it. Only
+        // a piece outside the window is not kept.
+        if !self.is_in_window(piece) {
+            return;
         }
         self.verified.insert(piece);
-        self.missing.remove(piece);
-        // The same piece may have been asked of another at the end of the download.
+        self.remove_missing(piece);
+        // Near the end, the piece may have been requested from a second provider.
         let mut superfluous = Vec::new();
         for (other, request) in &mut self.requests {
-            request.waiting.retain(|waiting| *waiting != piece);
-            if request.waiting.is_empty() && *other != id {
+            request.pending.retain(|waiting| *waiting != piece);
+            if request.pending.is_empty() && *other != id {
                 superfluous.push(*other);
             }
         }
         for other in superfluous {
+            self.note_stall(now, other);
             self.drop_request(other);
             actions.push(Action::Cancel(other));
         }
@@ -307,9 +257,9 @@ impl Download {
     fn ban(&mut self, id: ProviderId, actions: &mut Vec<Action>) {
         self.drop_requests_of(id);
         if let Some(provider) = self.providers.get_mut(&id)
-            && provider.state != State::Banned
+            && provider.state != ProviderState::Banned
         {
-            provider.state = State::Banned;
+            provider.state = ProviderState::Banned;
             actions.push(Action::Ban(id));
         }
     }
@@ -324,21 +274,22 @@ impl Download {
         }
     }
 
-    /// Forgets a request; what it did not bring is missing again unless another one asks for it.
-    fn drop_request(&mut self, id: RequestId) {
+    /// Removes a request. Its undelivered pieces are missing again, unless another request covers
+    /// them.
+    pub(crate) fn drop_request(&mut self, id: RequestId) {
         let Some(request) = self.requests.remove(&id) else {
             return;
         };
         if let Some(provider) = self.providers.get_mut(&request.provider) {
             provider.requests.retain(|other| *other != id);
             if provider.requests.is_empty() {
-                provider.awaited_since = None;
+                provider.waiting_since = None;
             }
         }
-        for piece in request.waiting {
-            let asked = self.requests.values().any(|r| r.waiting.contains(&piece));
+        for piece in request.pending {
+            let asked = self.requests.values().any(|r| r.pending.contains(&piece));
             if !asked && !self.verified.contains(piece) {
-                self.missing.insert(piece);
+                self.add_missing(piece);
             }
         }
     }
@@ -354,37 +305,47 @@ impl Download {
 
     fn resume(&mut self, now: Duration) {
         self.paused = false;
-        // Nobody was looked for meanwhile, so that nobody was waited for either.
-        if let Some(since) = &mut self.alone_since {
+        // No providers were searched during the pause, so its time does not count.
+        if let Some(since) = &mut self.unusable_since {
             *since = now;
         }
     }
 
-    /// After any event: finishes, or asks whoever has room for what is missing.
+    /// Plans the next steps after an event: finishes, or sends requests and queries.
     fn plan(&mut self, now: Duration, actions: &mut Vec<Action>) {
         if self.outcome.is_some() {
             return;
         }
-        if self.verified.is_full() {
-            self.finish(Outcome::Complete, actions);
+        if self.is_complete() {
+            self.finish(DownloadOutcome::Complete, actions);
             return;
         }
         if self.paused {
             return;
         }
-        self.stop_waiting(now, actions);
-        self.request_missing(now, actions);
-        self.request_twice(now, actions);
-        self.look_for_providers(now, actions);
+        self.handle_timeouts(now, actions);
+        if let Some(window) = self.window.clone() {
+            self.hedge(now, &window, actions);
+            self.request_in_order(now, &window, actions);
+        } else {
+            self.request_missing(now, actions);
+            self.request_duplicates(now, actions);
+        }
+        self.update_pool(now, actions);
     }
 
-    pub(crate) fn finish(&mut self, outcome: Outcome, actions: &mut Vec<Action>) {
+    fn is_complete(&self) -> bool {
+        let mut requests = self.requests.values();
+        self.missing.is_empty() && requests.all(|request| request.pending.is_empty())
+    }
+
+    pub(crate) fn finish(&mut self, outcome: DownloadOutcome, actions: &mut Vec<Action>) {
         for id in std::mem::take(&mut self.requests).into_keys() {
             actions.push(Action::Cancel(id));
         }
         for provider in self.providers.values_mut() {
             provider.requests.clear();
-            provider.awaited_since = None;
+            provider.waiting_since = None;
         }
         self.outcome = Some(outcome);
         actions.push(Action::Finish(outcome));
@@ -392,10 +353,10 @@ impl Download {
 
     fn request_missing(&mut self, now: Duration, actions: &mut Vec<Action>) {
         if self.in_swarm {
-            self.note_what_is_fresh(now);
+            self.update_promised(now);
         }
-        // The near first, which spares the links between networks; of those the fastest, so that
-        // near the end the slow ones find nothing left to delay.
+        // Nearest providers first, which saves traffic between networks; among those the fastest
+        // first, so that near the end no pieces are left for slow ones to delay.
         let mut ready: Vec<(ProviderId, u8, f64)> = self
             .providers
             .iter()
@@ -416,49 +377,30 @@ impl Download {
         }
     }
 
-    /// The end game: who has nothing to do takes on what the slowest is still to bring.
-    fn request_twice(&mut self, now: Duration, actions: &mut Vec<Action>) {
-        let idle: Vec<ProviderId> = self
-            .providers
-            .iter()
-            .filter(|(_, p)| p.is_ready() && p.requests.is_empty())
-            .filter(|(_, p)| !p.held.intersects(&self.missing))
-            .map(|(id, _)| *id)
-            .collect();
-        for id in idle {
-            if let Some(pieces) = self.rescue(now, id) {
-                self.request(now, id, pieces, actions);
-            }
-        }
-    }
-
-    fn request(
+    pub(crate) fn request(
         &mut self,
         now: Duration,
         id: ProviderId,
         pieces: Vec<PieceIndex>,
         actions: &mut Vec<Action>,
     ) {
+        for piece in &pieces {
+            self.remove_missing(*piece);
+        }
         let Some(provider) = self.providers.get_mut(&id) else {
             return;
         };
         let request = self.next_request;
         self.next_request += 1;
-        if provider.requests.is_empty() {
-            provider.rate.begin(now);
-            provider.awaited_since = Some(now);
-        }
-        provider.requests.push(request);
-        for piece in &pieces {
-            self.missing.remove(*piece);
-        }
+        provider.asked(now, request);
         self.requests.insert(
             request,
             Request {
                 provider: id,
-                waiting: pieces.clone(),
+                pending: pieces.clone(),
                 last_progress: now,
-                moved: false,
+                has_received: false,
+                unverified: 0,
             },
         );
         actions.push(Action::Request {

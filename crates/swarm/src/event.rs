@@ -1,47 +1,58 @@
-//! What a download is told and what it says: the whole language between the plan and its shell.
+//! The events, actions and limits of a download: the interface between planner and caller.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use convite_core::PieceIndex;
 
-use crate::provider::ProviderId;
+/// The number assigned to a provider by the caller, constant during the download.
+pub type ProviderId = u32;
 
-/// The number of a request, never used twice in a download.
+/// The number of a request, unique in a download.
 pub type RequestId = u64;
 
-/// Bounds and patience of a download; the defaults suit everyone.
+/// Limits and timeouts of a download. The defaults are suitable for all uses.
 #[derive(Debug, Clone)]
-pub struct Limits {
-    /// Requests under way at one provider: two, so that one is on its way while another is read.
+pub struct DownloadLimits {
+    /// Maximum concurrent requests to a provider: two, so that one is in transit while another is
+    /// read.
     pub requests_per_provider: usize,
-    /// A request asks for about this much time's worth of bytes...
+    /// Target duration of a request.
     pub request_time: Duration,
-    /// ...and in a swarm for about this much, so that choices are made late,
+    /// Target duration of a request in a swarm; shorter, so that pieces are chosen late.
     pub request_time_in_swarm: Duration,
-    /// ...but for no more than this many bytes,
+    /// Maximum size of a request, in bytes.
     pub request_max: u64,
-    /// and for this many at first, four times as many with each answer until the rate is known.
+    /// Size of the first request, in bytes. Until the rate is known, the size is multiplied by four
+    /// with each reply.
     pub request_first: u64,
-    /// The last piece is asked first: it proves the size, of which providers claim several.
+    /// Whether to request the last piece first. It proves the file size if providers claim
+    /// different ones.
     pub prove_size: bool,
-    /// How many providers are connected to at once.
-    pub providers: usize,
-    /// A request that brings no byte for so long is asked of another provider.
-    pub stall: Duration,
-    /// A provider that has not said for so long what it holds is given up.
-    pub say: Duration,
-    /// A piece has to come in the time that it takes at so many bytes a second.
-    pub crawl: u64,
-    /// Without anyone of whom a piece can be expected for so long, the download gives up...
-    pub patience: Duration,
-    /// ...but not before so long while a provider is busy, or others are there who fetch the file
-    /// too.
-    pub patience_with_others: Duration,
-    /// How often the directory is asked for more providers while there are some.
-    pub refresh: Duration,
+    /// Maximum number of connected providers.
+    pub max_providers: usize,
+    /// Timeout for a request without received bytes. Its pieces are then requested from another
+    /// provider.
+    pub stall_timeout: Duration,
+    /// Time without received bytes after which a download with a window requests pieces also from
+    /// another provider. It is doubled for a provider that regularly needs this long to answer.
+    pub hedge_after: Duration,
+    /// Timeout for a provider to report which pieces it holds.
+    pub report_timeout: Duration,
+    /// Minimum rate in bytes per second, which determines the time limit for a piece.
+    pub min_rate: u64,
+    /// Time without a usable provider after which the download fails.
+    pub give_up_after: Duration,
+    /// The same while a provider is busy, or others are downloading the file.
+    pub give_up_after_busy: Duration,
+    /// The same if all known providers are certainly lost and the directory names no other: long
+    /// enough for a peer to restart.
+    pub give_up_after_gone: Duration,
+    /// Interval of directory queries for more providers while there are some.
+    pub locate_interval: Duration,
 }
 
-impl Default for Limits {
+impl Default for DownloadLimits {
     fn default() -> Self {
         Self {
             requests_per_provider: 2,
@@ -50,111 +61,124 @@ impl Default for Limits {
             request_max: 32 << 20,
             request_first: 64 << 10,
             prove_size: false,
-            providers: 24,
-            stall: Duration::from_secs(4),
-            say: Duration::from_secs(10),
-            crawl: 256,
-            patience: Duration::from_secs(30),
-            patience_with_others: Duration::from_secs(120),
-            refresh: Duration::from_secs(60),
+            max_providers: 24,
+            stall_timeout: Duration::from_secs(4),
+            hedge_after: Duration::from_millis(300),
+            report_timeout: Duration::from_secs(10),
+            min_rate: 256,
+            give_up_after: Duration::from_secs(30),
+            give_up_after_busy: Duration::from_secs(120),
+            give_up_after_gone: Duration::from_millis(1_500),
+            locate_interval: Duration::from_secs(60),
         }
     }
 }
 
-/// Why a provider or a request failed.
+/// The reason why a provider or a request failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Failure {
-    /// It could not be reached, broke off, or does not give the file: it may be tried again.
+pub enum ProviderFailure {
+    /// The provider is unreachable or disconnected. Can be retried.
     Unreachable,
-    /// It has too many others to serve: it may be tried again.
+    /// The provider no longer has the file, or is certainly offline. It is not waited for.
+    Gone,
+    /// The provider serves too many others. Can be retried.
     Busy,
-    /// It does not let us in any more (the ticket ran out): a new ticket may help.
+    /// The provider refuses access because the ticket has expired. A new ticket may help.
     Refused,
-    /// Its piece hashes do not belong to the content: it is of no use.
+    /// The piece hashes of the provider do not match the content. It is not used again.
     Dishonest,
 }
 
-/// What happened.
+/// An event reported to a download.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// Nothing but time: a deadline has come.
+    /// A deadline has passed.
     Tick,
     /// The directory names a provider, for the first time or again.
     Found(ProviderId),
-    /// How far away a provider is, 0 being the nearest; told before it is found, and again when it
-    /// is known better. All are equally far until told.
+    /// The distance of a provider, 0 for the nearest. Sent before [`Event::Found`], and again when
+    /// a better value is known. All distances are equal by default.
     Distance(ProviderId, u8),
-    /// The directory has answered; all it names were [`Event::Found`] before.
+    /// The directory has answered. [`Event::Found`] was sent for all named providers before.
     Located,
-    /// The directory could not be asked.
+    /// The query to the directory failed.
     LocateFailed,
-    /// A dialled provider answered, and its piece hashes are verified. Nothing is asked of it
-    /// until it has said what it holds.
+    /// The directory no longer names a provider. Sent before [`Event::Located`].
+    Unlisted(ProviderId),
+    /// A dialled provider answered, and its piece hashes are verified. It receives no requests
+    /// until it reports the pieces it holds.
     Ready(ProviderId),
     /// A provider holds every piece.
     HasAll(ProviderId),
-    /// A provider holds these pieces, besides those it said before; it may be none.
+    /// A provider holds these pieces, in addition to those reported before. May be empty.
     Has(ProviderId, Vec<PieceIndex>),
-    /// A provider has promised these pieces to somebody: they will soon be held elsewhere. It may
-    /// have been to this very download.
-    HandedOut(ProviderId, Vec<PieceIndex>),
-    /// A provider promised these pieces to somebody before this download knew it.
-    HandedOutBefore(ProviderId, Vec<PieceIndex>),
-    /// A provider is gone, with all that was asked of it.
-    Lost(ProviderId, Failure),
-    /// Bytes came in answer to a request.
+    /// A provider has promised these pieces to a downloader, possibly to this one. Others will soon
+    /// hold them.
+    Promised(ProviderId, Vec<PieceIndex>),
+    /// A provider promised these pieces to a downloader before this download connected.
+    PromisedBefore(ProviderId, Vec<PieceIndex>),
+    /// A provider is lost, with all its requests.
+    Lost(ProviderId, ProviderFailure),
+    /// Bytes were received for a request.
     Received(RequestId, u64),
-    /// A piece was checked against the content hash and written.
+    /// A piece was verified against the content hash and written.
     Verified(RequestId, PieceIndex),
-    /// A piece is not what its hash says.
+    /// A piece does not match its hash.
     Corrupt(RequestId, PieceIndex),
-    /// A request ended; pieces of it that did not come are missing again.
+    /// A request ended. Its undelivered pieces are missing again.
     Ended(RequestId),
-    /// Ask for nothing until [`Event::Resume`]; connections and knowledge are kept.
+    /// A reader needs these pieces in order. From now on, only they are requested, those at the
+    /// start first, and requests for others are cancelled. The start is the next piece that the
+    /// reader needs; it may move in either direction. The caller needs memory for no other pieces,
+    /// and drops those that arrive from cancelled requests.
+    Window(Range<PieceIndex>),
+    /// The caller no longer has these pieces, which were verified: a reader may return to them.
+    Discarded(Range<PieceIndex>),
+    /// Stop requesting until [`Event::Resume`]. Connections and state are kept.
     Pause,
-    /// Go on after [`Event::Pause`].
+    /// Continue after [`Event::Pause`].
     Resume,
-    /// Give up: the next action is [`Action::Finish`].
+    /// Cancel the download. The next action is [`Action::Finish`].
     Cancel,
 }
 
-/// What to do.
+/// An action for the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Connect to a provider and verify its piece hashes; answer [`Event::Ready`] or
+    /// Connect to a provider and verify its piece hashes. Answered by [`Event::Ready`] or
     /// [`Event::Lost`].
     Dial(ProviderId),
-    /// Ask a provider for pieces.
+    /// Request pieces from a provider.
     Request {
-        /// Of whom.
+        /// The provider.
         provider: ProviderId,
-        /// The number of this request.
+        /// Number of the request.
         request: RequestId,
-        /// Which pieces, in the order they are wanted; never empty, all of them held by it.
+        /// The pieces in the order to send them; never empty, all held by the provider.
         pieces: Vec<PieceIndex>,
     },
-    /// Give up a request; no event about it is expected any more.
+    /// Cancel a request. No further event about it is expected.
     Cancel(RequestId),
-    /// Drop the connection to a provider: another takes its place, or it was waited for in vain.
-    HangUp(ProviderId),
-    /// Drop the connection to a provider that lies, for good.
+    /// Disconnect from a provider, because another takes its place or it timed out.
+    Disconnect(ProviderId),
+    /// Disconnect permanently from a provider that sent wrong data.
     Ban(ProviderId),
-    /// Ask the directory who holds the file; answer [`Event::Located`] or
+    /// Query the directory for providers. Answered by [`Event::Located`] or
     /// [`Event::LocateFailed`].
     Locate,
-    /// The download is over; nothing is expected any more.
-    Finish(Outcome),
+    /// The download has ended. No further events are expected.
+    Finish(DownloadOutcome),
 }
 
-/// How a download ends.
+/// The result of a download.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// Every piece is verified.
+pub enum DownloadOutcome {
+    /// Every wanted piece is verified.
     Complete,
-    /// Of nobody could a piece be expected for [`Limits::patience`].
+    /// There was no usable provider for the time of [`DownloadLimits::give_up_after`].
     NoProviders,
-    /// Everybody who could be reached sent wrong bytes.
-    NoneHonest,
-    /// It was told to give up.
+    /// Every reachable provider sent wrong bytes.
+    AllDishonest,
+    /// The download was cancelled.
     Cancelled,
 }

@@ -1,26 +1,35 @@
-//! What to ask of whom: the plan of a download, pure.
+//! The download planner: decides which pieces to request from which provider, without I/O.
 //!
-//! A [`Download`] takes events with the time since it began and returns actions. It does no I/O,
-//! reads no clock, holds no randomness and awaits nothing, so that the very code that ships is
-//! simulated over many seeds (`tests/sim`). The shell around it owns sockets and files.
+//! A [`Download`] takes events with the time since its start and returns actions. It performs no
+//! I/O, reads no clock, uses no randomness and awaits nothing, so the production code can be
+//! simulated with many seeds (`tests/sim`). The caller owns sockets and files.
 //!
-//! States of a provider: *known* → *dialling* → *ready* → *lost* (may be found again) or *banned*
-//! (never again); where there are more than can be connected to, each download has its own choice
-//! of them (`company`). States of a piece: *missing* → *asked* (of one provider, at the end of two) →
-//! *verified*. A download ends once, with [`Action::Finish`].
+//! States of a provider: *known* → *dialling* → *ready* → *lost* (may be retried) or *banned*
+//! (never again). If there are too many providers to connect to, each download selects its own
+//! subset (`pool`). States of a piece: *missing* → *requested* (from one provider, at the end
+//! from two) → *verified*. A download ends once, with [`Action::Finish`].
+//!
+//! For a reader, a download has a window that moves ([`Event::Window`]): it requests only pieces in the
+//! window, in order (`sequential`), and replaces a provider that stalls at once (`hedging`).
 
-mod choice;
-mod company;
+mod costs;
 mod download;
+mod duplicates;
 mod event;
+mod hedging;
 mod invariants;
-mod patience;
 mod pieces;
+mod pool;
 mod provider;
+mod selection;
+mod sequential;
+mod state;
+mod timeouts;
 mod upload;
 
-pub use download::Download;
-pub use event::{Action, Event, Failure, Limits, Outcome, RequestId};
+pub use event::{
+    Action, DownloadLimits, DownloadOutcome, Event, ProviderFailure, ProviderId, RequestId,
+};
 pub use pieces::PieceSet;
-pub use provider::ProviderId;
+pub use state::Download;
 pub use upload::{Admission, Slots, TokenBucket};

@@ -1,10 +1,8 @@
-//! Which pieces are verified, asked for, or missing.
-
-use std::ops::Range;
+//! Bit sets of pieces.
 
 use convite_core::PieceIndex;
 
-/// A set of pieces of one file, a bit each.
+/// A set of pieces of a file, with one bit for each piece.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PieceSet {
     words: Vec<u64>,
@@ -13,7 +11,7 @@ pub struct PieceSet {
 }
 
 impl PieceSet {
-    /// No pieces, of a file that has `count`.
+    /// Creates an empty set for a file of `count` pieces.
     pub fn empty(count: u32) -> Self {
         Self {
             words: vec![0; count.div_ceil(64) as usize],
@@ -22,7 +20,7 @@ impl PieceSet {
         }
     }
 
-    /// All pieces of a file that has `count`.
+    /// Creates a set of all pieces of a file of `count` pieces.
     pub fn full(count: u32) -> Self {
         let mut set = Self::empty(count);
         for index in 0..count {
@@ -31,32 +29,32 @@ impl PieceSet {
         set
     }
 
-    /// How many pieces the file has.
+    /// Returns the number of pieces of the file.
     pub fn count(&self) -> u32 {
         self.count
     }
 
-    /// How many pieces are in the set.
+    /// Returns the number of pieces in the set.
     pub fn len(&self) -> u32 {
         self.len
     }
 
-    /// Whether no piece is in the set.
+    /// Returns whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Whether every piece is in the set.
+    /// Returns whether the set contains every piece.
     pub fn is_full(&self) -> bool {
         self.len == self.count
     }
 
-    /// Whether `index` is in the set; no index beyond the file is.
+    /// Returns whether the set contains `index`. False for an index beyond the file.
     pub fn contains(&self, index: PieceIndex) -> bool {
         index < self.count && self.words[index as usize / 64] >> (index % 64) & 1 == 1
     }
 
-    /// Adds a piece of the file; whether it was new.
+    /// Adds a piece. Returns whether it was added; false for an index beyond the file.
     pub fn insert(&mut self, index: PieceIndex) -> bool {
         if index >= self.count || self.contains(index) {
             return false;
@@ -66,7 +64,7 @@ impl PieceSet {
         true
     }
 
-    /// Takes a piece out; whether it was there.
+    /// Removes a piece. Returns whether it was in the set.
     pub fn remove(&mut self, index: PieceIndex) -> bool {
         if !self.contains(index) {
             return false;
@@ -76,7 +74,7 @@ impl PieceSet {
         true
     }
 
-    /// The first piece at or after `from` that is in the set.
+    /// Returns the first piece in the set at or after `from`.
     pub fn next(&self, from: PieceIndex) -> Option<PieceIndex> {
         if from >= self.count {
             return None;
@@ -90,20 +88,12 @@ impl PieceSet {
         Some(word as u32 * 64 + bits.trailing_zeros())
     }
 
-    /// The run of pieces that begins at `from`, all in the set, at most `limit` long.
-    pub fn run(&self, from: PieceIndex, limit: u32) -> Range<PieceIndex> {
-        let end = (from..from.saturating_add(limit))
-            .find(|index| !self.contains(*index))
-            .unwrap_or(from.saturating_add(limit));
-        from..end
-    }
-
-    /// Whether any piece is in both sets.
+    /// Returns whether the sets have a common piece.
     pub fn intersects(&self, other: &Self) -> bool {
         self.words.iter().zip(&other.words).any(|(a, b)| a & b != 0)
     }
 
-    /// The pieces that are in both sets, in order.
+    /// Returns the common pieces of both sets, in order.
     pub fn in_both<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = PieceIndex> + 'a {
         let words = self.words.iter().zip(&other.words);
         words.zip(0u32..).flat_map(|((a, b), at)| {
@@ -116,7 +106,7 @@ impl PieceSet {
         })
     }
 
-    /// The pieces in the set, in order.
+    /// Returns the pieces in the set, in order.
     pub fn iter(&self) -> impl Iterator<Item = PieceIndex> + '_ {
         let mut from = 0;
         std::iter::from_fn(move || {
@@ -126,15 +116,15 @@ impl PieceSet {
         })
     }
 
-    /// The set as bytes, piece 0 in the lowest bit of the first byte.
+    /// Returns the set as bytes, with piece 0 in the lowest bit of the first byte.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes: Vec<u8> = self.words.iter().flat_map(|w| w.to_le_bytes()).collect();
         bytes.truncate(self.count.div_ceil(8) as usize);
         bytes
     }
 
-    /// The set that [`Self::to_bytes`] wrote for a file of `count` pieces; none if the length is
-    /// another or a bit is set beyond the last piece.
+    /// Creates a set for a file of `count` pieces from the bytes of [`Self::to_bytes`]. Returns
+    /// `None` if the length is wrong, or if a bit beyond the last piece is set.
     pub fn from_bytes(count: u32, bytes: &[u8]) -> Option<Self> {
         if bytes.len() != count.div_ceil(8) as usize {
             return None;
@@ -173,9 +163,6 @@ mod tests {
             prop_assert_eq!(set.iter().collect::<Vec<_>>(), model.iter().copied().collect::<Vec<_>>());
             for from in 0..count {
                 prop_assert_eq!(set.next(from), model.range(from..).next().copied());
-                let run = set.run(from, 7);
-                let expected = (from..from + 7).take_while(|i| model.contains(i)).count() as u32;
-                prop_assert_eq!(run, from..from + expected);
             }
             let mut odd = PieceSet::empty(count);
             (0..count).filter(|i| i % 2 == 1).for_each(|i| { odd.insert(i); });

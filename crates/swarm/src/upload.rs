@@ -1,16 +1,15 @@
-//! The upload side: how fast, to how many at once, and in which order.
+//! Limits on uploads: rate, number of slots, and order.
 //!
-//! Pure, like the rest: time is an argument. The shell asks before it sends and is told how long
-//! to wait.
+//! Pure: time is an argument. The caller asks before it sends and waits for the returned time.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// A limit in bytes per second with some slack: what was not used in the last moments may be used
-/// at once (token bucket: Turner, 1986; as Linux's `tc tbf`).
+/// A rate limit in bytes per second with a small burst (token bucket: Turner, 1986; like `tc tbf`
+/// of Linux).
 ///
-/// Debt is allowed: a chunk larger than what is left goes, and the next waits for it. So no chunk
-/// has to fit the bucket.
+/// Debt is allowed: a chunk larger than the remaining tokens is sent, and the next one waits for
+/// it. So a chunk need not fit into the bucket.
 #[derive(Debug, Clone)]
 pub struct TokenBucket {
     rate: f64,
@@ -20,10 +19,10 @@ pub struct TokenBucket {
 }
 
 impl TokenBucket {
-    /// How much time's worth of bytes may be saved up.
+    /// The burst as a duration at the full rate, in seconds.
     const SLACK: f64 = 0.05;
 
-    /// A full bucket of `bytes_per_second` (at least 1).
+    /// Creates a full bucket for `bytes_per_second` (at least 1).
     pub fn new(bytes_per_second: u64) -> Self {
         let rate = bytes_per_second.max(1) as f64;
         let burst = (rate * Self::SLACK).max(1500.0);
@@ -35,7 +34,7 @@ impl TokenBucket {
         }
     }
 
-    /// Takes `bytes` at `now`, which never goes back; returns how long to wait before sending.
+    /// Takes `bytes` at `now`, which must not decrease. Returns how long to wait before sending.
     pub fn take(&mut self, now: Duration, bytes: u64) -> Duration {
         let elapsed = now.saturating_sub(self.at).as_secs_f64();
         self.at = self.at.max(now);
@@ -46,7 +45,7 @@ impl TokenBucket {
     }
 }
 
-/// Who is served now and who waits: first come, first served.
+/// Upload slots and their queue, first come, first served.
 #[derive(Debug)]
 pub struct Slots<Id> {
     limit: usize,
@@ -55,19 +54,19 @@ pub struct Slots<Id> {
     waiting: VecDeque<Id>,
 }
 
-/// What becomes of one who asks to be served.
+/// The result of a request for a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
-    /// At once.
+    /// Served at once.
     Served,
-    /// After so many others: 1 is next.
+    /// Position in the queue: 1 is next.
     Waiting(usize),
-    /// There is no room even to wait.
+    /// The queue is full.
     Refused,
 }
 
 impl<Id: Copy + PartialEq> Slots<Id> {
-    /// Slots for `limit` at once (at least 1), with room for `waiting_max` to wait.
+    /// Creates `limit` slots (at least 1) with a queue of length `waiting_max`.
     pub fn new(limit: usize, waiting_max: usize) -> Self {
         Self {
             limit: limit.max(1),
@@ -77,7 +76,7 @@ impl<Id: Copy + PartialEq> Slots<Id> {
         }
     }
 
-    /// Somebody asks; ids are never used twice at the same time.
+    /// Requests a slot. Active ids must be unique.
     pub fn ask(&mut self, id: Id) -> Admission {
         if self.served.len() < self.limit {
             self.served.push(id);
@@ -90,7 +89,7 @@ impl<Id: Copy + PartialEq> Slots<Id> {
         }
     }
 
-    /// Somebody is done, or gave up waiting. Returns who is served now instead.
+    /// Releases a slot or leaves the queue. Returns the id that is served next, if any.
     pub fn end(&mut self, id: Id) -> Option<Id> {
         if let Some(at) = self.waiting.iter().position(|other| *other == id) {
             self.waiting.remove(at);
@@ -103,7 +102,7 @@ impl<Id: Copy + PartialEq> Slots<Id> {
         Some(next)
     }
 
-    /// The place of one who waits: 1 is next.
+    /// Returns the position in the queue: 1 is next.
     pub fn position(&self, id: Id) -> Option<usize> {
         let at = self.waiting.iter().position(|other| *other == id)?;
         Some(at + 1)
@@ -127,7 +126,7 @@ mod tests {
             for (bytes, pause) in chunks {
                 now += Duration::from_millis(pause);
                 now += bucket.take(now, bytes);
-                // What was sent before this chunk fits into the time until it.
+                // The bytes sent before this chunk fit into the time until it.
                 let allowed = rate as f64 * (now.as_secs_f64() + TokenBucket::SLACK) + 1500.0;
                 prop_assert!(sent as f64 <= allowed + 1.0, "{sent} bytes by {now:?}");
                 sent += bytes;

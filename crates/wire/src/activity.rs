@@ -1,4 +1,4 @@
-//! Checked conversions of what peers are doing.
+//! Conversions of peer activity and process ids.
 
 use convite_core::activity::{Activity, RunningTransfer};
 use convite_core::{ContentHash, PeerId, Problem};
@@ -7,15 +7,37 @@ use crate::convert::hash_bytes;
 use crate::v1;
 
 impl v1::HeartbeatRequest {
-    /// Of a peer that does this.
-    pub fn of(id: &PeerId, activity: &Activity) -> Self {
+    /// Creates the heartbeat of peer `id` with this activity. `run` identifies the peer's process.
+    pub fn of(id: &PeerId, run: Option<[u8; 16]>, activity: &Activity) -> Self {
         let transfers = activity.transfers.iter();
         Self {
             id: id.to_string(),
             sent_rate: activity.sent_rate,
             received_rate: activity.received_rate,
             transfers: transfers.map(Into::into).collect(),
+            run: run_bytes(run),
         }
+    }
+}
+
+/// Encodes the process id of a peer.
+pub fn run_bytes(run: Option<[u8; 16]>) -> bytes::Bytes {
+    run.map(|run| bytes::Bytes::copy_from_slice(&run))
+        .unwrap_or_default()
+}
+
+/// Decodes the process id of a peer; `None` if empty.
+///
+/// # Errors
+/// Returns `invalid_argument` if the length is neither 0 nor 16 bytes.
+pub fn run_of(bytes: &[u8]) -> Result<Option<[u8; 16]>, Problem> {
+    if bytes.is_empty() {
+        Ok(None)
+    } else {
+        bytes
+            .try_into()
+            .map(Some)
+            .map_err(|_| Problem::invalid("the field `run` must have 16 bytes"))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Checked conversions of what administrators see.
+//! Conversions of administration messages.
 
 use std::net::IpAddr;
 
@@ -10,14 +10,14 @@ use convite_core::administration::{
 use crate::convert::some_text;
 use crate::v1;
 
-/// Empty where something is not known.
+/// Formats an optional value; empty for `None`.
 fn text(shown: Option<impl ToString>) -> String {
     shown.map_or_else(String::new, |shown| shown.to_string())
 }
 
 fn address(text: String) -> Result<Option<IpAddr>, Problem> {
     let parsed = some_text(text).map(|text| text.parse()).transpose();
-    parsed.map_err(|_| Problem::invalid("an address is none"))
+    parsed.map_err(|_| Problem::invalid("invalid IP address"))
 }
 
 impl From<&AccountSummary> for v1::AccountSummary {

@@ -1,35 +1,38 @@
-//! A file as the body of an HTTP response: what it is called, what kind it is said to be, and
-//! whether a reader has it already. One way for the directory and for peers.
+//! Headers of a file sent as an HTTP response: name, content type and ETag. Used by the directory
+//! and by peers.
 //!
-//! Whatever is shared was made by someone else, so that a browser must neither guess its kind nor
-//! run it: a response has `X-Content-Type-Options: nosniff`, [`CONTENT_POLICY`] and, unless its
-//! reader asked to see it and [`is_harmless`] says so, the disposition `attachment`.
+//! Shared files are untrusted, so a browser must neither guess their type nor run them. A response
+//! has `X-Content-Type-Options: nosniff`, [`CONTENT_POLICY`] and the disposition `attachment`,
+//! unless the request asks for display and [`is_harmless`] allows it.
 
 use std::fmt::Write;
 
-/// The `Content-Security-Policy` of every file: a page that someone shares is no page of ours, and
-/// runs nothing in our name.
+/// The `Content-Security-Policy` of every file. A shared page must not run scripts in the origin of
+/// this server.
 pub const CONTENT_POLICY: &str = "sandbox; default-src 'none'";
 
-/// Whether `etag` is in an `If-None-Match` field, compared weakly (RFC 9110, section 13.1.2).
+/// Returns whether `etag` is in an `If-None-Match` header, by weak comparison (RFC 9110, section
+/// 13.1.2).
 pub fn matches_any(tags: &str, etag: &str) -> bool {
     tags.split(',')
         .map(str::trim)
         .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
 }
 
-/// The kind of a file by its name; bytes of no kind, if the name does not tell. Text is said to be
-/// UTF-8.
+/// Returns the content type for a file name, or `application/octet-stream` if unknown. Text is
+/// declared as UTF-8.
 pub fn content_type(name: &str) -> String {
     let kind = mime_guess::from_path(name).first_raw();
     let kind = kind.unwrap_or("application/octet-stream");
-    match kind.starts_with("text/") {
-        true => format!("{kind}; charset=utf-8"),
-        false => kind.to_owned(),
+    if kind.starts_with("text/") {
+        format!("{kind}; charset=utf-8")
+    } else {
+        kind.to_owned()
     }
 }
 
-/// Whether a browser may show this kind: pictures without scripts, sound, video, plain text.
+/// Returns whether a browser may display this type: images without scripts, audio, video, plain
+/// text.
 pub fn is_harmless(content_type: &str) -> bool {
     let kind = content_type.split(';').next().unwrap_or_default().trim();
     let (family, of) = kind.split_once('/').unwrap_or_default();
@@ -40,8 +43,8 @@ pub fn is_harmless(content_type: &str) -> bool {
     }
 }
 
-/// `Content-Disposition` with the file's name for old readers and new (RFC 6266, section 4.3;
-/// RFC 8187 for what is not ASCII).
+/// Returns the `Content-Disposition` header with the file name in the old and the new form (RFC
+/// 6266, section 4.3; RFC 8187 for non-ASCII names).
 pub fn disposition(name: &str, inline: bool) -> String {
     let kind = if inline { "inline" } else { "attachment" };
     let plain: String = name

@@ -1,30 +1,31 @@
-//! The bulk of the data plane: `FileChunk` and `UploadChunk` messages with the file's bytes uncopied.
+//! Encoding of `FileChunk` and `UploadChunk` messages without copying the file's bytes.
 //!
-//! On the wire this is plain gRPC (length-prefixed messages, gRPC over HTTP/2, "Requests" and
-//! "Responses") around plain protobuf, so that any client reads it. A sender puts [`head`] in one
-//! frame and the file's bytes, as they were read, in the next. A receiver feeds what arrives to a
-//! [`ChunkParser`], which hands the bytes on by reference count.
+//! The format is standard gRPC (length-prefixed messages, gRPC over HTTP/2, "Requests" and
+//! "Responses") with standard protobuf, so any client can read it. A sender puts [`head`] in one
+//! frame and the file's bytes in the next. A receiver feeds received bytes to a [`ChunkParser`],
+//! which returns the file's bytes as reference-counted slices.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use convite_core::{ContentHash, ErrorCode, Problem};
 use prost::encoding::{WireType, decode_key, decode_varint, encode_key, encode_varint};
 use prost::encoding::{encoded_len_varint, key_len};
 
-/// The most bytes of a file that one message carries.
+/// The maximum number of file bytes in one message.
 pub const CHUNK_MAX: usize = 1 << 20;
-/// gRPC's compression flag and message length.
+/// Length of the gRPC compression flag and message length.
 const PREFIX: usize = 5;
-/// `offset` and the tag and length of `data`: two tags of a byte, two varints of up to ten.
+/// Maximum length of `offset` and of the tag and length of `data`: two tags of one byte, two
+/// varints of up to ten.
 const HEAD_MAX: usize = 2 * (1 + 10);
 
 const OFFSET_TAG: u32 = 1;
 const DATA_TAG: u32 = 2;
-/// Of `UploadChunk` alone.
+/// Only in `UploadChunk`.
 const HASH_TAG: u32 = 3;
 /// Length of a content hash in bytes.
 const HASH: usize = 32;
 
-/// Everything of a `FileChunk` message on the wire that comes before its `len` bytes of data.
+/// Encodes the part of a `FileChunk` message that precedes its `len` bytes of data.
 pub fn head(offset: u64, len: usize) -> Bytes {
     let message = key_len(OFFSET_TAG)
         + encoded_len_varint(offset)
@@ -41,7 +42,7 @@ pub fn head(offset: u64, len: usize) -> Bytes {
     out.freeze()
 }
 
-/// The last `UploadChunk` of a file, on the wire.
+/// Encodes the last `UploadChunk` of a file, which contains its hash.
 pub fn end(hash: &ContentHash) -> Bytes {
     let message = key_len(HASH_TAG) + encoded_len_varint(HASH as u64) + HASH;
     let mut out = BytesMut::with_capacity(PREFIX + message);
@@ -53,39 +54,39 @@ pub fn end(hash: &ContentHash) -> Bytes {
     out.freeze()
 }
 
-/// A run of a file's bytes as it came off the wire.
+/// A range of file bytes from a chunk message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChunkData {
-    /// Where in the file it belongs.
+    /// Position in the file.
     pub offset: u64,
-    /// A part of what was fed, not a copy.
+    /// A slice of the input, not a copy.
     pub data: Bytes,
 }
 
-/// Takes a stream of `FileChunk` messages apart, or of `UploadChunk` messages, in whatever runs they
-/// arrive.
+/// An incremental parser of a stream of `FileChunk` or `UploadChunk` messages, fed in parts of any
+/// size.
 ///
-/// Holds at most one message's head (a few bytes) between calls.
+/// Buffers at most the head of one message (a few bytes) between calls.
 #[derive(Default)]
 pub struct ChunkParser {
-    /// Whether a hash may end the stream, and has.
+    /// The state of the final hash; `None` if the stream has none.
     hash: Option<Ending>,
-    /// The start of a head that has not come whole.
+    /// An incomplete message head.
     partial: BytesMut,
-    /// Bytes of the current message's data still to come.
+    /// Remaining data bytes of the current message.
     remaining: usize,
-    /// Where the next of them belongs.
+    /// Position of the next data byte in the file.
     offset: u64,
 }
 
 enum Ending {
     Awaited,
-    /// As far as it has come.
+    /// The bytes received so far.
     Coming(Vec<u8>),
 }
 
 impl ChunkParser {
-    /// A parser of `UploadChunk` messages.
+    /// Creates a parser of `UploadChunk` messages.
     pub fn of_upload() -> Self {
         Self {
             hash: Some(Ending::Awaited),
@@ -93,7 +94,7 @@ impl ChunkParser {
         }
     }
 
-    /// The content hash that ended the stream; none if it has not.
+    /// Returns the content hash at the end of the stream, or `None` before it is complete.
     pub fn hash(&self) -> Option<ContentHash> {
         match &self.hash {
             Some(Ending::Coming(bytes)) => ContentHash::from_slice(bytes).ok(),
@@ -101,11 +102,11 @@ impl ChunkParser {
         }
     }
 
-    /// Takes the next bytes of the stream and gives the file's bytes in them to `each`, in order.
+    /// Parses the next bytes of the stream and calls `each` with the file bytes in them, in order.
     ///
     /// # Errors
-    /// `invalid_argument` if they are not `FileChunk` messages of up to [`CHUNK_MAX`] bytes with
-    /// `offset` before `data`, uncompressed.
+    /// Returns `invalid_argument` unless the bytes are uncompressed chunk messages of up to
+    /// [`CHUNK_MAX`] bytes with `offset` before `data`.
     pub fn feed(
         &mut self,
         mut bytes: Bytes,
@@ -135,7 +136,7 @@ impl ChunkParser {
             if let Some(Ending::Coming(_)) = &self.hash {
                 return Err(malformed());
             }
-            // Heads are read from a small buffer of their own, so that one may come in parts.
+            // Message heads are collected in a separate buffer, because one may arrive in parts.
             let before = self.partial.len();
             let take = bytes.len().min(PREFIX + HEAD_MAX - before);
             self.partial.extend_from_slice(&bytes[..take]);
@@ -157,19 +158,19 @@ impl ChunkParser {
         }
     }
 
-    /// Whether the stream may end here: between two messages.
+    /// Returns whether the stream may end here, between two messages.
     pub fn is_between_messages(&self) -> bool {
         self.remaining == 0 && self.partial.is_empty()
     }
 }
 
 struct Head {
-    /// Bytes of the head itself.
+    /// Length of the head itself.
     len: usize,
-    /// Bytes of data behind it.
+    /// Length of the data after it.
     data: usize,
     offset: u64,
-    /// The data is the hash of the file.
+    /// Whether the data is the hash of the file.
     is_hash: bool,
 }
 
@@ -180,7 +181,7 @@ fn malformed() -> Problem {
     )
 }
 
-/// Reads a head from the start of `bytes`; none if it has not come whole.
+/// Parses a message head at the start of `bytes`, or returns `None` if it is incomplete.
 fn parse_head(bytes: &[u8]) -> Result<Option<Head>, Problem> {
     let refuse = malformed;
     if bytes.len() < PREFIX {
@@ -238,12 +239,12 @@ fn parse_head(bytes: &[u8]) -> Result<Option<Head>, Problem> {
     }
 }
 
-/// Whether a whole varint is at the start of `bytes`.
+/// Returns whether `bytes` starts with a complete varint.
 fn has_varint(bytes: &[u8]) -> bool {
     bytes.iter().take(10).any(|byte| byte & 0x80 == 0) || bytes.len() >= 10
 }
 
-/// A head that is cut short: wait for more, unless no more of it can come.
+/// Returns `None` for an incomplete head, or an error if no more of it can follow.
 fn incomplete(
     bytes: &[u8],
     end_of_message: bool,
@@ -348,7 +349,7 @@ mod tests {
             assert_eq!(data, b"abc");
             assert_eq!(parser.hash(), Some(hash));
             assert!(parser.is_between_messages());
-            // Nothing comes after it, and in a download it is none.
+            // Nothing may follow the hash, and a download must not contain one.
             assert!(parser.feed(head(3, 1), |_| {}).is_err());
             assert!(parse(&wire, run).is_err());
         }

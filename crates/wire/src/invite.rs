@@ -1,12 +1,14 @@
-//! Invite links: where the directory is, how to know it, and the right to join.
+//! Invite links: the address of the directory, its fingerprint, and the code that allows joining.
 //!
 //! `convite://HOST:PORT/CODE?ca=FINGERPRINT`, with `&also=HOST:PORT` for each further address.
-//! FINGERPRINT is SHA-256 of the DER certificate of the directory's authority, in lower-case hex.
-//! A directory without TLS has no authority: `convite+plaintext://HOST:PORT/CODE`.
+//! FINGERPRINT is the SHA-256 of the DER certificate of the directory's authority, in lower-case
+//! hex. A directory without TLS has no authority: `convite+plaintext://HOST:PORT/CODE`.
 //!
-//! Without a code (`convite://HOST:PORT?ca=FINGERPRINT`) it leads accounts that exist to their directory.
-//! The address of an invite for a browser, `https://HOST:PORT/#join=CODE&ca=FINGERPRINT`, says as much as
-//! the link does, and is read as one.
+//! A link without a code (`convite://HOST:PORT?ca=FINGERPRINT`) is for accounts that already exist.
+//! The web form of an invite, `https://HOST:PORT/#join=CODE&ca=FINGERPRINT`, has the same
+//! information and is parsed as well. Both forms are found in pasted text: see `pasted`.
+
+mod pasted;
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,10 +18,11 @@ use serde::{Deserialize, Serialize};
 
 const SCHEME: &str = "convite://";
 const SCHEME_PLAINTEXT: &str = "convite+plaintext://";
-const SCHEMES_WEB: [&str; 2] = ["https://", "http://"];
 const PORT_HTTPS: u16 = 443;
+/// The maximum length of a code, in letters and digits.
+const CODE_MAX: usize = 32;
 
-/// SHA-256 of the DER certificate of a directory's authority.
+/// The SHA-256 of the DER certificate of a directory's authority.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint(pub [u8; 32]);
 
@@ -61,20 +64,21 @@ impl<'de> Deserialize<'de> for Fingerprint {
     }
 }
 
-/// An invite link, taken apart.
+/// A parsed invite link.
 #[derive(Clone, PartialEq, Eq)]
 pub struct InviteLink {
-    /// Where the directory can be dialled, best first; never empty.
+    /// Addresses of the directory, best first; never empty.
     pub addresses: Vec<PeerAddress>,
-    /// The secret that makes an account; none in a link for accounts that exist.
+    /// The secret that allows creating an account; `None` in a link for existing accounts.
     pub code: Option<String>,
-    /// How to know the directory; none if it speaks plaintext.
+    /// Fingerprint of the directory's authority; `None` if it uses plaintext.
     pub authority: Option<Fingerprint>,
 }
 
 impl InviteLink {
-    /// The directory's page, with the invite in the fragment, which browsers send to nobody:
-    /// `https://HOST:PORT/#join=CODE&ca=FINGERPRINT`. As secret as the link; a command takes it too.
+    /// Returns the web form, `https://HOST:PORT/#join=CODE&ca=FINGERPRINT`. The invite is in the
+    /// fragment, which browsers do not send. It is as secret as the link, and commands accept it,
+    /// too.
     pub fn web(&self) -> String {
         let scheme = match self.authority {
             Some(_) => "https",
@@ -85,48 +89,18 @@ impl InviteLink {
         let mut fragment = Vec::new();
         fragment.extend(self.code.as_ref().map(|code| format!("join={code}")));
         fragment.extend(self.authority.map(|print| format!("ca={print}")));
-        match fragment.is_empty() {
-            true => format!("{scheme}://{host}/"),
-            false => format!("{scheme}://{host}/#{}", fragment.join("&")),
+        if fragment.is_empty() {
+            format!("{scheme}://{host}/")
+        } else {
+            format!("{scheme}://{host}/#{}", fragment.join("&"))
         }
     }
 
-    /// The same link for those who have an account: nobody can join with it.
+    /// Returns the link without its code, for existing accounts. It does not allow joining.
     #[must_use]
     pub fn without_code(mut self) -> Self {
         self.code = None;
         self
-    }
-
-    /// Reads the address of an invite for a browser.
-    fn from_web(rest: &str) -> Result<Self, Problem> {
-        let incomplete = || {
-            Problem::invalid("this web address does not say how to know the directory").hint(
-                "use the link that begins with convite://; the page shows it beside the web address",
-            )
-        };
-        let (place, fragment) = rest.split_once('#').ok_or_else(incomplete)?;
-        let host = place.split('/').next().unwrap_or_default();
-        let address = match host.parse() {
-            Ok(address) => address,
-            // Browsers leave out the port that is meant anyway.
-            Err(problem) => format!("{host}:{PORT_HTTPS}")
-                .parse()
-                .map_err(|_| problem)?,
-        };
-        let (mut code, mut authority) = (None, None);
-        for pair in fragment.split('&') {
-            match pair.split_once('=') {
-                Some(("join", value)) => code = Some(checked_code(value)?),
-                Some(("ca", value)) => authority = Some(value.parse()?),
-                _ => {}
-            }
-        }
-        Ok(Self {
-            addresses: vec![address],
-            code,
-            authority: Some(authority.ok_or_else(incomplete)?),
-        })
     }
 }
 
@@ -158,7 +132,7 @@ impl fmt::Display for InviteLink {
 
 impl fmt::Debug for InviteLink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The code is a secret: it must not reach a log by way of `{:?}`.
+        // The code is a secret and must not be logged by `{:?}`.
         f.debug_struct("InviteLink")
             .field("addresses", &self.addresses)
             .field("authority", &self.authority)
@@ -169,62 +143,17 @@ impl fmt::Debug for InviteLink {
 impl FromStr for InviteLink {
     type Err = Problem;
 
+    /// Parses a link from pasted text: see `pasted`.
     fn from_str(text: &str) -> Result<Self, Problem> {
-        // As it was copied from a text: in blanks, quotes or brackets.
-        let text = text.trim_matches(|c: char| c.is_whitespace() || "'\"`<>“”„‘’«»".contains(c));
-        let web = SCHEMES_WEB
-            .iter()
-            .find_map(|scheme| text.strip_prefix(scheme));
-        if let Some(rest) = web {
-            return Self::from_web(rest);
-        }
-        let (rest, plaintext) = match text.strip_prefix(SCHEME) {
-            Some(rest) => (rest, false),
-            None => (
-                text.strip_prefix(SCHEME_PLAINTEXT).ok_or_else(refuse)?,
-                true,
-            ),
-        };
-        let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let (address, code) = place.split_once('/').unwrap_or((place, ""));
-        let code = match code.trim_end_matches('/') {
-            "" => None,
-            code => Some(checked_code(code)?),
-        };
-        let mut link = Self {
-            addresses: vec![address.parse().map_err(|_| refuse())?],
-            code,
-            authority: None,
-        };
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            match pair.split_once('=') {
-                Some(("ca", value)) => link.authority = Some(value.parse()?),
-                Some(("also", value)) => link.addresses.push(value.parse()?),
-                // Left for versions to come.
-                _ => {}
-            }
-        }
-        if link.authority.is_none() != plaintext {
-            return Err(refuse());
-        }
-        Ok(link)
+        pasted::read(text)
     }
 }
 
-/// The link itself is not repeated in the message: its code is a secret.
+/// Creates the error for text without a link. It does not repeat the text, which may contain a
+/// secret.
 fn refuse() -> Problem {
     Problem::invalid("this is not an invite link")
-        .hint("it looks like convite://HOST:PORT/CODE?ca=FINGERPRINT; copy it whole")
-}
-
-fn checked_code(code: &str) -> Result<String, Problem> {
-    let is_code = !code.is_empty()
-        && code.len() <= 128
-        && code.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    match is_code {
-        true => Ok(code.to_owned()),
-        false => Err(refuse()),
-    }
+        .hint("an invite link has the form convite://HOST:PORT/CODE?ca=FINGERPRINT; copy all of it")
 }
 
 #[cfg(test)]

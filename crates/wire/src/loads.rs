@@ -1,6 +1,6 @@
-//! Checked conversions of what peers are asked to load.
+//! Conversions of load messages.
 
-use convite_core::loads::{LoadOrder, LoadReport, LoadSummary};
+use convite_core::remote_fetch::{LoadReport, LoadSummary, RemoteFetch};
 use convite_core::{ContentHash, Problem, SpaceName};
 
 use crate::convert::{hash_bytes, some_text};
@@ -42,8 +42,8 @@ impl TryFrom<v1::LoadSummary> for LoadSummary {
     }
 }
 
-impl From<&LoadOrder> for v1::LoadOrder {
-    fn from(order: &LoadOrder) -> Self {
+impl From<&RemoteFetch> for v1::LoadOrder {
+    fn from(order: &RemoteFetch) -> Self {
         let space = order.space.as_ref();
         Self {
             load: order.load.to_string(),
@@ -57,7 +57,7 @@ impl From<&LoadOrder> for v1::LoadOrder {
     }
 }
 
-impl TryFrom<v1::LoadOrder> for LoadOrder {
+impl TryFrom<v1::LoadOrder> for RemoteFetch {
     type Error = Problem;
 
     fn try_from(order: v1::LoadOrder) -> Result<Self, Problem> {

@@ -1,5 +1,5 @@
-//! Which gRPC methods there are: what a method is called in a log or a metric comes from this list,
-//! because the path of a request can be anything.
+//! The list of gRPC methods. Logs and metrics take method names from this list, because the path of
+//! a request can be any text.
 
 use std::collections::HashSet;
 
@@ -8,7 +8,7 @@ use prost_types::FileDescriptorSet;
 
 use crate::DESCRIPTORS;
 
-/// The methods of the standard services that directories and peers have besides their own.
+/// The methods of the standard services that directories and peers offer.
 const STANDARD: [&str; 5] = [
     "/grpc.health.v1.Health/Check",
     "/grpc.health.v1.Health/List",
@@ -17,9 +17,9 @@ const STANDARD: [&str; 5] = [
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 ];
 
-/// The paths of all methods: `/convite.v1.Directory/Login` and so on.
+/// Returns the paths of all methods, such as `/convite.v1.Directory/Login`.
 pub fn grpc_paths() -> HashSet<String> {
-    // It is what the build wrote; if it were damaged, reflection would say so at the start.
+    // Written by the build. If it were damaged, server reflection would fail at the start.
     let files = FileDescriptorSet::decode(DESCRIPTORS).unwrap_or_default();
     let own = files.file.iter().flat_map(|file| {
         file.service.iter().flat_map(move |service| {

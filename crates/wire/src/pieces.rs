@@ -1,4 +1,4 @@
-//! The piece hashes of a file as HTTP carries them: what `GET /files/HASH/pieces` of a peer answers.
+//! The JSON body of `GET /files/HASH/pieces` at a peer.
 
 use std::fmt;
 
@@ -7,24 +7,24 @@ use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-/// Bytes of JSON for each piece hash, at most: its 64 digits, and room to be indented.
+/// The maximum number of JSON bytes per piece hash: 64 digits and room for indentation.
 const JSON_PER_HASH: usize = 128;
-/// Bytes of JSON besides the hashes, at most.
+/// The maximum number of JSON bytes besides the hashes.
 const JSON_BESIDES: usize = 4 << 10;
 
-/// The body, as JSON. What a stranger sends is read by [`Self::read`].
+/// The body as JSON. Use [`Self::read`] to parse a body from another peer.
 #[derive(Debug, Serialize)]
 pub struct PiecesBody {
     /// Size of every piece but the last, in bytes.
     pub piece_size: u64,
     /// Size of the file, in bytes.
     pub file_size: u64,
-    /// In hexadecimal digits, in the order of the pieces.
+    /// Piece hashes as hexadecimal digits, in the order of the pieces.
     pub hashes: Vec<String>,
 }
 
 impl PiecesBody {
-    /// What is told of a file.
+    /// Creates the body for the piece hashes of a file.
     pub fn new(pieces: &PieceHashes) -> Self {
         let encode = |hash: &PieceHash| HEXLOWER.encode(hash);
         Self {
@@ -34,16 +34,17 @@ impl PiecesBody {
         }
     }
 
-    /// The most bytes that an honest body has for a file of this geometry.
+    /// Returns the maximum length in bytes of a valid body for a file of this geometry.
     pub fn bound(geometry: &PieceGeometry) -> usize {
         geometry.piece_count() as usize * JSON_PER_HASH + JSON_BESIDES
     }
 
-    /// The piece hashes in the JSON of a body, not yet verified. Takes 32 bytes for each piece that a
-    /// file of this geometry has, whatever the JSON holds.
+    /// Parses the piece hashes of a body, without verifying them. Allocates at most 32 bytes for
+    /// each piece of a file of this geometry, whatever the JSON contains.
     ///
     /// # Errors
-    /// One of data ([`serde_json::Error::is_data`]) if they are those of another file or none at all.
+    /// Returns a data error ([`serde_json::Error::is_data`]) if the body is for another file or not
+    /// valid.
     pub fn read(json: &[u8], geometry: &PieceGeometry) -> serde_json::Result<Vec<PieceHash>> {
         let mut source = serde_json::Deserializer::from_slice(json);
         let hashes = Body(geometry).deserialize(&mut source)?;
@@ -52,7 +53,7 @@ impl PiecesBody {
     }
 }
 
-/// Reads the body of a file of that geometry.
+/// Deserializes the body for a file of this geometry.
 struct Body<'g>(&'g PieceGeometry);
 
 #[derive(Deserialize)]
@@ -88,7 +89,7 @@ impl<'de> Visitor<'de> for Body<'_> {
                 Field::PieceSize => piece_size = Some(map.next_value::<u64>()?),
                 Field::FileSize => file_size = Some(map.next_value::<u64>()?),
                 Field::Hashes => {
-                    // A list of its own may have come before, which is gone by then.
+                    // Free an earlier list first, if the field occurs twice.
                     drop(hashes.take());
                     let count = Counted(geometry.piece_count() as usize);
                     hashes = Some(map.next_value_seed(count)?);
@@ -102,11 +103,11 @@ impl<'de> Visitor<'de> for Body<'_> {
             piece_size == Some(geometry.piece_size()) && file_size == Some(geometry.file_size());
         hashes
             .filter(|_| is_of_it)
-            .ok_or_else(|| A::Error::custom("these are no piece hashes of this file"))
+            .ok_or_else(|| A::Error::custom("these are not the piece hashes of this file"))
     }
 }
 
-/// Reads exactly so many hashes.
+/// Deserializes exactly this number of hashes.
 struct Counted(usize);
 
 impl<'de> DeserializeSeed<'de> for Counted {
@@ -132,14 +133,15 @@ impl<'de> Visitor<'de> for Counted {
             }
             hashes.push(hash);
         }
-        match hashes.len() == self.0 {
-            true => Ok(hashes),
-            false => Err(A::Error::invalid_length(hashes.len(), &self)),
+        if hashes.len() == self.0 {
+            Ok(hashes)
+        } else {
+            Err(A::Error::invalid_length(hashes.len(), &self))
         }
     }
 }
 
-/// Reads a hash in hexadecimal digits.
+/// Deserializes a hash from hexadecimal digits.
 struct Digits;
 
 impl<'de> DeserializeSeed<'de> for Digits {
@@ -166,7 +168,7 @@ impl Visitor<'_> for Digits {
                 .is_ok();
         decoded
             .then_some(hash)
-            .ok_or_else(|| E::custom("this is no hash"))
+            .ok_or_else(|| E::custom("this is not a hash"))
     }
 }
 

@@ -1,35 +1,39 @@
-//! Which bytes an HTTP request asks for, and whether an answer is those (RFC 9110, section 14).
+//! HTTP range requests and the validation of their responses (RFC 9110, section 14).
 
 use std::ops::Range;
 
 use convite_core::{ErrorCode, Problem};
 use http::{HeaderMap, Response, StatusCode, header};
 
-/// What a `Range` field asks of a file.
+/// The bytes that a `Range` header requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Asked {
-    /// No range, or one in a unit or form that we do not know, which section 14.2 has us ignore.
+    /// The whole file: there is no range, or one that a server may ignore (RFC 9110, section 14.2).
     Whole,
-    /// These bytes; never empty.
+    /// A range; never empty.
     Part(Range<u64>),
 }
 
-/// Reads a `Range` field for a file of `size` bytes.
+/// Parses a `Range` header for a file of `size` bytes.
+///
+/// Ignored, so that the response is the whole file: a header with another unit or of another form,
+/// several ranges, and any range of an empty file. Empty list elements do not count (RFC 9110,
+/// section 5.6.1.2).
 ///
 /// # Errors
-/// `range_not_satisfiable` if no byte of the file is in the range, or if there are several.
+/// Returns `range_not_satisfiable` if the range contains no byte of the file.
 pub fn asked(field: Option<&str>, size: u64) -> Result<Asked, Problem> {
-    let Some(spec) = field.and_then(|field| {
-        let (unit, spec) = field.split_once('=')?;
-        unit.trim().eq_ignore_ascii_case("bytes").then_some(spec)
+    let Some(list) = field.and_then(|field| {
+        let (unit, list) = field.split_once('=')?;
+        unit.trim().eq_ignore_ascii_case("bytes").then_some(list)
     }) else {
         return Ok(Asked::Whole);
     };
-    if spec.contains(',') {
-        return Err(refuse("several ranges at once are not served")
-            .hint("ask for one range in each request"));
-    }
-    let Some((first, last)) = spec.trim().split_once('-') else {
+    let mut ranges = list.split(',').map(str::trim).filter(|r| !r.is_empty());
+    let (Some(range), None) = (ranges.next(), ranges.next()) else {
+        return Ok(Asked::Whole);
+    };
+    let Some((first, last)) = range.split_once('-') else {
         return Ok(Asked::Whole);
     };
     let range = match (number(first), number(last)) {
@@ -38,25 +42,27 @@ pub fn asked(field: Option<&str>, size: u64) -> Result<Asked, Problem> {
         (Some(first), Some(last)) if first <= last => first..last.saturating_add(1).min(size),
         _ => return Ok(Asked::Whole),
     };
+    if size == 0 {
+        return Ok(Asked::Whole);
+    }
     if range.is_empty() {
-        return Err(refuse("the range lies outside the file")
-            .hint(format!("the file has {size} bytes, numbered from 0")));
+        let outside = Problem::new(
+            ErrorCode::RangeNotSatisfiable,
+            "the range is outside the file",
+        );
+        return Err(outside.hint(format!("the file has {size} bytes, numbered from 0")));
     }
     Ok(Asked::Part(range))
 }
 
 fn number(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    // What is too large for us is beyond the end of every file.
+    // A number that does not fit is beyond the end of every file.
     digits.then(|| text.parse().unwrap_or(u64::MAX))
 }
 
-fn refuse(message: &str) -> Problem {
-    Problem::new(ErrorCode::RangeNotSatisfiable, message)
-}
-
-/// Whether a response is the range that was asked for: that part, or the whole file if the range
-/// is all of it (a server need not know ranges: RFC 9110, section 14.2).
+/// Returns whether a response has the requested range: that part, or the whole file if the range
+/// covers it (a server may ignore ranges: RFC 9110, section 14.2).
 pub fn is_answer<B>(response: &Response<B>, range: &Range<u64>, size: u64) -> bool {
     let headers = response.headers();
     let is_range = match response.status() {
@@ -77,7 +83,7 @@ pub fn is_answer<B>(response: &Response<B>, range: &Range<u64>, size: u64) -> bo
     is_range && !is_encoded(headers)
 }
 
-/// Whether the body is other than the bytes of the file.
+/// Returns whether the body is encoded, so that it differs from the bytes of the file.
 pub fn is_encoded(headers: &HeaderMap) -> bool {
     headers
         .get(header::CONTENT_ENCODING)
@@ -105,6 +111,14 @@ mod tests {
             ("bytes=-", 10, Ok(Asked::Whole)),
             ("bytes", 10, Ok(Asked::Whole)),
             ("pieces=0-1", 10, Ok(Asked::Whole)),
+            ("bytes=0-1,", 10, part(0..2)),
+            ("bytes=, ,2-4 ,", 10, part(2..5)),
+            ("bytes=,", 10, Ok(Asked::Whole)),
+            ("bytes=0-1,3-4", 10, Ok(Asked::Whole)),
+            ("bytes=0-1,20-", 10, Ok(Asked::Whole)),
+            ("bytes=0-", 0, Ok(Asked::Whole)),
+            ("bytes=-1", 0, Ok(Asked::Whole)),
+            ("bytes=3-4", 0, Ok(Asked::Whole)),
         ] {
             assert_eq!(asked(Some(field), size), want, "{field}");
         }
@@ -112,9 +126,6 @@ mod tests {
             ("bytes=10-", 10),
             ("bytes=10-12", 10),
             ("bytes=-0", 10),
-            ("bytes=0-", 0),
-            ("bytes=-1", 0),
-            ("bytes=0-1,3-4", 10),
             ("bytes=99999999999999999999999-", 10),
         ] {
             let refused = asked(Some(field), size).unwrap_err();
@@ -138,12 +149,12 @@ mod tests {
         assert!(answers(206, &[("content-range", "bytes 100-199/*")]));
         assert!(answers(206, &[range, ("content-encoding", "identity")]));
 
-        assert!(!answers(206, &[]), "it does not say which part it is");
+        assert!(!answers(206, &[]), "the response has no Content-Range");
         assert!(!answers(206, &[("content-range", "bytes 0-99/1000")]));
         assert!(!answers(206, &[("content-range", "bytes 100-198/1000")]));
         assert!(!answers(206, &[("content-range", "bytes 100-199/999")]));
         assert!(!answers(206, &[range, ("content-encoding", "gzip")]));
-        assert!(!answers(200, &[]), "the whole file was not asked for");
+        assert!(!answers(200, &[]), "the whole file was not requested");
         assert!(!answers(503, &[range]));
     }
 

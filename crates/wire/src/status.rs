@@ -1,4 +1,4 @@
-//! A [`Problem`] as a gRPC status and as an RFC 9457 problem document, and back.
+//! Conversion of a [`Problem`] to a gRPC status and an RFC 9457 problem document, and back.
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use utoipa::ToSchema;
 
 const CODE: &str = "convite-code";
 const HINT: &str = "convite-hint-bin";
-/// In seconds, as the HTTP header of that name (RFC 9110, section 10.2.3).
+/// Delay in seconds, as in the HTTP header of that name (RFC 9110, section 10.2.3).
 const RETRY_AFTER: &str = "retry-after";
-/// The same in milliseconds, for gRPC clients with a retry policy (gRFC A6).
+/// The same delay in milliseconds, for gRPC clients with a retry policy (gRFC A6).
 const PUSHBACK: &str = "grpc-retry-pushback-ms";
 
-/// The gRPC status that carries `problem`.
+/// Converts a problem to a gRPC status.
 pub fn to_status(problem: &Problem) -> Status {
     let mut metadata = MetadataMap::new();
     metadata.insert(CODE, MetadataValue::from_static(problem.code.name()));
@@ -31,8 +31,8 @@ pub fn to_status(problem: &Problem) -> Status {
     Status::with_metadata(code, problem.message.clone(), metadata)
 }
 
-/// The problem that a gRPC status carries; statuses that no Convite made (a proxy's, a broken
-/// connection's) become the nearest code.
+/// Converts a gRPC status to a problem. A status that was not created by Convite (by a proxy, or
+/// for a broken connection) gets the nearest code.
 pub fn from_status(status: &Status) -> Problem {
     let metadata = status.metadata();
     let named = metadata
@@ -41,7 +41,7 @@ pub fn from_status(status: &Status) -> Problem {
         .and_then(|name| name.parse().ok());
     let code = named.unwrap_or_else(|| match status.code() {
         Code::InvalidArgument => ErrorCode::InvalidArgument,
-        // A message above the limit, by the framework's own check.
+        // The framework returns this for a message above the size limit.
         Code::OutOfRange => ErrorCode::TooLarge,
         Code::Unauthenticated => ErrorCode::Unauthenticated,
         Code::PermissionDenied => ErrorCode::PermissionDenied,
@@ -68,25 +68,25 @@ pub fn from_status(status: &Status) -> Problem {
     }
 }
 
-/// RFC 9457 problem document, `application/problem+json`.
+/// An RFC 9457 problem document, `application/problem+json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Problem)]
 pub struct ProblemDocument {
-    /// A URI for the kind of problem.
+    /// URI of the problem type.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The kind in words: the code with spaces.
+    /// Short title: the code with spaces.
     pub title: String,
-    /// The HTTP status, again.
+    /// HTTP status.
     pub status: u16,
-    /// What happened.
+    /// What failed.
     pub detail: String,
-    /// The stable name of the kind, for programs.
+    /// Stable error code, for programs.
     pub code: String,
-    /// What to do about it.
+    /// What to do next.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
-    /// The request that it answers, as in `x-request-id` and in the server's log.
+    /// Id of the request, as in `x-request-id` and in the log of the server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
 }

@@ -1,8 +1,8 @@
-//! Tickets: this account may read this content from this peer, for a few minutes.
+//! Tickets: short-lived tokens that allow an account to read one content from one peer.
 //!
-//! PASETO v4.public (Ed25519), so that a peer checks one offline and no algorithm can be chosen by
-//! an attacker. The payload is JSON; `PURPOSE` is bound in as the implicit assertion, so that no
-//! other token signed with the same key passes for a ticket.
+//! The format is PASETO v4.public (Ed25519): a peer can verify a ticket offline, and an attacker
+//! cannot choose the algorithm. The payload is JSON. `PURPOSE` is the implicit assertion, so that
+//! no other token signed with the same key is valid as a ticket.
 
 use std::time::Duration;
 
@@ -19,10 +19,10 @@ use crate::paseto;
 
 const PURPOSE: &[u8] = b"convite ticket v1";
 
-/// How far the clocks of directory and peer may be apart.
+/// The maximum difference between the clocks of directory and peer.
 const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
-/// What a ticket says.
+/// The claims of a ticket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ticket {
     /// The account that may read.
@@ -31,9 +31,9 @@ pub struct Ticket {
     /// The only peer that may accept it.
     #[serde(rename = "aud")]
     pub peer: PeerId,
-    /// The only content it opens.
+    /// The only content that it allows to read.
     pub hash: ContentHash,
-    /// When it ends, in milliseconds since 1970.
+    /// Expiry time, in milliseconds since 1970.
     #[serde(rename = "exp")]
     pub expires: UnixMillis,
 }
@@ -46,19 +46,19 @@ pub struct TicketSigner {
 }
 
 impl TicketSigner {
-    /// A new key from the operating system's randomness.
+    /// Generates a new key from the randomness of the operating system.
     ///
     /// # Errors
-    /// `internal` if there is no randomness to be had.
+    /// Returns `internal` if no randomness is available.
     pub fn generate() -> Result<Self, Problem> {
         let pair = AsymmetricKeyPair::<V4>::generate().map_err(broken_key)?;
         Self::from_bytes(pair.secret.as_bytes())
     }
 
-    /// From the 64 bytes of [`Self::secret_bytes`].
+    /// Restores a key from the 64 bytes of [`Self::secret_bytes`].
     ///
     /// # Errors
-    /// `internal` if they are not an Ed25519 key pair.
+    /// Returns `internal` if they are not an Ed25519 key pair.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Problem> {
         let secret = AsymmetricSecretKey::from(bytes).map_err(broken_key)?;
         // An Ed25519 key pair is the seed and the public key, 32 bytes each (RFC 8032, 5.1.5).
@@ -74,12 +74,12 @@ impl TicketSigner {
         })
     }
 
-    /// The key pair, to be kept in a file that only its owner reads.
+    /// Returns the key pair. Store it in a file that only its owner can read.
     pub fn secret_bytes(&self) -> &[u8] {
         self.secret.as_bytes()
     }
 
-    /// The public half, which every peer is given.
+    /// Returns the public key, which every peer receives.
     pub fn public_key(&self) -> [u8; 32] {
         self.public
     }
@@ -87,7 +87,7 @@ impl TicketSigner {
     /// Signs a ticket.
     ///
     /// # Errors
-    /// `internal` if signing fails.
+    /// Returns `internal` if signing fails.
     pub fn sign(&self, ticket: &Ticket) -> Result<String, Problem> {
         self.seal(ticket, PURPOSE)
     }
@@ -103,35 +103,35 @@ fn broken_key(error: pasetors::errors::Error) -> Problem {
     Problem::new(ErrorCode::Internal, format!("ticket key: {error}"))
 }
 
-/// A peer's check of tickets.
+/// The verification of tickets at a peer.
 pub struct TicketVerifier {
     key: AsymmetricPublicKey<V4>,
     peer: PeerId,
 }
 
 impl TicketVerifier {
-    /// Accepts what was signed with the private half of `key` for `peer`.
+    /// Creates a verifier for tickets to `peer` that are signed with the private half of `key`.
     ///
     /// # Errors
-    /// `invalid_argument` if `key` is not an Ed25519 public key.
+    /// Returns `invalid_argument` if `key` is not an Ed25519 public key.
     pub fn new(key: &[u8], peer: PeerId) -> Result<Self, Problem> {
         let key = AsymmetricPublicKey::from(key)
-            .map_err(|_| Problem::invalid("the directory's ticket key is not a key"))?;
+            .map_err(|_| Problem::invalid("the directory's ticket key is not valid"))?;
         Ok(Self { key, peer })
     }
 
-    /// Checks signature, audience and time, and returns what the ticket says. Whether it opens
-    /// the content that was asked for is [`Ticket::opens`].
+    /// Verifies signature, audience and time, and returns the claims. Use [`Ticket::opens`] to
+    /// check the content.
     ///
     /// # Errors
-    /// `ticket_invalid`, without saying more than the bearer can use.
+    /// Returns `ticket_invalid` with a reason that the bearer may know.
     pub fn verify(&self, token: &str, now: UnixMillis) -> Result<Ticket, Problem> {
         let ticket: Ticket = self.unseal(token, PURPOSE)?;
         self.is_for_us(&ticket.peer, ticket.expires, now)?;
         Ok(ticket)
     }
 
-    /// What a token says that was signed for `purpose`.
+    /// Verifies a token that was signed for `purpose`, and returns its claims.
     pub(crate) fn unseal<T: DeserializeOwned>(
         &self,
         token: &str,
@@ -154,17 +154,20 @@ impl TicketVerifier {
             return Err(refuse("the ticket is for another peer"));
         }
         if now > expires.after(CLOCK_SKEW) {
-            return Err(refuse("the ticket has expired"));
+            let minutes = expires.until(now).as_secs() / 60;
+            return Err(refuse(&format!(
+                "the ticket expired {minutes} min ago by the clock of the peer"
+            )));
         }
         Ok(())
     }
 }
 
 impl Ticket {
-    /// Whether the ticket is for `hash`.
+    /// Checks that the ticket is for `hash`.
     ///
     /// # Errors
-    /// `ticket_invalid` if it is for another content.
+    /// Returns `ticket_invalid` if it is for another content.
     pub fn opens(&self, hash: &ContentHash) -> Result<(), Problem> {
         if self.hash == *hash {
             Ok(())

@@ -1,7 +1,7 @@
-//! Upload tickets: this account may leave files with this peer, for a few minutes.
+//! Upload tickets: short-lived tokens that allow an account to upload files to one peer.
 //!
-//! Signed like [`crate::ticket`] with the same key, for another purpose, so that neither passes for
-//! the other. Who the account is stands in it: the peer decides by its own list whom it lets.
+//! They are signed like [`crate::ticket`] with the same key but for another purpose, so that
+//! neither is valid as the other. They name the account, and the peer decides by its access list.
 
 use convite_core::{PeerId, Problem, SpaceName, UnixMillis, UserName};
 use serde::{Deserialize, Serialize};
@@ -10,18 +10,18 @@ use crate::ticket::{TicketSigner, TicketVerifier};
 
 const PURPOSE: &[u8] = b"convite upload ticket v1";
 
-/// What an upload ticket says.
+/// The claims of an upload ticket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UploadTicket {
     /// The account that uploads.
     #[serde(rename = "sub")]
     pub user: UserName,
-    /// The spaces that it is in.
+    /// The spaces that the account is a member of.
     pub spaces: Vec<SpaceName>,
     /// The only peer that may accept it.
     #[serde(rename = "aud")]
     pub peer: PeerId,
-    /// When it ends, in milliseconds since 1970.
+    /// Expiry time, in milliseconds since 1970.
     #[serde(rename = "exp")]
     pub expires: UnixMillis,
 }
@@ -30,17 +30,17 @@ impl TicketSigner {
     /// Signs an upload ticket.
     ///
     /// # Errors
-    /// `internal` if signing fails.
+    /// Returns `internal` if signing fails.
     pub fn sign_upload(&self, ticket: &UploadTicket) -> Result<String, Problem> {
         self.seal(ticket, PURPOSE)
     }
 }
 
 impl TicketVerifier {
-    /// Checks signature, kind, audience and time of an upload ticket.
+    /// Verifies signature, kind, audience and time of an upload ticket.
     ///
     /// # Errors
-    /// `ticket_invalid`.
+    /// Returns `ticket_invalid` if any of them is wrong.
     pub fn verify_upload(&self, token: &str, now: UnixMillis) -> Result<UploadTicket, Problem> {
         let ticket: UploadTicket = self.unseal(token, PURPOSE)?;
         self.is_for_us(&ticket.peer, ticket.expires, now)?;

@@ -1,45 +1,43 @@
-//! One directory under load: several peers publish many files at once; then a fixed mix of searches,
-//! locates, heartbeats, logins and changes, in an open loop; then how much it gets done for its
-//! processor time; then a restart.
+//! `bench directory`: one directory under load. Several peers publish many files at once; then
+//! follows a fixed mix of searches, locates, heartbeats, logins and changes, in an open loop; then
+//! the number of calls per CPU second; then a restart.
 //!
-//! What drives it is this process, which runs on the same cores: its own work is part of the times.
+//! This process generates the load on the same cores, so its work is part of the times.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "xtask starts its few tasks without names"
+)]
 
 mod mix;
 mod names;
 mod page;
-mod work;
+mod setup;
+mod throughput;
 
 pub use self::page::run as page;
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use convite_client::{Credentials, DirectoryClient, Home};
-use convite_core::activity::Activity;
-use convite_core::{PeerId, Problem, Terms};
 use serde_json::{Value, json};
 
-use self::mix::{Caller, query};
-use super::Options;
+use self::setup::{BATCH, PEERS, fill, homes, runtime, wait_until_visible};
+use super::options::Options;
 use super::payload::Scratch;
 use super::report::{self, mib};
 use super::system::{Running, System};
 use super::usage;
 use crate::Failure;
 
-const PEERS: usize = 4;
-/// Files in one message.
-const BATCH: usize = 5_000;
-const VISIBLE_WITHIN: Duration = Duration::from_secs(300);
-
 /// Runs the benchmark and prints its tables.
 ///
 /// # Errors
-/// If anything on Convite's way fails.
+/// Fails if a process, a call or a measurement fails.
 pub fn run(options: &Options, _: &[&str]) -> Result<(), Failure> {
     if options.files < names::RARE_EVERY {
         return Err(format!(
-            "--files wants at least {}, for the rare word to occur",
+            "--files must be at least {}, so that the rare word occurs",
             names::RARE_EVERY
         ));
     }
@@ -56,31 +54,13 @@ pub fn run(options: &Options, _: &[&str]) -> Result<(), Failure> {
     let mut figures = runtime.block_on(measure(options, &directory, homes, &folder))?;
     let home = scratch.path().join("directory");
     figures["disk_mib"] = json!(mib(bytes_in(&home)));
-    // What drove it goes first: its connections would only be drained.
+    // Closes the connections first, so that the directory does not wait for them when it stops.
     drop(runtime);
     directory.stop()?;
     let (again, _) = system.directory_on(database)?;
-    figures["restart_seconds"] = json!(again.took);
+    figures["restart_seconds"] = json!(again.start_seconds);
     print(options, &figures);
     Ok(())
-}
-
-/// A home for each peer, with an account of the directory.
-fn homes(system: &System, scratch: &Scratch, invite: &str) -> Result<Vec<PathBuf>, Failure> {
-    let mut homes = Vec::new();
-    for number in 0..PEERS {
-        let home = format!("loader{number}");
-        system.join(&home, invite)?;
-        homes.push(scratch.path().join(home));
-    }
-    Ok(homes)
-}
-
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| format!("no runtime: {error}"))
 }
 
 async fn measure(
@@ -102,11 +82,11 @@ async fn measure(
     let full = usage::memory_now(process).unwrap_or(0);
 
     eprintln!("the mix, {} s", options.seconds);
-    // The first second or two warm the caches of both ends, and do not count.
-    mix::drive(&callers, options.files, 2).await;
-    let calls = mix::drive(&callers, options.files, options.seconds).await;
-    eprintln!("as much as it can");
-    let work = work::rows(process, &callers, options.files, options.alone, folder).await?;
+    // Two seconds that do not count warm the caches of both ends.
+    mix::run(&callers, options.files, 2).await;
+    let calls = mix::run(&callers, options.files, options.seconds).await;
+    eprintln!("maximum throughput");
+    let work = throughput::rows(process, &callers, options.files, options.alone, folder).await?;
     Ok(json!({
         "files": options.files,
         "peers": PEERS,
@@ -122,87 +102,7 @@ async fn measure(
     }))
 }
 
-/// Publishes so many files as peers of these homes, whose leases are kept as long as the runtime lives.
-async fn fill(homes: Vec<PathBuf>, files: usize) -> Result<Vec<Caller>, Failure> {
-    let mut callers = Vec::new();
-    for (number, home) in homes.into_iter().enumerate() {
-        callers.push(caller(home, number)?);
-    }
-    let mut publishing = Vec::new();
-    for (number, caller) in callers.iter().enumerate() {
-        publishing.push(tokio::spawn(publish(caller.clone(), number, files)));
-    }
-    for task in publishing {
-        let done = task.await.map_err(|error| format!("publishing: {error}"))?;
-        done.map_err(|problem| told(&problem))?;
-    }
-    Ok(callers)
-}
-
-fn caller(home: PathBuf, number: usize) -> Result<Caller, Failure> {
-    let home = Home::open(home).map_err(|problem| told(&problem))?;
-    let credentials = Credentials::load(&home).map_err(|problem| told(&problem))?;
-    let credentials = credentials.ok_or("`convite join` kept no credentials")?;
-    let client = DirectoryClient::new(&credentials).map_err(|problem| told(&problem))?;
-    let peer = format!("loader-{number}").parse::<PeerId>();
-    Ok(Caller {
-        client,
-        credentials,
-        peer: peer.map_err(|problem| told(&problem))?,
-    })
-}
-
-fn told(problem: &Problem) -> Failure {
-    format!("{} ({})", problem.message, problem.code)
-}
-
-/// Publishes the files whose number is `number` modulo [`PEERS`], and keeps the lease.
-async fn publish(caller: Caller, number: usize, files: usize) -> Result<(), Problem> {
-    let Caller { client, peer, .. } = caller;
-    let port = 6_000 + number as u16;
-    let registered = client
-        .register_peer(&peer, port, &[], None, false, &Terms::default())
-        .await?;
-    let beating = (client.clone(), peer.clone());
-    tokio::spawn(async move {
-        let (client, peer) = beating;
-        loop {
-            tokio::time::sleep(registered.lease / 3).await;
-            if client.heartbeat(&peer, &Activity::default()).await.is_err() {
-                break;
-            }
-        }
-    });
-    let mine = files.saturating_sub(number).div_ceil(PEERS);
-    let batches = (0..mine.div_ceil(BATCH)).map(move |batch| {
-        let own = batch * BATCH..mine.min((batch + 1) * BATCH);
-        own.filter_map(|index| names::entry(index * PEERS + number, files, PEERS))
-            .collect()
-    });
-    let generation = registered.generation + 1;
-    client
-        .publish_all(&peer, generation, tokio_stream::iter(batches))
-        .await?;
-    Ok(())
-}
-
-/// The search index follows the database; until it has caught up, there is nothing to measure.
-async fn wait_until_visible(client: &DirectoryClient) -> Result<(), Failure> {
-    let deadline = Instant::now() + VISIBLE_WITHIN;
-    loop {
-        let found = client.search(query(names::LAST)).await;
-        let found = found.map_err(|problem| told(&problem))?.items.len();
-        if found >= PEERS {
-            return Ok(());
-        }
-        if Instant::now() > deadline {
-            return Err("what was published cannot be searched for".to_owned());
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-/// Bytes of all files below `folder`; what cannot be read counts nothing.
+/// Returns the bytes of all files in `folder` and its subfolders. Unreadable files count as 0.
 fn bytes_in(folder: &Path) -> u64 {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let bytes = |entry: std::fs::DirEntry| match entry.metadata() {
@@ -237,7 +137,7 @@ fn print(options: &Options, figures: &Value) {
         number("visible_seconds")
     );
     println!(
-        "memory of the directory: {:.0} MiB empty, {:.0} MiB full, {:.0} MiB at most; home {:.0} MiB on disk; restart to ready {:.2} s",
+        "memory of the directory: {:.0} MiB empty, {:.0} MiB full, {:.0} MiB peak; home {:.0} MiB on disk; restart to ready {:.2} s",
         number("memory_empty_mib"),
         number("memory_mib"),
         number("memory_peak_mib"),
@@ -245,7 +145,7 @@ fn print(options: &Options, figures: &Value) {
         number("restart_seconds")
     );
     println!(
-        "\nthe mix: {} searches a second, 1,000 changes a second, {} s",
+        "\nthe mix: {} searches per second, 1,000 changes per second, {} s",
         mix::SEARCHES,
         options.seconds
     );
@@ -254,9 +154,9 @@ fn print(options: &Options, figures: &Value) {
         &["calls", "failed", "p50_ms", "p99_ms"],
         &figures["calls"],
     );
-    println!("\nas much as it can, over connections that are kept open");
+    println!("\nmaximum throughput over open connections");
     rows(
-        &["call", "a second", "a CPU second", "failed"],
+        &["call", "per second", "per CPU second", "failed"],
         &["per_second", "per_cpu_second", "failed"],
         &figures["work"],
     );

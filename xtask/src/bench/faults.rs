@@ -1,5 +1,5 @@
-//! What accidents cost: a provider killed in mid-transfer, a downloader killed and started again,
-//! and the memory of a peer that serves a hundred downloads.
+//! `bench faults`: the cost of failures. A provider is killed during a transfer, a downloader is
+//! killed and started again; and the memory of a peer that serves a hundred downloads.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -7,34 +7,35 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::options::Options;
 use super::payload::{self, Scratch};
 use super::process::Process;
 use super::report::{self, mib};
 use super::system::{Running, System};
-use super::{Options, usage};
+use super::usage;
 use crate::Failure;
 use crate::workspace;
 
 const NAME: &str = "payload.bin";
-/// Bytes per second of each provider, so that the ideal is known.
+/// The rate of each provider in bytes per second, from which the ideal time follows.
 const RATE: u64 = 50_000_000;
-/// Downloads of one peer at once.
+/// The number of concurrent downloads from one peer.
 const DOWNLOADS: usize = 100;
-/// Bytes per second that each of them reads, as curl writes it.
-const SLOW: &str = "200k";
-const WITHIN: Duration = Duration::from_secs(300);
+/// The rate of each of these downloads in bytes per second, in curl's notation.
+const CLIENT_RATE: &str = "200k";
+const TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Runs the benchmark and prints its table.
 ///
 /// # Errors
-/// If anything on the way fails.
+/// Fails if a process or a measurement fails.
 pub fn run(options: &Options) -> Result<(), Failure> {
     let scratch = Scratch::new("faults")?;
     let system = System::new(scratch.path(), options.binary.as_deref())?;
     let size = options.size.unwrap_or(512 << 20);
     let share = scratch.folder("share")?;
     let hash = payload::write(&share.join(NAME), size, 1)?;
-    let place = Place {
+    let setup = FaultsSetup {
         system,
         share: &share,
         scratch: &scratch,
@@ -45,10 +46,10 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     let mut again = Vec::new();
     for round in 0..options.rounds {
         eprintln!("round {} of {}", round + 1, options.rounds);
-        lost.push(place.provider_killed(round)?);
-        again.push(place.downloader_killed(round)?);
+        lost.push(setup.provider_killed(round)?);
+        again.push(setup.downloader_killed(round)?);
     }
-    let memory = place.hundred_downloads();
+    let memory = setup.hundred_downloads();
     let figures = json!({
         "bytes": size,
         "rounds": options.rounds,
@@ -64,7 +65,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     Ok(())
 }
 
-struct Place<'a> {
+struct FaultsSetup<'a> {
     system: System,
     share: &'a Path,
     scratch: &'a Scratch,
@@ -72,46 +73,46 @@ struct Place<'a> {
     size: u64,
 }
 
-impl Place<'_> {
-    /// Seconds over the ideal: two providers of [`RATE`] each, one of which is killed when a third
-    /// of the file is there; from then on the other alone could not be done sooner.
+impl FaultsSetup<'_> {
+    /// Returns the seconds above the ideal. Two providers send at [`RATE`] each, and one is killed
+    /// when a third of the file is there. The ideal is the time that the other needs for the rest.
     fn provider_killed(&self, round: usize) -> Result<f64, Failure> {
         let group = self.group(&format!("lost-{round}"), 2, RATE)?;
         let [first, second] = <[Running; 2]>::try_from(group.providers)
-            .map_err(|_| "two providers were wanted".to_owned())?;
+            .map_err(|_| "two providers are required".to_owned())?;
         let target = format!("{}/", group.homes.display());
         let getter = group
             .system
-            .begin("getter", &["get", self.hash, "-o", &target])?;
+            .spawn("getter", &["get", self.hash, "-o", &target])?;
         let (killed, there) = self.wait_for_share(&getter, self.size / 3)?;
         drop(second);
-        let (done, _) = getter.line(Instant::now() + WITHIN, |line| is(line, "done"))?;
+        let (done, _) = getter.wait_for_line(Instant::now() + TIMEOUT, |line| is(line, "done"))?;
         let left = self.size.saturating_sub(there) as f64;
         getter.finish()?;
         first.stop()?;
         Ok((done - killed).as_secs_f64() - left / RATE as f64)
     }
 
-    /// Bytes that the provider sent more than the file has, over its size: the downloader is killed
-    /// when two thirds are there, and started again.
+    /// Returns the bytes that the provider sent beyond the file's size, divided by this size. The
+    /// downloader is killed when two thirds are there, and started again.
     fn downloader_killed(&self, round: usize) -> Result<f64, Failure> {
         let group = self.group(&format!("again-{round}"), 1, RATE)?;
         let target = format!("{}/", group.homes.display());
         let get = ["get", self.hash, "-o", &target];
-        let getter = group.system.begin("getter", &get)?;
+        let getter = group.system.spawn("getter", &get)?;
         self.wait_for_share(&getter, self.size / 3 * 2)?;
-        // Dropped, it is killed as by `kill -9`.
+        // The drop kills it like `kill -9`.
         drop(getter);
-        group.system.finish("getter", &get)?;
-        let (events, _) = group.system.finish("provider1", &["status"])?;
+        group.system.run("getter", &get)?;
+        let (events, _) = group.system.run("provider1", &["status"])?;
         let served = events
             .iter()
             .find_map(|event| event["peer"]["bytes_served"].as_u64())
-            .ok_or("`convite status` does not tell what was served")?;
+            .ok_or("`convite status` does not report the served bytes")?;
         Ok(served as f64 / self.size as f64 - 1.0)
     }
 
-    /// The most memory of a peer that sends to [`DOWNLOADS`] slow HTTP clients at once.
+    /// Returns the peak memory of a peer that sends to [`DOWNLOADS`] slow HTTP clients at once.
     fn hundred_downloads(&self) -> Result<u64, Failure> {
         eprintln!("{DOWNLOADS} downloads at once");
         let homes = self.scratch.folder("hundred")?;
@@ -121,7 +122,7 @@ impl Place<'_> {
         system.join("getter", &invite)?;
         let slots = (DOWNLOADS + 1).to_string();
         let provider = system.peer_with("provider", self.share, &["--upload-slots", &slots])?;
-        usage::forget_peak(provider.id())?;
+        usage::reset_peak(provider.id())?;
         let credentials = std::fs::read_to_string(homes.join("getter/credentials.json"))
             .map_err(|error| format!("no credentials: {error}"))?;
         let credentials: Value =
@@ -142,16 +143,23 @@ impl Place<'_> {
         let mut clients = Vec::new();
         for _ in 0..DOWNLOADS {
             let mut curl = Command::new("curl");
-            curl.args(["-sSk", "--fail", "--limit-rate", SLOW, "-o", "/dev/null"])
-                .args(["-H", &header, "--max-time", "10"])
-                .arg(format!("{url}/files/{}", self.hash))
-                .stderr(Stdio::null());
+            curl.args([
+                "-sSk",
+                "--fail",
+                "--limit-rate",
+                CLIENT_RATE,
+                "-o",
+                "/dev/null",
+            ])
+            .args(["-H", &header, "--max-time", "10"])
+            .arg(format!("{url}/files/{}", self.hash))
+            .stderr(Stdio::null());
             clients.push(Process::spawn("curl", &mut curl)?);
         }
         let deadline = Instant::now() + Duration::from_secs(8);
         let mut most = 0;
         while Instant::now() < deadline {
-            let (events, _) = system.finish("provider", &["status"])?;
+            let (events, _) = system.run("provider", &["status"])?;
             let now = events
                 .iter()
                 .find_map(|event| event["peer"]["uploads"].as_array().map(Vec::len));
@@ -166,7 +174,7 @@ impl Place<'_> {
         peak.ok_or_else(|| "the peer's memory cannot be read".to_owned())
     }
 
-    fn group(&self, name: &str, providers: usize, rate: u64) -> Result<Group, Failure> {
+    fn group(&self, name: &str, providers: usize, rate: u64) -> Result<RunningSystem, Failure> {
         let homes = self.scratch.folder(name)?;
         let system = self.system.with_homes_in(homes.clone());
         let (directory, invite) = system.directory()?;
@@ -178,7 +186,7 @@ impl Place<'_> {
             system.join(&home, &invite)?;
             running.push(system.peer_with(&home, self.share, &["--upload-limit", &rate])?);
         }
-        Ok(Group {
+        Ok(RunningSystem {
             system,
             homes,
             _directory: directory,
@@ -186,9 +194,9 @@ impl Place<'_> {
         })
     }
 
-    /// Waits until at least `share` bytes are there; returns when that was told, and how many.
+    /// Waits until at least `share` bytes are there. Returns the time of the report, and the bytes.
     fn wait_for_share(&self, getter: &Process, share: u64) -> Result<(Instant, u64), Failure> {
-        getter.line(Instant::now() + WITHIN, |line| {
+        getter.wait_for_line(Instant::now() + TIMEOUT, |line| {
             let event: Value = serde_json::from_str(line).ok()?;
             let bytes = event["bytes"].as_u64()?;
             (event["event"] == "progress" && bytes >= share).then_some(bytes)
@@ -196,14 +204,14 @@ impl Place<'_> {
     }
 }
 
-struct Group {
+struct RunningSystem {
     system: System,
     homes: std::path::PathBuf,
     _directory: Running,
     providers: Vec<Running>,
 }
 
-/// An argument by which curl sends `token`, and that does not show it.
+/// Returns an argument that makes curl send `token` without showing it.
 fn bearer(path: &Path, token: &str) -> Result<String, Failure> {
     std::fs::write(path, format!("Authorization: Bearer {token}"))
         .map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
@@ -236,7 +244,7 @@ fn print(options: &Options, figures: &Value) {
         None => format!("{:.0} MiB", number("memory_mib")),
     };
     report::print_table(
-        &["accident", "median", "worst", "aim"],
+        &["failure", "median", "worst", "goal"],
         &[
             row(
                 "one of two providers killed: time over the ideal",

@@ -1,6 +1,7 @@
-//! A peer's start: the first, which hashes what it shares, and the second, which finds every hash in
-//! its cache. Measured from the start of the process to its ready line, next to BLAKE3 on every core
-//! over the same cached files (and `b3sum`, where it is installed).
+//! `bench hash`: the first start of a peer, which hashes its shares, and the second start, which
+//! finds every hash in its cache. Measured from the start of the process to its ready line, and
+//! compared with BLAKE3 over the same cached files on all cores (and with `b3sum`, if it is
+//! installed).
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -8,16 +9,17 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
+use super::baseline;
+use super::options::Options;
 use super::payload::{self, Scratch};
 use super::report::{self, median, mib};
 use super::system::System;
-use super::{Options, floor};
 use crate::Failure;
 
 const SMALL_FILES: u64 = 10_000;
 const SMALL_SIZE: u64 = 10 << 10;
 
-/// What is shared, by what name.
+/// A shared folder of test files, with a name for the table.
 struct Case {
     name: String,
     folder: PathBuf,
@@ -28,12 +30,12 @@ struct Case {
 /// Runs the benchmark and prints its table.
 ///
 /// # Errors
-/// If anything on the way fails.
+/// Fails if a process or a measurement fails.
 pub fn run(options: &Options) -> Result<(), Failure> {
     let scratch = Scratch::new("hash")?;
     let system = System::new(scratch.path(), options.binary.as_deref())?;
     let (_directory, invite) = system.directory()?;
-    eprintln!("making the files");
+    eprintln!("writing the files");
     let cases = [
         case(&scratch, "large", 1, options.large())?,
         case(&scratch, "small", SMALL_FILES, SMALL_SIZE)?,
@@ -53,7 +55,7 @@ fn case(scratch: &Scratch, name: &str, files: u64, size: u64) -> Result<Case, Fa
     let folder = scratch.folder(name)?;
     let mut paths = Vec::new();
     for number in 0..files {
-        // A hundred a folder, as people's folders are nested.
+        // 100 files per folder, like real nested folders.
         let inner = scratch.folder(&format!("{name}/{:03}", number / 100))?;
         let path = inner.join(format!("file-{number:05}.bin"));
         payload::write(&path, size, number)?;
@@ -68,19 +70,19 @@ fn case(scratch: &Scratch, name: &str, files: u64, size: u64) -> Result<Case, Fa
 }
 
 fn measure(system: &System, invite: &str, case: &Case, rounds: usize) -> Result<Value, Failure> {
-    let mut floors = Vec::new();
+    let mut baselines = Vec::new();
     let mut b3sums = Vec::new();
     let (mut first, mut second) = (Vec::new(), Vec::new());
     for round in 0..=rounds {
         eprintln!("{}: round {round} of {rounds}", case.name);
-        let floor = floor::hash(&case.files)?;
+        let baseline = baseline::hash(&case.files)?;
         let b3sum = b3sum(&case.folder);
-        // A home of its own a round: nothing is in its cache.
+        // A new home in each round, so that its cache is empty.
         let home = format!("hash{}-{round}", case.files.len());
         system.join(&home, invite)?;
         let starts = [start(system, &home, case)?, start(system, &home, case)?];
         if round > 0 {
-            floors.push(floor);
+            baselines.push(baseline);
             b3sums.extend(b3sum);
             first.push(starts[0]);
             second.push(starts[1]);
@@ -89,7 +91,7 @@ fn measure(system: &System, invite: &str, case: &Case, rounds: usize) -> Result<
     Ok(json!({
         "files": case.name,
         "mib": mib(case.bytes),
-        "floor": median(floors),
+        "floor": median(baselines),
         "b3sum": median(b3sums),
         "first_start": median(first),
         "second_start": median(second),
@@ -98,7 +100,7 @@ fn measure(system: &System, invite: &str, case: &Case, rounds: usize) -> Result<
 
 fn start(system: &System, home: &str, case: &Case) -> Result<f64, Failure> {
     let running = system.peer(home, &case.folder)?;
-    let took = running.took;
+    let took = running.start_seconds;
     let files = running.ready["files"].as_u64();
     if files != Some(case.files.len() as u64) {
         return Err(format!(
@@ -110,7 +112,7 @@ fn start(system: &System, home: &str, case: &Case) -> Result<f64, Failure> {
     Ok(took)
 }
 
-/// Seconds that `b3sum` takes; none where it is not installed.
+/// Returns the seconds that `b3sum` takes; none if it is not installed.
 fn b3sum(folder: &Path) -> Option<f64> {
     let start = Instant::now();
     let script = "find \"$0\" -type f -print0 | xargs -0 b3sum";

@@ -1,33 +1,35 @@
-//! Hosts with links of a given rate, on one machine: each a network namespace with one veth to a
-//! bridge, which lies in a namespace too, so that nothing of it touches the machine's own network.
+//! Simulated hosts with links of a given rate, on one machine. Each host is a network namespace
+//! with one veth to a bridge. The bridge is in a namespace too, so the machine's own network is not
+//! affected.
 //!
-//! Rates are those of `tc tbf` on both ends of a link: up at the host, down at the bridge. All of it
-//! is taken down by a small process of its own, which waits for the end of its input: so also when
-//! the benchmark fails, is interrupted or is killed.
+//! `tc tbf` limits the rate on both ends of a link: upload at the host, download at the bridge. A
+//! separate small process removes everything when its stdin ends, so also when the benchmark fails,
+//! is interrupted or is killed.
 
 use std::process::{Child, Command, Stdio};
 
 use crate::Failure;
 use crate::workspace;
 
-/// The name of a host's link, inside its namespace.
+/// The name of a host's network interface, inside its namespace.
 pub const LINK: &str = "eth0";
 
-/// Ends what runs in the namespaces, then removes them; its arguments are their names.
-const TAKE_DOWN: &str = "trap '' INT TERM HUP; cat >/dev/null; \
+/// A shell script that kills the processes in the namespaces, then removes the namespaces. Its
+/// arguments are their names.
+const CLEANUP_SCRIPT: &str = "trap '' INT TERM HUP; cat >/dev/null; \
     for name; do kill -9 $(ip netns pids $name) 2>/dev/null; ip netns del $name; done";
 
-/// Where a process runs.
+/// A host on which processes run.
 #[derive(Debug, Clone)]
 pub struct Host {
-    /// Its network namespace; none for the machine's own.
+    /// The name of the network namespace; none for the machine's own.
     pub namespace: Option<String>,
-    /// Its IPv4 address.
+    /// The IPv4 address.
     pub address: String,
 }
 
 impl Host {
-    /// This machine, reached by itself.
+    /// Returns this machine, with its loopback address.
     pub fn loopback() -> Self {
         Self {
             namespace: None,
@@ -35,12 +37,12 @@ impl Host {
         }
     }
 
-    /// A command that runs `program` on this host.
+    /// Returns a command that runs `program` on this host.
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         match &self.namespace {
             None => Command::new(program),
             Some(namespace) => {
-                // It replaces itself by the program, so the process id is the program's.
+                // `ip` replaces itself with the program, so the process id is the program's.
                 let mut command = Command::new("ip");
                 command.args(["netns", "exec", namespace]).arg(program);
                 command
@@ -49,19 +51,20 @@ impl Host {
     }
 }
 
-/// Hosts on one bridge. They go when it is dropped, with all that runs on them.
+/// Hosts on one bridge. A drop removes them, and kills all their processes.
 pub struct Network {
-    /// One for each rate, in their order.
+    /// The hosts, one for each rate, in the same order.
     pub hosts: Vec<Host>,
-    keeper: Child,
+    bridge: String,
+    cleanup: Child,
 }
 
 impl Network {
-    /// Makes one host for each of `rates`, in bits per second, the same up and down; none is
-    /// without limit. At most 253 of them.
+    /// Creates one host for each of `rates`, at most 253. The rates are in bits per second, for
+    /// both directions; none means no limit.
     ///
     /// # Errors
-    /// If the user may not, or the machine cannot.
+    /// Fails if the user lacks the permission, or if the machine does not support it.
     pub fn new(rates: &[Option<u64>]) -> Result<Self, Failure> {
         let prefix = format!("convite{}", std::process::id());
         let bridge = format!("{prefix}b");
@@ -72,17 +75,21 @@ impl Network {
             })
             .collect();
         let names = hosts.iter().filter_map(|host| host.namespace.as_deref());
-        let keeper = Command::new("sh")
-            .args(["-c", TAKE_DOWN, "sh"])
+        let cleanup = Command::new("sh")
+            .args(["-c", CLEANUP_SCRIPT, "sh"])
             .args(names)
             .arg(&bridge)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .map_err(|error| format!("no shell: {error}"))?;
-        // From here on, whatever fails, what was made is taken down.
-        let network = Self { hosts, keeper };
+            .map_err(|error| format!("sh cannot be started: {error}"))?;
+        // From here on, a failure also removes what was created.
+        let network = Self {
+            hosts,
+            bridge: bridge.clone(),
+            cleanup,
+        };
         ip(&format!("netns add {bridge}"))?;
         ip(&format!("-n {bridge} link add br0 type bridge"))?;
         ip(&format!("-n {bridge} link set br0 up"))?;
@@ -91,12 +98,45 @@ impl Network {
         }
         Ok(network)
     }
+
+    /// Cuts the link of the host `number`, counted from 0.
+    ///
+    /// # Errors
+    /// Fails if `ip` fails.
+    pub fn cut(&self, number: usize) -> Result<(), Failure> {
+        let (bridge, port) = (&self.bridge, port(number));
+        ip(&format!("-n {bridge} link set {port} down"))
+    }
+
+    /// Restores the link of the host `number`.
+    ///
+    /// # Errors
+    /// Fails if `ip` fails.
+    pub fn join(&self, number: usize) -> Result<(), Failure> {
+        let (bridge, port) = (&self.bridge, port(number));
+        ip(&format!("-n {bridge} link set {port} up"))
+    }
+
+    /// Changes the rate of the link of the host `number`, counted from 0, in bits per second.
+    ///
+    /// # Errors
+    /// Fails if `tc` fails.
+    pub fn limit(&self, number: usize, rate: u64) -> Result<(), Failure> {
+        match self
+            .hosts
+            .get(number)
+            .and_then(|host| host.namespace.as_ref())
+        {
+            Some(name) => limit(&self.bridge, number, name, rate),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Drop for Network {
     fn drop(&mut self) {
-        drop(self.keeper.stdin.take());
-        let _ = self.keeper.wait();
+        drop(self.cleanup.stdin.take());
+        let _ = self.cleanup.wait();
     }
 }
 
@@ -104,7 +144,7 @@ fn attach(bridge: &str, number: usize, host: &Host, rate: Option<u64>) -> Result
     let (Some(name), address) = (&host.namespace, &host.address) else {
         return Ok(());
     };
-    let port = format!("port{number}");
+    let port = port(number);
     ip(&format!("netns add {name}"))?;
     ip(&format!(
         "link add {LINK} netns {name} type veth peer name {port} netns {bridge}"
@@ -113,18 +153,31 @@ fn attach(bridge: &str, number: usize, host: &Host, rate: Option<u64>) -> Result
     ip(&format!("-n {name} link set lo up"))?;
     ip(&format!("-n {name} addr add {address}/24 dev {LINK}"))?;
     ip(&format!("-n {name} link set {LINK} up"))?;
-    if let Some(rate) = rate {
-        for (namespace, device) in [(name.as_str(), LINK), (bridge, port.as_str())] {
-            let words = shape(namespace, device, rate);
-            workspace::output(Command::new("tc").args(words.split(' ')))?;
-        }
+    match rate {
+        Some(rate) => limit(bridge, number, name, rate),
+        None => Ok(()),
+    }
+}
+
+/// Returns the name of the bridge's end of a link.
+fn port(number: usize) -> String {
+    format!("port{number}")
+}
+
+fn limit(bridge: &str, number: usize, name: &str, rate: u64) -> Result<(), Failure> {
+    let port = port(number);
+    for (namespace, device) in [(name, LINK), (bridge, port.as_str())] {
+        let words = shape(namespace, device, rate);
+        workspace::output(Command::new("tc").args(words.split(' ')))?;
     }
     Ok(())
 }
 
-/// The words after `tc` that let `device` send `rate` bits per second.
+/// Returns the arguments of `tc` that limit `device` to `rate` bits per second.
 fn shape(namespace: &str, device: &str, rate: u64) -> String {
-    format!("-n {namespace} qdisc add dev {device} root tbf rate {rate}bit burst 64kb latency 50ms")
+    format!(
+        "-n {namespace} qdisc replace dev {device} root tbf rate {rate}bit burst 64kb latency 50ms"
+    )
 }
 
 fn ip(words: &str) -> Result<(), Failure> {
@@ -151,12 +204,12 @@ mod tests {
 
     #[test]
     fn a_network_comes_and_goes_where_the_machine_allows_it() {
-        // Without the right to make namespaces the benchmark takes the loopback; so may the test.
+        // Without permission to create namespaces, the test cannot run.
         let Ok(network) = Network::new(&[None, Some(80_000_000)]) else {
             return;
         };
         let [first, second] = network.hosts.as_slice() else {
-            panic!("two hosts were asked for");
+            panic!("expected two hosts");
         };
         let shaped = workspace::output(second.command("tc").args(["qdisc", "show"])).unwrap();
         assert!(shaped.contains("80Mbit"), "{shaped}");

@@ -1,62 +1,70 @@
-//! What a benchmark can be told: the words after its name, each understood or refused at once, so
-//! that no run of minutes ends in a typing mistake.
+//! The options of the benchmarks. All of them are parsed before a benchmark starts, so that a
+//! typing error does not fail a run of minutes.
 
 use std::path::PathBuf;
 
 use crate::Failure;
 
 const MIB: u64 = 1 << 20;
-/// More would not fit the network that `bench swarm` makes.
-const MOST_DOWNLOADERS: usize = 200;
+/// The maximum number of downloaders; more do not fit the network of `bench swarm`.
+const DOWNLOADERS_MAX: usize = 200;
 
-/// What a benchmark can be told.
+/// The options of a benchmark.
 pub struct Options {
-    /// Bytes of the one large file; none for the benchmark's own default.
+    /// The size of the file in bytes; none for the benchmark's default.
     pub size: Option<u64>,
-    /// Rounds that count.
+    /// The number of measured rounds.
     pub rounds: usize,
-    /// Files that the directory, or a folder, is filled with.
+    /// The number of files in the directory, or in a folder.
     pub files: usize,
-    /// How long the directory is under the mix.
-    #[cfg_attr(not(feature = "load"), allow(dead_code, reason = "of the load driver"))]
+    /// The duration of the mix in seconds.
+    #[cfg_attr(
+        not(feature = "load"),
+        allow(dead_code, reason = "used by the load generator")
+    )]
     pub seconds: u64,
-    /// The directory's database; none for its own.
-    #[cfg_attr(not(feature = "load"), allow(dead_code, reason = "of the load driver"))]
+    /// The URL of the directory's database; none for its default.
+    #[cfg_attr(
+        not(feature = "load"),
+        allow(dead_code, reason = "used by the load generator")
+    )]
     pub database: Option<String>,
-    /// Numbers of providers that one downloader fetches from, one row each.
+    /// The numbers of providers of a download; each is one row of the table.
     pub providers: Vec<usize>,
-    /// How many fetch at once in a swarm.
+    /// The number of concurrent downloaders in a swarm.
     pub downloaders: usize,
-    /// Bits per second, up and down, of the downloaders' links, taken in turn.
+    /// The rates of the downloaders' links in bits per second, in both directions, assigned in
+    /// turn.
     pub rates: Vec<u64>,
-    /// Bits per second of the first provider's link; none for the first downloader's.
+    /// The rate of the first provider's link in bits per second; none for the rate of the first
+    /// downloader.
     pub provider_rate: Option<u64>,
-    /// Install other systems that are missing.
+    /// Whether to install other systems that are missing.
     pub install: bool,
-    /// Measure Convite alone.
+    /// Whether to measure only Convite.
     pub alone: bool,
-    /// One JSON object instead of a table.
+    /// Whether to print one JSON object instead of a table.
     pub json: bool,
     /// The program to measure; none for the release build of this source.
     pub binary: Option<PathBuf>,
 }
 
 impl Options {
-    /// Bytes of the one large file: as told, or else 2 GiB.
+    /// Returns the size of the large file in bytes, 2 GiB by default.
     pub fn large(&self) -> u64 {
         self.size.unwrap_or(2048 * MIB)
     }
 
-    /// Bytes of a swarm's file: as told, or else 64 MiB.
+    /// Returns the size of a swarm's file in bytes, 64 MiB by default.
     pub fn shared(&self) -> u64 {
         self.size.unwrap_or(64 * MIB)
     }
 }
 
-/// Reads `words`.
+/// Parses the options in `words`.
 ///
 /// # Errors
-/// If one is unknown, has no value, or has one that cannot be understood.
+/// Fails if an option is unknown, has no value, or has an invalid value.
 pub fn parse(words: &[&str]) -> Result<Options, Failure> {
     let mut options = Options {
         size: None,
@@ -87,8 +95,8 @@ pub fn parse(words: &[&str]) -> Result<Options, Failure> {
         }
         let value = words
             .next()
-            .ok_or_else(|| format!("{word} wants a value"))?;
-        let bad = || format!("{word}: '{value}' cannot be understood");
+            .ok_or_else(|| format!("{word} needs a value"))?;
+        let bad = || format!("{word}: invalid value '{value}'");
         match *word {
             "--binary" => options.binary = Some(PathBuf::from(value)),
             "--size" => options.size = Some(size(value).ok_or_else(bad)?),
@@ -98,7 +106,7 @@ pub fn parse(words: &[&str]) -> Result<Options, Failure> {
             "--database" => options.database = Some((*value).to_owned()),
             "--providers" => options.providers = list(value, count).ok_or_else(bad)?,
             "--downloaders" => {
-                let few = count(value).filter(|count| *count <= MOST_DOWNLOADERS);
+                let few = count(value).filter(|count| *count <= DOWNLOADERS_MAX);
                 options.downloaders = few.ok_or_else(bad)?;
             }
             "--rate" => options.rates = vec![rate(value).ok_or_else(bad)?],
@@ -114,12 +122,12 @@ fn count(text: &str) -> Option<usize> {
     text.parse().ok().filter(|count| *count > 0)
 }
 
-/// Values with commas between them.
+/// Parses values separated by commas.
 fn list<T>(text: &str, one: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
     text.split(',').map(|word| one(word.trim())).collect()
 }
 
-/// Bytes from `123`, `64KiB`, `64MiB` or `2GiB`.
+/// Parses a number of bytes like `123`, `64KiB`, `64MiB` or `2GiB`.
 fn size(text: &str) -> Option<u64> {
     let units = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
     let (number, shift) = units
@@ -130,7 +138,7 @@ fn size(text: &str) -> Option<u64> {
     number.checked_mul(1 << shift)
 }
 
-/// Bits per second from `800kbit`, `80mbit` or `1gbit`, as tc(8) counts them: in thousands.
+/// Parses bits per second like `800kbit`, `80mbit` or `1gbit`. As in tc(8), the units are decimal.
 fn rate(text: &str) -> Option<u64> {
     let units = [
         ("kbit", 1_000),
@@ -169,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_have_commas_and_no_holes() {
+    fn lists_are_separated_by_commas() {
         let options = parse(&["--providers", "1,2,4", "--rates", "20mbit,100mbit"]).unwrap();
         assert_eq!(options.providers, [1, 2, 4]);
         assert_eq!(options.rates, [20_000_000, 100_000_000]);

@@ -1,78 +1,64 @@
-//! The bytes that the benchmarks move: incompressible, the same in every run, made once.
+//! The test data of the benchmarks: incompressible, the same in every run, generated once.
 
 use std::fs::File;
 use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 
 use crate::Failure;
+use crate::cleanup::{Cleanup, Resource};
 use crate::workspace;
 
 const BUFFER: usize = 1 << 20;
 
-/// Removes its argument at the end of its input, again while something still writes there.
-const CLEAR: &str = "trap '' INT TERM HUP; cat >/dev/null; \
-    for try in 1 2 3 4 5; do rm -rf -- \"$1\" && break; sleep 1; done";
-
-/// A folder for one benchmark, on the disk of the target folder; gone when dropped, and also when
-/// the benchmark is interrupted: a process of its own waits for the end of this one.
+/// A folder for one benchmark, on the disk of the target folder. A separate process removes it when
+/// it is dropped, or when the benchmark is interrupted.
 pub struct Scratch {
     path: PathBuf,
-    keeper: Child,
+    /// Removes the folder when it is dropped.
+    _cleanup: Cleanup,
 }
 
 impl Scratch {
-    /// An empty folder `name`.
+    /// Creates the empty folder.
     ///
     /// # Errors
-    /// If it cannot be made.
+    /// Fails if the folder cannot be created.
     pub fn new(name: &str) -> Result<Self, Failure> {
         let process = std::process::id();
         let path = workspace::target()
             .join("bench")
             .join(format!("{name}-{process}"));
         std::fs::create_dir_all(&path)
-            .map_err(|error| format!("{} cannot be made: {error}", path.display()))?;
-        let keeper = Command::new("sh")
-            .args(["-c", CLEAR, "sh"])
-            .arg(&path)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|error| format!("no shell: {error}"))?;
-        Ok(Self { path, keeper })
+            .map_err(|error| format!("{} cannot be created: {error}", path.display()))?;
+        let cleanup = Cleanup::new(&path)?;
+        cleanup.add(&Resource::Folder);
+        Ok(Self {
+            path,
+            _cleanup: cleanup,
+        })
     }
 
-    /// Where it is.
+    /// Returns the path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// A new folder in it.
+    /// Creates a folder inside.
     ///
     /// # Errors
-    /// If it cannot be made.
+    /// Fails if the folder cannot be created.
     pub fn folder(&self, name: &str) -> Result<PathBuf, Failure> {
         let path = self.path.join(name);
         std::fs::create_dir_all(&path)
-            .map_err(|error| format!("{} cannot be made: {error}", path.display()))?;
+            .map_err(|error| format!("{} cannot be created: {error}", path.display()))?;
         Ok(path)
     }
 }
 
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // Left-overs cost disk and nothing else.
-        drop(self.keeper.stdin.take());
-        let _ = self.keeper.wait();
-    }
-}
-
-/// Writes `size` incompressible bytes that follow from `seed`, and returns their content hash.
+/// Writes `size` incompressible bytes derived from `seed`, and returns their content hash.
 ///
 /// # Errors
-/// If the disk refuses.
+/// Fails if the file cannot be written.
 pub fn write(path: &Path, size: u64, seed: u64) -> Result<String, Failure> {
     let failed = |error| format!("{} cannot be written: {error}", path.display());
     let mut file = File::create(path).map_err(failed)?;
@@ -93,10 +79,10 @@ pub fn write(path: &Path, size: u64, seed: u64) -> Result<String, Failure> {
     Ok(hasher.finalize().to_hex().to_string())
 }
 
-/// Reads a file once, so that it lies in the page cache, and returns its content hash.
+/// Reads a file into the page cache, and returns its content hash.
 ///
 /// # Errors
-/// If it cannot be read.
+/// Fails if the file cannot be read.
 pub fn read(path: &Path) -> Result<String, Failure> {
     let failed = |error| format!("{} cannot be read: {error}", path.display());
     let mut file = BufReader::with_capacity(BUFFER, File::open(path).map_err(failed)?);
@@ -110,13 +96,13 @@ pub fn read(path: &Path) -> Result<String, Failure> {
     }
 }
 
-/// Writes and removes a file of `size` bytes in `folder`, so that the pages that the next file is
-/// cached in have been touched: a virtual machine gives free memory back to its host, and the first
-/// touch afterwards can cost more than the transfer that is measured.
+/// Writes and removes a file of `size` bytes in `folder`, so that the next file uses pages that
+/// were accessed before. A virtual machine returns free memory to its host, and the first access
+/// afterwards can take longer than the measured transfer.
 ///
 /// # Errors
-/// If the disk does not take it.
-pub fn touch(folder: &Path, size: u64) -> Result<(), Failure> {
+/// Fails if the file cannot be written.
+pub fn warm_memory(folder: &Path, size: u64) -> Result<(), Failure> {
     let path = folder.join("touched");
     let failed = |error: std::io::Error| format!("cannot write {}: {error}", path.display());
     let mut file = File::create(&path).map_err(failed)?;

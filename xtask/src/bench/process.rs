@@ -1,5 +1,6 @@
-//! A program that a benchmark starts, whoever wrote it: its lines with the moment each came, its
-//! listening port, and its end, which it meets at the latest when the benchmark does.
+//! A process that a benchmark starts: Convite or another program. Gives its output lines with the
+//! time of each, waits for its listening port and its end, and kills it at the end of the
+//! benchmark.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
@@ -12,26 +13,26 @@ use std::time::{Duration, Instant};
 use super::usage::{self, Usage};
 use crate::Failure;
 
-const LOOK_EVERY: Duration = Duration::from_millis(2);
-const LISTENS_WITHIN: Duration = Duration::from_secs(20);
-const STOPPED_WITHIN: Duration = Duration::from_secs(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
+const LISTEN_TIMEOUT: Duration = Duration::from_secs(20);
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 /// The state LISTEN in /proc/net/tcp.
-const LISTEN: &str = "0A";
+const STATE_LISTEN: &str = "0A";
 
 /// A started program. It is killed when dropped.
 pub struct Process {
     child: Child,
     name: String,
     lines: Receiver<(Instant, String)>,
-    /// When it was started.
+    /// The time of its start.
     pub start: Instant,
 }
 
 impl Process {
-    /// Starts `command`, called `name` in failures. Its output is read, if it is piped.
+    /// Starts `command`, named `name` in error messages. Reads its stdout if it is piped.
     ///
     /// # Errors
-    /// If it cannot be started.
+    /// Fails if the command cannot be started.
     pub fn spawn(name: &str, command: &mut Command) -> Result<Self, Failure> {
         let start = Instant::now();
         let mut child = command
@@ -39,7 +40,7 @@ impl Process {
             .map_err(|error| format!("{name} cannot be started: {error}"))?;
         let (send, lines) = mpsc::channel();
         if let Some(stdout) = child.stdout.take() {
-            // Reads on to the end, so that the process never waits for a full pipe.
+            // Reads to the end, so that the process never blocks on a full pipe.
             std::thread::spawn(move || {
                 for line in BufReader::new(stdout).lines().map_while(Result::ok) {
                     let _ = send.send((Instant::now(), line));
@@ -55,31 +56,31 @@ impl Process {
         })
     }
 
-    /// Its process id.
+    /// Returns the process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Writes a line to its input, which must be piped.
+    /// Writes a line to the process's stdin, which must be piped.
     ///
     /// # Errors
-    /// If it does not listen to its input any more.
-    pub fn tell(&mut self, line: &str) -> Result<(), Failure> {
+    /// Fails if the process no longer reads its stdin.
+    pub fn write_line(&mut self, line: &str) -> Result<(), Failure> {
         let name = &self.name;
         let stdin = self.child.stdin.as_mut();
         writeln!(
             stdin.ok_or_else(|| format!("{name} has no input"))?,
             "{line}"
         )
-        .map_err(|error| format!("{name} cannot be told anything: {error}"))
+        .map_err(|error| format!("cannot write to the stdin of {name}: {error}"))
     }
 
-    /// Waits for the first line that `wanted` takes, and returns what it makes of it with the
-    /// moment at which the line came.
+    /// Waits for the first line for which `wanted` returns a value. Returns the time of the line
+    /// and the value.
     ///
     /// # Errors
-    /// If its output ends before, or `deadline` passes.
-    pub fn line<T>(
+    /// Fails if the output ends before, or if `deadline` passes.
+    pub fn wait_for_line<T>(
         &self,
         deadline: Instant,
         wanted: impl Fn(&str) -> Option<T>,
@@ -87,9 +88,10 @@ impl Process {
         let mut last = String::new();
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let (when, line) = self.lines.recv_timeout(left).map_err(|error| {
-                format!("{} did not say what it should: {error}\n{last}", self.name)
-            })?;
+            let (when, line) = self
+                .lines
+                .recv_timeout(left)
+                .map_err(|error| format!("no expected line from {}: {error}\n{last}", self.name))?;
             if let Some(found) = wanted(&line) {
                 return Ok((when, found));
             }
@@ -97,14 +99,14 @@ impl Process {
         }
     }
 
-    /// Waits until something listens on the TCP port `port` where the process runs.
+    /// Waits until the TCP port `port` is open in the process's network namespace.
     ///
     /// # Errors
-    /// If the process ends, or takes too long.
-    pub fn listens(&mut self, port: u16) -> Result<(), Failure> {
-        let deadline = Instant::now() + LISTENS_WITHIN;
+    /// Fails if the process ends, or after 20 seconds.
+    pub fn wait_for_port(&mut self, port: u16) -> Result<(), Failure> {
+        let deadline = Instant::now() + LISTEN_TIMEOUT;
         while Instant::now() < deadline {
-            // /proc/PID/net is that of the process's own network namespace.
+            // /proc/PID/net shows the process's network namespace.
             let table = std::fs::read_to_string(format!("/proc/{}/net/tcp", self.id()));
             if listening(&table.unwrap_or_default(), port) {
                 return Ok(());
@@ -112,20 +114,22 @@ impl Process {
             if let Ok(Some(status)) = self.child.try_wait() {
                 return Err(format!("{} ended: {status}", self.name));
             }
-            std::thread::sleep(LOOK_EVERY);
+            std::thread::sleep(POLL_INTERVAL);
         }
         Err(format!("{} does not listen on port {port}", self.name))
     }
 
-    /// Bytes that the network interface `interface`, where the process runs, has sent.
+    /// Returns the bytes sent by the network interface `interface` in the process's network
+    /// namespace.
     pub fn sent(&self, interface: &str) -> Option<u64> {
         sent_by(self.id(), interface)
     }
 
-    /// Waits for its end, and returns what it used. No other child may be waited for meanwhile.
+    /// Waits for the end of the process, and returns its resource usage. No other child may be
+    /// waited for in the meantime.
     ///
     /// # Errors
-    /// If it fails.
+    /// Fails if the process fails.
     pub fn finish(mut self) -> Result<Usage, Failure> {
         let (status, usage) = usage::wait(&mut self.child, self.start)?;
         if status.success() {
@@ -135,10 +139,10 @@ impl Process {
         }
     }
 
-    /// Interrupts it, as Ctrl-C does, and waits for its end.
+    /// Interrupts the process, like Ctrl-C, and waits for its end.
     ///
     /// # Errors
-    /// If it does not end in time.
+    /// Fails if the process does not end within 10 seconds.
     pub fn stop(mut self) -> Result<(), Failure> {
         interrupt(&mut self.child)
     }
@@ -151,10 +155,10 @@ impl Drop for Process {
     }
 }
 
-/// Interrupts `child`, as Ctrl-C does, and waits for its end.
+/// Interrupts `child`, like Ctrl-C, and waits for its end.
 ///
 /// # Errors
-/// If it does not end in time.
+/// Fails if the process does not end within 10 seconds.
 pub fn interrupt(child: &mut Child) -> Result<(), Failure> {
     let gone = |child: &mut Child| matches!(child.try_wait(), Ok(Some(_)));
     if gone(child) {
@@ -162,26 +166,27 @@ pub fn interrupt(child: &mut Child) -> Result<(), Failure> {
     }
     let id = child.id().to_string();
     crate::workspace::run(Command::new("kill").args(["-INT", &id]))?;
-    let deadline = Instant::now() + STOPPED_WITHIN;
+    let deadline = Instant::now() + STOP_TIMEOUT;
     while Instant::now() < deadline {
         if gone(child) {
             return Ok(());
         }
-        std::thread::sleep(LOOK_EVERY);
+        std::thread::sleep(POLL_INTERVAL);
     }
-    Err("a process did not end when it was interrupted".to_owned())
+    Err("a process did not end after it was interrupted".to_owned())
 }
 
-/// Bytes that the network interface `interface` has sent, where the process `id` runs.
+/// Returns the bytes sent by the network interface `interface` in the network namespace of the
+/// process `id`.
 pub fn sent_by(id: u32, interface: &str) -> Option<u64> {
     let table = std::fs::read_to_string(format!("/proc/{id}/net/dev")).ok()?;
     sent(&table, interface)
 }
 
-/// A TCP port of 127.0.0.1 that was free a moment ago.
+/// Returns a TCP port of 127.0.0.1 that was free a moment ago.
 ///
 /// # Errors
-/// If there is none.
+/// Fails if no port is free.
 pub fn free_port() -> Result<u16, Failure> {
     TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
@@ -189,25 +194,25 @@ pub fn free_port() -> Result<u16, Failure> {
         .map_err(|error| format!("no free port: {error}"))
 }
 
-/// A file for what a program says.
+/// Creates a log file for a program.
 ///
 /// # Errors
-/// If it cannot be made.
+/// Fails if the file cannot be created.
 pub fn log(path: &Path) -> Result<File, Failure> {
     File::create(path).map_err(|error| format!("{} cannot be written: {error}", path.display()))
 }
 
-/// Whether /proc/net/tcp's `table` has a listener on `port`.
+/// Returns whether `table`, the contents of /proc/net/tcp, has a listener on `port`.
 fn listening(table: &str, port: u16) -> bool {
     let port = format!("{port:04X}");
     table.lines().skip(1).any(|line| {
         let mut fields = line.split_whitespace().skip(1);
         let local = fields.next().and_then(|local| local.rsplit(':').next());
-        local == Some(port.as_str()) && fields.nth(1) == Some(LISTEN)
+        local == Some(port.as_str()) && fields.nth(1) == Some(STATE_LISTEN)
     })
 }
 
-/// The bytes sent by `interface`, from /proc/net/dev's `table`.
+/// Returns the bytes sent by `interface` from `table`, the contents of /proc/net/dev.
 fn sent(table: &str, interface: &str) -> Option<u64> {
     let mut rows = table.lines().filter_map(|line| line.split_once(':'));
     let (_, fields) = rows.find(|(name, _)| name.trim() == interface)?;
@@ -241,18 +246,18 @@ mod tests {
     }
 
     #[test]
-    fn lines_come_as_they_are_said_and_a_silent_end_is_a_failure() {
+    fn lines_arrive_in_order_and_an_early_end_is_a_failure() {
         let mut command = Command::new("sh");
         command.args(["-c", "read word; echo other; echo got $word"]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = Process::spawn("sh", &mut command).unwrap();
-        process.tell("it").unwrap();
+        process.write_line("it").unwrap();
         let deadline = Instant::now() + Duration::from_secs(20);
         let got = |line: &str| line.strip_prefix("got ").map(str::to_owned);
-        let (when, said) = process.line(deadline, got).unwrap();
+        let (when, said) = process.wait_for_line(deadline, got).unwrap();
         assert!(when >= process.start);
         assert_eq!(said, "it");
-        assert!(process.line(deadline, got).is_err());
+        assert!(process.wait_for_line(deadline, got).is_err());
         process.finish().unwrap();
     }
 }

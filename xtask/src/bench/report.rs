@@ -1,11 +1,11 @@
-//! Medians, ratios, and a table that lines up.
+//! Medians, quantiles, and aligned tables.
 
-/// The middle of `values`; NaN of none.
+/// Returns the median of `values`; NaN if there are none.
 pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     quantile(values, 0.5)
 }
 
-/// The value below which the share `q` of `values` lies (nearest rank); NaN of none.
+/// Returns the quantile `q` of `values` (nearest rank); NaN if there are none.
 pub fn quantile(values: impl IntoIterator<Item = f64>, q: f64) -> f64 {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);
@@ -16,12 +16,12 @@ pub fn quantile(values: impl IntoIterator<Item = f64>, q: f64) -> f64 {
         .unwrap_or(f64::NAN)
 }
 
-/// Bytes as MiB.
+/// Converts bytes to MiB.
 pub fn mib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
 
-/// The row of a way that could not be measured: its name, why not, and nothing.
+/// Returns the row of a method that could not be measured: its name, the reason, and empty cells.
 pub fn missing(name: String, why: &str, cells: usize) -> Vec<String> {
     let why = why.lines().next().unwrap_or_default().to_owned();
     let mut row = vec![name, why];
@@ -29,7 +29,7 @@ pub fn missing(name: String, why: &str, cells: usize) -> Vec<String> {
     row
 }
 
-/// Prints rows under a head as a markdown table, its columns aligned.
+/// Prints a Markdown table with aligned columns.
 pub fn print_table(head: &[&str], rows: &[Vec<String>]) {
     let mut widths: Vec<usize> = head.iter().map(|cell| cell.chars().count()).collect();
     for row in rows {
@@ -64,7 +64,7 @@ pub fn print_table(head: &[&str], rows: &[Vec<String>]) {
     }
 }
 
-/// The line that says which machine the figures are of.
+/// Returns a line that describes the machine.
 pub fn machine() -> String {
     let model = std::fs::read_to_string("/proc/cpuinfo")
         .ok()

@@ -1,86 +1,32 @@
-//! One provider and many downloaders that all start at once, each behind a link of its own: how long
-//! the last of them takes, over what the links allow at best, and how many copies the first provider
-//! had to send for it.
+//! `bench swarm`: one provider and many downloaders that start at the same time, each with its own
+//! link. Measures the time of the last downloader, relative to the least time that the links allow,
+//! and the number of copies that the first provider sends.
 //!
-//! As root, each is in a network namespace with a shaped link. Elsewhere Convite limits itself on
-//! the loopback, and the other systems are left out: they would not be limited alike.
+//! As root, each member is in a network namespace with a shaped link. Otherwise everything is on
+//! the loopback, Convite limits itself, and the other systems are omitted, because they could not
+//! be limited in the same way.
 
 mod bound;
 mod convite;
-mod rivals;
-
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+mod other_systems;
+mod setup;
 
 use serde_json::{Value, json};
 
-use super::Options;
 use super::netns::{Host, Network};
+use super::options::Options;
 use super::others;
 use super::payload::{self, Scratch};
 use super::report::{self, median, mib};
 use super::system::System;
 use crate::Failure;
 use bound::Swarm;
-
-/// One swarm, from the start to its last finisher.
-struct Finish {
-    /// Seconds to the last finisher.
-    seconds: f64,
-    /// Bytes of the file that the first provider says it has sent; none where it does not say.
-    served: Option<u64>,
-    /// Bytes that its link has carried, headers and all; none on the loopback.
-    carried: Option<u64>,
-}
-
-/// Where a swarm takes place.
-struct Scene {
-    /// Runs what the members meet through, without limits.
-    directory: Host,
-    provider: Host,
-    downloaders: Vec<Host>,
-    /// The file, which lies alone in its folder.
-    file: PathBuf,
-    hash: String,
-    /// For what the systems write.
-    folder: PathBuf,
-    swarm: Swarm,
-}
-
-impl Scene {
-    /// When a swarm that has not finished is given up.
-    fn deadline(&self) -> Instant {
-        // From a lone server it takes as many times the bound as there are downloaders.
-        let worst = self.swarm.bound() * (2.0 * self.downloaders.len() as f64 + 4.0);
-        Instant::now() + Duration::from_secs(60) + Duration::from_secs_f64(worst)
-    }
-
-    /// An empty folder `name`, whatever an earlier round left there.
-    fn fresh(&self, name: &str) -> Result<PathBuf, Failure> {
-        let path = self.folder.join(name);
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(&path)
-            .map_err(|error| format!("{} cannot be made: {error}", path.display()))?;
-        Ok(path)
-    }
-
-    fn name(&self) -> String {
-        let name = self.file.file_name().unwrap_or_default();
-        name.to_string_lossy().into_owned()
-    }
-
-    fn check(&self, copy: &Path) -> Result<(), Failure> {
-        if payload::read(copy)? == self.hash {
-            return Ok(());
-        }
-        Err(format!("{} is not what was sent", copy.display()))
-    }
-}
+use setup::{SwarmResult, SwarmSetup};
 
 /// Runs the benchmark and prints its table.
 ///
 /// # Errors
-/// If anything on Convite's way fails. Other systems that fail, or are missing, are rows that say so.
+/// Fails if Convite fails. If another system fails or is missing, its row says so.
 pub fn run(options: &Options) -> Result<(), Failure> {
     let scratch = Scratch::new("swarm")?;
     let system = System::new(scratch.path(), options.binary.as_deref())?;
@@ -100,15 +46,15 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         Ok(network) => network.hosts.clone(),
         Err(failure) => {
             let why = failure.lines().last().unwrap_or_default();
-            eprintln!("no network namespaces ({why}): on the loopback, with built-in limits");
+            eprintln!("no network namespaces ({why}): using the loopback with built-in limits");
             vec![Host::loopback(); rates.len()]
         }
     };
     let file = scratch.folder("share")?.join("payload.bin");
-    eprintln!("making {} bytes", swarm.size);
+    eprintln!("writing a file of {} bytes", swarm.size);
     let hash = payload::write(&file, swarm.size, 1)?;
     payload::read(&file)?;
-    let scene = Scene {
+    let setup = SwarmSetup {
         directory: hosts[0].clone(),
         provider: hosts[1].clone(),
         downloaders: hosts[2..].to_vec(),
@@ -117,34 +63,34 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         folder: scratch.folder("got")?,
         swarm,
     };
-    let figures = measure(options, &scene, &system, network.is_ok())?;
-    // Before the folder goes, so that nothing writes into it any more.
+    let figures = measure(options, &setup, &system, network.is_ok())?;
+    // Stops all processes before the folder is removed.
     drop(network);
-    print(options, &scene, &figures);
+    print(options, &setup, &figures);
     Ok(())
 }
 
 fn measure(
     options: &Options,
-    scene: &Scene,
+    setup: &SwarmSetup,
     system: &System,
     shaped: bool,
 ) -> Result<Vec<Value>, Failure> {
     let mut names = vec!["convite"];
     if !options.alone {
-        names.extend(rivals::NAMES);
+        names.extend(other_systems::NAMES);
     }
-    let ours = convite::Group::start(scene, system)?;
-    let mut rows: Vec<Result<Vec<Finish>, Failure>> =
+    let ours = convite::RunningSystem::start(setup, system)?;
+    let mut rows: Vec<Result<Vec<SwarmResult>, Failure>> =
         names.iter().map(|_| Ok(Vec::new())).collect();
     for round in 1..=options.rounds {
         eprintln!("round {round} of {}", options.rounds);
         for (name, row) in names.iter().zip(&mut rows) {
             let Ok(rounds) = row else { continue };
             let result = match *name {
-                "convite" => Ok(ours.round(scene, round)?),
-                _ if !shaped => Err("needs namespaces".to_owned()),
-                rival => rivals::round(scene, rival),
+                "convite" => Ok(ours.round(setup, round)?),
+                _ if !shaped => Err("needs network namespaces".to_owned()),
+                other => other_systems::round(setup, other),
             };
             match result {
                 Ok(finish) => rounds.push(finish),
@@ -155,14 +101,14 @@ fn measure(
     let rows = names.iter().zip(rows);
     Ok(rows
         .map(|(name, row)| match row {
-            Ok(rounds) => summary(name, &rounds, &scene.swarm),
+            Ok(rounds) => summary(name, &rounds, &setup.swarm),
             Err(why) => json!({"way": name, "missing": why}),
         })
         .collect())
 }
 
-fn summary(name: &str, rounds: &[Finish], swarm: &Swarm) -> Value {
-    let copies = |bytes: fn(&Finish) -> Option<u64>| {
+fn summary(name: &str, rounds: &[SwarmResult], swarm: &Swarm) -> Value {
+    let copies = |bytes: fn(&SwarmResult) -> Option<u64>| {
         let known = rounds.iter().filter_map(bytes);
         let copies = median(known.map(|bytes| bytes as f64 / swarm.size as f64));
         copies.is_finite().then_some(copies)
@@ -175,14 +121,14 @@ fn summary(name: &str, rounds: &[Finish], swarm: &Swarm) -> Value {
         "over_bound": seconds / swarm.bound(),
         "worst_over_bound": of_bound.fold(0.0, f64::max),
         "copies_served": copies(|round| round.served),
-        "copies_on_link": copies(|round| round.carried),
+        "copies_on_link": copies(|round| round.sent_on_link),
     })
 }
 
-fn print(options: &Options, scene: &Scene, figures: &[Value]) {
-    let swarm = &scene.swarm;
+fn print(options: &Options, setup: &SwarmSetup, figures: &[Value]) {
+    let swarm = &setup.swarm;
     let machine = report::machine();
-    let links = match scene.provider.namespace {
+    let links = match setup.provider.namespace {
         Some(_) => "network namespaces with tc tbf",
         None => "loopback with built-in limits",
     };
@@ -208,7 +154,7 @@ fn print(options: &Options, scene: &Scene, figures: &[Value]) {
         swarm.describe(),
         swarm.bound()
     );
-    let head = ["way", "s", "of bound", "worst", "copies", "on the link"];
+    let head = ["method", "s", "of bound", "worst", "copies", "on the link"];
     let rows = figures.iter().map(|figure| {
         let number = |name: &str| match figure[name].as_f64() {
             Some(number) => format!("{number:.2}"),
@@ -237,10 +183,10 @@ mod tests {
     #[test]
     fn figures_are_over_the_bound_and_in_copies() {
         let swarm = Swarm::new(10_000_000, None, &[80_000_000], 8).unwrap();
-        let finish = |seconds, served| Finish {
+        let finish = |seconds, served| SwarmResult {
             seconds,
             served: Some(served),
-            carried: None,
+            sent_on_link: None,
         };
         let rounds = [
             finish(1.1, 10_000_000),

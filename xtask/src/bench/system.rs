@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -15,11 +15,12 @@ use super::usage::{self, Usage};
 use crate::Failure;
 use crate::workspace::{self, cargo};
 
-const READY_WITHIN: Duration = Duration::from_secs(300);
-/// Of accounts that live as long as the benchmark.
+const READY_TIMEOUT: Duration = Duration::from_secs(300);
+/// The password of the accounts, which exist only during the benchmark.
 pub const PASSWORD: &str = "correct horse battery staple";
 
-/// The program, the folder in which each process has its home and its log, and where it runs.
+/// The program, the folder with the home and the log of each process, and the host on which it
+/// runs.
 #[derive(Clone)]
 pub struct System {
     binary: PathBuf,
@@ -27,27 +28,27 @@ pub struct System {
     host: Host,
 }
 
-/// A process that has said that it is ready. It ends when dropped.
+/// A process that is ready. It is killed when dropped.
 pub struct Running {
     child: Child,
-    /// Its ready line.
+    /// The ready line.
     pub ready: Value,
-    /// From its start to its ready line, in seconds.
-    pub took: f64,
+    /// The time from the start to the ready line in seconds.
+    pub start_seconds: f64,
 }
 
 impl System {
-    /// Of `binary`, or else of the release binary, which is built.
+    /// Creates a system that runs `binary`. If it is none, builds and uses the release binary.
     ///
     /// # Errors
-    /// If it does not build.
+    /// Fails if the build fails.
     pub fn new(folder: &Path, binary: Option<&Path>) -> Result<Self, Failure> {
         let binary = match binary {
             Some(binary) => binary.to_path_buf(),
             None => {
                 eprintln!("building the release binary");
-                let build = ["build", "--quiet", "--release", "--package", "convite"];
-                workspace::run(cargo().args(build))?;
+                let build = "build --quiet --release --workspace --bin convite";
+                workspace::run(cargo().args(build.split(' ')))?;
                 workspace::target().join("release/convite")
             }
         };
@@ -58,8 +59,8 @@ impl System {
         })
     }
 
-    /// The same program with the same homes, on `host`.
-    pub fn on(&self, host: &Host) -> Self {
+    /// Returns the same program with the same homes on `host`.
+    pub fn on_host(&self, host: &Host) -> Self {
         let host = host.clone();
         Self {
             host,
@@ -67,7 +68,7 @@ impl System {
         }
     }
 
-    /// The same program with its homes in `folder`.
+    /// Returns the same program with its homes in `folder`.
     pub fn with_homes_in(&self, folder: PathBuf) -> Self {
         Self {
             folder,
@@ -75,13 +76,13 @@ impl System {
         }
     }
 
-    /// Whether the program's `command` has the flag `flag`: another build may be older.
-    pub fn knows(&self, command: &str, flag: &str) -> bool {
+    /// Returns whether `command` of the program has the flag `flag`; another build may be older.
+    pub fn has_flag(&self, command: &str, flag: &str) -> bool {
         let help = workspace::output(Command::new(&self.binary).args([command, "--help"]));
         help.is_ok_and(|help| help.split_whitespace().any(|word| word == flag))
     }
 
-    /// A command of the home `home`, without the caller's own settings.
+    /// Returns a command for the home `home`, without the `CONVITE_` variables of this process.
     fn command(&self, home: &str, args: &[&str]) -> Result<Command, Failure> {
         let log = self.log(home);
         let stderr = File::options()
@@ -111,17 +112,17 @@ impl System {
         self.folder.join(format!("{home}.log"))
     }
 
-    /// The end of what the processes of `home` have said, for a failure's text.
-    fn said(&self, home: &str) -> String {
+    /// Returns the last lines of the log of `home`, for error messages.
+    pub fn log_tail(&self, home: &str) -> String {
         let log = std::fs::read_to_string(self.log(home)).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(12)..].join("\n")
     }
 
-    /// Starts a process that runs on, and waits for its ready line.
+    /// Starts a long-running process, and waits for its ready line.
     ///
     /// # Errors
-    /// If it ends or is not ready in time.
+    /// Fails if the process ends, or is not ready within five minutes.
     pub fn start(&self, home: &str, args: &[&str]) -> Result<Running, Failure> {
         let start = Instant::now();
         let mut child = self
@@ -132,10 +133,10 @@ impl System {
         let mut running = Running {
             child,
             ready: Value::Null,
-            took: 0.0,
+            start_seconds: 0.0,
         };
         let (send, receive) = mpsc::channel();
-        // Reads on after the ready line, so that the process never waits for a full pipe.
+        // Continues to read after the ready line, so that the process never blocks on a full pipe.
         std::thread::spawn(move || {
             for line in stdout
                 .into_iter()
@@ -149,30 +150,30 @@ impl System {
                 }
             }
         });
-        running.ready = receive.recv_timeout(READY_WITHIN).map_err(|_| {
+        running.ready = receive.recv_timeout(READY_TIMEOUT).map_err(|_| {
             format!(
-                "`convite {}` was never ready\n{}",
+                "`convite {}` did not become ready\n{}",
                 args.join(" "),
-                self.said(home)
+                self.log_tail(home)
             )
         })?;
-        running.took = start.elapsed().as_secs_f64();
+        running.start_seconds = start.elapsed().as_secs_f64();
         Ok(running)
     }
 
-    /// Starts a command whose JSON lines are its [`Process`]'s lines.
+    /// Starts a command. The lines of the [`Process`] are JSON.
     ///
     /// # Errors
-    /// If it cannot be started.
-    pub fn begin(&self, home: &str, args: &[&str]) -> Result<Process, Failure> {
+    /// Fails if the command cannot be started.
+    pub fn spawn(&self, home: &str, args: &[&str]) -> Result<Process, Failure> {
         Process::spawn("convite", &mut self.command(home, args)?)
     }
 
-    /// Runs a command to its end; returns its JSON lines and what it used.
+    /// Runs a command to its end. Returns its JSON lines and its resource usage.
     ///
     /// # Errors
-    /// If it fails.
-    pub fn finish(&self, home: &str, args: &[&str]) -> Result<(Vec<Value>, Usage), Failure> {
+    /// Fails if the command fails.
+    pub fn run(&self, home: &str, args: &[&str]) -> Result<(Vec<Value>, Usage), Failure> {
         let start = Instant::now();
         let mut child = self
             .command(home, args)?
@@ -195,22 +196,23 @@ impl System {
         Err(format!(
             "`convite {}` failed: {status}\n{last}\n{}",
             args[0],
-            self.said(home)
+            self.log_tail(home)
         ))
     }
 
-    /// Starts a directory and returns it with an invite to it.
+    /// Starts a directory. Returns it with an invite link.
     ///
     /// # Errors
-    /// If it does not start.
+    /// Fails if the directory does not start.
     pub fn directory(&self) -> Result<(Running, String), Failure> {
         self.directory_on(None)
     }
 
-    /// The same on a database of its own or on `database`, a URL.
+    /// Starts a directory on the database with the URL `database`; none for its default. Returns it
+    /// with an invite link.
     ///
     /// # Errors
-    /// If it does not start.
+    /// Fails if the directory does not start.
     pub fn directory_on(&self, database: Option<&str>) -> Result<(Running, String), Failure> {
         let listen = format!("{}:0", self.host.address);
         let mut args = vec!["directory", "--listen", &listen];
@@ -221,27 +223,27 @@ impl System {
         Ok((running, invite))
     }
 
-    /// Makes an account for `home`.
+    /// Creates an account for `home`.
     ///
     /// # Errors
-    /// If the directory refuses.
+    /// Fails if the directory refuses.
     pub fn join(&self, home: &str, invite: &str) -> Result<(), Failure> {
-        self.finish(home, &["join", invite, "--user", home])?;
+        self.run(home, &["join", invite, "--user", home])?;
         Ok(())
     }
 
     /// Starts a peer of `home` that shares `folder`.
     ///
     /// # Errors
-    /// If it does not start.
+    /// Fails if the peer does not start.
     pub fn peer(&self, home: &str, folder: &Path) -> Result<Running, Failure> {
         self.peer_with(home, folder, &[])
     }
 
-    /// Starts a peer of `home` that shares `folder`, with more `flags`.
+    /// Starts a peer of `home` that shares `folder`, with additional `flags`.
     ///
     /// # Errors
-    /// If it does not start.
+    /// Fails if the peer does not start.
     pub fn peer_with(&self, home: &str, folder: &Path, flags: &[&str]) -> Result<Running, Failure> {
         let folder = folder.to_string_lossy();
         let id = format!("{home}-peer");
@@ -253,20 +255,30 @@ impl System {
 }
 
 impl Running {
-    /// Its process id.
+    /// Returns the process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Bytes that the network interface `interface`, where it runs, has sent.
+    /// Returns the bytes sent by the network interface `interface` in the process's network
+    /// namespace.
     pub fn sent(&self, interface: &str) -> Option<u64> {
         process::sent_by(self.id(), interface)
     }
 
-    /// Asks it to end, and waits until it has.
+    /// Returns the exit status of the process if it has ended.
     ///
     /// # Errors
-    /// If it does not end in time.
+    /// Fails if the system does not tell.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>, Failure> {
+        let status = self.child.try_wait();
+        status.map_err(|error| format!("the state of a process is unknown: {error}"))
+    }
+
+    /// Interrupts the process, and waits for its end.
+    ///
+    /// # Errors
+    /// Fails if the process does not end within 10 seconds.
     pub fn stop(mut self) -> Result<(), Failure> {
         process::interrupt(&mut self.child)
     }

@@ -1,35 +1,36 @@
-//! One file to disk, from one, two and four peers, next to the plain TCP copy of the same file and
-//! to the other systems that are installed.
+//! `bench transfer`: one file to disk, from one, two and four peers, compared with its plain TCP
+//! copy and with other installed systems.
 //!
-//! The rounds interleave, so that a machine that slows down slows all alike; the first of each does
-//! not count, and before each the memory that its file will be cached in is touched, because the
-//! first touch alone can triple a transfer's time.
+//! The rounds alternate, so that a machine that slows down affects all methods. The first round of
+//! each does not count. Before each round, the memory for the file's cache is accessed, because the
+//! first access can triple the time of a transfer.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use super::method::{Method, Transfer};
 use super::netns::Host;
+use super::options::Options;
 use super::others::nginx::Nginx;
 use super::others::{self, aria2, libtorrent, nc};
 use super::payload::{self, Scratch};
 use super::report::{self, mib};
-use super::round::{Round, Way};
 use super::system::{Running, System};
-use super::{Options, floor, usage};
+use super::{baseline, usage};
 use crate::Failure;
 
 const NAME: &str = "payload.bin";
 
-/// A directory of its own with providers that share the same folder, and a home that fetches.
-struct Group {
+/// A directory, providers that share the same folder, and a home that downloads.
+struct RunningSystem {
     system: System,
     _directory: Running,
     providers: Vec<Running>,
 }
 
-/// What every way copies, and where to.
-struct Places {
+/// The source and the target of the transfers.
+struct TransferSetup {
     share: PathBuf,
     file: PathBuf,
     got: PathBuf,
@@ -40,7 +41,7 @@ struct Places {
 /// Runs the benchmark and prints its table.
 ///
 /// # Errors
-/// If anything on Convite's way fails. Other systems that fail, or are missing, are rows that say so.
+/// Fails if Convite fails. If another system fails or is missing, its row says so.
 pub fn run(options: &Options) -> Result<(), Failure> {
     let scratch = Scratch::new("transfer")?;
     let system = System::new(scratch.path(), options.binary.as_deref())?;
@@ -50,9 +51,9 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     let share = scratch.folder("share")?;
     let file = share.join(NAME);
     let size = options.large();
-    eprintln!("making {size} bytes");
+    eprintln!("writing a file of {size} bytes");
     let hash = payload::write(&file, size, 1)?;
-    let places = Places {
+    let setup = TransferSetup {
         share,
         file,
         got: scratch.folder("got")?,
@@ -62,96 +63,99 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     let mut groups = Vec::new();
     for count in &options.providers {
         let homes = scratch.folder(&format!("providers-{count}"))?;
-        groups.push(group(&system.with_homes_in(homes), *count, &places)?);
+        groups.push(group(&system.with_homes_in(homes), *count, &setup)?);
     }
-    let nginx = match options.alone {
-        true => Err("left out".to_owned()),
-        false => Nginx::start(&Host::loopback(), &places.share, &scratch.folder("nginx")?),
+    let nginx = if options.alone {
+        Err("omitted".to_owned())
+    } else {
+        Nginx::start(&Host::loopback(), &setup.share, &scratch.folder("nginx")?)
     };
-    payload::read(&places.file)?;
+    payload::read(&setup.file)?;
 
-    let floors = ["plain TCP", "plain TCP + BLAKE3"];
-    let mut plain = floors.map(Way::new);
-    let mut ours: Vec<Way> = groups.iter().map(Group::way).collect();
+    let baselines = ["plain TCP", "plain TCP + BLAKE3"];
+    let mut plain = baselines.map(Method::new);
+    let mut ours: Vec<Method> = groups.iter().map(RunningSystem::method).collect();
     let names = [
         "nc",
         "nginx TLS + curl",
         "nginx TLS + aria2c -x4",
         "libtorrent",
     ];
-    let mut theirs: Vec<Way> = names.map(Way::new).into();
+    let mut theirs: Vec<Method> = names.map(Method::new).into();
     if options.alone {
         theirs.clear();
     }
     for round in 0..=options.rounds {
         eprintln!("round {round} of {}", options.rounds);
         let counts = round > 0;
-        for (way, hashed) in plain.iter_mut().zip([false, true]) {
-            payload::touch(&places.got, size)?;
-            way.take(Ok(places.plain(hashed)?), counts);
+        for (method, hashed) in plain.iter_mut().zip([false, true]) {
+            payload::warm_memory(&setup.got, size)?;
+            method.add(Ok(setup.plain(hashed)?), counts);
         }
-        for (way, group) in ours.iter_mut().zip(&groups) {
-            payload::touch(&places.got, size)?;
-            way.take(Ok(places.convite(group)?), counts);
+        for (method, group) in ours.iter_mut().zip(&groups) {
+            payload::warm_memory(&setup.got, size)?;
+            method.add(Ok(setup.convite(group)?), counts);
         }
-        for way in theirs.iter_mut().filter(|way| way.works()) {
-            payload::touch(&places.got, size)?;
-            way.take(places.other(&way.name, &nginx), counts);
+        for method in theirs.iter_mut().filter(|method| method.is_available()) {
+            payload::warm_memory(&setup.got, size)?;
+            method.add(setup.other(&method.name, &nginx), counts);
         }
     }
     let tcp = plain[0].seconds();
-    let nc = theirs.first().and_then(Way::seconds);
-    let ways = plain.iter().chain(&ours).chain(&theirs);
-    let figures: Vec<Value> = ways.map(|way| way.summary(size, tcp, nc)).collect();
+    let nc = theirs.first().and_then(Method::seconds);
+    let methods = plain.iter().chain(&ours).chain(&theirs);
+    let figures: Vec<Value> = methods
+        .map(|method| method.summary(size, tcp, nc))
+        .collect();
     print(options, &figures);
     Ok(())
 }
 
-fn group(system: &System, count: usize, places: &Places) -> Result<Group, Failure> {
+fn group(system: &System, count: usize, setup: &TransferSetup) -> Result<RunningSystem, Failure> {
     let (directory, invite) = system.directory()?;
     system.join("getter", &invite)?;
     let mut providers = Vec::new();
     for number in 1..=count {
         let home = format!("provider{number}");
         system.join(&home, &invite)?;
-        let provider = system.peer(&home, &places.share)?;
-        // What hashing the share took at the start is not the transfer's.
-        usage::forget_peak(provider.id())?;
+        let provider = system.peer(&home, &setup.share)?;
+        // The memory for hashing the share at the start does not count.
+        usage::reset_peak(provider.id())?;
         providers.push(provider);
     }
-    Ok(Group {
+    Ok(RunningSystem {
         system: system.clone(),
         _directory: directory,
         providers,
     })
 }
 
-impl Group {
-    fn way(&self) -> Way {
+impl RunningSystem {
+    fn method(&self) -> Method {
         match self.providers.len() {
-            1 => Way::new("convite"),
-            count => Way::new(format!("convite, {count} providers")),
+            1 => Method::new("convite"),
+            count => Method::new(format!("convite, {count} providers")),
         }
     }
 
-    /// CPU seconds of all providers.
+    /// Returns the CPU seconds of all providers.
     fn cpu(&self) -> Result<f64, Failure> {
         self.providers.iter().map(|one| usage::cpu(one.id())).sum()
     }
 
-    /// The sum of the most memory that each provider held, in bytes.
+    /// Returns the sum of the providers' peak memory in bytes.
     fn peak(&self) -> u64 {
         let peak = |one: &Running| usage::peak_memory(one.id()).unwrap_or(0);
         self.providers.iter().map(peak).sum()
     }
 }
 
-impl Places {
-    fn plain(&self, hashed: bool) -> Result<Round, Failure> {
+impl TransferSetup {
+    fn plain(&self, hashed: bool) -> Result<Transfer, Failure> {
         let to = self.got.join(NAME);
-        let copy = floor::copy(&self.file, &to, hashed)?;
+        let copy = baseline::copy(&self.file, &to, hashed)?;
         remove(&to)?;
-        Ok(Round {
+        Ok(Transfer {
             seconds: copy.seconds,
             sender: (copy.sender.cpu, copy.sender.peak),
             receiver: copy.receiver,
@@ -159,7 +163,7 @@ impl Places {
         })
     }
 
-    fn other(&self, name: &str, nginx: &Result<Nginx, Failure>) -> Result<Round, Failure> {
+    fn other(&self, name: &str, nginx: &Result<Nginx, Failure>) -> Result<Transfer, Failure> {
         let to = self.got.join(NAME);
         let nginx = || nginx.as_ref().map_err(Clone::clone);
         let result = match name {
@@ -168,37 +172,38 @@ impl Places {
             "nginx TLS + aria2c -x4" => aria2::ranges(nginx()?, NAME, &to),
             _ => libtorrent::copy(&self.file, &self.torrent, &self.got),
         };
-        // A failure may have left some of the file, or none.
+        // After a failure, the file may be incomplete or missing.
         let same = result.is_err() || payload::read(&to)? == self.hash;
         let _ = std::fs::remove_file(&to);
-        match same {
-            true => result,
-            false => Err("what arrived is not what was sent".to_owned()),
+        if same {
+            result
+        } else {
+            Err("the copy differs from the sent file".to_owned())
         }
     }
 
-    fn convite(&self, group: &Group) -> Result<Round, Failure> {
+    fn convite(&self, group: &RunningSystem) -> Result<Transfer, Failure> {
         let before = group.cpu()?;
         let target = format!("{}/", self.got.display());
         let get = ["get", &self.hash, "-o", &target];
-        let (events, receiver) = group.system.finish("getter", &get)?;
+        let (events, receiver) = group.system.run("getter", &get)?;
         let cpu = group.cpu()? - before;
         let done = events
             .iter()
             .find(|event| event["event"] == "done")
-            .ok_or("`convite get` told no `done` event")?;
+            .ok_or("`convite get` printed no `done` event")?;
         let seconds = done["seconds"].as_f64();
         let path = done["path"]
             .as_str()
             .ok_or("the `done` event has no path")?;
-        let round = Round {
+        let round = Transfer {
             seconds: seconds.ok_or("the `done` event has no seconds")?,
             sender: (cpu, group.peak()),
             receiver,
             first: done["first_verified_ms"].as_f64(),
         };
         if payload::read(Path::new(path))? != self.hash {
-            return Err("what arrived is not what was sent".to_owned());
+            return Err("the copy differs from the sent file".to_owned());
         }
         remove(Path::new(path))?;
         Ok(round)
@@ -220,7 +225,7 @@ fn print(options: &Options, figures: &[Value]) {
     }
     println!("{machine}; {} MiB, medians of {rounds}", mib(size));
     let head = [
-        "way",
+        "method",
         "s",
         "process s",
         "MiB/s",

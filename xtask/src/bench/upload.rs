@@ -1,25 +1,26 @@
-//! One file put into a peer's inbox, next to the same file fetched from a peer, and to the plain TCP
-//! copy of it: interleaved, as in `transfer`.
+//! `bench upload`: one file uploaded to a peer's inbox, compared with its download from a peer, and
+//! with its plain TCP copy. The rounds alternate, as in `transfer`.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use super::method::{Method, Transfer};
+use super::options::Options;
 use super::payload::{self, Scratch};
 use super::report::{self, mib};
-use super::round::{Round, Way};
 use super::system::{Running, System};
-use super::{Options, floor, usage};
+use super::{baseline, usage};
 use crate::Failure;
 
 const NAME: &str = "payload.bin";
 
-struct Scene {
+struct UploadSetup {
     system: System,
     _directory: Running,
     provider: Running,
-    taker: Running,
-    /// The taker's inbox.
+    receiver: Running,
+    /// The inbox of the peer that receives the uploads.
     inbox: PathBuf,
     file: PathBuf,
     got: PathBuf,
@@ -29,14 +30,14 @@ struct Scene {
 /// Runs the benchmark and prints its table.
 ///
 /// # Errors
-/// If anything fails.
+/// Fails if a process or a measurement fails.
 pub fn run(options: &Options) -> Result<(), Failure> {
     let scratch = Scratch::new("upload")?;
     let system = System::new(scratch.path(), options.binary.as_deref())?;
     let share = scratch.folder("share")?;
     let file = share.join(NAME);
     let size = options.large();
-    eprintln!("making {size} bytes");
+    eprintln!("writing a file of {size} bytes");
     let hash = payload::write(&file, size, 1)?;
     let (directory, invite) = system.directory()?;
     for home in ["person", "provider", "taker"] {
@@ -52,46 +53,46 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         "--inbox",
         &shown,
     ];
-    let taker = system.peer_with("taker", &scratch.folder("empty")?, &flags)?;
-    usage::forget_peak(provider.id())?;
-    usage::forget_peak(taker.id())?;
-    let scene = Scene {
+    let receiver = system.peer_with("taker", &scratch.folder("empty")?, &flags)?;
+    usage::reset_peak(provider.id())?;
+    usage::reset_peak(receiver.id())?;
+    let setup = UploadSetup {
         system,
         _directory: directory,
         provider,
-        taker,
+        receiver,
         inbox,
         file,
         got: scratch.folder("got")?,
         hash,
     };
-    payload::read(&scene.file)?;
-    let mut plain = Way::new("plain TCP + BLAKE3");
-    let (mut get, mut put) = (Way::new("convite get"), Way::new("convite put"));
+    payload::read(&setup.file)?;
+    let mut plain = Method::new("plain TCP + BLAKE3");
+    let (mut get, mut put) = (Method::new("convite get"), Method::new("convite put"));
     for round in 0..=options.rounds {
         eprintln!("round {round} of {}", options.rounds);
         let counts = round > 0;
-        payload::touch(&scene.got, size)?;
-        plain.take(Ok(scene.plain()?), counts);
-        payload::touch(&scene.got, size)?;
-        get.take(Ok(scene.get()?), counts);
-        payload::touch(&scene.got, size)?;
-        put.take(Ok(scene.put()?), counts);
+        payload::warm_memory(&setup.got, size)?;
+        plain.add(Ok(setup.plain()?), counts);
+        payload::warm_memory(&setup.got, size)?;
+        get.add(Ok(setup.get()?), counts);
+        payload::warm_memory(&setup.got, size)?;
+        put.add(Ok(setup.put()?), counts);
     }
     let (tcp, fetched) = (plain.seconds(), get.seconds());
     let figures: Vec<Value> = [&plain, &get, &put]
-        .map(|way| way.summary(size, tcp, fetched))
+        .map(|method| method.summary(size, tcp, fetched))
         .into();
     print(options, &figures);
     Ok(())
 }
 
-impl Scene {
-    fn plain(&self) -> Result<Round, Failure> {
+impl UploadSetup {
+    fn plain(&self) -> Result<Transfer, Failure> {
         let to = self.got.join(NAME);
-        let copy = floor::copy(&self.file, &to, true)?;
+        let copy = baseline::copy(&self.file, &to, true)?;
         remove(&to)?;
-        Ok(Round {
+        Ok(Transfer {
             seconds: copy.seconds,
             sender: (copy.sender.cpu, copy.sender.peak),
             receiver: copy.receiver,
@@ -99,7 +100,7 @@ impl Scene {
         })
     }
 
-    fn get(&self) -> Result<Round, Failure> {
+    fn get(&self) -> Result<Transfer, Failure> {
         let target = format!("{}/", self.got.display());
         let get = ["get", &self.hash, "-o", &target];
         let (round, _) = self.run(&get, &self.provider)?;
@@ -107,16 +108,16 @@ impl Scene {
         Ok(round)
     }
 
-    fn put(&self) -> Result<Round, Failure> {
+    fn put(&self) -> Result<Transfer, Failure> {
         let file = self.file.to_string_lossy();
-        let (round, done) = self.run(&["put", &file, "--to", "taker-peer"], &self.taker)?;
+        let (round, done) = self.run(&["put", &file, "--to", "taker-peer"], &self.receiver)?;
         let name = done["path"]
             .as_str()
             .and_then(|path| path.rsplit('/').next());
         let name = name.ok_or("the `done` event has no path")?;
         self.check(&self.inbox.join("person").join(name))?;
-        // The person's own process sent, and the taker received.
-        Ok(Round {
+        // The process of the command sent, and the peer received.
+        Ok(Transfer {
             sender: (round.receiver.cpu, round.receiver.peak),
             receiver: usage::Usage {
                 cpu: round.sender.0,
@@ -127,17 +128,17 @@ impl Scene {
         })
     }
 
-    /// A command of the person's, with what the peer at the other end used.
-    fn run(&self, args: &[&str], other: &Running) -> Result<(Round, Value), Failure> {
+    /// Runs a command of the home, and measures the peer at the other end.
+    fn run(&self, args: &[&str], other: &Running) -> Result<(Transfer, Value), Failure> {
         let before = usage::cpu(other.id())?;
-        let (events, receiver) = self.system.finish("person", args)?;
+        let (events, receiver) = self.system.run("person", args)?;
         let cpu = usage::cpu(other.id())? - before;
         let done = events
             .into_iter()
             .find(|event| event["event"] == "done")
-            .ok_or("no `done` event was told")?;
+            .ok_or("the command printed no `done` event")?;
         let seconds = done["seconds"].as_f64();
-        let round = Round {
+        let round = Transfer {
             seconds: seconds.ok_or("the `done` event has no seconds")?,
             sender: (cpu, usage::peak_memory(other.id()).unwrap_or(0)),
             receiver,
@@ -147,9 +148,10 @@ impl Scene {
     }
 
     fn check(&self, path: &Path) -> Result<(), Failure> {
-        match payload::read(path)? == self.hash {
-            true => remove(path),
-            false => Err("what arrived is not what was sent".to_owned()),
+        if payload::read(path)? == self.hash {
+            remove(path)
+        } else {
+            Err("the copy differs from the sent file".to_owned())
         }
     }
 }
@@ -168,7 +170,7 @@ fn print(options: &Options, figures: &[Value]) {
     }
     println!("{machine}; {} MiB, medians of {rounds}", mib(size));
     let head = [
-        "way",
+        "method",
         "s",
         "MiB/s",
         "of TCP",

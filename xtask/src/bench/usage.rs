@@ -1,4 +1,4 @@
-//! What a process has used: processor time and the most memory it ever held.
+//! The resource usage of a process: CPU time and peak memory.
 
 use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
@@ -7,33 +7,34 @@ use crate::Failure;
 
 /// /proc counts time in USER_HZ, which is 100 on every Linux that Convite is built for.
 const TICKS_PER_SECOND: f64 = 100.0;
-/// How often a process is looked at while it runs; also how exact its end is.
-const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// The polling interval for a running process, and so the precision of its end time.
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
-/// What a process used up to its end.
+/// The resource usage of a process up to its end.
 #[derive(Debug, Clone, Copy)]
 pub struct Usage {
-    /// From its start to its end, in seconds.
+    /// The time from start to end in seconds.
     pub wall: f64,
-    /// User and system, in seconds.
+    /// User and system time in seconds.
     pub cpu: f64,
-    /// The most memory it held (resident), in bytes.
+    /// The peak resident memory in bytes.
     pub peak: u64,
 }
 
-/// Waits for the end of `child`, started at `start`. No other child may end meanwhile.
+/// Waits for the end of `child`, which was started at `start`. No other child may end in the
+/// meantime.
 ///
 /// # Errors
-/// If /proc cannot be read.
+/// Fails if /proc cannot be read.
 pub fn wait(child: &mut Child, start: Instant) -> Result<(ExitStatus, Usage), Failure> {
     let before = cpu_of_ended_children()?;
     let mut peak = 0;
     loop {
-        // The figure only ever grows, and goes with the process.
+        // The value only grows, and is gone when the process ends.
         peak = peak_memory(child.id()).unwrap_or(0).max(peak);
         let ended = child
             .try_wait()
-            .map_err(|error| format!("a process cannot be waited for: {error}"))?;
+            .map_err(|error| format!("cannot wait for a process: {error}"))?;
         if let Some(status) = ended {
             let usage = Usage {
                 wall: start.elapsed().as_secs_f64(),
@@ -42,14 +43,14 @@ pub fn wait(child: &mut Child, start: Instant) -> Result<(ExitStatus, Usage), Fa
             };
             return Ok((status, usage));
         }
-        std::thread::sleep(LOOK_EVERY);
+        std::thread::sleep(POLL_INTERVAL);
     }
 }
 
-/// User and system time of a running process, in seconds.
+/// Returns the user and system time of a running process in seconds.
 ///
 /// # Errors
-/// If there is no such process.
+/// Fails if there is no such process.
 pub fn cpu(process: u32) -> Result<f64, Failure> {
     let (user, system) = (14, 15);
     Ok(ticks(&process.to_string(), user)? + ticks(&process.to_string(), system)?)
@@ -60,7 +61,7 @@ fn cpu_of_ended_children() -> Result<f64, Failure> {
     Ok(ticks("self", user)? + ticks("self", system)?)
 }
 
-/// Field `field` (from 1, as proc(5) counts) of a process's stat, in seconds.
+/// Returns field `field` (counted from 1, as in proc(5)) of a process's stat file, in seconds.
 fn ticks(process: &str, field: usize) -> Result<f64, Failure> {
     let path = format!("/proc/{process}/stat");
     let stat = std::fs::read_to_string(&path)
@@ -71,7 +72,7 @@ fn ticks(process: &str, field: usize) -> Result<f64, Failure> {
 }
 
 fn stat_field(stat: &str, field: usize) -> Option<f64> {
-    // Field 2 is the program's name in brackets, which may hold anything.
+    // Field 2 is the program's name in brackets, which may contain any character.
     let (_, rest) = stat.rsplit_once(')')?;
     rest.split_whitespace()
         .nth(field.checked_sub(3)?)?
@@ -79,14 +80,14 @@ fn stat_field(stat: &str, field: usize) -> Option<f64> {
         .ok()
 }
 
-/// The most memory that a running process has held, in bytes, less what it maps of files (its own
-/// program, for the most part): those pages are the kernel's to take back.
+/// Returns the peak memory of a running process in bytes, without mapped files (mostly its own
+/// program), because the kernel can reclaim these pages.
 pub fn peak_memory(process: u32) -> Option<u64> {
     let mapped = memory(process, "RssFile:")?;
     Some(memory(process, "VmHWM:")?.saturating_sub(mapped))
 }
 
-/// The memory that a running process holds, in bytes.
+/// Returns the current memory of a running process in bytes.
 #[cfg(feature = "load")]
 pub fn memory_now(process: u32) -> Option<u64> {
     memory(process, "VmRSS:")
@@ -99,11 +100,11 @@ fn memory(process: u32, field: &str) -> Option<u64> {
     Some(kib << 10)
 }
 
-/// Lets [`peak_memory`] begin anew (proc(5), clear_refs), so that a start does not count.
+/// Resets [`peak_memory`] (proc(5), clear_refs), so that the start of the process does not count.
 ///
 /// # Errors
-/// If the kernel does not allow it.
-pub fn forget_peak(process: u32) -> Result<(), Failure> {
+/// Fails if the kernel does not allow it.
+pub fn reset_peak(process: u32) -> Result<(), Failure> {
     let path = format!("/proc/{process}/clear_refs");
     std::fs::write(&path, "5").map_err(|error| format!("{path} cannot be written: {error}"))
 }
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn work_of_a_child_is_on_its_account() {
+    fn cpu_time_of_a_child_is_counted() {
         let start = Instant::now();
         let mut child = Command::new("sh")
             .args(["-c", "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done"])

@@ -1,43 +1,43 @@
-//! A folder that is watched: a peer's start with very many small files, the memory that it takes, and
-//! how long it is from a change on the disk until somebody else can search for it.
+//! `bench watch`: a peer that watches a folder with very many small files. Measures its starts, its
+//! memory, and the time from a change on the disk until another home can search for it.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::Options;
+use super::options::Options;
 use super::payload::Scratch;
 use super::report::{self, median, mib};
 use super::system::{Running, System};
 use super::usage;
 use crate::Failure;
 
-/// Files of one folder, as many as people's folders have at most.
-const IN_A_FOLDER: usize = 1_000;
+/// The number of files in one folder, about the maximum of real folders.
+const FILES_PER_FOLDER: usize = 1_000;
 const BURST: usize = 10_000;
-const WITHIN: Duration = Duration::from_secs(300);
-const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// Of a burst, so many are searched for, evenly spread and the last among them.
-const LOOKED_FOR: usize = 16;
+const TIMEOUT: Duration = Duration::from_secs(300);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
+/// The number of files of a burst that are searched for: evenly spread, and including the last one.
+const SAMPLED_FILES: usize = 16;
 const WATCHER: &str = "watcher";
 const READER: &str = "reader";
 
 /// Runs the benchmark and prints its figures.
 ///
 /// # Errors
-/// If anything on the way fails.
+/// Fails if a process or a measurement fails.
 pub fn run(options: &Options) -> Result<(), Failure> {
     let scratch = Scratch::new("watch")?;
     let system = System::new(scratch.path(), options.binary.as_deref())?;
     let (_directory, invite) = system.directory()?;
     system.join(WATCHER, &invite)?;
     system.join(READER, &invite)?;
-    eprintln!("making {} files", options.files);
+    eprintln!("writing {} files", options.files);
     let folder = scratch.folder("files")?;
     for number in 0..options.files {
-        let inner = folder.join(format!("{:04}", number / IN_A_FOLDER));
-        if number % IN_A_FOLDER == 0 {
+        let inner = folder.join(format!("{:04}", number / FILES_PER_FOLDER));
+        if number % FILES_PER_FOLDER == 0 {
             make(&inner)?;
         }
         write(&inner.join(format!("file {number}.txt")), number)?;
@@ -45,20 +45,24 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     eprintln!("starting the peer");
     let start = Instant::now();
     let peer = system.peer(WATCHER, &folder)?;
-    until_listed(&system, options.files)?;
-    let first = (peer.took, start.elapsed().as_secs_f64(), memory(&peer));
+    wait_until_listed(&system, options.files)?;
+    let first = (
+        peer.start_seconds,
+        start.elapsed().as_secs_f64(),
+        memory(&peer),
+    );
     peer.stop()?;
     let peer = system.peer(WATCHER, &folder)?;
-    let second = peer.took;
-    until_listed(&system, options.files)?;
+    let second = peer.start_seconds;
+    wait_until_listed(&system, options.files)?;
 
     let mut changes = Vec::new();
     for round in 0..options.rounds {
-        // In the last of the folders, so that nothing found first helps.
-        let inner = folder.join(format!("{:04}", (options.files - 1) / IN_A_FOLDER));
+        // In the last folder, so that a scan in order finds it last.
+        let inner = folder.join(format!("{:04}", (options.files - 1) / FILES_PER_FOLDER));
         let start = Instant::now();
         write(&inner.join(format!("single{round}.txt")), round)?;
-        until_found(&system, &format!("single{round}"))?;
+        wait_until_found(&system, &format!("single{round}"))?;
         changes.push(start.elapsed().as_secs_f64());
     }
     let before = options.files + options.rounds;
@@ -71,11 +75,11 @@ pub fn run(options: &Options) -> Result<(), Failure> {
             write(&inner.join(format!("burst{round}n{number}.txt")), number)?;
         }
         let written = start.elapsed().as_secs_f64();
-        until_listed(&system, before + (round + 1) * BURST)?;
-        for at in 1..=LOOKED_FOR {
-            until_found(
+        wait_until_listed(&system, before + (round + 1) * BURST)?;
+        for at in 1..=SAMPLED_FILES {
+            wait_until_found(
                 &system,
-                &format!("burst{round}n{}", at * BURST / LOOKED_FOR - 1),
+                &format!("burst{round}n{}", at * BURST / SAMPLED_FILES - 1),
             )?;
         }
         bursts.push((written, start.elapsed().as_secs_f64()));
@@ -98,10 +102,10 @@ pub fn run(options: &Options) -> Result<(), Failure> {
 
 fn make(folder: &Path) -> Result<(), Failure> {
     std::fs::create_dir(folder)
-        .map_err(|error| format!("{} cannot be made: {error}", folder.display()))
+        .map_err(|error| format!("{} cannot be created: {error}", folder.display()))
 }
 
-/// A file of a few bytes that no other has.
+/// Writes a small file with unique contents.
 fn write(path: &Path, number: usize) -> Result<(), Failure> {
     std::fs::write(path, format!("{} {number}", path.display()))
         .map_err(|error| format!("{} cannot be written: {error}", path.display()))
@@ -111,30 +115,33 @@ fn memory(peer: &Running) -> u64 {
     usage::peak_memory(peer.id()).unwrap_or(0)
 }
 
-/// Until the directory lists so many files of the peer.
-fn until_listed(system: &System, files: usize) -> Result<(), Failure> {
-    until(&format!("{files} files of the peer"), || {
-        let (peers, _) = system.finish(READER, &["peers"])?;
+/// Waits until the directory lists `files` files of the peer.
+fn wait_until_listed(system: &System, files: usize) -> Result<(), Failure> {
+    wait_until(&format!("{files} files of the peer"), || {
+        let (peers, _) = system.run(READER, &["peers"])?;
         Ok(peers.iter().any(|peer| peer["files"] == files))
     })
 }
 
-/// Until somebody finds it who searches for that word.
-fn until_found(system: &System, word: &str) -> Result<(), Failure> {
-    until(word, || {
-        // Nothing found is a failure of the command.
-        let found = system.finish(READER, &["search", word]);
+/// Waits until a search for `word` by another home finds a file.
+fn wait_until_found(system: &System, word: &str) -> Result<(), Failure> {
+    wait_until(word, || {
+        // The command fails if it finds nothing.
+        let found = system.run(READER, &["search", word]);
         Ok(found.is_ok_and(|(hits, _)| !hits.is_empty()))
     })
 }
 
-fn until(what: &str, mut is_there: impl FnMut() -> Result<bool, Failure>) -> Result<(), Failure> {
+fn wait_until(
+    what: &str,
+    mut is_there: impl FnMut() -> Result<bool, Failure>,
+) -> Result<(), Failure> {
     let start = Instant::now();
     while !is_there()? {
-        if start.elapsed() > WITHIN {
-            return Err(format!("never there: {what}"));
+        if start.elapsed() > TIMEOUT {
+            return Err(format!("timed out while waiting for {what}"));
         }
-        std::thread::sleep(LOOK_EVERY);
+        std::thread::sleep(POLL_INTERVAL);
     }
     Ok(())
 }
@@ -153,7 +160,7 @@ fn print(options: &Options, figures: &Value) {
         ("first start: ready, s", number("first_start")),
         ("first start: the directory lists all, s", number("listed")),
         ("second start: ready, s", number("second_start")),
-        ("memory of the peer at most, MiB", number("memory_mib")),
+        ("peak memory of the peer, MiB", number("memory_mib")),
         ("memory after the bursts, MiB", number("memory_after_mib")),
         ("a new file: searchable, s", number("change")),
     ];

@@ -1,28 +1,28 @@
-//! Compares what the crates' manifests say with what the layer table allows.
+//! Compares the crates' manifests with the crate table.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::table::Room;
+use super::table::CrateRule;
 use crate::Failure;
 use crate::workspace::{self, Source};
 
-/// Dependencies that no source names, because generated code or a feature does.
-const UNNAMED: [(&str, &str); 2] = [("wire", "tonic-prost"), ("wire", "prost")];
+/// Dependencies that no source names, because generated code or a feature needs them.
+const UNNAMED_ALLOWED: [(&str, &str); 2] = [("wire", "tonic-prost"), ("wire", "prost")];
 
-/// A crate of the workspace by what its manifest says. Test dependencies may be anything.
+/// A crate of the workspace and the dependencies in its manifest, without test dependencies.
 pub struct Crate {
     /// The folder under crates/.
     pub folder: String,
-    /// What it needs to be built and to run.
+    /// Build and runtime dependencies.
     pub dependencies: BTreeSet<String>,
 }
 
-/// The crates under crates/.
+/// Returns the crates under crates/.
 ///
 /// # Errors
-/// If cargo cannot tell.
+/// Fails if `cargo metadata` fails.
 pub fn crates() -> Result<Vec<Crate>, Failure> {
     let text = workspace::output(workspace::cargo().args([
         "metadata",
@@ -55,68 +55,68 @@ fn of_package(package: &Value) -> Option<Crate> {
     })
 }
 
-/// The room that a dependency is, if it is one of the workspace.
-fn room_of(dependency: &str) -> Option<&str> {
+/// Returns the name of a workspace crate without its prefix; none for external crates.
+fn workspace_crate(dependency: &str) -> Option<&str> {
     match dependency {
         "convite" => Some(dependency),
         _ => dependency.strip_prefix("convite-"),
     }
 }
 
-/// Where table and manifests disagree.
-pub fn complaints(rooms: &[Room], crates: &[Crate]) -> Vec<String> {
-    let table: BTreeMap<&str, &Room> = rooms
+/// Returns every difference between the table and the manifests.
+pub fn violations(rules: &[CrateRule], crates: &[Crate]) -> Vec<String> {
+    let table: BTreeMap<&str, &CrateRule> = rules
         .iter()
-        .map(|room| (room.name.as_str(), room))
+        .map(|rule| (rule.name.as_str(), rule))
         .collect();
-    let mut complaints = Vec::new();
-    for room in rooms {
-        if !crates.iter().any(|krate| krate.folder == room.name) {
-            complaints.push(format!(
-                "{}: ARCHITECTURE.md lists a room that does not exist",
-                room.name
+    let mut violations = Vec::new();
+    for rule in rules {
+        if !crates.iter().any(|krate| krate.folder == rule.name) {
+            violations.push(format!(
+                "{}: ARCHITECTURE.md lists a crate that does not exist",
+                rule.name
             ));
         }
     }
     for krate in crates {
         let folder = &krate.folder;
-        let Some(room) = table.get(folder.as_str()) else {
-            complaints.push(format!(
-                "{folder}: missing in ARCHITECTURE.md's layer table"
+        let Some(rule) = table.get(folder.as_str()) else {
+            violations.push(format!(
+                "{folder}: missing in the crate table of ARCHITECTURE.md"
             ));
             continue;
         };
         let mut used = BTreeSet::new();
         for dependency in &krate.dependencies {
-            let allowed = match room_of(dependency) {
+            let allowed = match workspace_crate(dependency) {
                 Some(other) => {
                     used.insert(other);
-                    room.rooms.contains(other)
+                    rule.workspace.contains(other)
                 }
-                None => room.outside.allows(dependency),
+                None => rule.external.allows(dependency),
             };
             if !allowed {
-                complaints.push(format!(
-                    "{folder}: its manifest names {dependency}, ARCHITECTURE.md does not allow it"
+                violations.push(format!(
+                    "{folder}: its manifest names {dependency}, but ARCHITECTURE.md does not allow it"
                 ));
             }
         }
-        for other in room
-            .rooms
+        for other in rule
+            .workspace
             .iter()
-            .filter(|room| !used.contains(room.as_str()))
+            .filter(|rule| !used.contains(rule.as_str()))
         {
-            complaints.push(format!(
-                "{folder}: ARCHITECTURE.md allows {other}, its manifest does not name it"
+            violations.push(format!(
+                "{folder}: ARCHITECTURE.md allows {other}, but its manifest does not name it"
             ));
         }
     }
-    complaints
+    violations
 }
 
-/// Dependencies that a manifest names and no source of the crate does.
+/// Returns the dependencies that a manifest names but no source of the crate uses.
 pub fn unused(crates: &[Crate], sources: &[Source]) -> Vec<String> {
-    let mut complaints = Vec::new();
+    let mut violations = Vec::new();
     for krate in crates {
         let src = format!("crates/{}/src/", krate.folder);
         let build = format!("crates/{}/build.rs", krate.folder);
@@ -126,15 +126,15 @@ pub fn unused(crates: &[Crate], sources: &[Source]) -> Vec<String> {
                 .iter()
                 .filter(|source| source.path.starts_with(&src) || source.path == build)
                 .any(|source| super::mentions::names(&source.text, &ident));
-            if !named && !UNNAMED.contains(&(krate.folder.as_str(), dependency.as_str())) {
-                complaints.push(format!(
-                    "{}: its manifest names {dependency}, no source does: remove it",
+            if !named && !UNNAMED_ALLOWED.contains(&(krate.folder.as_str(), dependency.as_str())) {
+                violations.push(format!(
+                    "{}: its manifest names {dependency}, but no source uses it: remove it",
                     krate.folder
                 ));
             }
         }
     }
-    complaints
+    violations
 }
 
 #[cfg(test)]
@@ -142,10 +142,10 @@ mod tests {
     use super::*;
     use crate::layers::table;
 
-    fn rooms() -> Vec<Room> {
+    fn rules() -> Vec<CrateRule> {
         table::parse(
-            "| room | may depend on | outside crates | one idea |\n|-|\n\
-             | `core` | – | `blake3` | words |\n\
+            "| crate | may depend on | external crates | purpose |\n|-|\n\
+             | `core` | – | `blake3` | types |\n\
              | `peer` | `core` | any but `rusqlite` | a peer |\n",
         )
         .unwrap()
@@ -159,37 +159,37 @@ mod tests {
     }
 
     #[test]
-    fn what_the_table_says_passes() {
+    fn dependencies_in_the_table_pass() {
         let crates = [
             krate("core", &["blake3"]),
             krate("peer", &["convite-core", "redb"]),
         ];
-        assert_eq!(complaints(&rooms(), &crates), Vec::<String>::new());
+        assert_eq!(violations(&rules(), &crates), Vec::<String>::new());
     }
 
     #[test]
-    fn each_disagreement_is_named() {
+    fn each_violation_is_reported() {
         let crates = [
             krate("core", &["blake3", "tokio", "convite-peer"]),
             krate("peer", &["rusqlite"]),
             krate("attic", &[]),
         ];
-        let found = complaints(&rooms(), &crates).join("\n");
-        for complaint in [
+        let found = violations(&rules(), &crates).join("\n");
+        for violation in [
             "core: its manifest names tokio",
             "core: its manifest names convite-peer",
             "peer: its manifest names rusqlite",
-            "peer: ARCHITECTURE.md allows core, its manifest does not name it",
+            "peer: ARCHITECTURE.md allows core, but its manifest does not name it",
             "attic: missing",
         ] {
-            assert!(found.contains(complaint), "{complaint} not in\n{found}");
+            assert!(found.contains(violation), "{violation} not in\n{found}");
         }
         assert_eq!(found.lines().count(), 5, "{found}");
     }
 
     #[test]
-    fn a_room_of_the_table_must_exist() {
-        let found = complaints(&rooms(), &[krate("core", &["blake3"])]);
+    fn a_crate_of_the_table_must_exist() {
+        let found = violations(&rules(), &[krate("core", &["blake3"])]);
         assert_eq!(found.len(), 1);
         assert!(found[0].starts_with("peer:"), "{found:?}");
     }
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn test_dependencies_are_not_looked_at() {
+    fn test_dependencies_are_ignored() {
         let package = serde_json::json!({
             "manifest_path": "/somewhere/crates/core/Cargo.toml",
             "dependencies": [

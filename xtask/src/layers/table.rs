@@ -1,34 +1,34 @@
-//! Reads the layer table out of ARCHITECTURE.md.
+//! Parses the crate table of ARCHITECTURE.md.
 
 use std::collections::BTreeSet;
 
 use crate::Failure;
 
-/// The table's head; a change of its wording is a change here.
-const HEAD: [&str; 4] = ["room", "may depend on", "outside crates", "one idea"];
+/// The table's header row, exactly as ARCHITECTURE.md spells it.
+const HEADER: [&str; 4] = ["crate", "may depend on", "external crates", "purpose"];
 
-/// A row: what one crate may depend on.
+/// A row of the table: the dependencies that one crate may have.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Room {
+pub struct CrateRule {
     /// The folder under crates/.
     pub name: String,
-    /// Rooms that its manifest must name, and no others.
-    pub rooms: BTreeSet<String>,
-    /// What it may take from outside the workspace.
-    pub outside: Outside,
+    /// The workspace crates that its manifest must name; it may name no others.
+    pub workspace: BTreeSet<String>,
+    /// The external crates that it may depend on.
+    pub external: ExternalCrates,
 }
 
-/// What a room may take from outside the workspace.
+/// The external crates that a crate may depend on.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Outside {
-    /// Everything but these.
+pub enum ExternalCrates {
+    /// All except these.
     AnyBut(BTreeSet<String>),
-    /// These and nothing else.
+    /// Only these.
     Only(BTreeSet<String>),
 }
 
-impl Outside {
-    /// Whether `name` may come in.
+impl ExternalCrates {
+    /// Returns whether `name` is allowed.
     pub fn allows(&self, name: &str) -> bool {
         match self {
             Self::AnyBut(banned) => !banned.contains(name),
@@ -37,30 +37,30 @@ impl Outside {
     }
 }
 
-/// The rows of the layer table in `page`.
+/// Returns the rows of the crate table in `page`.
 ///
 /// # Errors
-/// If there is no such table, or a row of it cannot be understood.
-pub fn parse(page: &str) -> Result<Vec<Room>, Failure> {
+/// Fails if there is no such table, or if a row is invalid.
+pub fn parse(page: &str) -> Result<Vec<CrateRule>, Failure> {
     let mut lines = page.lines();
     lines
-        .find(|line| cells(line).is_some_and(|cells| cells == HEAD))
+        .find(|line| cells(line).is_some_and(|cells| cells == HEADER))
         .ok_or_else(|| {
             format!(
-                "ARCHITECTURE.md has no table with the head | {} |",
-                HEAD.join(" | ")
+                "ARCHITECTURE.md has no table with the header | {} |",
+                HEADER.join(" | ")
             )
         })?;
-    let mut rooms = Vec::new();
-    // The line under the head is the ruler.
+    let mut rules = Vec::new();
+    // Skips the separator line below the header.
     for line in lines.skip(1) {
         let Some(cells) = cells(line) else { break };
-        rooms.push(room(&cells).map_err(|why| format!("ARCHITECTURE.md: '{line}': {why}"))?);
+        rules.push(parse_row(&cells).map_err(|why| format!("ARCHITECTURE.md: '{line}': {why}"))?);
     }
-    if rooms.is_empty() {
-        return Err("the layer table of ARCHITECTURE.md is empty".to_owned());
+    if rules.is_empty() {
+        return Err("the crate table of ARCHITECTURE.md is empty".to_owned());
     }
-    Ok(rooms)
+    Ok(rules)
 }
 
 fn cells(line: &str) -> Option<Vec<&str>> {
@@ -68,36 +68,36 @@ fn cells(line: &str) -> Option<Vec<&str>> {
     Some(inner.split('|').map(str::trim).collect())
 }
 
-fn room(cells: &[&str]) -> Result<Room, Failure> {
-    let [name, rooms, outside, idea] = cells else {
-        return Err(format!("{} cells instead of {}", cells.len(), HEAD.len()));
+fn parse_row(cells: &[&str]) -> Result<CrateRule, Failure> {
+    let [name, workspace, external, idea] = cells else {
+        return Err(format!("{} cells instead of {}", cells.len(), HEADER.len()));
     };
     if idea.is_empty() {
-        return Err("a room without an idea".to_owned());
+        return Err("the purpose is empty".to_owned());
     }
-    let mut names = list(name)?.into_iter();
+    let mut names = parse_names(name)?.into_iter();
     let (Some(name), None) = (names.next(), names.next()) else {
-        return Err("the first cell is one `name`".to_owned());
+        return Err("the first cell must be one `name`".to_owned());
     };
-    let outside = match outside.strip_prefix("any") {
-        Some("") => Outside::AnyBut(BTreeSet::new()),
+    let external = match external.strip_prefix("any") {
+        Some("") => ExternalCrates::AnyBut(BTreeSet::new()),
         Some(rest) => {
             let banned = rest
                 .strip_prefix(" but ")
-                .ok_or("'any' is followed by nothing or by 'but' and `names`")?;
-            Outside::AnyBut(list(banned)?)
+                .ok_or("after 'any', only 'but' and `names` are allowed")?;
+            ExternalCrates::AnyBut(parse_names(banned)?)
         }
-        None => Outside::Only(list(outside)?),
+        None => ExternalCrates::Only(parse_names(external)?),
     };
-    Ok(Room {
+    Ok(CrateRule {
         name,
-        rooms: list(rooms)?,
-        outside,
+        workspace: parse_names(workspace)?,
+        external,
     })
 }
 
-/// `a`, `b` or a dash for none.
-fn list(cell: &str) -> Result<BTreeSet<String>, Failure> {
+/// Parses a list of names: `a`, `b`; a dash means none.
+fn parse_names(cell: &str) -> Result<BTreeSet<String>, Failure> {
     if cell == "–" {
         return Ok(BTreeSet::new());
     }
@@ -108,7 +108,7 @@ fn list(cell: &str) -> Result<BTreeSet<String>, Failure> {
                 .and_then(|name| name.strip_suffix('`'))
                 .filter(|name| !name.is_empty() && !name.contains('`'))
                 .map(str::to_owned)
-                .ok_or_else(|| format!("'{}' is not a `name`; none is –", name.trim()))
+                .ok_or_else(|| format!("'{}' is not a `name`; write – for none", name.trim()))
         })
         .collect()
 }
@@ -118,19 +118,19 @@ mod tests {
     use super::*;
 
     const PAGE: &str = "\
-# Rooms
+# Crates
 
 | word | meaning |
 |---|---|
 | peer | something else |
 
-| room | may depend on | outside crates | one idea |
+| crate | may depend on | external crates | purpose |
 |---|---|---|---|
-| `core` | – | `blake3`, `serde` | the words |
+| `core` | – | `blake3`, `serde` | basic types |
 | `peer` | `core`, `swarm` | any but `rusqlite` | a running peer |
 | `net` | – | any | connections |
 
-| `not` | – | any | a row of it |
+| `not` | – | any | a row of the table |
 ";
 
     fn set(names: &[&str]) -> BTreeSet<String> {
@@ -139,34 +139,37 @@ mod tests {
 
     #[test]
     fn the_layer_table_is_found_among_others_and_read_to_its_end() {
-        let rooms = parse(PAGE).unwrap();
+        let rules = parse(PAGE).unwrap();
         assert_eq!(
-            rooms.iter().map(|room| &room.name).collect::<Vec<_>>(),
+            rules.iter().map(|rule| &rule.name).collect::<Vec<_>>(),
             ["core", "peer", "net"]
         );
-        assert_eq!(rooms[0].outside, Outside::Only(set(&["blake3", "serde"])));
-        assert_eq!(rooms[1].rooms, set(&["core", "swarm"]));
-        assert!(rooms[1].outside.allows("redb"));
-        assert!(!rooms[1].outside.allows("rusqlite"));
-        assert!(!rooms[0].outside.allows("tokio"));
-        assert!(rooms[2].outside.allows("tokio"));
+        assert_eq!(
+            rules[0].external,
+            ExternalCrates::Only(set(&["blake3", "serde"]))
+        );
+        assert_eq!(rules[1].workspace, set(&["core", "swarm"]));
+        assert!(rules[1].external.allows("redb"));
+        assert!(!rules[1].external.allows("rusqlite"));
+        assert!(!rules[0].external.allows("tokio"));
+        assert!(rules[2].external.allows("tokio"));
     }
 
     #[test]
     fn a_page_without_the_table_is_refused() {
-        assert!(parse("# Rooms\n").unwrap_err().contains("no table"));
+        assert!(parse("# Crates\n").unwrap_err().contains("no table"));
     }
 
     #[test]
     fn a_row_that_cannot_be_understood_is_refused() {
         for row in [
-            "| core | – | any | name without ticks |",
-            "| `core` |  | any | an empty cell is not none |",
-            "| `core` | – | anything | no such word |",
+            "| core | – | any | name without backticks |",
+            "| `core` |  | any | empty cell |",
+            "| `core` | – | anything | unknown word |",
             "| `core` | – | any | |",
             "| `core` | – | any |",
         ] {
-            let page = format!("| room | may depend on | outside crates | one idea |\n|-|\n{row}");
+            let page = format!("| crate | may depend on | external crates | purpose |\n|-|\n{row}");
             let failure = parse(&page).unwrap_err();
             assert!(failure.contains(row), "{failure}");
         }

@@ -1,5 +1,6 @@
-//! A directory of several replicas, of which some do not answer: what its users notice of that.
+//! Failover between directory replicas when some of them do not answer.
 
+#![allow(clippy::disallowed_methods, reason = "tests start tasks without names")]
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod replica;
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use convite_client::{Credentials, DirectoryClient, Home};
 use convite_core::model::Role;
-use convite_core::{ContentHash, ErrorCode, PeerAddress, UserName, Within};
+use convite_core::{ContentHash, EntryKind, ErrorCode, PeerAddress, SearchScope, UserName};
 use convite_wire::v1;
 use prost::Message;
 use replica::{
@@ -17,8 +18,11 @@ use replica::{
 use tokio::net::TcpListener;
 use tokio_stream::StreamExt;
 
-/// The most that a dead replica may cost whoever waits for an answer.
-const NOTICED: Duration = Duration::from_secs(2);
+/// Time limit for an answer while a replica is dead: below the time limits for connecting (5 s) and
+/// for an answer (30 s). An idle machine needs one or two seconds.
+const NOTICED: Duration = Duration::from_millis(4_500);
+/// Longer than the liveness timeout of a silent replica.
+const SLOW: Duration = Duration::from_secs(3);
 
 async fn is_answered_by_another(dead: &[&PeerAddress]) {
     let good = Replica::numbered(7).await;
@@ -28,7 +32,11 @@ async fn is_answered_by_another(dead: &[&PeerAddress]) {
     let asked = Instant::now();
     assert_eq!(who(&client).await.unwrap(), 7);
     assert!(asked.elapsed() < NOTICED, "{:?}", asked.elapsed());
-    assert_eq!(client.addresses()[0], good.address, "it leads from now on");
+    assert_eq!(
+        client.addresses()[0],
+        good.address,
+        "the replica that answered must come first"
+    );
 }
 
 #[tokio::test]
@@ -69,8 +77,7 @@ async fn a_replica_that_falls_silent_in_the_middle_is_left_for_another() {
 
 #[tokio::test]
 async fn a_replica_that_is_slow_but_alive_is_waited_for() {
-    let time = NOTICED + Duration::from_secs(1);
-    let slow = Replica::new(move |_| Does::AnswerAfter(time, beat(1))).await;
+    let slow = Replica::new(move |_| Does::AnswerAfter(SLOW, beat(1))).await;
     let other = Replica::numbered(2).await;
     let client = client(&[&slow.address, &other.address]);
     assert_eq!(who(&client).await.unwrap(), 1);
@@ -89,7 +96,11 @@ async fn a_replica_that_breaks_off_or_says_that_it_cannot_is_left_for_another() 
         let client = client(&[&first.address, &second.address]);
         assert_eq!(who(&client).await.unwrap(), 2);
         assert_eq!(who(&client).await.unwrap(), 2);
-        assert_eq!(first.calls().len(), 1, "it was asked again");
+        assert_eq!(
+            first.calls().len(),
+            1,
+            "the failed replica was called again"
+        );
     }
 }
 
@@ -106,20 +117,22 @@ async fn what_a_replica_refuses_for_good_is_not_tried_elsewhere() {
 #[tokio::test]
 async fn while_none_answers_they_are_tried_again_and_in_the_end_the_user_is_told() {
     let gone = [refusing().await, refusing().await];
-    let client = client(&[&gone[0], &gone[1]]);
+    let nobody = client(&[&gone[0], &gone[1]]);
     let asked = Instant::now();
-    let told = who(&client).await.unwrap_err();
+    let told = who(&nobody).await.unwrap_err();
     assert_eq!(told.code, ErrorCode::Unavailable);
     assert!(told.hint.is_some());
-    assert!(asked.elapsed() < Duration::from_secs(10));
+    assert!(asked.elapsed() < Duration::from_secs(30));
 
-    // One comes back while a call is under way.
-    let (asking, listener) = (who(&client), async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        TcpListener::bind(gone[1].to_string()).await.unwrap()
-    });
-    let (answer, _back) = tokio::join!(asking, async {
-        Replica::at(listener.await, |_| Does::Answer(beat(9)))
+    // One replica returns while a call is running.
+    let busy = Replica::new(|_| Does::Refuse(problem(ErrorCode::Unavailable))).await;
+    let client = client(&[&busy.address, &gone[1]]);
+    let (answer, _back) = tokio::join!(who(&client), async {
+        while busy.calls().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let listener = TcpListener::bind(gone[1].to_string()).await.unwrap();
+        Replica::at(listener, |_| Does::Answer(beat(9)))
     });
     assert_eq!(answer.unwrap(), 9);
 }
@@ -170,7 +183,7 @@ async fn an_account_of_somebody_else_stays_theirs() {
     let refused = after_a_loss.create_account("code", &user, password).await;
     assert_eq!(refused.unwrap_err().code, ErrorCode::UserTaken);
 
-    // Nothing got lost: the password is not even tried.
+    // Without a lost attempt, the client does not try the password.
     let sole = Replica::new(refuse).await;
     let refused = client(&[&sole.address])
         .create_account("code", &user, password)
@@ -206,7 +219,7 @@ async fn replicas_that_the_directory_names_are_used_and_remembered() {
     let kept = || Credentials::load(&home).unwrap().unwrap().addresses;
     let begun = Instant::now();
     while kept() != [second.address.clone(), first.address.clone()] {
-        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", kept());
+        assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", kept());
         tokio::task::yield_now().await;
     }
 }
@@ -220,6 +233,7 @@ async fn a_watch_goes_on_at_another_replica() {
             size: 1,
             ticket: ticket.to_owned(),
             partial: false,
+            host: String::new(),
         };
         let providers = vec![provider];
         v1::WatchReply {
@@ -235,7 +249,11 @@ async fn a_watch_goes_on_at_another_replica() {
     let third = Replica::new(|_| Does::Refuse(problem(ErrorCode::SessionExpired))).await;
     let client = client(&[&line.address, &second.address, &third.address]);
     let mut watch = client
-        .watch(&ContentHash::of_empty(), &Within::Seen)
+        .watch(
+            &ContentHash::empty(),
+            EntryKind::File,
+            &SearchScope::Visible,
+        )
         .await
         .unwrap();
     let mut ticket = async || watch.next().await.unwrap().map(|p| p[0].ticket.clone());
@@ -245,7 +263,7 @@ async fn a_watch_goes_on_at_another_replica() {
     assert_eq!(ticket().await.unwrap(), "second");
     assert!(silent.elapsed() < NOTICED, "{:?}", silent.elapsed());
     second.kill();
-    // A refusal is not waited out.
+    // A refusal ends the stream at once.
     assert_eq!(ticket().await.unwrap_err().code, ErrorCode::SessionExpired);
     assert!(watch.next().await.is_none());
 }

@@ -1,4 +1,4 @@
-//! Replicas of a directory as a client meets them: answering, slow, refusing, silent, gone.
+//! Test replicas of a directory: answering, slow, refusing, silent and dead.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -23,23 +23,23 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
-/// What a replica does with a call.
+/// Reaction of a replica to a call.
 pub enum Does {
-    /// Answers with that message.
+    /// Answers with this message.
     Answer(Vec<u8>),
-    /// The same, after so long.
+    /// Answers with this message after a delay.
     AnswerAfter(Duration, Vec<u8>),
-    /// Answers with that message and says no more, nor that this is all.
+    /// Sends this message and leaves the stream open.
     Begin(Vec<u8>),
-    /// Refuses.
+    /// Refuses the call.
     Refuse(Problem),
-    /// Breaks the connection, once it has the call.
+    /// Breaks the connection after it has received the call.
     Cut,
 }
 
 type Habit = dyn Fn(&str) -> Does + Send + Sync;
 
-/// A replica that listens.
+/// A listening replica.
 pub struct Replica {
     pub address: PeerAddress,
     calls: Arc<Mutex<Vec<String>>>,
@@ -47,20 +47,20 @@ pub struct Replica {
 }
 
 impl Replica {
-    /// One that answers every call as `habit` says, by the method's name.
+    /// Starts a replica that answers calls as `habit` decides from the method's name.
     pub async fn new(habit: impl Fn(&str) -> Does + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         Self::at(listener, habit)
     }
 
-    /// The same on a socket that listens already.
+    /// Starts a replica on an existing listener.
     pub fn at(listener: TcpListener, habit: impl Fn(&str) -> Does + Send + Sync + 'static) -> Self {
         let address = listener.local_addr().unwrap().into();
         let calls = Arc::new(Mutex::new(Vec::new()));
         let habit: Arc<Habit> = Arc::new(habit);
         let (heard, serving) = (Arc::clone(&calls), Arc::new(AtomicUsize::new(0)));
         let accepting = tokio::spawn(async move {
-            // Connections end with this task, as those of a process that is killed.
+            // Connections end with this task, as they do when a process is killed.
             let mut connections = tokio::task::JoinSet::new();
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
@@ -75,17 +75,17 @@ impl Replica {
         }
     }
 
-    /// One that says who it is: `generation` in its answers to heartbeats.
+    /// Starts a replica that identifies itself by `generation` in its heartbeat replies.
     pub async fn numbered(generation: u64) -> Self {
         Self::new(move |_| Does::Answer(beat(generation))).await
     }
 
-    /// The methods that were called, in order.
+    /// Returns the called methods in order.
     pub fn calls(&self) -> Vec<String> {
         self.calls.lock().unwrap().clone()
     }
 
-    /// Ends it, with its connections.
+    /// Stops the replica and closes its connections.
     pub fn kill(&self) {
         self.tasks.iter().for_each(AbortHandle::abort);
     }
@@ -97,7 +97,7 @@ impl Drop for Replica {
     }
 }
 
-/// The answer to a heartbeat.
+/// Returns a heartbeat reply.
 pub fn beat(generation: u64) -> Vec<u8> {
     let reply = v1::HeartbeatReply {
         lease_ms: 60_000,
@@ -115,7 +115,7 @@ async fn serve(stream: TcpStream, habit: Arc<Habit>, calls: Arc<Mutex<Vec<String
         calls.lock().unwrap().push(method.clone());
         let (does, cut) = (habit(&method), breaking.clone());
         async move {
-            // The whole request has arrived before anything happens.
+            // Wait for the whole request before reacting.
             let _ = request.into_body().collect().await;
             Ok::<_, Infallible>(answer(does, &cut).await)
         }
@@ -147,7 +147,7 @@ async fn answer(does: Does, cut: &CancellationToken) -> Answered {
     }
 }
 
-/// A gRPC answer: a frame, and the trailers if that is all.
+/// Returns a gRPC response with one frame, and with trailers if `whole`.
 fn reply(message: &[u8], whole: bool) -> Answered {
     let mut frame = BytesMut::new();
     frame.put_u8(0);
@@ -169,20 +169,20 @@ fn reply(message: &[u8], whole: bool) -> Answered {
     response
 }
 
-/// An address where connecting is refused.
+/// Returns an address that refuses connections.
 pub async fn refusing() -> PeerAddress {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     listener.local_addr().unwrap().into()
 }
 
-/// One that lets in and never says anything; as long as the guard lives.
+/// Returns an address that accepts connections and never sends anything while the listener lives.
 pub async fn stalled() -> (PeerAddress, TcpListener) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     (listener.local_addr().unwrap().into(), listener)
 }
 
-/// One that answers no attempt to connect, as a host behind a wall that drops packets: its queue is
-/// full, so the kernel drops what comes.
+/// Returns an address that does not answer connection attempts, like a host behind a firewall that
+/// drops packets. Its accept queue is full, so the kernel drops new attempts.
 pub async fn black_hole() -> (PeerAddress, TcpListener, Vec<TcpStream>) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -192,12 +192,12 @@ pub async fn black_hole() -> (PeerAddress, TcpListener, Vec<TcpStream>) {
     let patience = Duration::from_millis(300);
     while let Ok(stream) = tokio::time::timeout(patience, TcpStream::connect(address)).await {
         queued.push(stream.unwrap());
-        assert!(queued.len() < 64, "the queue has no end");
+        assert!(queued.len() < 64, "the accept queue does not fill up");
     }
     (address.into(), listener, queued)
 }
 
-/// A line to a replica that can be frozen: nothing is lost or closed, nothing comes through.
+/// A connection to a replica that can be frozen: it stays open, but transfers nothing.
 pub struct Line {
     pub address: PeerAddress,
     flowing: watch::Sender<bool>,
@@ -259,7 +259,7 @@ async fn carry(
     }
 }
 
-/// Credentials for the directory at those addresses.
+/// Returns credentials for the directory at `addresses`.
 pub fn credentials(addresses: &[&PeerAddress]) -> Credentials {
     Credentials {
         addresses: addresses.iter().map(|address| (*address).clone()).collect(),
@@ -270,24 +270,24 @@ pub fn credentials(addresses: &[&PeerAddress]) -> Credentials {
     }
 }
 
-/// A client of it.
+/// Returns a client for the directory at `addresses`.
 pub fn client(addresses: &[&PeerAddress]) -> DirectoryClient {
     DirectoryClient::new(&credentials(addresses)).unwrap()
 }
 
-/// Which replica answers a heartbeat.
+/// Calls `heartbeat` and returns the number of the replica that answered.
 pub fn who(client: &DirectoryClient) -> Pin<Box<dyn Future<Output = Result<u64, Problem>> + Send>> {
     let client = client.clone();
     Box::pin(async move {
         let peer: PeerId = "peer_1".parse().unwrap();
         client
-            .heartbeat(&peer, &Default::default())
+            .heartbeat(&peer, None, &Default::default())
             .await
             .map(|lease| lease.generation)
     })
 }
 
-/// That kind of problem.
+/// Returns a problem with this code.
 pub fn problem(code: ErrorCode) -> Problem {
     Problem::new(code, "so it is")
 }

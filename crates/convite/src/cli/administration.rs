@@ -1,13 +1,13 @@
-//! What administrators can type.
+//! Arguments of the administration commands: invites, links, sessions, peers, accounts, spaces, audit.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use convite_core::model::Role;
-use convite_core::{PeerId, SpaceName, UserName};
+use convite_core::{PeerId, Problem, SpaceName, UserName};
 
-use super::{PasswordArgs, role};
+use super::account::PasswordArgs;
 use crate::units;
 
 #[derive(Args)]
@@ -21,40 +21,40 @@ pub struct InviteCommand {
 
 #[derive(Args)]
 pub struct InviteArgs {
-    /// How often the link can be used
+    /// How many times the link can be used
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub uses: u32,
-    /// For how long it can be used
-    #[arg(long, value_parser = units::duration, default_value = "7d", value_name = "DUR")]
+    /// How long the link is valid
+    #[arg(long, value_parser = units::parse_duration, default_value = "7d", value_name = "DUR")]
     pub expires: Duration,
-    /// What those who use it may do: member, guest or admin
+    /// Role of the accounts created with it: member, guest or admin
     #[arg(long, value_parser = role, default_value = "member", value_name = "ROLE")]
     pub role: Role,
-    /// The space that they come to belong to
+    /// Space that these accounts are added to
     #[arg(long, value_name = "SPACE")]
     pub space: Option<SpaceName>,
 }
 
 #[derive(Args)]
 pub struct LinkArgs {
-    /// Name of a file, or its content hash
+    /// Name or path of a file, PEER:PATH, or content hash
     #[arg(value_name = "NAME|HASH")]
     pub name: String,
-    /// For how long it can be used
-    #[arg(long, value_parser = units::duration, default_value = "1h", value_name = "DUR")]
+    /// How long the link is valid
+    #[arg(long, value_parser = units::parse_duration, default_value = "1h", value_name = "DUR")]
     pub expires: Duration,
-    /// How often the file can be fetched; one fetch can be begun again from its network for ten minutes
+    /// How many times the file can be downloaded; a download can be restarted from the same network for ten minutes
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub uses: u32,
 }
 
 #[derive(Subcommand)]
 pub enum InviteAction {
-    /// List the invites that can still be used
+    /// List the invites that are still valid
     List,
-    /// Make an invite useless
+    /// Revoke an invite
     Revoke {
-        /// As the list shows it
+        /// ID of the invite, from the list
         #[arg(value_name = "ID")]
         id: String,
     },
@@ -68,15 +68,15 @@ pub struct SessionArgs {
 
 #[derive(Subcommand)]
 pub enum SessionAction {
-    /// List the sessions: yours, or everybody's for administrators
+    /// List your sessions; administrators see the sessions of all accounts
     List {
-        /// Only those of this account
+        /// Only sessions of this account
         #[arg(long, value_name = "NAME")]
         user: Option<UserName>,
     },
-    /// End a session; its peer goes off the list
+    /// End a session and remove its peer from the list
     Revoke {
-        /// As the list shows it
+        /// ID of the session, from the list
         #[arg(value_name = "ID")]
         id: String,
     },
@@ -90,7 +90,7 @@ pub struct PeersArgs {
 
 #[derive(Subcommand)]
 pub enum PeersAction {
-    /// Take a peer of yours off the list; of others', as an administrator, forget it and its files
+    /// Remove one of your peers from the list; administrators can delete any peer with its file entries
     Remove {
         #[arg(value_name = "PEER_ID")]
         peer: PeerId,
@@ -105,28 +105,28 @@ pub struct UserArgs {
 
 #[derive(Subcommand)]
 pub enum UserAction {
-    /// Make an account
+    /// Create an account
     Add(AddArgs),
     /// List the accounts
     List,
-    /// Give an account a role: admin, member or guest
+    /// Set the role of an account: admin, member or guest
     Role {
         #[arg(value_name = "NAME")]
         user: UserName,
         #[arg(value_parser = role, value_name = "ROLE")]
         role: Role,
     },
-    /// End the sessions of an account, and let it begin no more
+    /// End the sessions of an account and block new logins
     Disable {
         #[arg(value_name = "NAME")]
         user: UserName,
     },
-    /// Let an account log in again
+    /// Allow an account to log in again
     Enable {
         #[arg(value_name = "NAME")]
         user: UserName,
     },
-    /// Change a password; ends the other sessions of the account
+    /// Change a password and end the other sessions of the account
     Passwd(PasswdArgs),
 }
 
@@ -135,10 +135,10 @@ pub struct AddArgs {
     /// Name of the account
     #[arg(value_name = "NAME")]
     pub user: UserName,
-    /// What it may do: member, guest or admin
+    /// Role of the account: member, guest or admin
     #[arg(long, value_parser = role, default_value = "member", value_name = "ROLE")]
     pub role: Role,
-    /// A space it comes to belong to; may be given several times
+    /// Space that the account is added to; can be repeated
     #[arg(long = "space", value_name = "SPACE")]
     pub spaces: Vec<SpaceName>,
     #[command(flatten)]
@@ -147,12 +147,12 @@ pub struct AddArgs {
 
 #[derive(Args)]
 pub struct PasswdArgs {
-    /// Whose [default: yours]
+    /// Name of the account [default: yours]
     #[arg(value_name = "NAME")]
     pub user: Option<UserName>,
     #[command(flatten)]
     pub old: PasswordArgs,
-    /// File with the new password, - for stdin
+    /// File with the new password; - for stdin [default: a prompt]
     #[arg(long, value_name = "PATH")]
     pub new_password_file: Option<PathBuf>,
 }
@@ -165,19 +165,19 @@ pub struct SpaceArgs {
 
 #[derive(Subcommand)]
 pub enum SpaceAction {
-    /// Make a space
+    /// Create a space
     Add {
         #[arg(value_name = "SPACE")]
         space: SpaceName,
     },
-    /// Remove a space; what is shared in it is shared no more
+    /// Remove a space and stop sharing its files
     Remove {
         #[arg(value_name = "SPACE")]
         space: SpaceName,
     },
-    /// List the spaces: yours, or all for administrators
+    /// List your spaces; administrators see all spaces
     List,
-    /// Who belongs to a space
+    /// Manage the members of a space
     Member {
         #[command(subcommand)]
         action: MemberAction,
@@ -186,14 +186,14 @@ pub enum SpaceAction {
 
 #[derive(Subcommand)]
 pub enum MemberAction {
-    /// Let an account into a space
+    /// Add an account to a space
     Add {
         #[arg(value_name = "SPACE")]
         space: SpaceName,
         #[arg(value_name = "NAME")]
         user: UserName,
     },
-    /// Take an account and its files out of a space
+    /// Remove an account and its files from a space
     Remove {
         #[arg(value_name = "SPACE")]
         space: SpaceName,
@@ -209,7 +209,11 @@ pub enum MemberAction {
 
 #[derive(Args)]
 pub struct AuditArgs {
-    /// How many lines, newest first
+    /// Maximum number of entries, newest first
     #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub limit: u32,
+}
+
+fn role(text: &str) -> Result<Role, String> {
+    text.parse().map_err(|problem: Problem| problem.message)
 }

@@ -1,23 +1,23 @@
-//! What `load` is asked with.
+//! Arguments of `load`.
 
 use clap::{ArgGroup, Args};
 
 #[derive(Args)]
 #[command(group(ArgGroup::new("peers").args(["on", "all", "list"]).required(true)))]
 pub struct LoadArgs {
-    /// Name of a file, or its content hash
+    /// Name or path of a file, PEER:PATH, or content hash
     #[arg(required_unless_present = "list", value_name = "NAME|HASH")]
     pub name: Option<String>,
-    /// Peer that is to fetch it, or the account all of whose peers are; several times for several
+    /// Peer that downloads the file, or an account for all of its peers; can be repeated
     #[arg(long, value_name = "PEER_ID|USER")]
     pub on: Vec<String>,
-    /// All peers online that load for you, your own included
+    /// All online peers that accept remote downloads from you, including your own
     #[arg(long, conflicts_with = "on")]
     pub all: bool,
-    /// Do not wait until it is there
+    /// Do not wait for the download to finish
     #[arg(long)]
     pub no_wait: bool,
-    /// Show what you have had peers load, until a day after it was over
+    /// List your remote downloads; finished ones are listed for a day
     #[arg(long, conflicts_with_all = ["name", "on", "all", "no_wait"])]
     pub list: bool,
 }

@@ -1,5 +1,5 @@
-//! `convite user`, `convite space`, `convite session`, `convite audit` and what else administrators
-//! do.
+//! The administration commands: `user`, `space`, `session`, `audit`, `invite list|revoke` and
+//! `peers remove`.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -10,15 +10,20 @@ use crate::cli::administration::{
     AuditArgs, InviteAction, MemberAction, PeersAction, SessionAction, SpaceAction, UserAction,
 };
 use crate::context::Context;
-use crate::exit::Failed;
-use crate::output::{Output, Table};
+use crate::exit::CommandError;
+use crate::output::Output;
+use crate::output::table::Table;
 use crate::password;
 
-/// Items asked for at once.
-const PAGE: u32 = 1_000;
+/// The number of items requested per page.
+const PAGE_SIZE: u32 = 1_000;
 
 /// `convite user …`.
-pub async fn user(context: &Context, action: UserAction, output: &Output) -> Result<(), Failed> {
+pub async fn user(
+    context: &Context,
+    action: UserAction,
+    output: &Output,
+) -> Result<(), CommandError> {
     let client = context.client()?;
     let (done, user) = match action {
         UserAction::List => return users(context, output).await,
@@ -43,14 +48,15 @@ pub async fn user(context: &Context, action: UserAction, output: &Output) -> Res
             ("enabled", user)
         }
         UserAction::Passwd(args) => {
-            let own = context.joined()?.user.clone();
+            let own = context.require_credentials()?.user.clone();
             let user = args
                 .user
                 .or_else(|| own.clone())
-                .unwrap_or_else(crate::identity::user);
-            let old = match own.as_ref() == Some(&user) {
-                true => Some(password::obtain(&args.old, "Old password", false)?),
-                false => None,
+                .unwrap_or_else(crate::identity::default_user);
+            let old = if own.as_ref() == Some(&user) {
+                Some(password::obtain(&args.old, "Current password", false)?)
+            } else {
+                None
             };
             let new = password::obtain_new(args.new_password_file, &user)?;
             client.set_password(&user, old.as_deref(), &new).await?;
@@ -64,14 +70,14 @@ pub async fn user(context: &Context, action: UserAction, output: &Output) -> Res
     Ok(())
 }
 
-async fn users(context: &Context, output: &Output) -> Result<(), Failed> {
+async fn users(context: &Context, output: &Output) -> Result<(), CommandError> {
     let client = context.client()?;
     let mut table = Table::new(&["user", "role", "state", "spaces"]);
     let mut cursor = None;
     loop {
-        let page = client.users(PAGE, cursor).await?;
+        let page = client.users(PAGE_SIZE, cursor).await?;
         for account in page.items {
-            output.event(&json!(account));
+            output.json_event(&json!(account));
             let spaces: Vec<_> = account.spaces.iter().map(ToString::to_string).collect();
             let state = if account.disabled { "disabled" } else { "" };
             table.row([
@@ -86,28 +92,32 @@ async fn users(context: &Context, output: &Output) -> Result<(), Failed> {
             break;
         }
     }
-    show(&table, output);
+    print_unless_json(&table, output);
     Ok(())
 }
 
 /// `convite space …`.
-pub async fn space(context: &Context, action: SpaceAction, output: &Output) -> Result<(), Failed> {
+pub async fn space(
+    context: &Context,
+    action: SpaceAction,
+    output: &Output,
+) -> Result<(), CommandError> {
     let client = context.client()?;
     let (done, space, user): (_, _, Option<UserName>) = match action {
         SpaceAction::List => return spaces(context, output).await,
         SpaceAction::Add { space } => {
-            client.change_space(&space, false).await?;
+            client.add_space(&space).await?;
             ("added", space, None)
         }
         SpaceAction::Remove { space } => {
-            client.change_space(&space, true).await?;
+            client.remove_space(&space).await?;
             ("removed", space, None)
         }
         SpaceAction::Member { action } => match action {
             MemberAction::List { space } => {
                 let mut cursor = None;
                 loop {
-                    let page = client.members(&space, PAGE, cursor).await?;
+                    let page = client.members(&space, PAGE_SIZE, cursor).await?;
                     for user in page.items {
                         output.result(user.as_str(), || json!({"space": space, "user": user}));
                     }
@@ -118,11 +128,11 @@ pub async fn space(context: &Context, action: SpaceAction, output: &Output) -> R
                 }
             }
             MemberAction::Add { space, user } => {
-                client.change_member(&space, &user, false).await?;
+                client.add_member(&space, &user).await?;
                 ("member added", space, Some(user))
             }
             MemberAction::Remove { space, user } => {
-                client.change_member(&space, &user, true).await?;
+                client.remove_member(&space, &user).await?;
                 ("member removed", space, Some(user))
             }
         },
@@ -135,14 +145,14 @@ pub async fn space(context: &Context, action: SpaceAction, output: &Output) -> R
     Ok(())
 }
 
-async fn spaces(context: &Context, output: &Output) -> Result<(), Failed> {
+async fn spaces(context: &Context, output: &Output) -> Result<(), CommandError> {
     let client = context.client()?;
     let mut table = Table::new(&["space", ">members"]);
     let mut cursor = None;
     loop {
-        let page = client.spaces(PAGE, cursor).await?;
+        let page = client.spaces(PAGE_SIZE, cursor).await?;
         for space in page.items {
-            output.event(&json!(space));
+            output.json_event(&json!(space));
             table.row([space.space.to_string(), space.members.to_string()]);
         }
         cursor = page.next_cursor;
@@ -150,7 +160,7 @@ async fn spaces(context: &Context, output: &Output) -> Result<(), Failed> {
             break;
         }
     }
-    show(&table, output);
+    print_unless_json(&table, output);
     Ok(())
 }
 
@@ -159,13 +169,15 @@ pub async fn session(
     context: &Context,
     action: SessionAction,
     output: &Output,
-) -> Result<(), Failed> {
+) -> Result<(), CommandError> {
     let client = context.client()?;
     let user = match action {
         SessionAction::List { user } => user,
         SessionAction::Revoke { id } => {
             let ended = client.revoke_session(&id).await;
-            ended.map_err(|problem| not_there(problem, "`convite session list` has the ids"))?;
+            ended.map_err(|problem| {
+                with_not_found_hint(problem, "list the IDs with `convite session list`")
+            })?;
             output.result(
                 &format!("session ended: {id}"),
                 || json!({"event": "session_ended", "id": id}),
@@ -176,16 +188,16 @@ pub async fn session(
     let mut table = Table::new(&["session", "user", "peer", "address", "last used", ""]);
     let mut cursor = None;
     loop {
-        let page = client.sessions(user.as_ref(), PAGE, cursor).await?;
+        let page = client.sessions(user.as_ref(), PAGE_SIZE, cursor).await?;
         for session in page.items {
-            output.event(&json!(session));
+            output.json_event(&json!(session));
             let here = if session.current { "this one" } else { "" };
             table.row([
                 session.id,
                 session.user.to_string(),
                 session.peer.map_or_else(String::new, |id| id.to_string()),
                 session.address.map_or_else(String::new, |a| a.to_string()),
-                moment(session.last_used_at),
+                format_time(session.last_used_at),
                 here.to_owned(),
             ]);
         }
@@ -194,7 +206,7 @@ pub async fn session(
             break;
         }
     }
-    show(&table, output);
+    print_unless_json(&table, output);
     Ok(())
 }
 
@@ -203,11 +215,13 @@ pub async fn invite(
     context: &Context,
     action: InviteAction,
     output: &Output,
-) -> Result<(), Failed> {
+) -> Result<(), CommandError> {
     let client = context.client()?;
     if let InviteAction::Revoke { id } = action {
         let revoked = client.revoke_invite(&id).await;
-        revoked.map_err(|problem| not_there(problem, "`convite invite list` has the ids"))?;
+        revoked.map_err(|problem| {
+            with_not_found_hint(problem, "list the IDs with `convite invite list`")
+        })?;
         output.result(
             &format!("invite revoked: {id}"),
             || json!({"event": "invite_revoked", "id": id}),
@@ -220,20 +234,20 @@ pub async fn invite(
         "space",
         ">uses left",
         "expires",
-        "made by",
+        "created by",
     ]);
     let mut cursor = None;
     loop {
-        let page = client.invites(PAGE, cursor).await?;
+        let page = client.invites(PAGE_SIZE, cursor).await?;
         for invite in page.items {
-            output.event(&json!(invite));
+            output.json_event(&json!(invite));
             let uses = invite.uses_left.map(|uses| uses.to_string());
             table.row([
                 invite.id,
                 invite.role.name().to_owned(),
                 invite.space.map_or_else(String::new, |s| s.to_string()),
                 uses.unwrap_or_else(|| "no limit".to_owned()),
-                moment(invite.expires_at),
+                format_time(invite.expires_at),
                 invite
                     .created_by
                     .map_or_else(|| "the directory".to_owned(), |user| user.to_string()),
@@ -244,52 +258,62 @@ pub async fn invite(
             break;
         }
     }
-    show(&table, output);
+    print_unless_json(&table, output);
     Ok(())
 }
 
 /// `convite peers remove`.
-pub async fn peer(context: &Context, action: PeersAction, output: &Output) -> Result<(), Failed> {
+pub async fn peer(
+    context: &Context,
+    action: PeersAction,
+    output: &Output,
+) -> Result<(), CommandError> {
     let PeersAction::Remove { peer } = action;
     let removed = context.client()?.leave(&peer).await;
-    removed.map_err(|problem| not_there(problem, "see who is online with `convite peers`"))?;
+    removed.map_err(|problem| {
+        with_not_found_hint(problem, "list the peers online with `convite peers`")
+    })?;
     output.result(
         &format!("removed: {peer}"),
         || json!({"event": "peer_removed", "peer": peer}),
     );
     output.note(
-        "if it still runs it comes back: end its session too, as `convite session list` shows it",
+        "if it is running it registers again: also end its session, listed by `convite session list`",
     );
     Ok(())
 }
 
-/// What is not there, with advice for who types commands.
-fn not_there(problem: Problem, advice: &str) -> Problem {
+/// Adds a hint with a command to a `not_found` problem.
+fn with_not_found_hint(problem: Problem, advice: &str) -> Problem {
     match problem.code {
         ErrorCode::NotFound => problem.hint(advice),
         _ => problem,
     }
 }
 
-/// A time in seconds since 1970, as RFC 3339 writes it, in UTC.
-fn moment(seconds: i64) -> String {
+/// Formats a Unix time in seconds as RFC 3339 in UTC.
+fn format_time(seconds: i64) -> String {
     let since = Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
     humantime::format_rfc3339_seconds(UNIX_EPOCH + since).to_string()
 }
 
 /// `convite audit`.
-pub async fn audit(context: &Context, args: AuditArgs, output: &Output) -> Result<(), Failed> {
+pub async fn audit(
+    context: &Context,
+    args: AuditArgs,
+    output: &Output,
+) -> Result<(), CommandError> {
     let client = context.client()?;
     let page = client.audit(args.limit, None).await?;
     let mut table = Table::new(&["time", "actor", "action", "target", "address", "outcome"]);
     for record in page.items {
-        output.event(&json!(record));
+        output.json_event(&json!(record));
         let times = match record.times {
             1 => String::new(),
             times => format!(" x{times}"),
         };
         table.row([
-            moment(record.last),
+            format_time(record.last),
             record
                 .actor
                 .map_or_else(String::new, |user| user.to_string()),
@@ -299,11 +323,11 @@ pub async fn audit(context: &Context, args: AuditArgs, output: &Output) -> Resul
             format!("{}{times}", record.outcome.name()),
         ]);
     }
-    show(&table, output);
+    print_unless_json(&table, output);
     Ok(())
 }
 
-fn show(table: &Table, output: &Output) {
+fn print_unless_json(table: &Table, output: &Output) {
     if !output.is_json() {
         table.print(output);
     }

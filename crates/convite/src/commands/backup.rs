@@ -2,46 +2,48 @@
 
 use std::time::SystemTime;
 
-use convite_core::{ErrorCode, Problem, UnixMillis};
+use convite_core::{Problem, UnixMillis};
 use convite_directory::DirectoryConfig;
-use convite_directory::backup::{Copied, Restoring, backup, restore};
+use convite_directory::backup::{BackupSummary, RestoreOptions, backup, restore};
+use convite_net::task::blocking;
 use serde_json::json;
 
 use super::directory;
 use crate::cli::{DirectoryAction, DirectoryArgs};
 use crate::context::Context;
-use crate::exit::Failed;
+use crate::exit::CommandError;
 use crate::output::Output;
 
-/// Does what was asked for, of the directory that `args` describes.
+/// Creates or restores a backup of the directory with the settings `args`.
 pub async fn run(
     context: &Context,
     args: DirectoryArgs,
     action: DirectoryAction,
     output: &Output,
-) -> Result<(), Failed> {
+) -> Result<(), CommandError> {
     let config = directory::settings(&context.home, args);
     let (is_backup, copied) = match action {
         DirectoryAction::Backup(args) => {
             let work = move |config: DirectoryConfig, now| backup(&config, &args.path, now);
-            (true, in_background(config, work).await?)
+            (true, spawn_blocking_copy(config, work).await?)
         }
         DirectoryAction::Restore(args) => {
-            let how = Restoring {
+            let how = RestoreOptions {
                 force: args.force,
                 end_sessions: args.end_sessions,
             };
             let work = move |config: DirectoryConfig, now| restore(&config, &args.path, how, now);
-            (false, in_background(config, work).await?)
+            (false, spawn_blocking_copy(config, work).await?)
         }
     };
     let path = copied.path.display();
-    let (event, line) = match is_backup {
-        true => (
+    let (event, line) = if is_backup {
+        (
             "backup",
-            format!("backup made: {path} ({} bytes)", copied.bytes),
-        ),
-        false => ("restored", format!("directory restored: {path}")),
+            format!("backup created: {path} ({} bytes)", copied.bytes),
+        )
+    } else {
+        ("restored", format!("directory restored: {path}"))
     };
     output.result(&line, || {
         json!({
@@ -49,29 +51,32 @@ pub async fn run(
             "path": copied.path,
             "files": copied.files,
             "bytes": copied.bytes,
-            "made_at": copied.made.seconds(),
-            "aside": copied.aside,
+            "made_at": copied.created.seconds(),
+            "aside": copied.replaced,
         })
     });
     if is_backup {
-        output.note("it holds the directory's keys: keep it as safe as the directory itself");
+        output
+            .note("the backup contains the directory's keys: protect it like the directory itself");
         return Ok(());
     }
-    if let Some(aside) = &copied.aside {
-        output.note(&format!("what was there is now {}", aside.display()));
+    if let Some(aside) = &copied.replaced {
+        output.note(&format!(
+            "the previous directory was moved to {}",
+            aside.display()
+        ));
     }
     output.note(
-        "accounts, invites and sessions are as they were when the backup was made: who logged in \
-         later has to log in again, and peers send what they share by themselves",
+        "accounts, invites and sessions are those of the backup: users who logged in later must \
+         log in again; peers publish their files again by themselves",
     );
     Ok(())
 }
 
-async fn in_background(
+async fn spawn_blocking_copy(
     config: DirectoryConfig,
-    work: impl FnOnce(DirectoryConfig, UnixMillis) -> Result<Copied, Problem> + Send + 'static,
-) -> Result<Copied, Problem> {
+    work: impl FnOnce(DirectoryConfig, UnixMillis) -> Result<BackupSummary, Problem> + Send + 'static,
+) -> Result<BackupSummary, Problem> {
     let now = UnixMillis::from(SystemTime::now());
-    let done = tokio::task::spawn_blocking(move || work(config, now)).await;
-    done.unwrap_or_else(|_| Err(Problem::new(ErrorCode::Internal, "the copying failed")))
+    blocking(move || work(config, now)).await
 }

@@ -3,29 +3,42 @@
 use std::num::NonZeroU64;
 
 use convite_client::Home;
-use convite_directory::{DirectoryConfig, RelayConfig, RunningDirectory};
+use convite_directory::identity::Recreate;
+use convite_directory::{DirectoryConfig, GatewayConfig, Quotas, RunningDirectory, Settings};
 use serde_json::json;
 
 use crate::cli::DirectoryArgs;
 use crate::context::Context;
-use crate::exit::Failed;
+use crate::exit::CommandError;
 use crate::output::Output;
-use crate::stop;
+use crate::{reload, signals};
 
-/// The variable with the password of the first administrator.
+/// The environment variable with the password of the first administrator.
 const ADMIN_PASSWORD: &str = "CONVITE_ADMIN_PASSWORD";
 
-/// Runs a directory until it is told to stop.
-pub async fn run(context: &Context, args: DirectoryArgs, output: &Output) -> Result<(), Failed> {
-    let stop = stop::on_signal();
-    warn_of_plaintext(&args, output);
+/// Runs a directory until it is stopped.
+pub async fn run(
+    context: &Context,
+    args: DirectoryArgs,
+    output: &Output,
+) -> Result<(), CommandError> {
+    let (stop, reload) = signals::cancel_or_reload();
+    warn_plaintext(&args, output);
     let directory = convite_directory::start(settings(&context.home, args), stop.clone()).await?;
     print_ready(&directory, output);
-    directory.finished().await?;
+    let certificates = directory.certificates.clone();
+    let reloading = reload::reload_on_signal(reload, &context.home, move || {
+        let certificates = certificates.clone();
+        async move { reload::reload_certificate(certificates).await }
+    });
+    tokio::select! {
+        ended = directory.finished() => ended?,
+        () = reloading => {}
+    }
     Ok(())
 }
 
-/// The settings of a directory in `home`.
+/// Returns the configuration of a directory in `home`.
 pub fn settings(home: &Home, args: DirectoryArgs) -> DirectoryConfig {
     DirectoryConfig {
         listen: args.listen,
@@ -41,31 +54,46 @@ pub fn settings(home: &Home, args: DirectoryArgs) -> DirectoryConfig {
         session_lifetime: args.session_lifetime,
         ticket_lifetime: args.ticket_lifetime,
         peer_certificate_lifetime: args.peer_certificate_lifetime,
-        relay: RelayConfig {
-            enabled: !args.no_relay,
-            limit: args.relay_limit.and_then(NonZeroU64::new),
-            relays_max: args.relays as usize,
-            relays_per_account_max: args.relays.div_ceil(4) as usize,
-            ..RelayConfig::default()
+        gateway: GatewayConfig {
+            enabled: !args.no_gateway,
+            limit: args.gateway_limit.and_then(NonZeroU64::new),
+            transfers_max: args.gateway_transfers as usize,
+            transfers_per_account_max: args.gateway_transfers.div_ceil(4) as usize,
+            ..GatewayConfig::default()
         },
         metrics_listen: args.metrics_listen,
         shutdown_delay: args.shutdown_delay,
+        store: Settings {
+            quotas: Quotas {
+                peers: args.account_peers,
+                downloads: args.account_downloads,
+                sessions: args.account_sessions,
+                files: args.account_files,
+                path_bytes: args.account_path_bytes,
+                invites: args.account_invites,
+            },
+            disk_reserve: args.disk_reserve,
+        },
+        recreate: Recreate {
+            database: args.new_database,
+            keys: args.new_keys,
+        },
         admin_password: std::env::var(ADMIN_PASSWORD).ok().filter(|p| !p.is_empty()),
         ..DirectoryConfig::new(home.root())
     }
 }
 
-/// Says loudly that nothing will be encrypted.
-pub fn warn_of_plaintext(args: &DirectoryArgs, output: &Output) {
+/// Prints a warning if encryption is disabled.
+pub fn warn_plaintext(args: &DirectoryArgs, output: &Output) {
     if args.plaintext {
         output.note(
-            "WARNING: --plaintext: passwords and files cross the network unencrypted, \
-             and anyone on it can read and change them",
+            "WARNING: --plaintext sends passwords and files unencrypted; anyone on the network can \
+             read and change them",
         );
     }
 }
 
-/// The line that scripts wait for.
+/// Prints the ready line, for which scripts wait.
 pub fn print_ready(directory: &RunningDirectory, output: &Output) {
     output.result(
         &format!(
@@ -84,9 +112,9 @@ pub fn print_ready(directory: &RunningDirectory, output: &Output) {
     );
 }
 
-/// The same, where a person does not get a friendlier text anyway.
-pub fn print_ready_unless_person(directory: &RunningDirectory, output: &Output) {
-    if !output.is_for_a_person() {
+/// Prints the ready line, except on a terminal, where `up` prints a longer text.
+pub fn print_ready_unless_interactive(directory: &RunningDirectory, output: &Output) {
+    if !output.is_interactive() {
         print_ready(directory, output);
     }
 }

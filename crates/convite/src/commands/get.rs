@@ -1,60 +1,96 @@
-//! `convite get`: find, fetch from all providers, verify, put in place.
+//! `convite get`: finds files, downloads them from all providers, verifies them and moves them into
+//! place.
 
-use std::collections::BTreeSet;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use convite_client::DirectoryClient;
-use convite_client::Query;
-use convite_core::model::{LocatedFile, SearchHit};
+use convite_client::Home;
+use convite_core::model::LocatedFile;
 use convite_core::path::local_file_name;
-use convite_core::{ContentHash, ErrorCode, PeerAddress, Problem, Within, display};
-use convite_peer::download::{Fetch, Fetched, MemberConfig, Progress, Target, fetch};
+use convite_core::{Problem, SearchScope, display};
+use convite_net::task;
+use convite_peer::download::unfinished::{UnfinishedDownload, sweep};
+use convite_peer::download::{
+    DownloadProgress, DownloadRequest, DownloadResult, Storage, Target, TransientPeerConfig,
+    download,
+};
 use serde_json::json;
 use tokio::sync::watch;
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::resolve::{Resolved, resolve};
 use crate::cli::GetArgs;
+use crate::clock_warning;
 use crate::context::Context;
-use crate::exit::Failed;
-use crate::output::place::found_in;
-use crate::output::progress::{Reporter, providers};
-use crate::output::{Output, Table};
-use crate::{identity, stop, units};
+use crate::exit::CommandError;
+use crate::outcomes::Outcomes;
+use crate::output::Output;
+use crate::output::progress::{ProgressReporter, format_sources};
+use crate::session::transient_peer_config;
+use crate::{signals, units};
 
-/// How many matches of a name are looked at.
-const MATCHES: u32 = 100;
-/// The most words of a query, and its length in bytes.
-const WORDS: usize = 32;
-const QUERY_BYTES: usize = 1_000;
+/// The maximum wait, with `--stay`, until the directory lists the download as a provider.
+const LISTING_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Fetches what was named, one after the other.
-pub async fn run(context: &Context, args: GetArgs, output: &Output) -> Result<(), Failed> {
+/// Downloads the named files one after the other. A failed download does not stop the others.
+pub async fn run(context: &Context, args: GetArgs, output: &Output) -> Result<(), CommandError> {
     let client = context.client()?;
-    let place = Place::of(&args)?;
-    let interrupt = stop::on_signal();
-    let (mut members, mut total) = (Vec::new(), Total::default());
+    let destination = Destination::of(&args)?;
+    let interrupt = signals::cancel_on_signal();
+    let mut members = Vec::new();
+    let (mut total, mut outcomes) = (Totals::default(), Outcomes::new(args.names.len(), output));
+    // Awaited at the end: an expired download that is requested again must be resumed first.
+    let sweeping = sweep_home(context.home.clone());
     for name in &args.names {
-        let file = tokio::select! {
-            file = find(&client, name, output) => file?,
-            () = interrupt.cancelled() => return Err(Failed::Interrupted),
+        let found = tokio::select! {
+            found = resolve(&client, name, output) => found,
+            () = interrupt.cancelled() => return Err(CommandError::Interrupted),
         };
-        let fetch = Fetch {
+        let found = match found {
+            Ok(found) => found,
+            // The other names cannot be resolved either.
+            Err(failed) if failed.is_directory_unavailable() => return Err(failed),
+            Err(failed) => {
+                outcomes.record_failure(name, failed)?;
+                continue;
+            }
+        };
+        if name == &args.names[0] {
+            clock_warning::print_difference(&client, output);
+        }
+        let fetch = DownloadRequest {
             home: context.home.clone(),
             directory: client.clone(),
-            authority: context.joined()?.authority,
-            target: place.target(&file, name, args.force),
-            file,
-            within: Within::Seen,
+            authority: context.require_credentials()?.authority,
+            target: destination.target(&found, args.force),
+            file: found.file,
+            within: SearchScope::Visible,
             locality: !args.no_locality,
             download_limit: args.download_limit,
-            member: Some(member_of(context, args.bind, args.upload_limit)?),
+            member: Some(TransientPeerConfig {
+                stay_after_download: args.stay.is_some(),
+                ..transient_peer_config(context, args.bind, args.upload_limit)?
+            }),
+            storage: Storage {
+                retention: args.keep_for,
+                ..Storage::default()
+            },
         };
-        if let Some(fetched) = get(fetch, &interrupt, output).await? {
-            total.add(&fetched);
-            members.extend(fetched.member);
+        match get(fetch, &interrupt, output).await {
+            Ok(None) => {}
+            Ok(Some(fetched)) => {
+                total.add(&fetched);
+                if args.stay.is_some() && fetched.member.is_none() {
+                    output.note(
+                        "this file is not served to other peers; share it with `convite share`",
+                    );
+                }
+                members.extend(fetched.member);
+            }
+            Err(failed) => outcomes.record_failure(name, failed)?,
         }
     }
     if total.files > 1 {
@@ -62,8 +98,8 @@ pub async fn run(context: &Context, args: GetArgs, output: &Output) -> Result<()
     }
     if let (Some(stay), false) = (args.stay, members.is_empty()) {
         output.note(&format!(
-            "providing to others for {}; Ctrl-C ends it",
-            units::span(stay)
+            "serving other peers for {}; Ctrl-C stops",
+            units::format_duration(stay)
         ));
         tokio::select! {
             () = tokio::time::sleep(stay) => {}
@@ -73,20 +109,21 @@ pub async fn run(context: &Context, args: GetArgs, output: &Output) -> Result<()
     for member in members {
         member.leave().await;
     }
-    Ok(())
+    sweeping.await;
+    outcomes.finish()
 }
 
-/// What several files came to.
+/// The totals of several downloads.
 #[derive(Default)]
-struct Total {
+struct Totals {
     files: usize,
     bytes: u64,
     received: u64,
     took: Duration,
 }
 
-impl Total {
-    fn add(&mut self, fetched: &Fetched) {
+impl Totals {
+    fn add(&mut self, fetched: &DownloadResult) {
         self.files += 1;
         self.bytes = self.bytes.saturating_add(fetched.bytes);
         self.received = self.received.saturating_add(fetched.received);
@@ -94,64 +131,39 @@ impl Total {
     }
 }
 
-impl fmt::Display for Total {
+impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (files, bytes) = (self.files, display::bytes(self.bytes));
-        let (received, took) = (display::bytes(self.received), units::took(self.took));
+        let (files, bytes) = (self.files, display::format_bytes(self.bytes));
+        let (received, took) = (
+            display::format_bytes(self.received),
+            units::format_elapsed(self.took),
+        );
         write!(f, "{files} files, {bytes}: {received} received in {took}")
     }
 }
 
-/// Where others may reach this machine: nowhere but on itself if the directory is only there too.
-fn reachable(directory: &[PeerAddress]) -> IpAddr {
-    let is_local = |address: &PeerAddress| address.ip().is_some_and(|ip| ip.is_loopback());
-    if directory.iter().all(is_local) {
-        Ipv4Addr::LOCALHOST.into()
-    } else {
-        Ipv4Addr::UNSPECIFIED.into()
-    }
-}
-
-/// How a download of this home provides to others.
-///
-/// # Errors
-/// `unauthenticated` if the home has not joined.
-pub fn member_of(
-    context: &Context,
-    bind: Option<IpAddr>,
-    upload_limit: Option<u64>,
-) -> Result<MemberConfig, Problem> {
-    let credentials = context.joined()?;
-    let user = credentials.user.clone().unwrap_or_else(identity::user);
-    Ok(MemberConfig {
-        name: credentials
-            .peer
-            .clone()
-            .unwrap_or_else(|| identity::peer(&user)),
-        bind: bind.unwrap_or_else(|| reachable(&credentials.addresses)),
-        addresses: Vec::new(),
-        upload_limit,
-    })
-}
-
 async fn get(
-    fetching: Fetch,
+    fetching: DownloadRequest,
     interrupt: &CancellationToken,
     output: &Output,
-) -> Result<Option<Fetched>, Failed> {
+) -> Result<Option<DownloadResult>, CommandError> {
+    let stays = fetching
+        .member
+        .as_ref()
+        .is_some_and(|member| member.stay_after_download);
     let path = fetching.target.path.clone();
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let mut reporter = Reporter::new(
+    let mut reporter = ProgressReporter::new(
         output,
         ("hash", fetching.file.hash.to_string()),
         &name,
         fetching.file.size,
     );
-    let (sender, progress) = watch::channel(Progress::default());
-    let fetching = fetch(fetching, sender, interrupt.clone());
+    let (sender, progress) = watch::channel(DownloadProgress::default());
+    let fetching = download(fetching, sender, interrupt.clone());
     tokio::pin!(fetching);
     let mut ticks = tokio::time::interval(reporter.interval());
-    // The first comes at once: there is nothing to show yet.
+    // The first tick is immediate, before there is any progress.
     ticks.tick().await;
     let fetched = loop {
         tokio::select! {
@@ -164,28 +176,56 @@ async fn get(
     };
     reporter.end();
     match fetched? {
-        Some(fetched) => {
-            tell_done(&fetched, progress.borrow().resumed, output);
+        Some(mut fetched) => {
+            if let (true, Some(member)) = (stays, &mut fetched.member) {
+                tokio::select! {
+                    listed = timeout(LISTING_TIMEOUT, member.wait_listed()) => warn_unlisted(listed, output),
+                    () = interrupt.cancelled() => {}
+                }
+            }
+            print_done(&fetched, progress.borrow().resumed, output);
             Ok(Some(fetched))
         }
         None => {
-            let kept = progress.borrow().verified;
-            output.event(&json!({
-                "event": "interrupted",
-                "path": path,
-                "bytes": kept,
-            }));
-            output.note(&format!(
-                "interrupted: {} are verified and kept; the same command goes on from there",
-                display::bytes(kept)
-            ));
-            Err(Failed::Interrupted)
+            print_interrupted(&path, progress.borrow().kept.as_ref(), output);
+            Err(CommandError::Interrupted)
         }
     }
 }
 
-/// `resumed` bytes were there from an earlier run.
-fn tell_done(fetched: &Fetched, resumed: u64, output: &Output) {
+fn print_interrupted(path: &Path, kept: Option<&UnfinishedDownload>, output: &Output) {
+    let resume = kept.and_then(UnfinishedDownload::resume_command);
+    output.json_event(&json!({
+        "event": "interrupted",
+        "path": path,
+        "bytes": kept.map_or(0, |kept| kept.verified),
+        "kept_at": kept.map(|kept| &kept.contents_path),
+        "resume": resume,
+    }));
+    let kept = kept.map_or_else(
+        || "no downloaded parts are kept".to_owned(),
+        UnfinishedDownload::describe,
+    );
+    output.note(&format!("interrupted: {}", display::escape(&kept)));
+}
+
+/// Removes unfinished downloads of the home that have expired or whose target folder is gone.
+async fn sweep_home(home: Home) {
+    // Errors are already logged.
+    let _ = task::start_blocking(move || sweep(&home, SystemTime::now())).await;
+}
+
+/// Prints a note if a download with `--stay` is not listed as a provider.
+fn warn_unlisted(listed: Result<Result<(), Problem>, Elapsed>, output: &Output) {
+    match listed {
+        Ok(Ok(())) => {}
+        Ok(Err(problem)) => output.note(&format!("not listed as a source: {problem}")),
+        Err(_) => output.note("not listed as a source yet: the directory does not answer"),
+    }
+}
+
+/// Prints the result. `resumed` is the number of bytes from an earlier run.
+fn print_done(fetched: &DownloadResult, resumed: u64, output: &Output) {
     let seconds = fetched.took.as_secs_f64();
     let path = fetched.path.display().to_string();
     let line = if fetched.was_there {
@@ -194,15 +234,15 @@ fn tell_done(fetched: &Fetched, resumed: u64, output: &Output) {
         let rate = fetched.received as f64 / seconds.max(0.001);
         let kept = match resumed {
             0 => String::new(),
-            resumed => format!(" ({} were there before)", display::bytes(resumed)),
+            resumed => format!(" ({} resumed)", display::format_bytes(resumed)),
         };
         format!(
             "{}: {}{kept} in {}, {}/s from {}, verified",
             display::escape(&path),
-            display::bytes(fetched.bytes),
-            units::took(fetched.took),
-            display::bytes(rate as u64),
-            providers(fetched.providers.len()),
+            display::format_bytes(fetched.bytes),
+            units::format_elapsed(fetched.took),
+            display::format_bytes(rate as u64),
+            format_sources(fetched.providers.len()),
         )
     };
     output.result(&line, || {
@@ -221,16 +261,16 @@ fn tell_done(fetched: &Fetched, resumed: u64, output: &Output) {
     });
 }
 
-/// Where files go.
-enum Place {
-    /// Into this folder, under their names.
+/// The destination of the downloads.
+enum Destination {
+    /// A folder; files keep their names.
     Folder(PathBuf),
-    /// To exactly this path.
+    /// The path of the one file.
     File(PathBuf),
 }
 
-impl Place {
-    fn of(args: &GetArgs) -> Result<Self, Failed> {
+impl Destination {
+    fn of(args: &GetArgs) -> Result<Self, CommandError> {
         let Some(path) = &args.output else {
             return Ok(Self::Folder(PathBuf::from(".")));
         };
@@ -242,197 +282,55 @@ impl Place {
             return Ok(Self::Folder(path.clone()));
         }
         if args.names.len() > 1 {
-            return Err(Failed::Usage(
+            return Err(CommandError::Usage(
                 Problem::invalid(format!("{} is not a folder", path.display()))
-                    .hint("several files go into a folder: make it, or end its name with /"),
+                    .hint("several files need a folder: create it, or end the path with /"),
             ));
         }
         Ok(Self::File(path.clone()))
     }
 
-    fn target(&self, file: &LocatedFile, wanted: &str, force: bool) -> Target {
+    fn target(&self, found: &Resolved, force: bool) -> Target {
         let path = match self {
             Self::File(path) => path.clone(),
-            Self::Folder(folder) => folder.join(local_name(file, wanted)),
+            Self::Folder(folder) => folder.join(local_name(&found.file, found.name.as_deref())),
         };
         Target { path, force }
     }
 }
 
-/// The name that was asked for if it is one of the file's, else its most common one.
-fn local_name(file: &LocatedFile, wanted: &str) -> String {
-    let wanted = last_part(wanted);
-    let name = file.names.iter().find(|name| *name == wanted);
-    match name.or_else(|| file.names.first()) {
+/// Returns the name that was found; for a file given by its hash, the most common name.
+fn local_name(file: &LocatedFile, found: Option<&str>) -> String {
+    match found.or_else(|| file.names.first().map(String::as_str)) {
         Some(name) => local_file_name(name),
         None => file.hash.to_string(),
     }
 }
 
-fn last_part(name: &str) -> &str {
-    Path::new(name)
-        .file_name()
-        .and_then(|n| n.to_str())
-        .unwrap_or(name)
-}
-
-/// Finds the one content that a name or hash means.
-pub(super) async fn find(
-    client: &DirectoryClient,
-    name: &str,
-    output: &Output,
-) -> Result<LocatedFile, Failed> {
-    if let Ok(hash) = name.parse::<ContentHash>() {
-        return Ok(client.locate(&hash).await?);
-    }
-    let query = Query {
-        words: plain_words(name),
-        limit: MATCHES,
-        ..Query::default()
-    };
-    let hits = client.search(query).await?.items;
-    let meant = meant(&hits, name);
-    match meant.as_slice() {
-        [hit] => Ok(client.locate(&hit.hash).await?),
-        [] => Err(
-            Problem::not_found(format!("nobody online shares '{}'", display::escape(name)))
-                .hint("look for it with `convite search WORDS`; those who have it may be offline")
-                .into(),
-        ),
-        several => {
-            let mut table = Table::new(&["name", ">size", ">providers", "hash", "in"]);
-            for hit in several {
-                table.row([
-                    hit.name.clone(),
-                    display::bytes(hit.size),
-                    providers(hit.providers as usize),
-                    hit.hash.to_string(),
-                    found_in(hit),
-                ]);
-                output.event(&json!({
-                    "event": "candidate",
-                    "hash": hit.hash,
-                    "name": hit.name,
-                    "folder": hit.folder,
-                    "size": hit.size,
-                    "providers": hit.providers,
-                    "peers": hit.peers,
-                }));
-            }
-            if !output.is_json() {
-                table.print(output);
-            }
-            Err(Problem::new(
-                ErrorCode::InvalidArgument,
-                format!(
-                    "'{}' means {} different files",
-                    display::escape(name),
-                    several.len()
-                ),
-            )
-            .hint("say which with its hash, in place of the name")
-            .into())
-        }
-    }
-}
-
-/// The words of a name, in which dashes and quotes mean nothing else, as many as a query may have.
-fn plain_words(name: &str) -> String {
-    let separates = |c: char| match c.is_ascii() {
-        true => !c.is_ascii_alphanumeric(),
-        false => c.is_whitespace() || matches!(c, '\u{201c}' | '\u{201d}' | '\u{201e}'),
-    };
-    let words = name.split(separates);
-    let words = words.filter(|word| !word.is_empty()).take(WORDS);
-    let (mut plain, mut length) = (String::new(), 0);
-    for word in words {
-        length += word.len() + 1;
-        if length > QUERY_BYTES {
-            break;
-        }
-        plain.extend([word, " "]);
-    }
-    plain.trim_end().to_owned()
-}
-
-/// Of the matches those that bear the very name; if none does, all of them.
-fn meant<'a>(hits: &'a [SearchHit], name: &str) -> Vec<&'a SearchHit> {
-    let wanted = last_part(name);
-    let exact: Vec<&SearchHit> = hits
-        .iter()
-        .filter(|hit| hit.names.iter().any(|name| name == wanted))
-        .collect();
-    let all = if exact.is_empty() {
-        hits.iter().collect()
-    } else {
-        exact
-    };
-    let mut seen = BTreeSet::new();
-    all.into_iter()
-        .filter(|hit| seen.insert(hit.hash))
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use convite_core::{ContentHash, EntryKind};
+
     use super::*;
 
-    fn hit(contents: &str, names: &[&str]) -> SearchHit {
-        SearchHit {
-            folder: String::new(),
-            spaces: Vec::new(),
-            hash: ContentHash::of(contents.as_bytes()),
-            name: names[0].to_owned(),
-            names: names.iter().map(ToString::to_string).collect(),
-            size: 1,
-            providers: 1,
-            peers: Vec::new(),
-            score: 1.0,
-            matches: Vec::new(),
-        }
-    }
-
     #[test]
-    fn a_name_is_looked_for_by_its_words() {
-        for (name, words) in [
-            ("a.txt", "a txt"),
-            ("Song -live \"x\".mp3", "Song live x mp3"),
-            ("te\u{301}le.txt", "te\u{301}le txt"),
-            ("-", ""),
-        ] {
-            assert_eq!(plain_words(name), words, "{name}");
-        }
-        assert_eq!(plain_words(&"x ".repeat(40)).split(' ').count(), WORDS);
-        assert!(plain_words(&"wort ".repeat(400)).len() <= QUERY_BYTES);
-    }
-
-    #[test]
-    fn the_very_name_wins_over_mere_matches() {
-        let hits = [
-            hit("1", &["data.csv"]),
-            hit("2", &["data.csv.bak"]),
-            hit("3", &["x", "data.csv"]),
-        ];
-        assert_eq!(meant(&hits[..2], "data.csv").len(), 1);
-        assert_eq!(meant(&hits, "data.csv").len(), 2);
-        assert_eq!(meant(&hits, "folder/data.csv").len(), 2);
-        assert_eq!(meant(&hits[..2], "data").len(), 2);
-    }
-
-    #[test]
-    fn the_local_name_is_the_one_asked_for_and_harmless() {
+    fn a_local_name_is_sanitized() {
         let file = LocatedFile {
             hash: ContentHash::of(b"x"),
+            kind: EntryKind::File,
+            files: None,
             size: 1,
             names: vec!["common.txt".into(), "../evil".into()],
             providers: Vec::new(),
         };
-        assert_eq!(local_name(&file, "whatever"), "common.txt");
-        assert_eq!(local_name(&file, "../evil"), "common.txt");
+        assert_eq!(local_name(&file, None), "common.txt");
+        // The found name is used even if it is not among the listed names, which are a sample.
+        assert_eq!(local_name(&file, Some("twelfth.txt")), "twelfth.txt");
+        assert!(!local_name(&file, Some("../evil")).contains('/'));
         let nameless = LocatedFile {
             names: Vec::new(),
             ..file
         };
-        assert_eq!(local_name(&nameless, "x"), nameless.hash.to_string());
+        assert_eq!(local_name(&nameless, None), nameless.hash.to_string());
     }
 }

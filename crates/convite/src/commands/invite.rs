@@ -5,12 +5,12 @@ use serde_json::json;
 
 use crate::cli::administration::InviteArgs;
 use crate::context::Context;
-use crate::exit::Failed;
+use crate::exit::CommandError;
 use crate::output::Output;
 use crate::units;
 
 /// Prints a new invite link.
-pub async fn run(context: &Context, args: InviteArgs, output: &Output) -> Result<(), Failed> {
+pub async fn run(context: &Context, args: InviteArgs, output: &Output) -> Result<(), CommandError> {
     let client = context.client()?;
     let invite = client
         .create_invite(args.uses, args.expires, args.role, args.space.as_ref())
@@ -26,12 +26,12 @@ pub async fn run(context: &Context, args: InviteArgs, output: &Output) -> Result
     });
     output.note(&format!("or open {web} in a browser"));
     let times = match invite.uses {
-        1 => "once".to_owned(),
-        uses => format!("{uses} times"),
+        1 => "one use".to_owned(),
+        uses => format!("{uses} uses"),
     };
     output.note(&format!(
-        "it works {times}, for {}; whoever has it can join: send it privately",
-        units::span(args.expires)
+        "valid for {times} within {}; anyone with this link can join; send it privately",
+        units::format_duration(args.expires)
     ));
     Ok(())
 }

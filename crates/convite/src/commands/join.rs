@@ -1,32 +1,37 @@
-//! `convite join`: pin the directory, make the account (or log in), keep the credentials.
+//! `convite join`.
 
-use convite_client::{Credentials, DirectoryClient, Session};
-use convite_core::{ErrorCode, Problem, UserName};
+use std::io::{BufRead, IsTerminal, Read};
+
+use convite_core::Problem;
 use convite_wire::invite::InviteLink;
 use serde_json::json;
 
 use crate::cli::JoinArgs;
 use crate::context::Context;
-use crate::exit::Failed;
+use crate::exit::CommandError;
 use crate::identity;
 use crate::output::Output;
 use crate::password;
+use crate::session::{Joined, join_or_login, require_same_directory};
+
+/// The maximum bytes read to find a link.
+const LINK_BYTES_MAX: u64 = 64 << 10;
 
 /// Joins the directory of an invite link.
-pub async fn run(context: &Context, args: &JoinArgs, output: &Output) -> Result<(), Failed> {
-    let link: InviteLink = args.link.parse().map_err(|problem: Problem| {
-        // A shell cuts at `&`, and takes `?` for a pattern.
-        let hint = problem.hint.as_deref().unwrap_or_default();
-        Failed::Usage(problem.clone().hint(format!("{hint}, in single quotes")))
-    })?;
-    refuse_other_directory(context, &link)?;
-    let user = args.user.clone().unwrap_or_else(identity::user);
+pub async fn run(context: &Context, args: &JoinArgs, output: &Output) -> Result<(), CommandError> {
+    let link = link(args, output)?;
+    require_same_directory(context, &link)?;
+    let user = args.user.clone().unwrap_or_else(identity::default_user);
     let password = password::obtain(&args.password, &format!("Password for {user}"), false)?;
-    let Joined { session, is_new } = enter(context, &link, &user, &password).await?;
+    let Joined {
+        session,
+        account_created,
+    } = join_or_login(context, &link, &user, &password).await?;
     let address = &link.addresses[0];
-    let line = match is_new {
-        true => format!("joined {address} as {user} ({})", session.role.name()),
-        false => format!("logged in to {address} as {user} ({})", session.role.name()),
+    let line = if account_created {
+        format!("joined {address} as {user} ({})", session.role.name())
+    } else {
+        format!("logged in to {address} as {user} ({})", session.role.name())
     };
     output.result(&line, || {
         json!({
@@ -34,93 +39,69 @@ pub async fn run(context: &Context, args: &JoinArgs, output: &Output) -> Result<
             "directory": address,
             "user": session.user,
             "role": session.role,
-            "created": is_new,
+            "created": account_created,
         })
     });
     output.note("next: `convite search WORDS`, `convite get NAME`, or `convite peer` to share");
     Ok(())
 }
 
-/// What joining gives.
-pub struct Joined {
-    pub session: Session,
-    /// Whether the account was made just now.
-    pub is_new: bool,
+/// Returns the link from the argument, from stdin or from a prompt.
+fn link(args: &JoinArgs, output: &Output) -> Result<InviteLink, CommandError> {
+    match args.link.as_deref() {
+        Some("-") => read_link(args),
+        Some(link) => link.parse().map_err(|problem: Problem| {
+            // A shell splits the command at `&`, and treats `?` as a pattern.
+            let hint = problem.hint.as_deref().unwrap_or_default();
+            CommandError::Usage(problem.clone().hint(format!("{hint}, in single quotes")))
+        }),
+        None => ask_for_link(output),
+    }
 }
 
-/// Pins the directory of a link, makes the account or logs in to it, and keeps the session. A link
-/// without an invite only logs in.
-///
-/// # Errors
-/// `permission_denied` if the home belongs to another directory; `invite_invalid`; `wrong_credentials`
-/// if the name is taken and the password not its, or for an account that a link without an invite
-/// would have to make; and what else the directory refuses.
-pub async fn enter(
-    context: &Context,
-    link: &InviteLink,
-    user: &UserName,
-    password: &str,
-) -> Result<Joined, Problem> {
-    refuse_other_directory(context, link)?;
-    let mut credentials = Credentials::from_invite(link);
-    credentials.user = Some(user.clone());
-    credentials.peer = context.credentials.as_ref().and_then(|c| c.peer.clone());
-    let client = DirectoryClient::new(&credentials)?;
-    let is_new = match &link.code {
-        None => false,
-        Some(code) => match client.create_account(code, user, password).await {
-            Ok(_) => true,
-            // The account may be one's own, made before or on another machine.
-            Err(problem) if problem.code == ErrorCode::UserTaken => false,
-            Err(problem) => return Err(problem),
-        },
+/// Reads the link from stdin; from the first line only if the password follows on stdin.
+fn read_link(args: &JoinArgs) -> Result<InviteLink, CommandError> {
+    let is_password_there = args.password.is_on_stdin();
+    let (mut text, stdin) = (String::new(), std::io::stdin());
+    let read = if is_password_there {
+        stdin.lock().read_line(&mut text).map(drop)
+    } else {
+        let limited = stdin.lock().take(LINK_BYTES_MAX);
+        std::io::BufReader::new(limited)
+            .read_to_string(&mut text)
+            .map(drop)
     };
-    let session = match client.login(user, password).await {
-        Err(problem) if link.code.is_none() && problem.code == ErrorCode::WrongCredentials => {
-            return Err(Problem::new(
-                ErrorCode::WrongCredentials,
-                format!("there is no account '{user}' with that password"),
-            )
-            .hint(
-                "this link is for accounts that exist: name yours with --user NAME; \
-                 to make a new one, ask for an invite link",
-            ));
-        }
-        Err(problem) if !is_new && problem.code == ErrorCode::WrongCredentials => {
-            return Err(Problem::new(
-                ErrorCode::WrongCredentials,
-                format!("the name '{user}' is taken, and the password is not its password"),
-            )
-            .hint("choose another name with --user NAME, or give that account's password"));
-        }
-        other => other?,
-    };
-    credentials.addresses = client.addresses();
-    keep(context, credentials, &session)?;
-    Ok(Joined { session, is_new })
+    read.map_err(|error| {
+        CommandError::Usage(Problem::invalid(format!(
+            "cannot read the invite link: {error}"
+        )))
+    })?;
+    text.parse().map_err(CommandError::Usage)
 }
 
-/// Keeps a session in the home.
-pub fn keep(
-    context: &Context,
-    mut credentials: Credentials,
-    session: &Session,
-) -> Result<(), Problem> {
-    credentials.user = Some(session.user.clone());
-    credentials.token = Some(session.token.clone());
-    credentials.save(&context.home)
-}
-
-/// A home belongs to one directory: its peer, its shares and its downloads do.
-fn refuse_other_directory(context: &Context, link: &InviteLink) -> Result<(), Problem> {
-    match &context.credentials {
-        Some(old) if old.token.is_some() && !old.same_directory(link) => Err(Problem::new(
-            ErrorCode::PermissionDenied,
-            "this home belongs to another directory",
-        )
-        .hint(
-            "use another home for this one (--home DIR), or leave the other with `convite logout`",
-        )),
-        _ => Ok(()),
+/// Prompts for the link on a terminal. A link that is wrapped over several lines is joined.
+fn ask_for_link(output: &Output) -> Result<InviteLink, CommandError> {
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() {
+        return Err(CommandError::Usage(
+            Problem::invalid("an invite link is needed, but there is no terminal to ask for it")
+                .hint("pass it on stdin: `convite join - < FILE`"),
+        ));
+    }
+    output.prompt("Invite link: ");
+    let mut text = String::new();
+    loop {
+        let before = text.len();
+        stdin.read_line(&mut text).map_err(|error| {
+            CommandError::Usage(Problem::invalid(format!(
+                "cannot read the invite link: {error}"
+            )))
+        })?;
+        let is_over = text[before..].trim().is_empty() || text.len() as u64 > LINK_BYTES_MAX;
+        match text.parse() {
+            Ok(link) => return Ok(link),
+            Err(problem) if is_over => return Err(CommandError::Usage(problem)),
+            Err(_) => {}
+        }
     }
 }

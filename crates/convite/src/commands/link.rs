@@ -2,19 +2,20 @@
 
 use serde_json::json;
 
-use super::get::find;
+use super::resolve::resolve;
 use crate::cli::administration::LinkArgs;
 use crate::context::Context;
-use crate::exit::Failed;
+use crate::exit::CommandError;
 use crate::output::Output;
 use crate::units;
 
-/// Prints a link to a file, for somebody without an account.
-pub async fn run(context: &Context, args: LinkArgs, output: &Output) -> Result<(), Failed> {
+/// Prints a link to a file for a person without an account.
+pub async fn run(context: &Context, args: LinkArgs, output: &Output) -> Result<(), CommandError> {
     let client = context.client()?;
-    let file = find(&client, &args.name, output).await?;
+    let resolved = resolve(&client, &args.name, output).await?;
+    let (file, name) = (resolved.file, resolved.name);
     let link = client
-        .create_link(&file.hash, args.expires, args.uses)
+        .create_link(&file.hash, name.as_deref(), args.expires, args.uses)
         .await?;
     output.result(&link.url, || {
         json!({
@@ -26,16 +27,16 @@ pub async fn run(context: &Context, args: LinkArgs, output: &Output) -> Result<(
         })
     });
     let times = match args.uses {
-        1 => "once".to_owned(),
-        uses => format!("{uses} times"),
+        1 => "one download".to_owned(),
+        uses => format!("{uses} downloads"),
     };
     output.note(&format!(
-        "it works {times}, for {}, in any browser; whoever has it has the file: send it privately",
-        units::span(args.expires)
+        "valid for {times} within {}, in any browser; anyone with this link can download the file; send it privately",
+        units::format_duration(args.expires)
     ));
     output.note(
-        "a download that was begun can be begun again from the same network for ten minutes, so that one \
-         that breaks off is no loss",
+        "an interrupted download can be restarted from the same network for ten minutes and still \
+         counts as one",
     );
     Ok(())
 }

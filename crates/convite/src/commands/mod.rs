@@ -1,19 +1,21 @@
-//! What each command does, a file each.
+//! The commands, one module each.
 
 mod administration;
 mod backup;
 mod directory;
 mod documents;
-pub mod get;
+mod get;
+mod hash;
 mod invite;
-pub mod join;
+mod join;
 mod link;
 mod lists;
 mod load;
-pub mod peer;
+mod login;
+mod peer;
 mod put;
+mod resolve;
 mod search;
-mod session;
 mod share;
 mod status;
 mod up;
@@ -22,15 +24,13 @@ use serde_json::json;
 
 use crate::cli::{Cli, Command, ConfigAction};
 use crate::config;
-use crate::context::{Context, named_home};
-use crate::exit::Failed;
-use crate::menu;
+use crate::context::{Context, home_from};
+use crate::exit::CommandError;
 use crate::output::Output;
 
-/// Runs what was typed.
-pub async fn run(cli: Cli, output: &Output) -> Result<(), Failed> {
-    let has_menu = menu::is_wanted(&cli);
-    let home = named_home(cli.common.home);
+/// Runs the command; `peer` and `up` open the menu if `has_menu`.
+pub async fn run(cli: Cli, has_menu: bool, output: &Output) -> Result<(), CommandError> {
+    let home = home_from(cli.common.home);
     if let Command::Config(args) = &cli.command {
         match args.action {
             ConfigAction::Default => {
@@ -44,16 +44,20 @@ pub async fn run(cli: Cli, output: &Output) -> Result<(), Failed> {
         }
         return Ok(());
     }
-    // What needs no home makes none.
+    // These commands do not create a home.
     match &cli.command {
         Command::Completions { shell } => {
             documents::completions(*shell, output);
             return Ok(());
         }
         Command::Man { folder } => return documents::man(folder.as_deref(), output),
+        Command::Hash { paths } => return hash::run(paths, output).await,
         _ => {}
     }
-    let context = Context::open(home)?;
+    let context = match &cli.command {
+        Command::Join(_) => Context::open_to_join(home)?,
+        _ => Context::open(home)?,
+    };
     match cli.command {
         Command::Up(args) => up::run(context, *args, has_menu, output).await,
         Command::Directory(command) => match command.action {
@@ -65,8 +69,8 @@ pub async fn run(cli: Cli, output: &Output) -> Result<(), Failed> {
             Some(action) => administration::invite(&context, action, output).await,
         },
         Command::Join(args) => join::run(&context, &args, output).await,
-        Command::Login(args) => session::login(context, args, output).await,
-        Command::Logout => session::logout(context, output).await,
+        Command::Login(args) => login::login(context, args, output).await,
+        Command::Logout => login::logout(context, output).await,
         Command::Peer(args) => peer::run(context, *args, has_menu, output).await,
         Command::Share(args) => share::share(&context, args, output).await,
         Command::Unshare(args) => share::unshare(&context, &args.folder, output).await,
@@ -86,6 +90,9 @@ pub async fn run(cli: Cli, output: &Output) -> Result<(), Failed> {
         Command::Session(args) => administration::session(&context, args.action, output).await,
         Command::Status => status::run(&context, output).await,
         Command::Leave => share::leave(&context, output).await,
-        Command::Config(_) | Command::Completions { .. } | Command::Man { .. } => Ok(()),
+        Command::Config(_)
+        | Command::Completions { .. }
+        | Command::Man { .. }
+        | Command::Hash { .. } => Ok(()),
     }
 }

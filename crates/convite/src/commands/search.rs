@@ -1,41 +1,35 @@
 //! `convite search`.
 
-use convite_client::Query;
+use std::str::FromStr;
+
 use convite_core::model::SearchHit;
-use convite_core::{SpaceName, display};
+use convite_core::{Problem, SearchQuery, SpaceName, display};
 use serde_json::json;
 
 use crate::cli::SearchArgs;
 use crate::commands::lists;
 use crate::context::Context;
-use crate::exit::Failed;
-use crate::output::place::found_in;
-use crate::output::progress::providers;
-use crate::output::{Output, Table};
+use crate::exit::CommandError;
+use crate::output::Output;
+use crate::output::location::{location, shown_name};
+use crate::output::progress::{format_files, format_sources};
+use crate::output::table::Table;
 
-/// Results asked for at once.
-const PAGE: u32 = 100;
+/// The number of results requested per page.
+const PAGE_SIZE: u32 = 100;
 
-/// Prints ranked matches, one line per content.
-pub async fn run(context: &Context, args: SearchArgs, output: &Output) -> Result<(), Failed> {
+/// Prints the ranked matches, one line per content hash.
+pub async fn run(context: &Context, args: SearchArgs, output: &Output) -> Result<(), CommandError> {
     let client = context.client()?;
-    let words = typed(&args.words);
-    let mut table = Table::new(&["name", ">size", ">providers", "hash", "in", "space"]);
+    let words = query_text(&args.words);
+    let mut table = Table::new(&["name", ">size", ">sources", "hash", "in", "space", ">files"]);
+    let query = query(&args, &words)?;
     let (mut cursor, mut left, mut indexing) = (None, args.limit, false);
     while left > 0 {
-        let query = Query {
-            words: words.clone(),
-            file_type: args.file_type.clone(),
-            min_size: args.min_size,
-            max_size: args.max_size,
-            peer: args.peer.clone(),
-            space: args.space.clone(),
-            newer: args.newer.clone(),
-            older: args.older.clone(),
-            sort: args.sort.clone(),
-            order: args.order.clone(),
-            limit: left.min(PAGE),
+        let query = SearchQuery {
+            limit: Some(left.min(PAGE_SIZE)),
             cursor,
+            ..query.clone()
         };
         let page = client.search(query).await?;
         indexing |= page.indexing;
@@ -44,34 +38,62 @@ pub async fn run(context: &Context, args: SearchArgs, output: &Output) -> Result
         }
         left = left.saturating_sub(page.items.len() as u32);
         cursor = page.next_cursor;
-        if cursor.is_none() {
+        if cursor.is_none() || output.has_failed() {
             break;
         }
     }
     table.print(output);
     if indexing {
-        output.note("the directory is still building its search index: something may be missing");
+        output.note("the directory is building its search index; results may be incomplete");
     }
     if left == args.limit {
-        lists::must_be_online(&client, args.peer.as_ref()).await?;
+        lists::require_online(&client, args.peer.as_ref()).await?;
         output.note(&format!(
-            "nothing found for {} among the files of those who are online{}",
+            "no files or folders of online peers match {}{}",
             display::escape(&words),
             filters(&args)
         ));
-        return Err(Failed::Said(crate::exit::of(
+        return Err(CommandError::Reported(crate::exit::code_of(
             convite_core::ErrorCode::NotFound,
         )));
     }
     if cursor.is_some() {
-        output.note("there is more: ask for it with --limit N, or add a word");
+        output.note(&format!(
+            "showing the first {}; use --limit N or add a word",
+            args.limit
+        ));
     }
     Ok(())
 }
 
-/// What else was asked for, after words: it may be that which leaves nothing.
+/// Returns the query of the first page.
+fn query(args: &SearchArgs, words: &str) -> Result<SearchQuery, Problem> {
+    Ok(SearchQuery {
+        texts: vec![words.to_owned()],
+        file_type: parsed(args.file_type.as_deref())?,
+        min_size: args.min_size,
+        max_size: args.max_size,
+        newer: parsed(args.newer.as_deref())?,
+        older: parsed(args.older.as_deref())?,
+        peer: args.peer.clone(),
+        space: args.space.clone(),
+        sort: parsed(args.sort.as_deref())?.unwrap_or_default(),
+        order: parsed(args.order.as_deref())?.unwrap_or_default(),
+        limit: None,
+        cursor: None,
+    })
+}
+
+/// Parses a filter; an empty one counts as absent.
+fn parsed<T: FromStr<Err = Problem>>(text: Option<&str>) -> Result<Option<T>, Problem> {
+    text.filter(|text| !text.is_empty())
+        .map(str::parse)
+        .transpose()
+}
+
+/// Returns the filters of the search, which may exclude all matches: `, with --type …`.
 fn filters(args: &SearchArgs) -> String {
-    let size = |bytes: Option<u64>| bytes.map(display::bytes);
+    let size = |bytes: Option<u64>| bytes.map(display::format_bytes);
     let peer = args.peer.as_ref().map(ToString::to_string);
     let space = args.space.as_ref().map(ToString::to_string);
     let given = [
@@ -86,14 +108,15 @@ fn filters(args: &SearchArgs) -> String {
     let given = given.into_iter();
     let given = given.filter_map(|(flag, value)| Some(format!("{flag} {}", value?)));
     let given: Vec<String> = given.collect();
-    match given.is_empty() {
-        true => String::new(),
-        false => format!(", with {}", display::escape(&given.join(" "))),
+    if given.is_empty() {
+        String::new()
+    } else {
+        format!(", with {}", display::escape(&given.join(" ")))
     }
 }
 
-/// The query that was meant: an argument with blanks was in quotes on the command line.
-fn typed(words: &[String]) -> String {
+/// Returns the query. An argument with blanks was quoted in the shell, so it becomes a phrase.
+fn query_text(words: &[String]) -> String {
     let typed = words.iter().map(|word| {
         let (dash, rest) = match word.strip_prefix('-') {
             Some(rest) => ("-", rest),
@@ -109,13 +132,15 @@ fn typed(words: &[String]) -> String {
 }
 
 fn row(hit: &SearchHit, table: &mut Table, output: &Output) {
-    output.event(&json!({
+    output.json_event(&json!({
         "hash": hit.hash,
+        "kind": hit.kind,
         "name": hit.name,
         "matches": hit.matches,
         "names": hit.names,
         "folder": hit.folder,
         "size": hit.size,
+        "files": hit.files,
         "spaces": hit.spaces,
         "providers": hit.providers,
         "peers": hit.peers,
@@ -123,13 +148,14 @@ fn row(hit: &SearchHit, table: &mut Table, output: &Output) {
     }));
     if !output.is_json() {
         let rest = [
-            display::bytes(hit.size),
-            providers(hit.providers as usize),
+            display::format_bytes(hit.size),
+            format_sources(hit.providers as usize),
             hit.hash.to_string(),
-            found_in(hit),
+            location(hit),
             names(&hit.spaces),
+            hit.files.map_or_else(String::new, format_files),
         ];
-        table.marked_row(&hit.name, &hit.matches, rest);
+        table.marked_row(&shown_name(&hit.name, hit.kind), &hit.matches, rest);
     }
 }
 
@@ -143,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_shell_took_the_quotes_from_is_a_phrase() {
+    fn an_argument_with_spaces_is_a_phrase() {
         for (words, expected) in [
             (&["annual", "report"][..], "annual report"),
             (&["annual report"], "annual report"),
@@ -153,7 +179,7 @@ mod tests {
             (&["x", "say \"a b\""], "x say \"a b\""),
         ] {
             let words: Vec<String> = words.iter().map(ToString::to_string).collect();
-            assert_eq!(typed(&words), expected);
+            assert_eq!(query_text(&words), expected);
         }
     }
 }

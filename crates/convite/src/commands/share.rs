@@ -1,29 +1,34 @@
-//! `convite share`, `unshare` and `leave`: changes to this home's peer, running or not.
+//! `convite share`, `unshare` and `leave`: changes to this home's peer, whether it runs or not.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use convite_core::{ErrorCode, Problem, SpaceName, display};
-use convite_peer::shares::{Share, ShareList};
+use convite_peer::home::PeerHome;
+use convite_peer::sharing::shares::{Share, ShareList};
 use convite_wire::convert::some_text;
 use convite_wire::v1::ShareStatus;
 use serde_json::json;
 
 use crate::cli::ShareArgs;
 use crate::context::Context;
-use crate::control::Control;
-use crate::exit::Failed;
+use crate::control::PeerControl;
+use crate::exit::CommandError;
 use crate::output::Output;
 
-/// How long the directory may take to say whether one may share.
-const ANSWER: Duration = Duration::from_secs(3);
+/// The timeout for the permission check by the directory.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Shares a folder or file, with everyone or with the members of a space.
-pub async fn share(context: &Context, args: ShareArgs, output: &Output) -> Result<(), Failed> {
+/// Shares a folder or file with everyone or with the members of a space.
+pub async fn share(
+    context: &Context,
+    args: ShareArgs,
+    output: &Output,
+) -> Result<(), CommandError> {
     let ShareArgs { folder, space } = args;
     let folder = absolute(&folder);
-    ask(context, space.as_ref(), output).await?;
-    let running = Control::connect(&context.home, context.credentials.as_ref()).await?;
+    check_permission(context, space.as_ref(), output).await?;
+    let running = PeerControl::connect(&context.home, context.credentials.as_ref()).await?;
     let runs = running.is_some();
     let (name, shown_to) = match running {
         Some(mut control) => {
@@ -31,7 +36,9 @@ pub async fn share(context: &Context, args: ShareArgs, output: &Output) -> Resul
             (share.name, some_text(share.space))
         }
         None => {
-            let share = list(context)?.add(&folder, space.clone())?;
+            let share = StoredShares::load(context)?
+                .list
+                .add(&folder, space.clone())?;
             (share.name, share.space.map(|space| space.to_string()))
         }
     };
@@ -48,21 +55,25 @@ pub async fn share(context: &Context, args: ShareArgs, output: &Output) -> Resul
         || json!({"event": "shared", "folder": folder, "name": name, "space": shown_to}),
     );
     if !runs {
-        output.note("no peer runs on this home: it begins when one is started (`convite peer`)");
+        output.note("no peer is running on this home: sharing starts with `convite peer`");
     }
     if space.is_none() && shown_to.is_some() {
-        output.note("it stays in its space: `convite unshare` it before sharing it with everyone");
+        output.note("it stays in its space: to share it with everyone, first `convite unshare` it");
     }
     Ok(())
 }
 
-/// Asks the directory whether this account may share, and in that space. One that cannot be asked
-/// decides when files are published; `convite status` shows what it said.
-async fn ask(context: &Context, space: Option<&SpaceName>, output: &Output) -> Result<(), Problem> {
+/// Checks with the directory that this account may share, and in `space` if given. If the directory is
+/// unreachable, it decides when files are published; `convite status` shows the result.
+async fn check_permission(
+    context: &Context,
+    space: Option<&SpaceName>,
+    output: &Output,
+) -> Result<(), Problem> {
     let Ok(client) = context.client() else {
         return Ok(());
     };
-    let answer = match tokio::time::timeout(ANSWER, client.may_share(space)).await {
+    let answer = match tokio::time::timeout(ANSWER_TIMEOUT, client.may_share(space)).await {
         Ok(answer) => answer,
         Err(_) => Err(Problem::new(ErrorCode::Unavailable, "it does not answer")),
     };
@@ -70,7 +81,7 @@ async fn ask(context: &Context, space: Option<&SpaceName>, output: &Output) -> R
         Err(problem) if problem.code == ErrorCode::PermissionDenied => Err(problem),
         Err(problem) => {
             output.note(&format!(
-                "the directory could not be asked whether you may: {problem}"
+                "the directory could not check your permission: {problem}"
             ));
             Ok(())
         }
@@ -79,10 +90,14 @@ async fn ask(context: &Context, space: Option<&SpaceName>, output: &Output) -> R
 }
 
 /// Stops sharing a folder or file.
-pub async fn unshare(context: &Context, folder: &Path, output: &Output) -> Result<(), Failed> {
+pub async fn unshare(
+    context: &Context,
+    folder: &Path,
+    output: &Output,
+) -> Result<(), CommandError> {
     let folder = absolute(folder);
     let rest: Vec<(PathBuf, Option<String>)> =
-        match Control::connect(&context.home, context.credentials.as_ref()).await? {
+        match PeerControl::connect(&context.home, context.credentials.as_ref()).await? {
             Some(mut control) => {
                 control.unshare(utf8(&folder)?).await?;
                 let shares = control.status().await?.shares.into_iter();
@@ -90,27 +105,27 @@ pub async fn unshare(context: &Context, folder: &Path, output: &Output) -> Resul
                 shares.map(about).collect()
             }
             None => {
-                let mut list = list(context)?;
-                list.remove(&folder)?;
+                let mut stored = StoredShares::load(context)?;
+                stored.list.remove(&folder)?;
                 let about = |share: &Share| {
                     let space = share.space.as_ref().map(ToString::to_string);
                     (share.root.to_path_buf(), space)
                 };
-                list.all().iter().map(about).collect()
+                stored.list.all().iter().map(about).collect()
             }
         };
     output.result(
         &format!("no longer sharing {}", folder.display()),
         || json!({"event": "unshared", "folder": folder}),
     );
-    // The one around it that is nearest, and that decides from now on.
+    // The innermost share that contains the folder decides from now on.
     let around = rest.iter().filter(|(root, _)| folder.starts_with(root));
     if let Some((root, space)) = around.max_by_key(|(root, _)| root.as_os_str().len()) {
         let with = space
             .as_ref()
             .map_or("everyone".to_owned(), |space| format!("the space {space}"));
         output.note(&format!(
-            "it is still shared with {with}, as a part of {}",
+            "it is still shared with {with} as a part of {}",
             root.display()
         ));
     }
@@ -118,11 +133,12 @@ pub async fn unshare(context: &Context, folder: &Path, output: &Output) -> Resul
 }
 
 /// Stops the running peer.
-pub async fn leave(context: &Context, output: &Output) -> Result<(), Failed> {
-    let Some(mut control) = Control::connect(&context.home, context.credentials.as_ref()).await?
+pub async fn leave(context: &Context, output: &Output) -> Result<(), CommandError> {
+    let Some(mut control) =
+        PeerControl::connect(&context.home, context.credentials.as_ref()).await?
     else {
         return Err(Problem::not_found("no peer is running on this home")
-            .hint("`convite peer` starts one; that of another home is meant with --home DIR")
+            .hint("start one with `convite peer`, or select another home with --home DIR")
             .into());
     };
     control.leave().await?;
@@ -133,16 +149,25 @@ pub async fn leave(context: &Context, output: &Output) -> Result<(), Failed> {
     Ok(())
 }
 
-/// The list for the next peer that is started here.
-fn list(context: &Context) -> Result<ShareList, Problem> {
-    let folder = context.home.peer();
-    convite_client::home::create_private_folder(&folder).map_err(|error| {
-        Problem::new(
-            ErrorCode::Internal,
-            format!("cannot use {}: {error}", folder.display()),
-        )
-    })?;
-    ShareList::load(folder.join("shares.json"))
+/// The shares of a home on which no peer runs, for the next start of its peer.
+struct StoredShares {
+    list: ShareList,
+    /// Keeps a peer from starting with the old list.
+    _home: PeerHome,
+}
+
+impl StoredShares {
+    fn load(context: &Context) -> Result<Self, Problem> {
+        let home = PeerHome::open(context.home.root()).map_err(|problem| match problem.code {
+            ErrorCode::InUse => Problem::new(ErrorCode::InUse, "the peer of this home is starting")
+                .hint("try again in a moment"),
+            _ => problem,
+        })?;
+        Ok(Self {
+            list: ShareList::load(home.path("shares.json"))?,
+            _home: home,
+        })
+    }
 }
 
 fn absolute(folder: &Path) -> PathBuf {
@@ -153,6 +178,6 @@ fn absolute(folder: &Path) -> PathBuf {
 
 fn utf8(folder: &Path) -> Result<&str, Problem> {
     folder.to_str().ok_or_else(|| {
-        Problem::invalid("the folder's path is not in UTF-8").hint("rename it to share it")
+        Problem::invalid("the folder's path is not valid UTF-8").hint("rename it to share it")
     })
 }

@@ -1,90 +1,84 @@
-//! The downloads that the menu has running, each a task that can be paused and given up.
+//! The running downloads of the menu, one task each. A download can be paused, resumed and cancelled;
+//! [`RunningDownloads::shutdown`] cancels all of them at shutdown.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use convite_client::{DirectoryClient, Home};
 use convite_core::model::LocatedFile;
-use convite_core::{ContentHash, ErrorCode, Problem, Within};
+use convite_core::{ContentHash, EntryKind, ErrorCode, Problem, SearchScope};
+use convite_net::task;
 use convite_peer::download::{
-    Fetch, Fetched, Member, MemberConfig, Progress, Target, begin, numbered,
+    DownloadProgress, DownloadRequest, DownloadResult, Storage, Target, TransientPeer,
+    download_with_handle,
 };
-use convite_wire::invite::Fingerprint;
+use convite_peer::fs::names::numbered;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::model::{State, TransferId};
+use super::model::{DownloadState, TransferId};
+use crate::session::SessionContext;
 
-/// Finished downloads that go on providing until the menu ends.
-const MEMBERS: usize = 8;
-/// Names that are tried where the wanted one is taken.
-const NUMBERS: u32 = 999;
-/// What is being given up has so long to keep what it has.
-const GRACE: Duration = Duration::from_secs(5);
+/// The maximum number of finished downloads that keep serving other peers; older ones stop.
+const SERVING_MAX: usize = 8;
+/// The highest number appended to a file name that already exists.
+const NAME_NUMBER_MAX: u32 = 999;
+/// The time that cancelled downloads have at shutdown to save their state.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 
-/// What all downloads of a session have in common.
-#[derive(Clone)]
-pub struct Common {
-    pub home: Home,
-    pub client: DirectoryClient,
-    pub authority: Option<Fingerprint>,
-    pub member: MemberConfig,
-}
-
-/// What is wanted.
-pub struct Wanted {
+/// A file to download.
+pub struct RequestedFile {
     pub hash: ContentHash,
     pub name: String,
     pub folder: PathBuf,
 }
 
-struct Running {
+struct RunningDownload {
     cancel: CancellationToken,
     paused: watch::Sender<bool>,
-    progress: watch::Receiver<Progress>,
+    progress: watch::Receiver<DownloadProgress>,
 }
 
-/// All of them.
+/// All running downloads.
 #[derive(Default)]
-pub struct Downloads {
-    running: BTreeMap<TransferId, Running>,
-    tasks: JoinSet<(TransferId, State, Option<Member>)>,
-    members: Vec<Member>,
+pub struct RunningDownloads {
+    running: BTreeMap<TransferId, RunningDownload>,
+    tasks: JoinSet<(TransferId, DownloadState, Option<TransientPeer>)>,
+    members: Vec<TransientPeer>,
 }
 
-impl Downloads {
-    /// Begins one.
-    pub fn begin(&mut self, id: TransferId, common: Common, wanted: Wanted) {
-        let (progress, seen) = watch::channel(Progress::default());
-        let (paused, heard) = watch::channel(false);
+impl RunningDownloads {
+    /// Starts a download.
+    pub fn start(&mut self, id: TransferId, context: SessionContext, wanted: RequestedFile) {
+        let (progress, seen) = watch::channel(DownloadProgress::default());
+        let (paused, pause_requests) = watch::channel(false);
         let cancel = CancellationToken::new();
-        let orders = Orders {
+        let channels = DownloadChannels {
             cancel: cancel.clone(),
-            paused: heard,
+            paused: pause_requests,
             progress,
         };
         self.tasks.spawn(async move {
-            match download(common, wanted, orders).await {
+            match download_to_free_name(context, wanted, channels).await {
                 Ok(Some(mut fetched)) => (id, done(&fetched), fetched.member.take()),
-                Ok(None) => (id, State::Stopped, None),
+                Ok(None) => (id, DownloadState::Stopped, None),
                 Err(mut problem) => {
                     if problem
                         .hint
                         .as_ref()
                         .is_some_and(|hint| hint.contains("-o PATH"))
                     {
-                        // There are no flags here.
-                        problem.hint = Some("r has it go elsewhere".to_owned());
+                        // The menu has a key instead of the flag.
+                        problem.hint = Some("press r to choose another folder".to_owned());
                     }
-                    (id, State::Failed(problem), None)
+                    (id, DownloadState::Failed(problem), None)
                 }
             }
         });
         self.running.insert(
             id,
-            Running {
+            RunningDownload {
                 cancel,
                 paused,
                 progress: seen,
@@ -104,8 +98,8 @@ impl Downloads {
         }
     }
 
-    /// How those stand that have moved since they were looked at last.
-    pub fn moved(&mut self) -> Vec<(TransferId, Progress)> {
+    /// Returns the progress of the downloads that changed since the last call.
+    pub fn changed(&mut self) -> Vec<(TransferId, DownloadProgress)> {
         let mut moved = Vec::new();
         for (id, running) in &mut self.running {
             if running.progress.has_changed().unwrap_or(false) {
@@ -115,8 +109,8 @@ impl Downloads {
         moved
     }
 
-    /// The next that is over; pending while there is none.
-    pub async fn next(&mut self) -> (TransferId, State) {
+    /// Waits for the next download to end.
+    pub async fn next(&mut self) -> (TransferId, DownloadState) {
         loop {
             match self.tasks.join_next().await {
                 Some(Ok((id, state, member))) => {
@@ -124,20 +118,20 @@ impl Downloads {
                     if let Some(member) = member {
                         self.members.push(member);
                     }
-                    if self.members.len() > MEMBERS {
-                        tokio::spawn(self.members.remove(0).leave());
+                    if self.members.len() > SERVING_MAX {
+                        task::spawn("leaving", self.members.remove(0).leave());
                     }
                     return (id, state);
                 }
-                // A task that panicked has said so.
+                // The panic is already logged.
                 Some(Err(_)) => {}
                 None => std::future::pending().await,
             }
         }
     }
 
-    /// Gives all up, keeps what they have, and stops providing.
-    pub async fn end(mut self) {
+    /// Cancels all downloads, keeping their parts, and stops serving other peers.
+    pub async fn shutdown(mut self) {
         for running in self.running.values() {
             running.cancel.cancel();
         }
@@ -148,7 +142,7 @@ impl Downloads {
                 }
             }
         };
-        if tokio::time::timeout(GRACE, ended).await.is_err() {
+        if tokio::time::timeout(SHUTDOWN_GRACE, ended).await.is_err() {
             tracing::warn!("a download did not end in time");
         }
         let mut leaving = JoinSet::new();
@@ -159,8 +153,8 @@ impl Downloads {
     }
 }
 
-fn done(fetched: &Fetched) -> State {
-    State::Done {
+fn done(fetched: &DownloadResult) -> DownloadState {
+    DownloadState::Done {
         place: fetched.path.display().to_string(),
         took: fetched.took,
         providers: fetched.providers.len(),
@@ -168,51 +162,52 @@ fn done(fetched: &Fetched) -> State {
     }
 }
 
-/// What a download is told, and where it tells how it stands.
-struct Orders {
+/// The channels between the menu and a download task.
+struct DownloadChannels {
     cancel: CancellationToken,
     paused: watch::Receiver<bool>,
-    progress: watch::Sender<Progress>,
+    progress: watch::Sender<DownloadProgress>,
 }
 
-/// Fetches under the first name that is free; none if it was given up.
-async fn download(
-    common: Common,
-    wanted: Wanted,
-    mut orders: Orders,
-) -> Result<Option<Fetched>, Problem> {
+/// Downloads a file under the first free name. Returns `None` if it was cancelled.
+async fn download_to_free_name(
+    context: SessionContext,
+    wanted: RequestedFile,
+    mut channels: DownloadChannels,
+) -> Result<Option<DownloadResult>, Problem> {
     let file = tokio::select! {
-        file = common.client.locate(&wanted.hash) => file?,
-        () = orders.cancel.cancelled() => return Ok(None),
+        file = context.client.locate(&wanted.hash, Some(EntryKind::File)) => file?,
+        () = channels.cancel.cancelled() => return Ok(None),
     };
-    for number in 0..=NUMBERS {
+    for number in 0..=NAME_NUMBER_MAX {
         let path = numbered(&wanted.folder, &wanted.name, number);
-        match to(&common, file.clone(), path, &mut orders).await {
-            Err(problem) if problem.code == ErrorCode::FileExists && number < NUMBERS => {}
+        match download_to(&context, file.clone(), path, &mut channels).await {
+            Err(problem) if problem.code == ErrorCode::FileExists && number < NAME_NUMBER_MAX => {}
             ended => return ended,
         }
     }
     Ok(None)
 }
 
-async fn to(
-    common: &Common,
+async fn download_to(
+    context: &SessionContext,
     file: LocatedFile,
     path: PathBuf,
-    orders: &mut Orders,
-) -> Result<Option<Fetched>, Problem> {
-    let (handle, download) = begin(Fetch {
-        home: common.home.clone(),
-        directory: common.client.clone(),
-        authority: common.authority,
+    channels: &mut DownloadChannels,
+) -> Result<Option<DownloadResult>, Problem> {
+    let (handle, download) = download_with_handle(DownloadRequest {
+        home: context.home.clone(),
+        directory: context.client.clone(),
+        authority: context.authority,
         file,
-        within: Within::Seen,
+        within: SearchScope::Visible,
         target: Target { path, force: false },
         locality: true,
         download_limit: None,
-        member: Some(common.member.clone()),
+        member: Some(context.member.clone()),
+        storage: Storage::default(),
     });
-    if *orders.paused.borrow_and_update() {
+    if *channels.paused.borrow_and_update() {
         handle.pause();
     }
     let mut progress = handle.progress();
@@ -221,12 +216,12 @@ async fn to(
     loop {
         tokio::select! {
             ended = &mut download => return ended,
-            () = orders.cancel.cancelled(), if !is_cancelled => {
+            () = channels.cancel.cancelled(), if !is_cancelled => {
                 is_cancelled = true;
                 handle.cancel();
             }
-            Ok(()) = orders.paused.changed() => {
-                if *orders.paused.borrow_and_update() {
+            Ok(()) = channels.paused.changed() => {
+                if *channels.paused.borrow_and_update() {
                     handle.pause();
                 } else {
                     handle.resume();
@@ -234,7 +229,7 @@ async fn to(
             }
             Ok(()) = progress.changed() => {
                 let now = progress.borrow_and_update().clone();
-                orders.progress.send_replace(now);
+                channels.progress.send_replace(now);
             }
         }
     }

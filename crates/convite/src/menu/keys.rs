@@ -1,34 +1,36 @@
-//! Which keys do what where: shown at the bottom of each screen, and in the help.
+//! The keys, as shown at the bottom of each screen and in the help.
 
-use super::model::{Dialog, Focus, Level, Model, Put, PutState, Screen, State};
+use super::model::{Dialog, DownloadState, Focus, Model, NetworkList, Screen, Upload, UploadState};
 
-/// A key, and what it does.
+/// A key and its action.
 pub type Key = (&'static str, &'static str);
 
-/// The keys that are of use just now, the most useful first.
-pub fn now(model: &Model) -> Vec<Key> {
+/// Returns the keys that are available now, the most useful ones first.
+pub fn available(model: &Model) -> Vec<Key> {
     if let Some(dialog) = &model.dialog {
         return match dialog {
             Dialog::Help(_) => vec![("↑↓", "scroll"), ("esc", "close")],
             Dialog::Invitation => vec![("esc", "close")],
-            Dialog::Get(_) => vec![("enter", "fetch"), ("esc", "don't")],
-            Dialog::Load(load) if model.hosts(load).is_empty() => vec![("esc", "close")],
-            Dialog::Load(_) => vec![("↑↓", "choose"), ("enter", "load"), ("esc", "don't")],
-            Dialog::Put(_) => vec![("enter", "upload"), ("esc", "don't")],
-            Dialog::Share(_) => vec![("enter", "share"), ("esc", "don't")],
+            Dialog::Get(_) => vec![("enter", "download"), ("esc", "cancel")],
+            Dialog::RemoteFetch(load) if model.willing_peers(load).is_empty() => {
+                vec![("esc", "close")]
+            }
+            Dialog::RemoteFetch(_) => vec![("↑↓", "select"), ("enter", "start"), ("esc", "cancel")],
+            Dialog::Upload(_) => vec![("enter", "upload"), ("esc", "cancel")],
+            Dialog::Share(_) => vec![("enter", "share"), ("esc", "cancel")],
             Dialog::Confirm(_) => {
                 vec![
-                    ("←→", "choose"),
-                    ("enter", "answer"),
+                    ("←→", "select"),
+                    ("enter", "confirm"),
                     ("y", "yes"),
                     ("esc", "no"),
                 ]
             }
         };
     }
-    if model.welcome.is_some() {
+    if model.login.is_some() {
         return vec![
-            ("enter", "go on"),
+            ("enter", "submit"),
             ("tab", "next field"),
             ("F1", "help"),
             ("esc", "quit"),
@@ -53,14 +55,14 @@ fn screen(model: &Model) -> Vec<Key> {
             Focus::Words => vec![("↓", "results"), ("^t", "kind"), ("esc", "clear")],
             Focus::Results => vec![
                 ("enter", "get"),
-                ("g", "get at once"),
-                ("l", "load on a peer"),
+                ("g", "get now"),
+                ("l", "remote download"),
                 ("←→", "kind"),
                 ("/", "words"),
             ],
         },
-        Screen::Network => match model.network.level() {
-            Level::Peers => {
+        Screen::Network => match model.network.shown_list() {
+            NetworkList::Peers => {
                 let takes = model.network.peer().is_some_and(|peer| peer.uploads);
                 let mut keys = vec![("enter", "open"), ("r", "refresh")];
                 if takes {
@@ -68,27 +70,29 @@ fn screen(model: &Model) -> Vec<Key> {
                 }
                 keys
             }
-            Level::Files => vec![
+            NetworkList::Files => vec![
                 ("enter", "open, get"),
-                ("g", "get at once"),
+                ("g", "get now"),
                 ("esc", "back"),
                 ("r", "refresh"),
             ],
         },
         Screen::Transfers => {
-            let chosen = model.transfers.all.get(model.transfers.chosen.at());
+            let chosen = model.downloads.all.get(model.downloads.chosen.at());
             let mut keys = match chosen.map(|transfer| &transfer.state) {
-                Some(State::Running | State::Waiting) => vec![("p", "pause"), ("c", "give up")],
-                Some(State::Paused) => vec![("p", "go on"), ("c", "give up")],
-                Some(State::Stopped) => vec![("r", "go on")],
-                Some(State::Failed(_)) => vec![("p", "try again"), ("r", "elsewhere")],
+                Some(DownloadState::Running | DownloadState::Waiting) => {
+                    vec![("p", "pause"), ("c", "cancel")]
+                }
+                Some(DownloadState::Paused) => vec![("p", "resume"), ("c", "cancel")],
+                Some(DownloadState::Stopped) => vec![("r", "resume")],
+                Some(DownloadState::Failed(_)) => vec![("p", "retry"), ("r", "other folder")],
                 _ => Vec::new(),
             };
-            let is_over = |put: &Put| put.state != PutState::Sending;
-            if model.transfers.all.iter().any(|t| t.state.is_over())
-                || model.puts.all.iter().any(is_over)
+            let is_over = |upload: &Upload| upload.state != UploadState::Sending;
+            if model.downloads.all.iter().any(|t| t.state.is_over())
+                || model.uploads.all.iter().any(is_over)
             {
-                keys.push(("x", "clear ended"));
+                keys.push(("x", "clear finished"));
             }
             keys
         }
@@ -112,24 +116,24 @@ pub const HELP: &[(&str, &[Key])] = &[
         "Everywhere",
         &[
             ("tab", "next screen"),
-            ("1-5", "screens; alt+1-5 too"),
-            ("alt+1-5", "while you type"),
-            ("↑↓ jk", "choose"),
-            ("enter", "open, get, answer"),
-            ("esc", "back, no"),
+            ("1-5", "select a screen"),
+            ("alt+1-5", "the same while typing"),
+            ("↑↓ jk", "select"),
+            ("enter", "open, get, confirm"),
+            ("esc", "back, cancel"),
             ("/", "search"),
-            ("i", "invite (after `up`)"),
+            ("i", "invite (only with `up`)"),
             ("?", "this help"),
-            ("q, ^c", "leave and quit"),
-            ("^z", "shell; fg comes back"),
+            ("q, ^c", "quit"),
+            ("^z", "suspend (`fg` resumes)"),
         ],
     ),
     (
         "Search, Network",
         &[
-            ("enter", "get: choose where to"),
-            ("g", "get at once"),
-            ("l", "load on another peer"),
+            ("enter", "get: choose a folder"),
+            ("g", "get now"),
+            ("l", "remote download"),
             ("u", "upload to a peer"),
             ("^t, ←→", "kind of file"),
             ("r", "refresh"),
@@ -138,14 +142,11 @@ pub const HELP: &[(&str, &[Key])] = &[
     (
         "Transfers",
         &[
-            ("p, space", "pause, go on"),
-            ("c", "give up, keep the part"),
-            ("r", "go on; elsewhere"),
-            ("x", "clear what ended"),
+            ("p, space", "pause, resume, retry"),
+            ("c", "cancel (parts are kept)"),
+            ("r", "resume; other folder"),
+            ("x", "clear finished"),
         ],
     ),
-    (
-        "Shares",
-        &[("a", "share a folder"), ("x", "stop sharing one")],
-    ),
+    ("Shares", &[("a", "share a folder"), ("x", "stop sharing")]),
 ];

@@ -1,32 +1,37 @@
-//! What happens to the menu, and what it wants done.
+//! Messages to the menu and effects that it requests.
 
 use std::time::Duration;
 
 use convite_client::Found;
-use convite_core::kind::Kind;
-use convite_core::loads::LoadSummary;
+use convite_core::file_kind::FileKind;
 use convite_core::model::{IndexEntry, Page, PeerSummary};
+use convite_core::remote_fetch::LoadSummary;
 use convite_core::{ContentHash, PeerId, Problem};
 use convite_peer::Status;
-use convite_peer::download::Progress;
+use convite_peer::download::DownloadProgress;
 use convite_peer::put;
 use ratatui::crossterm::event::KeyEvent;
 
-use super::model::{Identity, Memory, Secret, State, TransferId};
+use super::model::{DownloadState, SavedState, TransferId};
+use crate::password::Password;
+use crate::session::AccountInfo;
 
-/// What happened.
+/// The interval of [`Message::Tick`].
+pub const TICK: Duration = Duration::from_millis(250);
+
+/// An event for the model.
 #[derive(Debug, Clone)]
 pub enum Message {
     Key(KeyEvent),
-    /// Text was pasted.
+    /// Pasted text.
     Pasted(String),
-    /// So long after the menu began.
+    /// The time since the start of the menu.
     Tick(Duration),
-    /// Asked to stop, from outside.
+    /// A request to stop from outside the menu.
     Stop,
-    Found {
+    SearchResult {
         ticket: u64,
-        /// Besides what was found before.
+        /// Whether this is a further page of the same search.
         more: bool,
         answer: Result<Found, Problem>,
     },
@@ -35,32 +40,33 @@ pub enum Message {
         ticket: u64,
         answer: Result<Page<IndexEntry>, Problem>,
     },
-    Progress(TransferId, Progress),
-    /// A transfer is over: [`State::Done`], [`State::Stopped`] or [`State::Failed`].
-    Ended(TransferId, State),
-    /// How an upload stands, and how it ended.
-    PutProgress(TransferId, put::Progress),
-    PutEnded(TransferId, Result<put::Done, Problem>),
-    /// What other peers are asked to fetch, the newest first.
-    Loads(Vec<LoadSummary>),
-    /// A peer was asked to: what to say of it.
-    Asked(Result<String, Problem>),
+    Progress(TransferId, DownloadProgress),
+    /// A download has ended: [`DownloadState::Done`], [`DownloadState::Stopped`] or
+    /// [`DownloadState::Failed`].
+    Ended(TransferId, DownloadState),
+    /// The progress of an upload.
+    UploadProgress(TransferId, put::UploadProgress),
+    UploadEnded(TransferId, Result<put::UploadResult, Problem>),
+    /// The remote downloads of this account, newest first.
+    RemoteFetches(Vec<LoadSummary>),
+    /// A remote download was requested; the notice to show.
+    RemoteFetchRequested(Result<String, Problem>),
     Status(Box<Status>),
-    Logged(Vec<String>),
-    /// This home is in a session, and its peer runs.
-    Entered(Result<Identity, Problem>),
-    /// A folder is shared, or not any more: what to say of it.
-    Shared(Result<String, Problem>),
+    LogLines(Vec<String>),
+    /// A session has started, and the peer runs.
+    LoggedIn(Result<AccountInfo, Problem>),
+    /// A folder was shared or unshared; the notice to show.
+    ShareResult(Result<String, Problem>),
 }
 
-/// What is to be done.
+/// An action for the runner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// Ask the directory, in place of what was asked before.
+    /// Search; replaces the previous search.
     Search {
         ticket: u64,
         words: String,
-        kind: Option<Kind>,
+        kind: Option<FileKind>,
         cursor: Option<String>,
     },
     ListPeers,
@@ -75,37 +81,37 @@ pub enum Effect {
         name: String,
         folder: String,
     },
-    /// Have another peer fetch a file.
-    Load {
+    /// Request a remote download.
+    StartRemoteFetch {
         peer: PeerId,
         hash: ContentHash,
         name: String,
     },
-    ListLoads,
-    /// Put a file into a peer's inbox.
-    Put {
+    ListRemoteFetches,
+    /// Upload a file to a peer's inbox.
+    Upload {
         id: TransferId,
         peer: PeerId,
         file: String,
     },
     Pause(TransferId),
     Resume(TransferId),
-    /// Give up; what was fetched is kept.
+    /// Cancel a download; its parts are kept.
     Cancel(TransferId),
     Share(String),
     Unshare(String),
-    /// Come in: with a link into a directory, without one again into this home's own.
-    Enter {
+    /// Join the directory of a link or, without a link, log in to this home's directory.
+    Login {
         link: Option<String>,
         user: String,
-        password: Secret,
+        password: Password,
     },
-    /// Keep this for the next time.
-    Remember(Memory),
+    /// Save the state of the menu.
+    Save(SavedState),
     /// Ctrl-Z.
     Suspend,
-    /// Draw everything anew.
+    /// Redraw the whole screen.
     Redraw,
-    /// Leave the network and end.
+    /// Leave the network and quit.
     Quit,
 }

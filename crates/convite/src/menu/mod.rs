@@ -1,15 +1,14 @@
-//! The terminal menu: searching, fetching, sharing and looking on, without typing commands.
+//! The terminal menu: search, download, upload and share without typing commands.
 //!
-//! `model` is what there is to see; `update` changes it and says what is to be done, both pure;
-//! `view` draws it; `runner` does what is to be done, and brings what happens as messages.
+//! `model` is the state; `update` changes it and returns effects; `view` draws it; these are pure.
+//! `runner` performs the effects and sends events as messages.
 
 mod downloads;
-pub mod entrance;
 mod keys;
-mod memory;
 mod message;
 mod model;
 mod runner;
+mod saved_state;
 mod terminal;
 mod update;
 mod uploads;
@@ -23,16 +22,16 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::{Cli, Command};
 use crate::context::Context;
 use crate::identity;
+use crate::output;
+use crate::session::{RunningSession, SessionStart};
 
-use entrance::{Entrance, Session};
 use model::{Dialog, Model};
 use runner::Runner;
 
 pub use model::Invitation;
-pub use terminal::give_back;
 
-/// Whether what was typed opens the menu: on a terminal that can show it, unless told otherwise.
-pub fn is_wanted(cli: &Cli) -> bool {
+/// Returns whether the command opens the menu: it is requested and the terminal can show it.
+pub fn is_requested(cli: &Cli) -> bool {
     let asked = match &cli.command {
         Command::Peer(args) => !args.no_menu,
         Command::Up(args) => args.menu,
@@ -43,37 +42,37 @@ pub fn is_wanted(cli: &Cli) -> bool {
         && able
         && !cli.common.json
         && std::io::stdin().is_terminal()
-        && std::io::stdout().is_terminal()
+        && output::is_stdout_terminal()
 }
 
-/// Runs the menu of a home until the user leaves. With a `session` its peer runs already; without,
-/// it is started, after letting in whoever has no session yet.
+/// Runs the menu of a home until the user quits. With a `session`, the peer is already running;
+/// without one, the menu starts it, after a login form if the home is not logged in.
 ///
 /// # Errors
-/// If the terminal fails, or the peer cannot start.
+/// Fails if the terminal cannot be used or the peer cannot start.
 pub async fn run(
     context: &Context,
-    entrance: Entrance,
-    session: Option<Session>,
+    start: SessionStart,
+    session: Option<RunningSession>,
     invitation: Option<Invitation>,
     stop: CancellationToken,
 ) -> Result<(), Problem> {
-    let remembered = memory::load(&context.home);
-    let mut model = Model::new(remembered, memory::downloads_folder());
-    model.paths = memory::paths();
+    let remembered = saved_state::load(&context.home);
+    let mut model = Model::new(remembered, saved_state::downloads_folder());
+    model.paths = saved_state::paths();
     if invitation.is_some() {
         model.dialog = Some(Dialog::Invitation);
     }
     model.invitation = invitation;
     let credentials = context.credentials.as_ref();
     let user = credentials.and_then(|credentials| credentials.user.clone());
-    let user = user.unwrap_or_else(identity::user).to_string();
+    let user = user.unwrap_or_else(identity::default_user).to_string();
     match credentials {
         _ if session.is_some() => {}
-        None => update::begin_outside(&mut model, true, &user),
-        Some(known) if known.token.is_none() => update::begin_outside(&mut model, false, &user),
-        Some(_) => model.identity.user = user,
+        None => update::show_login(&mut model, true, &user),
+        Some(known) if known.token.is_none() => update::show_login(&mut model, false, &user),
+        Some(_) => model.account.user = user,
     }
-    let runner = Runner::new(context.home.clone(), entrance, session);
+    let runner = Runner::new(context.home.clone(), start, session);
     runner.run(model, stop).await
 }

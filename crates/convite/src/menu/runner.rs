@@ -1,100 +1,106 @@
-//! What does the effects, and brings what happens to the model: tasks, timers, the terminal.
+//! The runner of the menu: performs effects and sends events to the model.
+//!
+//! Requests to the directory and transfers are tasks that send their results as messages; the
+//! terminal is read by a thread. When the user quits or `stop` is cancelled, the runner stops the
+//! transfers and the peer, then restores the terminal.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use convite_client::{Home, Query};
+use convite_client::Home;
+use convite_core::file_kind::FileType;
 use convite_core::model::PeerSummary;
-use convite_core::{ContentHash, ErrorCode, PeerId, Problem};
+use convite_core::{ContentHash, EntryKind, ErrorCode, PeerId, Problem, SearchQuery};
+use convite_net::task;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::downloads::{Downloads, Wanted};
-use super::entrance::{Entrance, Given, Session};
-use super::memory;
-use super::message::{Effect, Message};
-use super::model::{Level, Model, Screen};
-use super::terminal::{self, Input, Terminal};
-use super::update::{begin_outside, update};
+use super::downloads::{RequestedFile, RunningDownloads};
+use super::message::{Effect, Message, TICK};
+use super::model::{Model, NetworkList, Screen};
+use super::saved_state;
+use super::terminal::{self, Terminal, TerminalEvent};
+use super::update::{show_login, update};
 use super::uploads;
 use crate::logging;
+use crate::session::{AccountInfo, LoginData, RunningSession, SessionStart};
 
-/// How often bars move.
-pub const TICK: Duration = Duration::from_millis(250);
-/// Every so many ticks the peer is looked at,
-const STATUS: u64 = 4;
-/// and the list of peers, while it is in sight.
-const PEERS: u64 = 20;
-/// Typing has paused when nothing was typed for so long.
-const PAUSE: Duration = Duration::from_millis(120);
-/// How many results, and how many files and peers, are asked for at once.
-const RESULTS: u32 = 50;
-const FILES: u32 = 1_000;
-/// How many loads on other peers are looked at.
-const LOADS: u32 = 100;
-/// The most peers that are listed.
+/// The number of ticks between updates of the peer's status.
+const STATUS_TICKS: u64 = 4;
+/// The number of ticks between updates of the list of peers, while it is visible.
+const PEERS_TICKS: u64 = 20;
+/// The pause in typing after which a search is sent.
+const TYPING_PAUSE: Duration = Duration::from_millis(120);
+/// The number of search results per page.
+const RESULTS_PER_PAGE: u32 = 50;
+/// The number of files per page.
+const FILES_PER_PAGE: u32 = 1_000;
+/// The maximum number of remote downloads shown.
+const REMOTE_FETCHES_MAX: u32 = 100;
+/// The maximum number of peers listed.
 const PEERS_MAX: usize = 5_000;
 
-/// Runs a menu to its end.
+/// The runner of one menu.
 pub struct Runner {
     pub home: Home,
-    pub entrance: Entrance,
-    pub session: Option<Session>,
+    pub start: SessionStart,
+    pub session: Option<RunningSession>,
     messages: mpsc::UnboundedSender<Message>,
-    came: mpsc::UnboundedReceiver<Message>,
-    entering: JoinSet<Result<Session, Problem>>,
+    incoming: mpsc::UnboundedReceiver<Message>,
+    logins: JoinSet<Result<RunningSession, Problem>>,
     searching: Option<AbortHandle>,
-    downloads: Downloads,
-    /// Ends the uploads.
+    downloads: RunningDownloads,
+    /// Cancels the uploads.
     uploads: CancellationToken,
-    began: Instant,
+    started_at: Instant,
     ticks: u64,
 }
 
-/// Whether the menu goes on.
-enum Next {
-    Goes,
-    Ends,
+/// Whether the menu continues.
+enum Flow {
+    Continue,
+    Quit,
 }
 
 impl Runner {
-    pub fn new(home: Home, entrance: Entrance, session: Option<Session>) -> Self {
-        let (messages, came) = mpsc::unbounded_channel();
+    pub fn new(home: Home, start: SessionStart, session: Option<RunningSession>) -> Self {
+        let (messages, incoming) = mpsc::unbounded_channel();
         Self {
             home,
-            entrance,
+            start,
             session,
             messages,
-            came,
-            entering: JoinSet::new(),
+            incoming,
+            logins: JoinSet::new(),
             searching: None,
-            downloads: Downloads::default(),
+            downloads: RunningDownloads::default(),
             uploads: CancellationToken::new(),
-            began: Instant::now(),
+            started_at: Instant::now(),
             ticks: 0,
         }
     }
 
-    /// Until the user leaves, or `stop` is cancelled. The peer is stopped then, and what was
-    /// fetched is kept.
+    /// Runs until the user quits or `stop` is cancelled. Then stops the peer; downloaded parts are kept.
     ///
     /// # Errors
-    /// If the terminal fails, or the peer of a home that is in a session cannot start.
+    /// Fails if the terminal cannot be used, or if the home has a session and its peer cannot start.
     pub async fn run(mut self, mut model: Model, stop: CancellationToken) -> Result<(), Problem> {
-        let mut screen = Terminal::take()?;
+        let mut screen = Terminal::acquire()?;
         let held = logging::hold();
         let mut inputs = terminal::read();
-        let ran = self.turn(&mut model, &mut screen, &mut inputs, &stop).await;
+        let ran = self
+            .event_loop(&mut model, &mut screen, &mut inputs, &stop)
+            .await;
         if ran.is_ok() {
             model.leaving = true;
-            // The terminal may be gone: that is why it ends.
+            // The terminal may be gone.
             let _ = screen.draw(&model);
         }
         stop.cancel();
         self.uploads.cancel();
-        self.downloads.end().await;
-        self.entering.abort_all();
+        self.downloads.shutdown().await;
+        self.logins.abort_all();
         let ended = match self.session {
             Some(session) => session.peer.finished().await,
             None => Ok(()),
@@ -104,14 +110,14 @@ impl Runner {
         ran.and(ended)
     }
 
-    async fn turn(
+    async fn event_loop(
         &mut self,
         model: &mut Model,
         screen: &mut Terminal,
-        inputs: &mut mpsc::Receiver<Input>,
+        inputs: &mut mpsc::Receiver<TerminalEvent>,
         stop: &CancellationToken,
     ) -> Result<(), Problem> {
-        let must_start = self.begin(model);
+        let must_start = self.start_session(model);
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut hangup = hangup();
@@ -120,105 +126,110 @@ impl Runner {
             screen.draw(model)?;
             let message = tokio::select! {
                 input = inputs.recv() => match input {
-                    Some(Input::Key(key)) => Message::Key(key),
-                    Some(Input::Pasted(text)) => Message::Pasted(text),
-                    Some(Input::Resized) => continue,
+                    Some(TerminalEvent::Key(key)) => Message::Key(key),
+                    Some(TerminalEvent::Pasted(text)) => Message::Pasted(text),
+                    Some(TerminalEvent::Resized) => continue,
                     None => Message::Stop,
                 },
-                Some(message) = self.came.recv() => message,
-                Some(entered) = self.entering.join_next() => match self.entered(entered) {
-                    Err(problem) if must_start && model.welcome.is_none() => {
+                Some(message) = self.incoming.recv() => message,
+                Some(entered) = self.logins.join_next() => match self.logged_in(entered) {
+                    Err(problem) if must_start && model.login.is_none() => {
                         if !is_about_session(&problem) {
                             return Err(problem);
                         }
-                        begin_outside(model, false, &model.identity.user.clone());
+                        show_login(model, false, &model.account.user.clone());
                         continue;
                     }
-                    entered => Message::Entered(entered),
+                    entered => Message::LoggedIn(entered),
                 },
                 (id, state) = self.downloads.next() => Message::Ended(id, state),
                 _ = ticks.tick() => {
-                    self.look(model);
-                    Message::Tick(self.began.elapsed())
+                    self.poll(model);
+                    Message::Tick(self.started_at.elapsed())
                 }
                 () = stop.cancelled() => Message::Stop,
                 () = &mut hangup => Message::Stop,
             };
             effects.extend(update(model, message));
-            // What came meanwhile is drawn at once.
-            while let Ok(message) = self.came.try_recv() {
+            // Process all waiting messages before the next drawing.
+            while let Ok(message) = self.incoming.try_recv() {
                 effects.extend(update(model, message));
             }
             for effect in effects.drain(..) {
-                if let Next::Ends = self.perform(effect, screen).await? {
+                if let Flow::Quit = self.perform(effect, screen).await? {
                     return Ok(());
                 }
             }
         }
     }
 
-    /// Begins what the home is ready for. Whether its peer must start.
-    fn begin(&mut self, model: &mut Model) -> bool {
+    /// Starts the peer if the home has a session. Returns whether it must start.
+    fn start_session(&mut self, model: &mut Model) -> bool {
         if let Some(session) = &self.session {
-            model.identity = session.identity.clone();
-            self.say(Message::Entered(Ok(session.identity.clone())));
+            model.account = session.account.clone();
+            self.send(Message::LoggedIn(Ok(session.account.clone())));
             return false;
         }
-        if model.welcome.is_none() {
-            self.entering.spawn(self.entrance.clone().resume());
+        if model.login.is_none() {
+            self.logins.spawn(self.start.clone().resume());
         }
-        model.welcome.is_none()
+        model.login.is_none()
     }
 
-    fn say(&self, message: Message) {
-        // Nobody listens at the very end.
+    fn send(&self, message: Message) {
+        // The receiver is gone at shutdown.
         let _ = self.messages.send(message);
     }
 
-    fn entered(
+    fn logged_in(
         &mut self,
-        entered: Result<Result<Session, Problem>, tokio::task::JoinError>,
-    ) -> Result<super::model::Identity, Problem> {
+        entered: Result<Result<RunningSession, Problem>, tokio::task::JoinError>,
+    ) -> Result<AccountInfo, Problem> {
         let entered = entered
-            .map_err(|_| Problem::new(ErrorCode::Internal, "coming in failed: see the activity"))?;
+            .map_err(|_| Problem::new(ErrorCode::Internal, "login failed; see the activity log"))?;
         let session = entered?;
-        let identity = session.identity.clone();
+        let account = session.account.clone();
         self.session = Some(session);
-        Ok(identity)
+        Ok(account)
     }
 
-    /// Looks at what moves by itself.
-    fn look(&mut self, model: &Model) {
+    /// Sends the progress, log lines and status of this tick to the model, and requests lists that are
+    /// due.
+    fn poll(&mut self, model: &Model) {
         self.ticks += 1;
-        for (id, progress) in self.downloads.moved() {
-            self.say(Message::Progress(id, progress));
+        for (id, progress) in self.downloads.changed() {
+            self.send(Message::Progress(id, progress));
         }
-        let lines = logging::held();
+        let lines = logging::take_held();
         if !lines.is_empty() {
-            self.say(Message::Logged(lines));
+            self.send(Message::LogLines(lines));
         }
         let Some(session) = &self.session else {
             return;
         };
-        if self.ticks % STATUS == 1 {
-            self.say(Message::Status(Box::new(session.peer.status())));
+        if self.ticks % STATUS_TICKS == 1 {
+            self.send(Message::Status(Box::new(session.peer.status())));
         }
-        let sees_loads = model.screen == Screen::Transfers || model.loads.open() > 0;
-        if self.ticks.is_multiple_of(STATUS) && sees_loads {
-            self.list_loads();
+        let sees_remote_fetches =
+            model.screen == Screen::Transfers || model.remote_fetches.unfinished_count() > 0;
+        if self.ticks.is_multiple_of(STATUS_TICKS) && sees_remote_fetches {
+            self.list_remote_fetches();
         }
         if session.peer.is_stopping() {
-            // `convite leave`, from elsewhere.
-            self.say(Message::Stop);
+            // Stopped by `convite leave`.
+            self.send(Message::Stop);
         }
-        let sees_peers = model.screen == Screen::Network && model.network.level() == Level::Peers;
-        // One that was silent is asked until it answers, wherever one looks.
-        if self.ticks.is_multiple_of(PEERS) && (sees_peers || model.is_cut_off()) {
+        let sees_peers =
+            model.screen == Screen::Network && model.network.shown_list() == NetworkList::Peers;
+        // If the directory did not answer, retry on every screen.
+        if self.ticks.is_multiple_of(PEERS_TICKS)
+            && (sees_peers || model.is_directory_unreachable())
+        {
             self.list_peers();
         }
     }
 
-    async fn perform(&mut self, effect: Effect, screen: &mut Terminal) -> Result<Next, Problem> {
+    async fn perform(&mut self, effect: Effect, screen: &mut Terminal) -> Result<Flow, Problem> {
         match effect {
             Effect::Search {
                 ticket,
@@ -227,12 +238,12 @@ impl Runner {
                 cursor,
             } => self.search(
                 ticket,
-                Query {
-                    words,
-                    file_type: kind.map(|kind| kind.name().to_owned()),
-                    limit: RESULTS,
+                SearchQuery {
+                    // The screen shows and downloads files.
+                    file_type: Some(kind.map_or(FileType::Entry(EntryKind::File), FileType::Kind)),
+                    limit: Some(RESULTS_PER_PAGE),
                     cursor,
-                    ..Query::default()
+                    ..SearchQuery::for_words(words)
                 },
             ),
             Effect::ListPeers => self.list_peers(),
@@ -242,10 +253,10 @@ impl Runner {
                 cursor,
             } => {
                 if let Some(session) = &self.session {
-                    let (client, say) = (session.common.client.clone(), self.messages.clone());
-                    tokio::spawn(async move {
-                        let answer = client.list_index(Some(&peer), FILES, cursor).await;
-                        let _ = say.send(Message::Files { ticket, answer });
+                    let (client, sender) = (session.context.client.clone(), self.messages.clone());
+                    task::spawn("list files", async move {
+                        let answer = client.list_index(Some(&peer), FILES_PER_PAGE, cursor).await;
+                        let _ = sender.send(Message::Files { ticket, answer });
                     });
                 }
             }
@@ -257,17 +268,19 @@ impl Runner {
             } => {
                 if let Some(session) = &self.session {
                     let folder = PathBuf::from(folder);
-                    let wanted = Wanted { hash, name, folder };
-                    self.downloads.begin(id, session.common.clone(), wanted);
+                    let wanted = RequestedFile { hash, name, folder };
+                    self.downloads.start(id, session.context.clone(), wanted);
                 }
             }
-            Effect::Load { peer, hash, name } => self.load(peer, hash, name),
-            Effect::ListLoads => self.list_loads(),
-            Effect::Put { id, peer, file } => {
+            Effect::StartRemoteFetch { peer, hash, name } => {
+                self.start_remote_fetch(peer, hash, name)
+            }
+            Effect::ListRemoteFetches => self.list_remote_fetches(),
+            Effect::Upload { id, peer, file } => {
                 if let Some(session) = &self.session {
-                    let (common, say) = (session.common.clone(), self.messages.clone());
+                    let (context, sender) = (session.context.clone(), self.messages.clone());
                     let what = (peer, PathBuf::from(file));
-                    uploads::begin(id, common, what, say, self.uploads.clone());
+                    uploads::start(id, context, what, sender, self.uploads.clone());
                 }
             }
             Effect::Pause(id) => self.downloads.pause(id, true),
@@ -275,43 +288,42 @@ impl Runner {
             Effect::Cancel(id) => self.downloads.cancel(id),
             Effect::Share(path) => self.share(PathBuf::from(path)),
             Effect::Unshare(folder) => self.unshare(folder.into()),
-            Effect::Enter {
+            Effect::Login {
                 link,
                 user,
                 password,
             } => {
-                let entrance = self.entrance.clone();
-                let given = Given {
+                let data = LoginData {
                     link,
                     user,
                     password,
                 };
-                self.entering.spawn(entrance.enter(given));
+                self.logins.spawn(self.start.clone().login(data));
             }
-            Effect::Remember(kept) => memory::keep(&self.home, kept).await,
+            Effect::Save(kept) => saved_state::save(&self.home, kept).await,
             Effect::Suspend => screen.suspend()?,
-            Effect::Redraw => screen.forget()?,
-            Effect::Quit => return Ok(Next::Ends),
+            Effect::Redraw => screen.invalidate()?,
+            Effect::Quit => return Ok(Flow::Quit),
         }
-        Ok(Next::Goes)
+        Ok(Flow::Continue)
     }
 
-    /// Asks once typing has paused; what was asked before is not waited for any more.
-    fn search(&mut self, ticket: u64, query: Query) {
+    /// Sends the search after a pause in typing; the previous search is aborted.
+    fn search(&mut self, ticket: u64, query: SearchQuery) {
         if let Some(before) = self.searching.take() {
             before.abort();
         }
         let Some(session) = &self.session else {
             return;
         };
-        let (client, say) = (session.common.client.clone(), self.messages.clone());
-        let task = tokio::spawn(async move {
+        let (client, sender) = (session.context.client.clone(), self.messages.clone());
+        let task = task::spawn("search", async move {
             let more = query.cursor.is_some();
             if !more {
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(TYPING_PAUSE).await;
             }
             let answer = client.search(query).await;
-            let _ = say.send(Message::Found {
+            let _ = sender.send(Message::SearchResult {
                 ticket,
                 more,
                 answer,
@@ -324,8 +336,8 @@ impl Runner {
         let Some(session) = &self.session else {
             return;
         };
-        let (client, say) = (session.common.client.clone(), self.messages.clone());
-        tokio::spawn(async move {
+        let (client, sender) = (session.context.client.clone(), self.messages.clone());
+        task::spawn("list peers", async move {
             let mut peers: Vec<PeerSummary> = Vec::new();
             let mut cursor = None;
             let answer = loop {
@@ -339,31 +351,31 @@ impl Runner {
                     break Ok(peers);
                 }
             };
-            let _ = say.send(Message::Peers(answer));
+            let _ = sender.send(Message::Peers(answer));
         });
     }
 
-    fn load(&self, peer: PeerId, hash: ContentHash, name: String) {
+    fn start_remote_fetch(&self, peer: PeerId, hash: ContentHash, name: String) {
         let Some(session) = &self.session else {
             return;
         };
-        let (client, say) = (session.common.client.clone(), self.messages.clone());
-        tokio::spawn(async move {
-            let asked = client.load_file(&peer, &hash).await;
-            let told = asked.map(|_| format!("{peer} loads {name} (3 shows how it goes)"));
-            let _ = say.send(Message::Asked(told));
+        let (client, sender) = (session.context.client.clone(), self.messages.clone());
+        task::spawn("load", async move {
+            let asked = client.load_file(&peer, &hash, Some(&name)).await;
+            let told = asked.map(|_| format!("{peer} downloads {name} (3 shows progress)"));
+            let _ = sender.send(Message::RemoteFetchRequested(told));
         });
     }
 
-    /// Loads that cannot be had stay as they were: they are looked at again soon.
-    fn list_loads(&self) {
+    /// Requests the remote downloads. After a failure the list stays unchanged until the next request.
+    fn list_remote_fetches(&self) {
         let Some(session) = &self.session else {
             return;
         };
-        let (client, say) = (session.common.client.clone(), self.messages.clone());
-        tokio::spawn(async move {
-            if let Ok(page) = client.loads(LOADS, None).await {
-                let _ = say.send(Message::Loads(page.items));
+        let (client, sender) = (session.context.client.clone(), self.messages.clone());
+        task::spawn("list loads", async move {
+            if let Ok(page) = client.loads(REMOTE_FETCHES_MAX, None).await {
+                let _ = sender.send(Message::RemoteFetches(page.items));
             }
         });
     }
@@ -372,17 +384,17 @@ impl Runner {
         let Some(session) = &self.session else {
             return;
         };
-        let (state, say) = (session.peer.state().clone(), self.messages.clone());
-        tokio::task::spawn_blocking(move || {
-            // Asked for again, a folder keeps its space: no key may show it to everyone.
+        let (state, sender) = (session.peer.state().clone(), self.messages.clone());
+        task::start_blocking(move || {
+            // A folder that is already shared keeps its space, so that no key shows it to everyone.
             let root = dunce::canonicalize(&path).unwrap_or_else(|_| path.clone());
-            let shares = state.shares();
+            let shares = state.files.shares();
             let known = shares.iter().find(|share| *share.root == *root);
             let space = known.and_then(|share| share.space.as_deref().cloned());
             let shared = state.share(&path, space);
             let told = shared.map(|share| format!("sharing {} as {}", share.folder, share.name));
-            let _ = say.send(Message::Shared(told));
-            let _ = say.send(Message::Status(Box::new(state.status())));
+            let _ = sender.send(Message::ShareResult(told));
+            let _ = sender.send(Message::Status(Box::new(state.status())));
         });
     }
 
@@ -390,12 +402,12 @@ impl Runner {
         let Some(session) = &self.session else {
             return;
         };
-        let (state, say) = (session.peer.state().clone(), self.messages.clone());
-        tokio::task::spawn_blocking(move || {
-            let told = state.unshare(&folder);
-            let told = told.map(|()| format!("{} is not shared any more", folder.display()));
-            let _ = say.send(Message::Shared(told));
-            let _ = say.send(Message::Status(Box::new(state.status())));
+        let (state, sender) = (session.peer.state().clone(), self.messages.clone());
+        task::start_blocking(move || {
+            let told = state.files.unshare(&folder);
+            let told = told.map(|()| format!("no longer sharing {}", folder.display()));
+            let _ = sender.send(Message::ShareResult(told));
+            let _ = sender.send(Message::Status(Box::new(state.status())));
         });
     }
 }
@@ -407,7 +419,7 @@ fn is_about_session(problem: &Problem) -> bool {
     )
 }
 
-/// Ends when the terminal hangs up.
+/// Completes when the terminal hangs up (SIGHUP).
 fn hangup() -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
     #[cfg(unix)]
     {

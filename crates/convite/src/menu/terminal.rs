@@ -1,7 +1,9 @@
-//! The terminal: taken over, drawn on, given back whatever happens.
+//! The terminal of the menu.
 //!
-//! It is given back when [`Terminal`] goes, when anything panics, before the process stops itself
-//! (Ctrl-Z), and before a second signal ends it at once.
+//! The terminal is restored when [`Terminal`] is dropped, on a panic, before the process suspends
+//! itself (Ctrl-Z), and before a second signal ends the process.
+
+#![allow(clippy::disallowed_methods, reason = "the menu draws on it")]
 
 use std::io::{self, Stdout};
 use std::sync::Once;
@@ -22,84 +24,85 @@ use tokio::sync::mpsc;
 
 use super::model::Model;
 use super::view::{self, Theme};
+use crate::signals;
 
-/// How often the reading thread looks whether it is still wanted.
-const LOOK: Duration = Duration::from_millis(100);
+/// The interval at which the input thread checks whether it must end.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Whether the terminal is ours just now.
-static TAKEN: AtomicBool = AtomicBool::new(false);
-/// Whether something panicked since it was taken.
+/// Whether the menu is using the terminal.
+static IN_USE: AtomicBool = AtomicBool::new(false);
+/// Whether a thread has panicked since the menu started.
 static PANICKED: AtomicBool = AtomicBool::new(false);
 static HOOK: Once = Once::new();
 
-/// The terminal, while it is ours.
+/// The terminal in use by the menu.
 pub struct Terminal {
     drawn: ratatui::Terminal<CrosstermBackend<Stdout>>,
     theme: Theme,
 }
 
 impl Terminal {
-    /// Takes the terminal.
+    /// Starts using the terminal: raw mode, alternate screen, bracketed paste.
     ///
     /// # Errors
-    /// `internal` if it does not let itself be taken.
-    pub fn take() -> Result<Self, Problem> {
+    /// Returns `internal` if the terminal cannot be used.
+    pub fn acquire() -> Result<Self, Problem> {
         HOOK.call_once(|| {
+            signals::before_exit(restore_terminal);
             let before = std::panic::take_hook();
             std::panic::set_hook(Box::new(move |panic| {
                 PANICKED.store(true, Ordering::SeqCst);
-                give_back();
+                restore_terminal();
                 before(panic);
             }));
         });
-        enter().map_err(|error| cannot(&error))?;
+        enter().map_err(|error| terminal_error(&error))?;
         let drawn = ratatui::Terminal::new(CrosstermBackend::new(io::stdout()));
         let color = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         Ok(Self {
-            drawn: drawn.map_err(|error| cannot(&error))?,
+            drawn: drawn.map_err(|error| terminal_error(&error))?,
             theme: Theme::new(color),
         })
     }
 
-    /// Shows the model.
+    /// Draws the model.
     ///
     /// # Errors
-    /// `internal` if the terminal is gone, or was given back after a panic.
+    /// Returns `internal` if the terminal is gone, or was restored after a panic.
     pub fn draw(&mut self, model: &Model) -> Result<(), Problem> {
         if PANICKED.load(Ordering::SeqCst) {
-            return Err(Problem::new(ErrorCode::Internal, "the menu broke down"));
+            return Err(Problem::new(ErrorCode::Internal, "the menu failed"));
         }
         let drawn = self
             .drawn
             .draw(|frame| view::draw(frame, model, self.theme));
-        drawn.map(drop).map_err(|error| cannot(&error))
+        drawn.map(drop).map_err(|error| terminal_error(&error))
     }
 
-    /// Draws everything anew the next time: something else may have written there.
+    /// Makes the next drawing redraw the whole screen, because another program may have written to it.
     ///
     /// # Errors
-    /// `internal` if the terminal is gone.
-    pub fn forget(&mut self) -> Result<(), Problem> {
-        self.drawn.clear().map_err(|error| cannot(&error))
+    /// Returns `internal` if the terminal is gone.
+    pub fn invalidate(&mut self) -> Result<(), Problem> {
+        self.drawn.clear().map_err(|error| terminal_error(&error))
     }
 
-    /// Gives the terminal back, stops the process until somebody lets it go on, and takes the
-    /// terminal again.
+    /// Restores the terminal, suspends the process until SIGCONT, and starts using the terminal again.
     ///
     /// # Errors
-    /// `internal` if it cannot be taken again.
+    /// Returns `internal` if the terminal cannot be used again.
     #[cfg(unix)]
     pub fn suspend(&mut self) -> Result<(), Problem> {
         use rustix::process::{Signal, getpid, kill_process};
-        give_back();
-        // Not SIGTSTP: whoever catches it would be asked again.
+        restore_terminal();
+        // Not SIGTSTP, which a handler could catch.
         let stopped = kill_process(getpid(), Signal::STOP);
-        enter().map_err(|error| cannot(&error))?;
-        stopped.map_err(|error| cannot(&error.into()))?;
-        self.forget()
+        enter().map_err(|error| terminal_error(&error))?;
+        stopped.map_err(|error| terminal_error(&error.into()))?;
+        self.invalidate()
     }
 
-    /// There is no shell to go back to.
+    /// Does nothing: there is no job control on this system.
     ///
     /// # Errors
     /// None.
@@ -111,21 +114,21 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        give_back();
+        restore_terminal();
     }
 }
 
-fn cannot(error: &io::Error) -> Problem {
+fn terminal_error(error: &io::Error) -> Problem {
     Problem::new(
         ErrorCode::Internal,
         format!("cannot use the terminal: {error}"),
     )
-    .hint("`--no-menu` does without")
+    .hint("use --no-menu")
 }
 
 fn enter() -> io::Result<()> {
     enable_raw_mode()?;
-    TAKEN.store(true, Ordering::SeqCst);
+    IN_USE.store(true, Ordering::SeqCst);
     execute!(
         io::stdout(),
         EnterAlternateScreen,
@@ -134,10 +137,10 @@ fn enter() -> io::Result<()> {
     )
 }
 
-/// Gives the terminal back as it was, if it is ours. From anywhere, as often as one likes.
-pub fn give_back() {
-    if TAKEN.swap(false, Ordering::SeqCst) {
-        // What fails here cannot be told anybody.
+/// Restores the terminal if the menu is using it. Can be called from any thread, more than once.
+pub fn restore_terminal() {
+    if IN_USE.swap(false, Ordering::SeqCst) {
+        // A failure cannot be reported.
         let _ = execute!(
             io::stdout(),
             DisableBracketedPaste,
@@ -148,27 +151,27 @@ pub fn give_back() {
     }
 }
 
-/// What comes from the terminal.
-pub enum Input {
+/// An input event of the terminal.
+pub enum TerminalEvent {
     Key(KeyEvent),
     Pasted(String),
     Resized,
 }
 
-/// Reads the terminal in a thread of its own, until nobody listens; it ends when the terminal does.
-pub fn read() -> mpsc::Receiver<Input> {
+/// Reads the terminal in a thread, until the receiver is dropped or the terminal is closed.
+pub fn read() -> mpsc::Receiver<TerminalEvent> {
     let (sender, receiver) = mpsc::channel(64);
     std::thread::spawn(move || {
         while !sender.is_closed() {
-            let input = match event::poll(LOOK) {
+            let input = match event::poll(POLL_INTERVAL) {
                 Ok(false) => continue,
                 Ok(true) => event::read(),
                 Err(error) => Err(error),
             };
             let input = match input {
-                Ok(Event::Key(key)) => Input::Key(key),
-                Ok(Event::Paste(text)) => Input::Pasted(text),
-                Ok(Event::Resize(..)) => Input::Resized,
+                Ok(Event::Key(key)) => TerminalEvent::Key(key),
+                Ok(Event::Paste(text)) => TerminalEvent::Pasted(text),
+                Ok(Event::Resize(..)) => TerminalEvent::Resized,
                 Ok(_) => continue,
                 Err(_) => return,
             };

@@ -1,41 +1,41 @@
-//! Whether text may be coloured, as people say it with environment variables: `NO_COLOR`
-//! (<https://no-color.org>), `CLICOLOR_FORCE` and `CLICOLOR` (<https://bixense.com/clicolors>), `TERM=dumb`.
+//! Colours and the environment variables that control them: `NO_COLOR` (<https://no-color.org>),
+//! `CLICOLOR_FORCE` and `CLICOLOR` (<https://bixense.com/clicolors>), `TERM=dumb`.
 
 use std::ffi::OsString;
 
-/// How a piece of text is shown.
+/// The style of a piece of text.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Tone {
-    /// What the eye should find first.
+pub enum Style {
+    /// Emphasis.
     Strong,
-    /// All is well.
-    Good,
-    /// Something is wrong.
-    Bad,
-    /// What to do about it.
-    Advice,
+    /// Success.
+    Success,
+    /// An error.
+    Error,
+    /// A hint.
+    Hint,
 }
 
-impl Tone {
-    /// `text` between the control sequences (ECMA-48, SGR).
+impl Style {
+    /// Returns `text` between control sequences (ECMA-48, SGR).
     pub fn paint(self, text: &str) -> String {
         let code = match self {
             Self::Strong => "1",
-            Self::Good => "32",
-            Self::Bad => "1;31",
-            Self::Advice => "36",
+            Self::Success => "32",
+            Self::Error => "1;31",
+            Self::Hint => "36",
         };
         format!("\u{1b}[{code}m{text}\u{1b}[0m")
     }
 }
 
-/// Whether a stream may be coloured, in this process's environment.
-pub fn allowed(is_terminal: bool) -> bool {
+/// Returns whether output to a stream may be coloured, by the environment of this process.
+pub fn is_enabled(is_terminal: bool) -> bool {
     decide(is_terminal, |name| std::env::var_os(name))
 }
 
-/// Whether a terminal can move its cursor, so that progress can be drawn in place.
-pub fn can_move(is_terminal: bool) -> bool {
+/// Returns whether the terminal can move its cursor, which progress bars need.
+pub fn can_move_cursor(is_terminal: bool) -> bool {
     is_terminal && !is_dumb(&|name| std::env::var_os(name))
 }
 
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn colour_is_for_terminals_and_the_environment_has_its_say() {
+    fn colours_follow_the_terminal_and_the_environment() {
         for (is_terminal, set, expected) in [
             (true, &[][..], true),
             (false, &[], false),

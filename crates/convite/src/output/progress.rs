@@ -1,4 +1,4 @@
-//! The progress of a transfer: a bar on a terminal, lines when piped, objects with `--json`.
+//! Progress of a transfer: a bar on a terminal, lines when piped, objects with `--json`.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -10,31 +10,31 @@ use serde_json::{Value, json};
 use super::Output;
 use crate::units;
 
-/// How often a bar is drawn.
-const DRAW: Duration = Duration::from_millis(100);
-/// How often an object is printed.
-const OBJECT: Duration = Duration::from_millis(500);
-/// How often a line is printed.
-const LINE: Duration = Duration::from_secs(5);
-/// The rate shown is the mean over this long.
+/// The interval between drawings of a bar.
+const DRAW_INTERVAL: Duration = Duration::from_millis(100);
+/// The interval between JSON objects.
+const JSON_INTERVAL: Duration = Duration::from_millis(500);
+/// The interval between lines.
+const LINE_INTERVAL: Duration = Duration::from_secs(5);
+/// The period over which the rate is averaged.
 const RATE_WINDOW: Duration = Duration::from_secs(5);
 
-/// Shows one transfer.
-pub struct Reporter<'a> {
+/// Shows the progress of one transfer.
+pub struct ProgressReporter<'a> {
     output: &'a Output,
-    /// The key that tells it from others, and its value.
-    of: (&'static str, String),
+    /// The JSON field that identifies the transfer, and its value.
+    id: (&'static str, String),
     name: String,
     bar: Option<ProgressBar>,
     samples: VecDeque<(Instant, u64)>,
 }
 
-impl<'a> Reporter<'a> {
-    /// Begins to show a transfer, which `of` tells from others.
-    pub fn new(output: &'a Output, of: (&'static str, String), name: &str, size: u64) -> Self {
+impl<'a> ProgressReporter<'a> {
+    /// Starts showing a transfer; `id` is the JSON field that identifies it, with its value.
+    pub fn new(output: &'a Output, id: (&'static str, String), name: &str, size: u64) -> Self {
         let bar = output.can_draw().then(|| {
             let bar = ProgressBar::new(size);
-            // The bar takes what the terminal has left: nothing wraps at 80 columns.
+            // The bar fills the rest of the line, so that nothing wraps at 80 columns.
             let template = "{prefix} {wide_bar} {percent:>3}%  {msg}";
             if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style.progress_chars("━╸─"));
@@ -45,24 +45,24 @@ impl<'a> Reporter<'a> {
         });
         Self {
             output,
-            of,
+            id,
             name: name.to_owned(),
             bar,
             samples: VecDeque::new(),
         }
     }
 
-    /// How often [`Self::show`] should be called.
+    /// Returns the interval at which [`Self::show`] should be called.
     pub fn interval(&self) -> Duration {
         match (&self.bar, self.output.is_json()) {
-            (Some(_), _) => DRAW,
-            (None, true) => OBJECT,
-            (None, false) => LINE,
+            (Some(_), _) => DRAW_INTERVAL,
+            (None, true) => JSON_INTERVAL,
+            (None, false) => LINE_INTERVAL,
         }
     }
 
-    /// Shows where the transfer is now: `done` of `size` bytes, by way of so many `others`, which is
-    /// said of downloads.
+    /// Shows the current progress: `done` of `size` bytes and, for downloads, the number of sources,
+    /// `others`.
     pub fn show(&mut self, done: u64, size: u64, others: Option<usize>) {
         let now = Instant::now();
         self.samples.push_back((now, done));
@@ -85,20 +85,20 @@ impl<'a> Reporter<'a> {
                 "rate": rate.round() as u64,
                 "seconds_left": left.map(|left| left.as_secs()),
             });
-            event[self.of.0] = Value::from(self.of.1.as_str());
+            event[self.id.0] = Value::from(self.id.1.as_str());
             if let Some(others) = others {
                 event["providers"] = Value::from(others);
             }
-            self.output.event(&event);
+            self.output.json_event(&event);
             return;
         }
-        let others = others.map(providers);
+        let others = others.map(format_sources);
         let text = format!(
             "{}  {}/s  {}  {}",
-            display::bytes(size),
-            display::bytes(rate as u64),
+            display::format_bytes(size),
+            display::format_bytes(rate as u64),
             match left {
-                Some(left) => format!("{} left", units::took(left)),
+                Some(left) => format!("{} left", units::format_elapsed(left)),
                 None => "waiting".to_owned(),
             },
             others.unwrap_or_default(),
@@ -112,13 +112,13 @@ impl<'a> Reporter<'a> {
             None => self.output.note(&format!(
                 "{}: {} of {}",
                 display::escape(&self.name),
-                display::bytes(done),
+                display::format_bytes(done),
                 text.trim_end()
             )),
         }
     }
 
-    /// Bytes a second over the last few seconds.
+    /// Returns the mean rate over [`RATE_WINDOW`] in bytes per second.
     fn rate(&self) -> f64 {
         let (Some(first), Some(last)) = (self.samples.front(), self.samples.back()) else {
             return 0.0;
@@ -130,7 +130,7 @@ impl<'a> Reporter<'a> {
         last.1.saturating_sub(first.1) as f64 / seconds
     }
 
-    /// Takes the bar away: what comes next says how it ended.
+    /// Removes the bar.
     pub fn end(self) {
         if let Some(bar) = self.bar {
             bar.finish_and_clear();
@@ -138,26 +138,34 @@ impl<'a> Reporter<'a> {
     }
 }
 
-/// How wide [`bar`] is, in characters.
-const BAR: u64 = 20;
+/// The width of [`bar`] in characters.
+const BAR_WIDTH: u64 = 20;
 
-/// So many hundredths of `size` are done: 0 to 100, and 100 only when all is.
+/// Returns the percentage of `size` that is done, 0 to 100, rounded down.
 pub fn percent(done: u64, size: u64) -> u64 {
     let percent = u128::from(done) * 100 / u128::from(size.max(1));
     u64::try_from(percent.min(100)).unwrap_or(100)
 }
 
-/// A bar that does not move.
+/// Returns a static bar.
 pub fn bar(done: u64, size: u64) -> String {
-    let filled = percent(done, size) * BAR / 100;
+    let filled = percent(done, size) * BAR_WIDTH / 100;
     let part = |text: &str, count: u64| text.repeat(usize::try_from(count).unwrap_or(0));
-    part("━", filled) + &part("─", BAR - filled)
+    part("━", filled) + &part("─", BAR_WIDTH - filled)
 }
 
-/// `1 provider`, `3 providers`.
-pub fn providers(count: usize) -> String {
+/// Returns a number of files in words: `1 file`, `5 files`.
+pub fn format_files(count: u64) -> String {
     match count {
-        1 => "1 provider".to_owned(),
-        count => format!("{count} providers"),
+        1 => "1 file".to_owned(),
+        count => format!("{count} files"),
+    }
+}
+
+/// Formats a number of sources: `1 source`, `3 sources`.
+pub fn format_sources(count: usize) -> String {
+    match count {
+        1 => "1 source".to_owned(),
+        count => format!("{count} sources"),
     }
 }

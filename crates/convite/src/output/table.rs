@@ -1,16 +1,15 @@
-//! Columns of text.
+//! Tables of text.
 
 use super::Output;
 use convite_core::display;
 
-/// Rows that are printed in columns as wide as they need be; last columns without anything in them
-/// are left out.
+/// A table whose columns are as wide as their contents; empty columns at the end are omitted.
 pub struct Table {
     head: Vec<&'static str>,
     rows: Vec<Vec<Cell>>,
 }
 
-/// What a cell shows, escaped.
+/// The escaped text of a cell.
 #[derive(Default)]
 struct Cell {
     /// Alternately plain and marked text, plain first.
@@ -24,8 +23,8 @@ impl Cell {
         }
     }
 
-    /// `marks` are in characters: from one to before another, in order, without overlaps. They are
-    /// another computer's: what they do not fit is not marked.
+    /// Creates a cell in which the ranges in `marks` are marked: half-open ranges of characters, in
+    /// order, without overlaps. They are untrusted; invalid ranges mark nothing.
     fn marked(text: &str, marks: &[[u32; 2]]) -> Self {
         let mut pieces = vec![String::new()];
         let mut marks = marks.iter();
@@ -49,19 +48,22 @@ impl Cell {
         self.pieces.iter().map(|piece| piece.chars().count()).sum()
     }
 
-    /// As it is shown: marks in bold (ECMA-48, SGR) where that can be.
+    /// Returns the text, with marked parts in bold (ECMA-48, SGR) if `bold`.
     fn shown(&self, bold: bool) -> String {
         let pieces = self.pieces.iter().enumerate();
-        let shown = pieces.map(|(n, piece)| match bold && n % 2 == 1 {
-            true => format!("\u{1b}[1m{piece}\u{1b}[22m"),
-            false => piece.clone(),
+        let shown = pieces.map(|(n, piece)| {
+            if bold && n % 2 == 1 {
+                format!("\u{1b}[1m{piece}\u{1b}[22m")
+            } else {
+                piece.clone()
+            }
         });
         shown.collect()
     }
 }
 
 impl Table {
-    /// A table with these columns. One whose name begins with `>` is aligned to the right.
+    /// Creates a table with these columns. A column whose name begins with `>` is right-aligned.
     pub fn new(head: &[&'static str]) -> Self {
         Self {
             head: head.to_vec(),
@@ -75,8 +77,7 @@ impl Table {
         self.rows.push(cells.collect());
     }
 
-    /// Adds a row in whose first cell parts are marked (in characters: from one to before
-    /// another); every cell is escaped.
+    /// Adds a row with marks in its first cell (half-open ranges of characters); every cell is escaped.
     pub fn marked_row<const N: usize>(
         &mut self,
         first: &str,
@@ -88,9 +89,10 @@ impl Table {
         self.rows.push(std::iter::once(first).chain(rest).collect());
     }
 
-    /// Prints it: the head only for a person, so that scripts get rows alone; marks where colour is.
+    /// Prints the table. The header is printed only on a terminal, so that scripts get only rows; marks
+    /// are printed only if colours are enabled.
     pub fn print(&self, output: &Output) {
-        for line in self.lines(output.is_for_a_person(), output.is_coloured()) {
+        for line in self.lines(output.is_interactive(), output.is_coloured()) {
             output.line(&line);
         }
     }
@@ -117,10 +119,12 @@ impl Table {
             for (column, cell) in row.iter().enumerate().take(columns) {
                 let pad = " ".repeat(widths[column].saturating_sub(cell.width()));
                 let last = column + 1 == columns;
-                let (before, after) = match self.head[column].starts_with('>') {
-                    true => (&*pad, ""),
-                    false if last => ("", ""),
-                    false => ("", &*pad),
+                let (before, after) = if self.head[column].starts_with('>') {
+                    (&*pad, "")
+                } else if last {
+                    ("", "")
+                } else {
+                    ("", &*pad)
                 };
                 let gap = if column == 0 { "" } else { "  " };
                 line.extend([gap, before, &cell.shown(with_marks), after]);
@@ -137,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_line_up_and_strangers_cannot_steer_the_terminal() {
+    fn columns_are_aligned_and_escaped_in_tables() {
         let mut table = Table::new(&["name", ">size", "peer"]);
         table.row(["a".into(), "1 B".into(), "x".into()]);
         table.row(["ñandú\u{1b}[2J".into(), "12 KiB".into(), "yy".into()]);
@@ -153,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_last_column_is_shown_if_anything_stands_in_it() {
+    fn an_empty_last_column_is_hidden() {
         let mut table = Table::new(&["name", "space"]);
         table.row(["a".into(), String::new()]);
         assert_eq!(table.lines(true, true), ["name", "a"]);
@@ -163,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_are_bold_for_a_person_and_take_no_room() {
+    fn matches_are_bold_on_a_terminal_without_width() {
         let mut table = Table::new(&["name", "x"]);
         table.marked_row("ñandú\u{1b}.txt", &[[0, 2], [6, 9]], ["1".into()]);
         table.marked_row("plain", &[], ["2".into()]);
@@ -175,7 +179,7 @@ mod tests {
             ]
         );
         assert_eq!(table.lines(false, false)[0], "ñandú\\u{1b}.txt  1");
-        // Marks that make no sense.
+        // Invalid marks.
         for marks in [
             &[[3, 1]][..],
             &[[4, 99]],

@@ -1,12 +1,12 @@
-//! Who gets in, who does not, and what they are told.
+//! Access: passwords, sessions, pinning, plaintext, and their error messages.
 
 use std::process::Stdio;
 
-use crate::harness::{Directory, Home, PASSWORD, Pair, finish, text, until};
+use crate::harness::{Directory, Home, PASSWORD, Pair, finish, text, wait_until};
 use crate::sharing::now;
 
 #[test]
-fn a_wrong_password_opens_nothing() {
+fn wrong_credentials_are_refused() {
     let pair = Pair::new();
     let with_password = |args: &str, password: &str| {
         let mut command = pair.ben.command(args);
@@ -15,7 +15,7 @@ fn a_wrong_password_opens_nothing() {
     };
     let refused = with_password("--json login", "not the password").ends(4);
     assert_eq!(refused.event("error")["code"], "wrong_credentials");
-    // Somebody else's name cannot be taken over with an invite.
+    // An invite cannot take over an existing account.
     let link = &pair.invite;
     let stranger = Home::new();
     let mut join = stranger.command(&format!("--json join {link} --user ana"));
@@ -25,7 +25,7 @@ fn a_wrong_password_opens_nothing() {
 }
 
 #[test]
-fn a_password_comes_from_a_file_or_stdin_and_is_never_guessed() {
+fn a_password_is_read_from_a_file_or_stdin() {
     let directory = Directory::with("");
     let file = |home: &Home| home.write("password", format!("{PASSWORD}\n").as_bytes());
     let command = |home: &Home, args: &str| {
@@ -48,12 +48,12 @@ fn a_password_comes_from_a_file_or_stdin_and_is_never_guessed() {
     assert!(
         nobody_to_ask
             .stderr
-            .contains("hint: give it with --password-file")
+            .contains("hint: set it with --password-file")
     );
 }
 
 #[test]
-fn a_home_without_a_session_is_told_how_to_get_one() {
+fn a_home_without_a_session_gets_a_hint() {
     let stranger = Home::new();
     for args in [
         "search x", "get x", "peers", "index", "invite", "peer p 0", "status", "logout",
@@ -69,12 +69,12 @@ fn a_home_without_a_session_is_told_how_to_get_one() {
 }
 
 #[test]
-fn a_session_that_ran_out_is_refused_and_a_new_one_works() {
+fn an_expired_session_is_refused_and_a_new_login_works() {
     let directory = Directory::with("--session-lifetime 1s");
     let ana = directory.member("ana");
     let session = ana.json("login").ok().event("logged_in");
     let expires = session["expires_at"].as_i64().unwrap();
-    until("the session has run out", || {
+    wait_until("the session has expired", || {
         (now() > expires + 1).then_some(())
     });
     let refused = ana.json("peers").ends(4).event("error");
@@ -83,7 +83,7 @@ fn a_session_that_ran_out_is_refused_and_a_new_one_works() {
 }
 
 #[test]
-fn a_directory_that_does_not_answer_is_told_from_one_that_is_another() {
+fn an_unreachable_directory_and_another_directory_have_different_errors() {
     let pair = Pair::new();
     let Pair { directory, ben, .. } = pair;
     let port = directory.port;
@@ -96,11 +96,11 @@ fn a_directory_that_does_not_answer_is_told_from_one_that_is_another() {
     assert_ne!(refused.code, 5);
     let refused = refused.event("error");
     assert_eq!(refused["code"], "untrusted");
-    assert!(text(&refused, "hint").contains("set up anew"));
+    assert!(text(&refused, "hint").contains("reinstalled"));
 }
 
 #[test]
-fn a_link_with_another_fingerprint_gives_nothing_away() {
+fn a_link_with_another_fingerprint_sends_no_secret() {
     let directory = Directory::with("");
     let (link, fingerprint) = directory.invite.split_once("?ca=").unwrap();
     let other: String = fingerprint
@@ -111,7 +111,7 @@ fn a_link_with_another_fingerprint_gives_nothing_away() {
     let refused = ana.json(&format!("join {link}?ca={other} --user ana"));
     assert_eq!(refused.event("error")["code"], "untrusted");
     assert!(!ana.root().join("credentials.json").exists());
-    // Nothing got through: the invite is still the one for the first user.
+    // The attempts changed nothing: the invite still makes its first user an administrator.
     let joined = ana
         .json(&format!("join {} --user ana", directory.invite))
         .ok();
@@ -119,7 +119,7 @@ fn a_link_with_another_fingerprint_gives_nothing_away() {
 }
 
 #[test]
-fn a_home_stays_with_its_directory() {
+fn a_home_cannot_join_a_second_directory() {
     let pair = Pair::new();
     let other = Directory::with("");
     let refused = pair
@@ -131,10 +131,10 @@ fn a_home_stays_with_its_directory() {
 }
 
 #[test]
-fn without_tls_everything_works_and_says_how_unsafe_it_is() {
+fn plaintext_mode_works_and_prints_a_warning() {
     let home = Home::new();
     let directory = home.start("directory --listen 127.0.0.1:0 --plaintext");
-    until("the warning", || {
+    wait_until("the warning is printed", || {
         directory.stderr().contains("WARNING").then_some(())
     });
     drop(directory);

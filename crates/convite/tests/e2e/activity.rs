@@ -1,4 +1,4 @@
-//! What moves, seen by somebody who takes no part.
+//! Rates and transfers, as an uninvolved account sees them.
 
 use convite_net::dial::{Expected, http1_request};
 use convite_net::tls::{DIRECTORY_NAME, client_config_http1};
@@ -8,12 +8,12 @@ use http_body_util::{BodyExt, Empty};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
-use crate::harness::{Directory, Home, contents, text, until};
+use crate::harness::{Directory, Home, contents, text, wait_until};
 use crate::process::DEADLINE;
 
 const MIB: usize = 1 << 20;
 
-/// The rates of a peer, out and in; none if it is not listed.
+/// Returns the sent and received rates of a peer; `None` if it is not listed.
 fn rates(home: &Home, id: &str) -> Option<(u64, u64)> {
     let listed = home.json("peers").ok().objects();
     let peer = listed.into_iter().find(|peer| peer["id"] == id)?;
@@ -21,7 +21,7 @@ fn rates(home: &Home, id: &str) -> Option<(u64, u64)> {
     Some((number("sent_rate"), number("received_rate")))
 }
 
-/// The first `transfers` that a page is told for which it holds.
+/// Returns the first `transfers` event that satisfies `is`.
 async fn told(directory: &Directory, home: &Home, is: impl Fn(&[Value]) -> bool) -> Vec<Value> {
     let credentials = home.credentials();
     let pin: Fingerprint = text(&credentials, "authority").parse().unwrap();
@@ -35,7 +35,7 @@ async fn told(directory: &Directory, home: &Home, is: impl Fn(&[Value]) -> bool)
     let answer = http1_request(&address, Some(&expected), request.unwrap()).await;
     let mut events = answer.unwrap().into_body();
     loop {
-        let frame = events.frame().await.expect("it goes on").unwrap();
+        let frame = events.frame().await.expect("the stream ended").unwrap();
         let event = String::from_utf8(frame.into_data().unwrap().to_vec()).unwrap();
         let Some(data) = event.strip_prefix("event: transfers\ndata: ") else {
             continue;
@@ -49,9 +49,9 @@ async fn told(directory: &Directory, home: &Home, is: impl Fn(&[Value]) -> bool)
 }
 
 #[test]
-fn while_a_file_is_fetched_both_peers_rates_and_the_transfer_are_told() {
+fn a_running_download_is_shown_with_the_rates_of_both_peers() {
     convite_net::install_crypto();
-    // With leases so long, nothing is told in time unless peers that are busy tell more often.
+    // With a long lease, rates arrive in time only because busy peers send heartbeats more often.
     let directory = Directory::with("--lease 90s");
     let (ana, ben) = (directory.member("ana"), directory.member("ben"));
     let cleo = directory.member("cleo");
@@ -71,14 +71,14 @@ fn while_a_file_is_fetched_both_peers_rates_and_the_transfer_are_told() {
         by(transfers, "ana-1", "sending").is_some() && by(transfers, "ben-1", "receiving").is_some()
     });
     let in_time = async { tokio::time::timeout(DEADLINE, both).await };
-    let transfers = runtime.block_on(in_time).expect("in time");
+    let transfers = runtime.block_on(in_time).expect("no event in time");
     for (peer, direction) in [("ana-1", "sending"), ("ben-1", "receiving")] {
         let transfer = by(&transfers, peer, direction).unwrap();
         assert_eq!(text(&transfer, "name"), "big.bin");
         assert_eq!(transfer["size"], 8 * MIB);
     }
     let plausible = |rate: u64| (100_000..4_000_000).contains(&rate);
-    until("the rates of both", || {
+    wait_until("both peers have a rate", || {
         let (sent, received) = (rates(&cleo, "ana-1")?.0, rates(&cleo, "ben-1")?.1);
         (plausible(sent) && plausible(received)).then_some(())
     });
@@ -86,7 +86,7 @@ fn while_a_file_is_fetched_both_peers_rates_and_the_transfer_are_told() {
 
     get.object("the end of the download", |event| event["event"] == "done");
     get.ended().ok();
-    until("silence", || {
+    wait_until("the rates are zero", || {
         let all = [rates(&cleo, "ana-1")?, rates(&cleo, "ben-1")?];
         (all == [(0, 0), (0, 0)]).then_some(())
     });

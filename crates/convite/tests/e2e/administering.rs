@@ -1,10 +1,10 @@
-//! Sessions, invites and peers, as an administrator ends them from the command line; and links.
+//! Administration on the command line: ending sessions, invites and peers; links to files.
 
 use convite_core::ContentHash;
 use serde_json::Value;
 
-use crate::doors::Door;
 use crate::harness::{Directory, Home, contents, text};
+use crate::peer_http::HttpClient;
 
 fn id_of(objects: &[Value], is_it: impl Fn(&Value) -> bool) -> String {
     let found = objects.iter().find(|object| is_it(object));
@@ -12,7 +12,7 @@ fn id_of(objects: &[Value], is_it: impl Fn(&Value) -> bool) -> String {
 }
 
 #[test]
-fn what_was_let_in_is_listed_and_ended() {
+fn invites_links_sessions_and_peers_are_listed_and_revoked() {
     let directory = Directory::with("");
     let (ana, bob) = (Home::new(), Home::new());
     for (home, name) in [(&ana, "ana"), (&bob, "bob")] {
@@ -22,7 +22,7 @@ fn what_was_let_in_is_listed_and_ended() {
     bob.write("docs/a.txt", b"contents");
     let peer = bob.peer("bob-1", &bob.path("docs"), "");
 
-    // Her own alone for him, everybody's for her.
+    // bob sees only his own session, the administrator all sessions.
     assert_eq!(bob.json("session list").ok().objects().len(), 1);
     let sessions = ana.json("session list").ok().objects();
     assert!(id_of(&sessions, |s| s["current"] == true && s["user"] == "ana").len() == 16);
@@ -66,7 +66,7 @@ fn what_was_let_in_is_listed_and_ended() {
 }
 
 #[test]
-fn a_link_gives_a_file_to_one_without_an_account_and_no_log_its_token() {
+fn a_link_downloads_without_an_account_and_its_token_is_not_logged() {
     for verbose in ["-v", "-vv"] {
         let directory = Directory::with(verbose);
         let ana = directory.member("ana");
@@ -86,11 +86,11 @@ fn a_link_gives_a_file_to_one_without_an_account_and_no_log_its_token() {
             format!("https://127.0.0.1:{}/d/{token}", directory.port)
         );
         assert_eq!(link["hash"], ContentHash::of(&bytes).to_string());
-        let door = Door::of_directory(&directory, &ana);
+        let client = HttpClient::of_directory(&directory, &ana);
         let path = format!("/d/{token}");
-        let answer = door.get(&path, None, None);
+        let answer = client.get(&path, None, None);
         assert_eq!((answer.status.as_u16(), answer.body == bytes), (200, true));
-        let rest = door.get(&path, None, Some("bytes=100000-"));
+        let rest = client.get(&path, None, Some("bytes=100000-"));
         assert_eq!(rest.body, bytes[100_000..]);
         let session = text(&ana.credentials(), "token");
         let log = directory.process.stop().stderr;

@@ -1,17 +1,17 @@
-//! Backing up a directory that runs, and going on from the backup elsewhere.
+//! Backup of a running directory and restore to another home.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::harness::{Directory, Home, Pair, contents, until};
+use crate::harness::{Directory, Home, Pair, contents, wait_until};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
-/// Everything below a folder, by name.
+/// Returns all files below a folder, by name.
 fn listing(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let entries = fs::read_dir(folder)
         .unwrap()
@@ -25,7 +25,7 @@ fn listing(folder: &Path) -> Vec<(String, Vec<u8>)> {
     all
 }
 
-/// A backup of a directory with one account, and nothing running any more.
+/// Returns a stopped directory with one account, and its backup.
 fn stopped_with_backup() -> (Home, std::path::PathBuf) {
     let directory = Directory::with("");
     directory.member("ana");
@@ -37,7 +37,7 @@ fn stopped_with_backup() -> (Home, std::path::PathBuf) {
 }
 
 #[test]
-fn a_backup_made_under_writes_goes_on_elsewhere_and_no_file_goes_missing() {
+fn a_backup_during_writes_restores_without_losing_files() {
     let Pair {
         directory,
         ana,
@@ -49,7 +49,7 @@ fn a_backup_made_under_writes_goes_on_elsewhere_and_no_file_goes_missing() {
     ana.write("docs/early.bin", &contents(7, 300_000));
     let peer = ana.peer("peer_1", &ana.path("docs"), "");
 
-    // Others write all the while.
+    // Concurrent writes.
     let enough = AtomicBool::new(false);
     let copy = directory.home.path("copies/copy");
     fs::create_dir(copy.parent().unwrap()).unwrap();
@@ -74,7 +74,7 @@ fn a_backup_made_under_writes_goes_on_elsewhere_and_no_file_goes_missing() {
     assert_eq!(mode(&copy), 0o700);
     let names: Vec<_> = listing(&copy).into_iter().map(|(name, _)| name).collect();
     let wanted = [
-        // Keeps it out of whatever is shared.
+        // Excludes the folder from shares.
         ".convite-private",
         "authority.key",
         "authority.pem",
@@ -90,16 +90,16 @@ fn a_backup_made_under_writes_goes_on_elsewhere_and_no_file_goes_missing() {
     assert_eq!(
         listing(copy.parent().unwrap()).len(),
         1,
-        "something is left over"
+        "unexpected files remain"
     );
     let before = listing(&copy);
     let refused = directory.home.json("directory backup copies/copy").ends(1);
     assert_eq!(refused.event("error")["code"], "file_exists");
-    assert!(listing(&copy) == before, "the backup was touched");
+    assert!(listing(&copy) == before, "the backup was modified");
 
-    // What the backup does not know: another file, a later session, a later account.
+    // Changes after the backup: another file, a later session, a later account.
     ana.write("docs/late.bin", &contents(8, 200_000));
-    until("the late file is found", || {
+    wait_until("search finds the late file", || {
         (ben.run("search late.bin").code == 0).then_some(())
     });
     ben.run("login").ok();
@@ -113,19 +113,19 @@ fn a_backup_made_under_writes_goes_on_elsewhere_and_no_file_goes_missing() {
     let restored = other.directory(port, "");
     assert_eq!((restored.port, &restored.invite), (port, &invite));
 
-    // The later sessions are not known, and it is said what to do.
+    // The later sessions are unknown, and the hint says what to do.
     for home in [&ben, &cleo] {
         let refused = home.json("search early.bin").ends(4);
         let hint = refused.event("error")["hint"].to_string();
         assert!(hint.contains("convite login"), "{hint}");
     }
     ben.run("login").ok();
-    // The peer, whose session is older than the backup, comes back by itself, and since its index is
-    // newer than the directory's, with all of it.
-    until("the peer is back", || {
+    // The peer, whose session is older than the backup, registers again by itself. Its index is newer
+    // than the directory's, so it sends the whole index.
+    wait_until("the peer is listed again", || {
         (ben.peers() == ["peer_1"]).then_some(())
     });
-    until("all files are found", || {
+    wait_until("search finds all files", || {
         let found = |name: &str| ben.run(&format!("search {name}")).code == 0;
         (found("early.bin") && found("late.bin")).then_some(())
     });
@@ -160,7 +160,7 @@ fn a_damaged_backup_is_refused_and_changes_nothing() {
         refuse("corrupt_contents");
         fs::write(copy.join(name), &whole).unwrap();
     }
-    // A manifest that was made up leads nowhere out of the folder.
+    // A forged manifest cannot name files outside the folder.
     let whole = fs::read_to_string(copy.join("manifest.json")).unwrap();
     let astray = whole.replace("\"ticket.key\"", "\"../../stolen\"");
     assert_ne!(astray, whole);
@@ -176,7 +176,7 @@ fn a_damaged_backup_is_refused_and_changes_nothing() {
 }
 
 #[test]
-fn a_restore_replaces_a_directory_only_by_force_and_never_one_that_runs() {
+fn a_restore_needs_force_and_a_stopped_directory() {
     let (home, copy) = stopped_with_backup();
     let restore = format!("directory restore {}", copy.display());
     let before = listing(&home.root().join("directory"));
@@ -205,7 +205,7 @@ fn a_restore_replaces_a_directory_only_by_force_and_never_one_that_runs() {
 }
 
 #[test]
-fn without_a_session_left_everybody_logs_in_again() {
+fn a_restore_without_sessions_requires_new_logins() {
     let directory = Directory::with("");
     let ana = directory.member("ana");
     let port = directory.port;
@@ -227,7 +227,7 @@ fn without_a_session_left_everybody_logs_in_again() {
 }
 
 #[test]
-fn a_postgres_database_is_backed_up_by_its_own_tools() {
+fn backup_of_postgres_names_its_own_tools() {
     let home = Home::new();
     let mut command = home.command("--json directory backup copy");
     command.env(

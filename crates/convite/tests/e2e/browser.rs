@@ -1,5 +1,5 @@
-//! A real Chromium, driven over WebDriver (W3C). Its driver speaks plain HTTP on this machine, one
-//! request a connection, so that a few lines of sockets are the whole client.
+//! A real Chromium, driven over WebDriver (W3C). The driver speaks plain HTTP on this machine; the
+//! client sends one request per connection over plain sockets.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::process::{DEADLINE, Process, until};
+use crate::process::{DEADLINE, Process, wait_until};
 
-/// By then the driver has answered, or never will: it opens windows while two cores do all else.
-const PATIENCE: Duration = Duration::from_secs(180);
+/// The timeout for the driver, which opens windows while two cores run all other tests.
+const DRIVER_TIMEOUT: Duration = Duration::from_secs(180);
 
-/// The flags of every Chromium here: no window, nothing of its own on the network, and the
-/// directory's own authority taken for good, which no browser knows.
+/// The flags of Chromium: headless, no network traffic of its own, and no certificate errors, because
+/// no browser knows the directory's certificate authority.
 const FLAGS: [&str; 10] = [
     "--headless",
     "--no-sandbox",
@@ -30,38 +30,23 @@ const FLAGS: [&str; 10] = [
     "--ignore-certificate-errors",
 ];
 
-/// Whether there is a Chromium to test with; fetches Debian's where this may be done.
+/// Returns whether Chromium is installed; otherwise the test is skipped.
 pub fn is_there() -> bool {
-    let runs = || {
-        ["chromium", "chromedriver"].iter().all(|name| {
-            let version = Command::new(name).arg("--version").output();
-            version.is_ok_and(|output| output.status.success())
-        })
-    };
-    if !runs() {
-        let _ = Command::new("apt-get")
-            .args(["install", "-y", "-q", "chromium", "chromium-driver"])
-            .output();
-    }
-    let there = runs();
-    if !there {
-        println!("*** SKIPPED: no chromium and chromedriver here, and they could not be installed");
-    }
-    there
+    xtest::Need::Chromium.is_met()
 }
 
-/// A window of a browser of its own; both end when this goes.
+/// A browser with one window; closed on drop.
 pub struct Browser {
     port: u16,
     session: String,
     downloads: PathBuf,
-    // Ended before its folder goes.
+    // Declared before the folder, so that it is dropped first.
     _driver: Process,
     _folder: tempfile::TempDir,
 }
 
 impl Browser {
-    /// A window of that size in pixels, of somebody who reads `language`, by night if `is_dark`.
+    /// Opens a window with a size in pixels, a preferred language and a light or dark colour scheme.
     pub fn open(width: u32, height: u32, language: &str, is_dark: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (driver, port) = driver();
@@ -86,7 +71,7 @@ impl Browser {
             _driver: driver,
             _folder: folder,
         };
-        browser.look(width, height, is_dark);
+        browser.set_appearance(width, height, is_dark);
         browser.tell(
             "Browser.setDownloadBehavior",
             json!({ "behavior": "allow", "downloadPath": browser.downloads }),
@@ -103,7 +88,7 @@ impl Browser {
         request(self.port, method, &path, &body)
     }
 
-    /// A command of Chromium's own protocol.
+    /// Sends a command of the Chrome DevTools Protocol.
     fn tell(&self, command: &str, params: Value) {
         self.ask(
             "POST",
@@ -116,7 +101,7 @@ impl Browser {
         self.ask("POST", "/url", json!({ "url": url }));
     }
 
-    /// What a script returns.
+    /// Runs a script and returns its result.
     pub fn run(&self, script: &str) -> Value {
         self.ask(
             "POST",
@@ -132,14 +117,14 @@ impl Browser {
         let start = Instant::now();
         while self.run(&script) != true {
             if start.elapsed() > DEADLINE {
-                self.picture("never-happened");
-                panic!("never happened: {expression}\n{}", self.text("body"));
+                self.screenshot("never-happened");
+                panic!("timeout waiting for: {expression}\n{}", self.text("body"));
             }
             std::thread::sleep(Duration::from_millis(20));
         }
     }
 
-    /// The text that is seen in the first element of that selector.
+    /// Returns the visible text of the first element that matches the selector.
     pub fn text(&self, selector: &str) -> String {
         let text = self.run(&format!(
             "return document.querySelector({selector:?}).innerText"
@@ -158,7 +143,7 @@ impl Browser {
         format!("/element/{}", id.as_str().unwrap())
     }
 
-    /// Presses keys in an element, as a keyboard would.
+    /// Types text into an element.
     pub fn type_into(&self, selector: &str, text: &str) {
         let path = format!("{}/value", self.element(selector));
         self.ask("POST", &path, json!({ "text": text }));
@@ -169,13 +154,13 @@ impl Browser {
         self.ask("POST", &path, json!({}));
     }
 
-    /// Has requests for these addresses fail, as if nobody answered; `*` stands for anything.
+    /// Makes requests to these addresses fail, as if unreachable; `*` is a wildcard.
     pub fn block(&self, addresses: &[&str]) {
         self.tell("Network.enable", json!({}));
         self.tell("Network.setBlockedURLs", json!({ "urls": addresses }));
     }
 
-    /// Drops files and folders of this machine on an element, as a hand with a mouse does.
+    /// Drops local files and folders on an element, as with a mouse.
     pub fn drop_on(&self, selector: &str, paths: &[&Path]) {
         self.wait(&format!("document.querySelector({selector:?})"));
         let middle = self.run(&format!(
@@ -191,12 +176,12 @@ impl Browser {
         }
     }
 
-    /// The contents of what was downloaded under that name, once it is whole.
+    /// Waits for a finished download with that name and returns its contents.
     pub fn downloaded(&self, name: &str) -> Vec<u8> {
-        until(name, || fs::read(self.downloads.join(name)).ok())
+        wait_until(name, || fs::read(self.downloads.join(name)).ok())
     }
 
-    /// Presses keys one after the other, wherever the focus is.
+    /// Presses keys one after the other in the focused element.
     pub fn press(&self, keys: &str) {
         let strokes: Vec<Value> = keys
             .chars()
@@ -206,13 +191,13 @@ impl Browser {
         self.ask("POST", "/actions", json!({ "actions": actions }));
     }
 
-    /// Chooses in a list by the value of the choice.
+    /// Selects an option by its value.
     pub fn choose(&self, selector: &str, value: &str) {
         self.click(&format!("{selector} option[value={value:?}]"));
     }
 
-    /// Changes the size of the window, and whether it is night.
-    pub fn look(&self, width: u32, height: u32, is_dark: bool) {
+    /// Changes the window size and the colour scheme.
+    pub fn set_appearance(&self, width: u32, height: u32, is_dark: bool) {
         self.tell(
             "Emulation.setDeviceMetricsOverride",
             json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500 }),
@@ -228,10 +213,10 @@ impl Browser {
         );
     }
 
-    /// Fails the test if the console has complained about anything since this was asked last,
-    /// besides requests that the test means to be refused.
+    /// Fails the test if the console has new messages since the last call, except about requests that
+    /// the test expects to fail.
     #[track_caller]
-    pub fn is_content_but_for(&self, refused: &[&str]) {
+    pub fn assert_console_clean_except(&self, refused: &[&str]) {
         let said = self.ask("POST", "/se/log", json!({ "type": "browser" }));
         let said = said.as_array().unwrap().iter();
         let texts = said.map(|entry| entry["message"].to_string());
@@ -240,14 +225,14 @@ impl Browser {
         assert_eq!(complaints, [""; 0]);
     }
 
-    /// The same, where nothing is refused.
+    /// Like [`Self::assert_console_clean_except`], without expected failures.
     #[track_caller]
-    pub fn is_content(&self) {
-        self.is_content_but_for(&[]);
+    pub fn assert_console_clean(&self) {
+        self.assert_console_clean_except(&[]);
     }
 
-    /// Keeps a picture of the window under target/screenshots, for people.
-    pub fn picture(&self, name: &str) {
+    /// Saves a screenshot under target/screenshots, for people.
+    pub fn screenshot(&self, name: &str) {
         let picture = self.ask("GET", "/screenshot", Value::Null);
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("screenshots");
         fs::create_dir_all(&folder).unwrap();
@@ -267,7 +252,7 @@ impl Drop for Browser {
     }
 }
 
-/// A driver and its port. It gives up if the free one that it chose has meanwhile been taken.
+/// Starts a driver and returns it with its port. Fails if the chosen free port was taken meanwhile.
 fn driver() -> (Process, u16) {
     loop {
         let mut command = Command::new("chromedriver");
@@ -292,8 +277,8 @@ fn request(port: u16, method: &str, path: &str, body: &Value) -> Value {
         body => body.to_string(),
     };
     let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(DRIVER_TIMEOUT)).unwrap();
+    stream.set_write_timeout(Some(DRIVER_TIMEOUT)).unwrap();
     let head = format!(
         "{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n\
          content-type: application/json\r\ncontent-length: {}\r\n\r\n",
@@ -304,7 +289,7 @@ fn request(port: u16, method: &str, path: &str, body: &Value) -> Value {
         .get_mut()
         .write_all((head + &body).as_bytes())
         .unwrap();
-    // By its length, not to its end: the driver may leave the connection open.
+    // Read by `content-length`, because the driver may keep the connection open.
     let (mut head, mut len) = (String::new(), 0);
     while !head.ends_with("\r\n\r\n") {
         let from = head.len();

@@ -1,9 +1,9 @@
-//! What scripts rely on: streams, exit codes, settings; and what must never be printed.
+//! Contracts with scripts: streams, exit codes, settings; and secrets that must not be printed.
 
 use crate::harness::{Directory, Home, PASSWORD, Pair, Process, contents, finish, text};
 
 #[test]
-fn results_go_to_stdout_and_all_else_to_stderr() {
+fn results_go_to_stdout_and_the_rest_to_stderr() {
     let pair = Pair::new();
     pair.ana.write("docs/a.bin", &contents(61, 70_000));
     let _peer = pair.ana.peer("peer_1", &pair.ana.path("docs"), "");
@@ -19,7 +19,7 @@ fn results_go_to_stdout_and_all_else_to_stderr() {
         lines
             .next()
             .unwrap()
-            .starts_with("error: nobody online shares")
+            .starts_with("error: no online peer shares")
     );
     assert!(lines.next().unwrap().starts_with("hint: "));
     let nothing = pair.ben.run("search nothing").ends(3);
@@ -29,13 +29,13 @@ fn results_go_to_stdout_and_all_else_to_stderr() {
     let line = pair.ben.run("search a.bin").ok().stdout;
     assert_eq!(line.lines().count(), 1);
     assert!(
-        line.contains("68.4 KiB") && line.contains("1 provider"),
+        line.contains("68.4 KiB") && line.contains("1 source"),
         "{line}"
     );
 }
 
 #[test]
-fn with_json_stdout_is_objects_alone() {
+fn json_output_contains_only_objects() {
     let directory = Directory::with("");
     let ana = Home::new();
     let joined = ana
@@ -82,7 +82,7 @@ fn with_json_stdout_is_objects_alone() {
 }
 
 #[test]
-fn wrong_usage_ends_with_2_and_help_with_0() {
+fn wrong_usage_exits_with_2_and_help_with_0() {
     let home = Home::new();
     for args in [
         "",
@@ -116,7 +116,7 @@ fn wrong_usage_ends_with_2_and_help_with_0() {
 }
 
 #[test]
-fn two_files_of_one_name_are_told_apart() {
+fn files_with_equal_names_are_distinguished() {
     let pair = Pair::new();
     pair.ana.write("docs/old/report.txt", b"old");
     pair.ana.write("docs/new/report.txt", b"new");
@@ -132,9 +132,11 @@ fn two_files_of_one_name_are_told_apart() {
         assert!(text(&object["peers"][0], "id") == "peer_1", "{object}");
         assert!(text(&object, "folder").starts_with("docs/"));
     }
-    // What the index shows of a file is what fetches it.
+    // The hash shown by `index` can be used with `get`.
     let index = pair.ben.run("index").ok().stdout;
-    let hash = index
+    let line = index.lines().find(|line| line.contains("report.txt"));
+    let hash = line
+        .unwrap()
         .split_whitespace()
         .find(|word| word.len() == 64)
         .unwrap();
@@ -142,18 +144,18 @@ fn two_files_of_one_name_are_told_apart() {
 
     let asked = "search report --peer nobody";
     let refused = pair.ben.json(asked).ends(3).event("error");
-    assert!(text(&refused, "message").contains("there is no peer 'nobody'"));
+    assert!(text(&refused, "message").contains("peer 'nobody' is not online"));
     let nothing = pair
         .ben
         .run("search report --max-size 1 --peer peer_1")
         .ends(3);
     let filters =
-        "for report among the files of those who are online, with --max-size 1 B --peer peer_1";
+        "no files or folders of online peers match report, with --max-size 1 B --peer peer_1";
     assert!(nothing.stderr.contains(filters), "{}", nothing.stderr);
 }
 
 #[test]
-fn what_is_in_use_is_no_lost_connection() {
+fn an_occupied_home_or_port_is_reported() {
     let pair = Pair::new();
     let directory = &pair.directory.home;
     let again = directory
@@ -179,7 +181,7 @@ fn what_is_in_use_is_no_lost_connection() {
 }
 
 #[test]
-fn a_wrong_password_of_a_name_that_is_taken_is_no_failure_of_ours() {
+fn an_existing_name_with_a_wrong_password_is_not_an_internal_error() {
     let directory = Directory::with("");
     let _ana = directory.member("ana");
     let other = Home::new();
@@ -187,7 +189,7 @@ fn a_wrong_password_of_a_name_that_is_taken_is_no_failure_of_ours() {
     join.env("CONVITE_PASSWORD", "not the password");
     let refused = finish(join).ends(4).event("error");
     assert_eq!(refused["code"], "wrong_credentials");
-    // A link as it was copied out of a mail.
+    // A link in typographic quotes, as copied from a mail.
     let mut quoted = other.command("join");
     quoted
         .arg(format!("“{}” ", directory.invite))
@@ -196,7 +198,7 @@ fn a_wrong_password_of_a_name_that_is_taken_is_no_failure_of_ours() {
 }
 
 #[test]
-fn the_configuration_file_is_used_and_its_mistakes_are_named() {
+fn the_configuration_file_is_read_and_its_errors_are_located() {
     let home = Home::new();
     let path = home.write(
         "home/convite.toml",
@@ -207,7 +209,13 @@ fn the_configuration_file_is_used_and_its_mistakes_are_named() {
     drop(directory);
 
     for (wrong, named) in [
-        ("[directory]\nlisten_to = \"127.0.0.1:0\"\n", "listen_to"),
+        (
+            "[directory]\n\nlistn = \"127.0.0.1:0\"\n",
+            "convite.toml:3:1: unknown setting 'listn' in [directory]",
+        ),
+        ("[directory]\nlistn = 1\n", "did you mean 'listen'?"),
+        ("[directory]\nlease = soon\n", "convite.toml:2:9: "),
+        ("\n[directory]\n  lease = \"soon\"\n", "convite.toml:3:3: "),
         ("[directorie]\n", "directorie"),
         ("[directory]\nlease = \"soon\"\n", "lease"),
         ("[directory\n", "convite.toml"),
@@ -220,11 +228,24 @@ fn the_configuration_file_is_used_and_its_mistakes_are_named() {
             "{}",
             refused.stderr
         );
+        // Commands that help to correct the file, or do not use it, still work.
+        for (args, code) in [
+            ("config default", 0),
+            ("config path", 0),
+            ("completions bash", 0),
+            ("man", 0),
+            ("--help", 0),
+            ("peer --help", 0),
+            ("--version", 0),
+            ("peers", 4),
+        ] {
+            home.run(args).ends(code);
+        }
     }
 }
 
 #[test]
-fn secrets_are_in_no_log_however_much_is_logged() {
+fn secrets_are_not_logged_at_any_level() {
     let traced = |home: &Home, args: &str| {
         let mut command = home.command(args);
         command.env("RUST_LOG", "trace");
@@ -252,7 +273,7 @@ fn secrets_are_in_no_log_however_much_is_logged() {
 
     assert!(
         logs.contains("TRACE") && logs.contains("DownloadFile"),
-        "not all is logged"
+        "the log is incomplete"
     );
     let code = invite
         .rsplit('/')

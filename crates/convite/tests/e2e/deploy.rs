@@ -1,4 +1,4 @@
-//! The files in deploy/ start the program as it wants to be started.
+//! The files in deploy/ use valid commands and flags.
 
 use std::fs;
 use std::path::Path;
@@ -10,8 +10,7 @@ fn deploy(name: &str) -> String {
     fs::read_to_string(folder.join(name)).unwrap()
 }
 
-/// Fails unless the command line is understood. `--help` at its end keeps it from being done, not
-/// from being read.
+/// Fails unless the command line is valid. With `--help` at the end it is parsed, but not run.
 fn is_understood(args: &str) {
     Home::new().run(&format!("{args} --help")).ok();
 }
@@ -47,14 +46,14 @@ fn the_units_and_the_compose_file_use_flags_that_exist() {
 }
 
 #[test]
-fn no_secret_is_in_the_tree() {
+fn the_repository_contains_no_secret() {
     let compose = deploy("compose.yaml");
     let secrets = compose.lines().filter(|line| line.contains("PASSWORD:"));
     let secrets: Vec<&str> = secrets.collect();
     assert!(secrets.len() >= 3, "{secrets:?}");
     for line in secrets {
-        // Asked for, without a default that everybody would leave as it is.
-        assert!(line.contains("PASSWORD:?make one up}"), "{line}");
+        // The password is required and has no default, which users would not change.
+        assert!(line.contains("PASSWORD:?set it in .env}"), "{line}");
     }
     let database = compose.lines().find(|l| l.contains("CONVITE_DATABASE:"));
     assert!(database.unwrap().contains("//convite@"), "{database:?}");

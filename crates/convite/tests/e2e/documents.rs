@@ -1,4 +1,4 @@
-//! Completions and manual pages; colour.
+//! Completions, manual pages, colours and `status`.
 
 use std::fs;
 use std::process::Command;
@@ -16,8 +16,8 @@ fn shells_complete_commands_and_flags() {
         fs::write(home.path(shell), script).unwrap();
     }
     home.run("completions tcsh").ends(2);
-    assert!(!home.root().exists(), "no home is made for it");
-    // What bash really offers.
+    assert!(!home.root().exists(), "a home was created");
+    // The completions that bash offers.
     let ask = "source ./bash && COMP_WORDS=(convite search --sp) COMP_CWORD=2 && \
                _convite convite --sp search; echo \"${COMPREPLY[@]}\"";
     let mut bash = Command::new("bash");
@@ -46,7 +46,7 @@ fn every_command_has_a_manual_page() {
         assert!(page.contains(".TH") && page.contains(says), "{name}");
         assert!(page.contains(".SH \"EXIT STATUS\""), "{name}");
     }
-    // The environment of whoever makes the pages is nobody's business.
+    // The pages must not contain values from the environment.
     let database = "postgres://wanda@example/db";
     let mut command = home.command("man elsewhere");
     command.env("CONVITE_DATABASE", database);
@@ -58,7 +58,7 @@ fn every_command_has_a_manual_page() {
 }
 
 #[test]
-fn colour_is_for_terminals_unless_it_is_asked_for() {
+fn colours_are_used_only_on_terminals_or_by_request() {
     let pair = Pair::new();
     let with = |variables: &[(&str, &str)], args: &str| {
         let mut command = pair.ben.command(args);
@@ -88,7 +88,7 @@ fn colour_is_for_terminals_unless_it_is_asked_for() {
 }
 
 #[test]
-fn status_says_what_is_wrong_and_what_to_do() {
+fn status_shows_problems_with_hints() {
     let pair = Pair::new();
     pair.ana.write("docs/a.txt", b"contents");
     let peer = pair.ana.peer("peer_1", &pair.ana.path("docs"), "");
@@ -113,7 +113,7 @@ fn status_says_what_is_wrong_and_what_to_do() {
     let alone = ben.run("status").ok().stdout;
     assert!(alone.contains("hint:"), "{alone}");
     assert_eq!(object(&ben)["reachable"], false);
-    // Its peer has not noticed yet, and is not believed.
+    // The peer has not noticed yet; `status` asks the directory itself.
     assert_eq!(object(&ana)["reachable"], false);
     let said = ana.run("status").ok().stdout;
     assert!(!said.contains("online for"), "{said}");

@@ -1,4 +1,4 @@
-//! Homes, and the directories, accounts and peers that tests make of them.
+//! Homes, directories, accounts and peers for tests.
 
 use std::fs;
 use std::ops::Deref;
@@ -8,13 +8,13 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub use crate::process::{Process, Ran, finish, until};
+pub use crate::process::{Finished, Process, finish, wait_until};
 use crate::relay::Relay;
 
-/// Of every account that tests make.
+/// The password of every account in the tests.
 pub const PASSWORD: &str = "a long enough secret 8316";
 
-/// Bytes that look random and are the same each time.
+/// Returns pseudorandom bytes, equal for equal seeds.
 pub fn contents(seed: u64, len: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut bytes = Vec::with_capacity(len + 8);
@@ -28,7 +28,7 @@ pub fn contents(seed: u64, len: usize) -> Vec<u8> {
     bytes
 }
 
-/// A machine of its own, as far as a process can tell: a folder with the home in it.
+/// A temporary folder with a home; to a process it looks like a separate machine.
 pub struct Home {
     folder: TempDir,
 }
@@ -40,17 +40,24 @@ impl Home {
         }
     }
 
-    /// A path on this machine.
+    /// Like [`Self::new`], on tmpfs.
+    pub fn in_memory() -> Self {
+        Self {
+            folder: tempfile::tempdir_in("/dev/shm").unwrap(),
+        }
+    }
+
+    /// Returns a path in the folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// The folder of `--home`.
+    /// Returns the folder for `--home`.
     pub fn root(&self) -> PathBuf {
         self.path("home")
     }
 
-    /// Writes a file, with the folders above it.
+    /// Writes a file and creates its parent folders.
     pub fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -58,7 +65,7 @@ impl Home {
         path
     }
 
-    /// The binary with those arguments, separated by spaces, in a clean environment.
+    /// Returns a command of the binary with arguments separated by spaces, in a clean environment.
     pub fn command(&self, args: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_convite"));
         command
@@ -74,27 +81,27 @@ impl Home {
         command
     }
 
-    /// Runs to the end.
-    pub fn run(&self, args: &str) -> Ran {
+    /// Runs a command and waits for its end.
+    pub fn run(&self, args: &str) -> Finished {
         finish(self.command(args))
     }
 
-    /// The same, with `--json`.
-    pub fn json(&self, args: &str) -> Ran {
+    /// Like [`Self::run`], with `--json`.
+    pub fn json(&self, args: &str) -> Finished {
         self.run(&format!("--json {args}"))
     }
 
-    /// Starts what runs on.
+    /// Starts a long-running command.
     pub fn start(&self, args: &str) -> Process {
         Process::start(self.command(args))
     }
 
-    /// Starts a directory on a port, 0 for any.
+    /// Starts a directory on a port; 0 for any free port.
     pub fn directory(self, port: u16, args: &str) -> Directory {
         Directory::start(self, port, args)
     }
 
-    /// Starts a peer that shares a folder and is listed.
+    /// Starts a peer that shares a folder, and waits until it is listed.
     pub fn peer(&self, id: &str, folder: &Path, args: &str) -> Process {
         let folder = folder.display();
         let process = self.start(&format!(
@@ -104,12 +111,12 @@ impl Home {
         process
     }
 
-    /// The same, reached through a relay alone.
+    /// Like [`Self::peer`], reachable only through a relay.
     pub fn peer_behind(&self, relay: &Relay, id: &str, folder: &Path) -> Process {
         self.peer_behind_with(relay, id, folder, "")
     }
 
-    /// The same, with further flags.
+    /// Like [`Self::peer_behind`], with additional flags.
     pub fn peer_behind_with(&self, relay: &Relay, id: &str, folder: &Path, args: &str) -> Process {
         let folder = folder.display();
         let mut args = format!(
@@ -127,20 +134,20 @@ impl Home {
         process
     }
 
-    /// The ids of the peers online, as this home sees them.
+    /// Returns the ids of the online peers that this home sees.
     pub fn peers(&self) -> Vec<String> {
         let ran = self.json("peers").ok();
         ran.objects().iter().map(|peer| text(peer, "id")).collect()
     }
 
-    /// The credentials of the home.
+    /// Returns the credentials of the home.
     pub fn credentials(&self) -> Value {
         let bytes = fs::read(self.root().join("credentials.json")).unwrap();
         serde_json::from_slice(&bytes).unwrap()
     }
 }
 
-/// A field with text in it.
+/// Returns a text field of an object.
 pub fn text(object: &Value, field: &str) -> String {
     match object[field].as_str() {
         Some(text) => text.to_owned(),
@@ -158,7 +165,7 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// On any free port, with further flags.
+    /// Starts a directory on any free port, with additional flags.
     pub fn with(args: &str) -> Self {
         Home::new().directory(0, args)
     }
@@ -179,16 +186,20 @@ impl Directory {
         }
     }
 
-    /// A new home whose account of that name is made; the first is the administrator.
+    /// Creates a home and an account with that name; the first account is an administrator.
     pub fn member(&self, user: &str) -> Home {
-        let home = Home::new();
+        self.member_at(Home::new(), user)
+    }
+
+    /// Like [`Self::member`], with the given home.
+    pub fn member_at(&self, home: Home, user: &str) -> Home {
         home.run(&format!("join {} --user {user}", self.invite))
             .ok();
         home
     }
 
-    /// Starts it again, with the same home, on the same port.
-    pub fn again(self) -> Self {
+    /// Restarts the directory with the same home and port.
+    pub fn restart(self) -> Self {
         let Self {
             home,
             process,
@@ -201,7 +212,7 @@ impl Directory {
     }
 }
 
-/// Two accounts of a directory: the administrator and a member.
+/// A directory with two accounts: the administrator and a member.
 pub struct Pair {
     pub directory: Directory,
     pub ana: Home,

@@ -1,12 +1,12 @@
-//! `--json` on every command there is: stdout has objects, one a line, and nothing else.
+//! `--json` on every command: stdout has one object per line and nothing else.
 
 use std::collections::BTreeSet;
 use std::fs;
 
 use crate::harness::{Directory, Home, text};
 
-/// Every command that has none below it, by its words: from the manual pages, so that none is
-/// forgotten.
+/// Returns all commands without subcommands, by their words. They come from the manual pages, so that
+/// none is missing.
 fn commands() -> BTreeSet<String> {
     let home = Home::new();
     home.run("man pages").ok();
@@ -21,7 +21,7 @@ fn commands() -> BTreeSet<String> {
             )
         })
         .collect();
-    // Some do something without a word more.
+    // Some commands with subcommands also work without one.
     let has_below = |command: &str| {
         let below = format!("{command} ");
         all.iter().any(|other| other.starts_with(&below))
@@ -32,18 +32,18 @@ fn commands() -> BTreeSet<String> {
         .collect()
 }
 
-/// What was tried.
+/// The tried commands.
 #[derive(Default)]
 struct Tried(BTreeSet<String>);
 
 impl Tried {
-    /// Runs a command of so many words, and looks at what it prints.
+    /// Runs a command, whose name has `words` words, and checks its output.
     #[track_caller]
     fn run(&mut self, home: &Home, words: usize, args: &str, code: i32) {
         let ran = home.json(args).ends(code);
         let objects = ran.objects();
         let has_result = !objects.is_empty() || LISTS.contains(&args);
-        assert!(has_result, "nothing came of {args}\n{}", ran.stderr);
+        assert!(has_result, "no result of {args}\n{}", ran.stderr);
         self.note(words, args);
     }
 
@@ -53,11 +53,11 @@ impl Tried {
     }
 }
 
-/// Lists that are empty here.
+/// Commands with an empty result in this test.
 const LISTS: [&str; 1] = ["search nothing-at-all"];
 
 #[test]
-fn every_command_prints_objects_and_nothing_else() {
+fn every_command_prints_only_json_objects() {
     let directory = Directory::with("");
     let ana = Home::new();
     let mut tried = Tried::default();
@@ -67,6 +67,7 @@ fn every_command_prints_objects_and_nothing_else() {
     let peer = ana.peer("peer_1", &ana.path("docs"), "");
     for (words, args, code) in [
         (1, "status", 0),
+        (1, "hash docs/a.txt", 0),
         (1, "peers", 0),
         (1, "index", 0),
         (1, "index --peer nobody", 3),
@@ -142,7 +143,7 @@ fn every_command_prints_objects_and_nothing_else() {
     process.stop().ok().objects();
     tried.note(1, "up");
 
-    // These are for shells and for `man`, which read no JSON.
+    // These commands are for shells and for `man`, which do not read JSON.
     let documents = ["completions", "man"].map(str::to_owned);
     let known: BTreeSet<String> = tried.0.into_iter().chain(documents).collect();
     let missing: Vec<_> = commands().difference(&known).cloned().collect();

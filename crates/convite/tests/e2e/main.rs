@@ -1,9 +1,9 @@
-//! What a user would notice, proven with real processes of the real binary.
+//! End-to-end tests with real processes of the real binary.
 //!
-//! Every test has a directory and homes of its own, on free ports of 127.0.0.0/8. Nothing waits
-//! for time to pass: processes say that they are ready, and conditions are looked at until they
-//! hold or a deadline fails the test. "In mid-file" is made by a relay between a provider and those
-//! who fetch from it, which lets so many bytes through and then holds.
+//! Every test has its own directory and homes, on free ports of 127.0.0.0/8. Tests do not sleep:
+//! processes print that they are ready, and conditions are polled until they hold or a deadline fails
+//! the test. To interrupt a transfer in mid-file, a TCP relay in front of the provider passes a given
+//! number of bytes and then holds.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,27 +15,38 @@ mod access;
 mod activity;
 mod administering;
 mod backup;
+mod broken_output;
 mod browser;
 mod cli;
+mod clocks;
 #[path = "../../../store/tests/cluster/mod.rs"]
 mod cluster;
 mod contents;
 mod deploy;
 mod directory;
-mod disk;
 mod documents;
-mod doors;
-mod finding;
+mod failure_reasons;
+mod folders;
 mod harness;
+mod hashing;
 mod json;
-mod loading;
+mod kept_parts;
+mod local_files;
+mod membership;
 mod menu;
+mod naming;
+mod peer_http;
+mod presence;
 mod process;
 mod providers;
+mod proxied;
 mod relay;
+mod remote_fetch;
 mod replicas;
 mod resuming;
+mod search_filters;
 mod sharing;
+mod signals;
 mod spaces;
 mod swarm;
 mod traces;

@@ -1,40 +1,31 @@
-//! The menu in a real terminal (tmux): from nothing to a finished download, and the terminal as it
-//! was before.
+//! The menu in a real terminal (tmux): from a new home to a finished download, and the restored
+//! terminal.
 
+use std::cell::Cell;
 use std::fs;
 use std::process::Command;
 
-use crate::harness::{Directory, Home, PASSWORD, contents, text, until};
+use xtest::Need;
 
-/// Whether there is a tmux; it is installed where that can be.
-fn has_tmux() -> bool {
-    let works = || {
-        let ran = Command::new("tmux").arg("-V").output();
-        ran.is_ok_and(|ran| ran.status.success())
-    };
-    if works() {
-        return true;
-    }
-    let mut install = Command::new("apt-get");
-    install.args(["install", "-y", "-qq", "tmux"]);
-    let _ = install.env("DEBIAN_FRONTEND", "noninteractive").output();
-    let works = works();
-    if !works {
-        println!("*** SKIPPED: there is no tmux, and it could not be installed: no menu was run");
-    }
-    works
-}
+use crate::harness::{Directory, Home, PASSWORD, contents, text, wait_until};
 
-/// A terminal with a shell in it, of a machine of its own; ended when this goes.
+/// A terminal with a shell for one home; ended on drop.
 struct Terminal<'a> {
     home: &'a Home,
     socket: String,
+    /// The number of calls of `is_back`.
+    checks: Cell<u32>,
 }
 
 impl<'a> Terminal<'a> {
     fn open(home: &'a Home, size: (u16, u16)) -> Self {
         let socket = home.path("tmux.socket").display().to_string();
-        let terminal = Self { home, socket };
+        let checks = Cell::new(0);
+        let terminal = Self {
+            home,
+            socket,
+            checks,
+        };
         let (x, y) = (size.0.to_string(), size.1.to_string());
         let shell = "exec env PS1='ready$ ' bash --norc --noprofile";
         let args = [
@@ -76,7 +67,7 @@ impl<'a> Terminal<'a> {
         self.tmux(&["capture-pane", "-p", "-t", "m"])
     }
 
-    /// Presses keys by their names.
+    /// Presses keys, given by their tmux names.
     fn press(&self, keys: &[&str]) {
         for key in keys {
             self.tmux(&["send-keys", "-t", "m", key]);
@@ -87,13 +78,13 @@ impl<'a> Terminal<'a> {
         self.tmux(&["send-keys", "-t", "m", "-l", text]);
     }
 
-    /// Waits until the screen shows all of that.
+    /// Waits until the screen shows all of these texts.
     #[track_caller]
     fn sees_all(&self, wanted: &[&str]) -> String {
         let mut last = String::new();
         let what = format!("{wanted:?}");
         let seen = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            until(&what, || {
+            wait_until(&what, || {
                 last = self.screen();
                 let all = wanted.iter().all(|wanted| last.contains(wanted));
                 all.then(|| last.clone())
@@ -101,7 +92,7 @@ impl<'a> Terminal<'a> {
         }));
         match seen {
             Ok(screen) => screen,
-            Err(_) => panic!("never seen: {what}\n{last}"),
+            Err(_) => panic!("not shown: {what}\n{last}"),
         }
     }
 
@@ -116,7 +107,7 @@ impl<'a> Terminal<'a> {
         shown.trim().to_owned()
     }
 
-    /// Starts the menu of this home.
+    /// Types a command of this home.
     fn start(&self, args: &str) {
         let root = self.home.root();
         let line = format!(
@@ -128,20 +119,24 @@ impl<'a> Terminal<'a> {
         self.press(&["Enter"]);
     }
 
-    /// The shell has the terminal, and it is as it was.
+    /// Checks that the shell has the terminal, in its original state.
     #[track_caller]
     fn is_back(&self) {
-        until("the shell is back", || {
+        wait_until("the shell is back", || {
             (self.flag("alternate_on") == "0").then_some(())
         });
-        self.kind(
-            "clear; stty -a | grep -c -e ' -icanon' -e ' -echo ' -e ' -isig'; echo back-$((40+2))",
-        );
+        // A new number for each check: the screen still shows the output of an earlier one until
+        // it is cleared.
+        let check = self.checks.get() + 1;
+        self.checks.set(check);
+        self.kind(&format!(
+            "clear; stty -a | grep -c -e ' -icanon' -e ' -echo ' -e ' -isig'; echo back-$((40+{check}))",
+        ));
         self.press(&["Enter"]);
-        let screen = self.sees("back-42");
+        let screen = self.sees(&format!("back-{}", 40 + check));
         let count = screen.lines().find(|line| line.trim() == "0");
-        assert!(count.is_some(), "the terminal is raw still\n{screen}");
-        assert_eq!(self.flag("cursor_flag"), "1", "the cursor is hidden still");
+        assert!(count.is_some(), "the terminal is still raw\n{screen}");
+        assert_eq!(self.flag("cursor_flag"), "1", "the cursor is still hidden");
     }
 }
 
@@ -153,8 +148,8 @@ impl Drop for Terminal<'_> {
 }
 
 #[test]
-fn a_newcomer_joins_finds_pauses_and_fetches_in_the_menu_alone() {
-    if !has_tmux() {
+fn join_search_pause_and_download_in_the_menu() {
+    if !Need::Tmux.is_met() {
         return;
     }
     let ana = Home::new();
@@ -169,7 +164,7 @@ fn a_newcomer_joins_finds_pauses_and_fetches_in_the_menu_alone() {
     let invite = text(&ready, "invite");
     let ben = Home::new();
     fs::create_dir_all(ben.path("Downloads")).unwrap();
-    // The name is taken by something else.
+    // Another file already has this name.
     ben.write("Downloads/holiday film.mkv", b"another film");
 
     let terminal = Terminal::open(&ben, (80, 24));
@@ -184,69 +179,69 @@ fn a_newcomer_joins_finds_pauses_and_fetches_in_the_menu_alone() {
     assert!(!screen.contains(PASSWORD));
     terminal.press(&["Enter"]);
 
-    terminal.sees("Type words of a name");
+    terminal.sees("Type words of a file name");
     terminal.kind("holiday");
-    terminal.sees_all(&["holiday film.mkv", "24.0 MiB", "1 provider"]);
+    terminal.sees_all(&["holiday film.mkv", "24.0 MiB", "1 source"]);
     terminal.press(&["Down", "Enter"]);
     terminal.sees_all(&["Get a file", "Downloads"]);
     terminal.press(&["Enter"]);
-    terminal.sees("fetching holiday film.mkv");
+    terminal.sees("downloading holiday film.mkv");
     terminal.press(&["3"]);
-    terminal.sees_all(&["━", "MiB/s", "left", "1 provider"]);
+    terminal.sees_all(&["━", "MiB/s", "left", "1 source"]);
     terminal.press(&["p"]);
     terminal.sees("paused at");
-    // Quitting asks while it is not done.
+    // Quitting asks for confirmation during a download.
     terminal.press(&["q"]);
     terminal.sees("Leave the network?");
     terminal.press(&["Escape", "p"]);
     terminal.sees("✓ holiday film.mkv");
     let fetched = ben.path("Downloads/holiday film (1).mkv");
-    assert!(fs::read(fetched).unwrap() == bytes, "not the same bytes");
+    assert!(fs::read(fetched).unwrap() == bytes, "the contents differ");
     let kept = fs::read(ben.path("Downloads/holiday film.mkv")).unwrap();
     assert_eq!(kept, b"another film");
 
     terminal.press(&["2"]);
     terminal.sees_all(&["ana-desk", "2 peers online", "(this one)"]);
-    // ana's peer takes uploads: ben leaves something there.
+    // ana's peer accepts uploads.
     ben.write("notes.txt", b"for ana");
     terminal.press(&["Home", "u"]);
     terminal.sees_all(&["Upload a file", "ana-desk"]);
     terminal.kind("notes.txt");
     terminal.press(&["Enter", "3"]);
-    terminal.sees_all(&["to other peers", "✓ notes.txt"]);
+    terminal.sees_all(&["uploads to peers", "✓ notes.txt"]);
     let left = fs::read(ana.root().join("inbox/ben/notes.txt")).unwrap();
     assert_eq!(left, b"for ana");
     terminal.press(&["q"]);
     terminal.is_back();
-    assert_eq!(ana.peers(), ["ana-desk"], "ben has left the network");
+    assert_eq!(ana.peers(), ["ana-desk"], "ben's peer is still listed");
 }
 
 #[test]
-fn the_terminal_is_given_back_on_signals_and_to_the_shell_in_between() {
-    if !has_tmux() {
+fn the_terminal_is_restored_on_signals_and_suspension() {
+    if !Need::Tmux.is_met() {
         return;
     }
     let directory = Directory::with("");
     let ben = directory.member("ben");
     let terminal = Terminal::open(&ben, (80, 24));
     terminal.start("peer --bind 127.0.0.1 --port 0");
-    terminal.sees("Type words of a name");
+    terminal.sees("Type words of a file name");
     terminal.press(&["C-z"]);
     terminal.is_back();
     terminal.kind("fg");
     terminal.press(&["Enter"]);
-    terminal.sees("Type words of a name");
+    terminal.sees("Type words of a file name");
 
     terminal.tmux(&["resize-window", "-t", "m", "-x", "30", "-y", "8"]);
-    terminal.sees("40×10 wanted");
+    terminal.sees("needs 40×10");
     terminal.tmux(&["resize-window", "-t", "m", "-x", "100", "-y", "30"]);
-    terminal.sees("Type words of a name");
+    terminal.sees("Type words of a file name");
 
     terminal.press(&["C-z"]);
     terminal.is_back();
     terminal.kind("fg");
     terminal.press(&["Enter"]);
-    terminal.sees("Type words of a name");
+    terminal.sees("Type words of a file name");
     let running = fs::read(ben.root().join("peer/running.json")).unwrap();
     let running: serde_json::Value = serde_json::from_slice(&running).unwrap();
     let pid = running["pid"].as_u64().unwrap() as i32;
@@ -254,10 +249,44 @@ fn the_terminal_is_given_back_on_signals_and_to_the_shell_in_between() {
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     terminal.is_back();
 
-    // A terminal that can show no menu gets lines.
+    // A terminal that cannot show the menu gets log lines.
     terminal.kind("clear; TERM=dumb ");
     terminal.start("peer --bind 127.0.0.1 --port 0");
     terminal.sees("peer ready");
     terminal.press(&["C-c"]);
     terminal.is_back();
+}
+
+#[test]
+fn prompts_for_the_link_and_for_a_similar_name() {
+    if !Need::Tmux.is_met() {
+        return;
+    }
+    let directory = Directory::with("");
+    let ana = directory.member("ana");
+    ana.write("docs/data.csv.bak", b"a backup");
+    let _peer = ana.peer("ana-desk", &ana.path("docs"), "");
+    let ben = Home::new();
+    let terminal = Terminal::open(&ben, (100, 30));
+    terminal.kind(&format!("export CONVITE_PASSWORD='{PASSWORD}'; clear"));
+    terminal.press(&["Enter"]);
+    terminal.start("join --user ben");
+    terminal.sees("Invite link:");
+    // Wrapped, as by a mail program.
+    let (first, second) = directory.invite.split_at(50);
+    for line in [first, second] {
+        terminal.kind(line);
+        terminal.press(&["Enter"]);
+    }
+    terminal.sees("as ben (member)");
+    for (answer, is_there) in [("n", false), ("y", true)] {
+        terminal.kind("clear");
+        terminal.press(&["Enter"]);
+        terminal.start("get data.csv -o data.csv; echo ended-$?");
+        terminal.sees("Did you mean data.csv.bak (8 B, in docs · ana-desk)? [y/N]");
+        terminal.kind(answer);
+        terminal.press(&["Enter"]);
+        terminal.sees(if is_there { "ended-0" } else { "ended-3" });
+        assert_eq!(ben.path("data.csv").exists(), is_there);
+    }
 }

@@ -1,5 +1,4 @@
-//! Processes of the binary: started, listened to, ended. Whatever a test started is killed when its
-//! guard goes, however the test ends.
+//! Processes of the binary. A process is killed when its guard is dropped, also if the test fails.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -10,31 +9,31 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-/// By then anything has happened, or never will. Two slow cores run all tests at once.
+/// The timeout of all waits. It is long because two slow cores run all tests in parallel.
 pub const DEADLINE: Duration = Duration::from_secs(60);
-/// How often a process that is waited for is looked at.
-const LOOK: Duration = Duration::from_millis(200);
+/// The polling interval for a process.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Looks at a condition until it gives something.
-pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+/// Polls a condition until it returns a value.
+pub fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(found) = look() {
             return found;
         }
-        assert!(start.elapsed() < DEADLINE, "never happened: {what}");
+        assert!(start.elapsed() < DEADLINE, "timeout waiting until {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
 
 /// A process that has ended.
-pub struct Ran {
+pub struct Finished {
     pub code: i32,
     pub stdout: String,
     pub stderr: String,
 }
 
-impl Ran {
+impl Finished {
     /// Fails the test unless it ended with that code.
     #[track_caller]
     pub fn ends(self, code: i32) -> Self {
@@ -52,7 +51,7 @@ impl Ran {
         self.ends(0)
     }
 
-    /// What stdout says: nothing but JSON objects.
+    /// Returns the JSON objects on stdout; fails the test if there is anything else.
     #[track_caller]
     pub fn objects(&self) -> Vec<Value> {
         let parse = |line: &str| match serde_json::from_str::<Value>(line) {
@@ -62,30 +61,33 @@ impl Ran {
         self.stdout.lines().map(parse).collect()
     }
 
-    /// The one object with that `event`.
+    /// Returns the only object with that `event`.
     #[track_caller]
     pub fn event(&self, name: &str) -> Value {
         let found: Vec<_> = self.objects();
         let mut found = found.into_iter().filter(|o| o["event"] == name);
         match (found.next(), found.next()) {
             (Some(object), None) => object,
-            _ => panic!("not one '{name}' in {}\n{}", self.stdout, self.stderr),
+            _ => panic!(
+                "not exactly one '{name}' in {}\n{}",
+                self.stdout, self.stderr
+            ),
         }
     }
 }
 
-/// Runs a command to its end.
-pub fn finish(command: Command) -> Ran {
+/// Runs a command and waits for its end.
+pub fn finish(command: Command) -> Finished {
     Process::start(command).ended()
 }
 
 #[derive(Default)]
-struct Lines {
+struct OutputLines {
     text: Mutex<String>,
     more: Condvar,
 }
 
-impl Lines {
+impl OutputLines {
     fn follow(source: impl Read + Send + 'static) -> (Arc<Self>, std::thread::JoinHandle<()>) {
         let lines = Arc::new(Self::default());
         let shared = lines.clone();
@@ -110,27 +112,34 @@ impl Lines {
                 return found;
             }
             let left = DEADLINE.saturating_sub(start.elapsed());
-            assert!(!left.is_zero(), "never said: {what}\n{text}");
-            text = self.more.wait_timeout(text, left.min(LOOK)).unwrap().0;
+            assert!(
+                !left.is_zero(),
+                "timeout waiting for output: {what}\n{text}"
+            );
+            text = self
+                .more
+                .wait_timeout(text, left.min(POLL_INTERVAL))
+                .unwrap()
+                .0;
         }
     }
 }
 
-/// A process that runs; killed when this goes.
+/// A running process; killed on drop.
 pub struct Process {
     child: Child,
-    stdout: Arc<Lines>,
-    stderr: Arc<Lines>,
+    stdout: Arc<OutputLines>,
+    stderr: Arc<OutputLines>,
     reading: Vec<std::thread::JoinHandle<()>>,
 }
 
 impl Process {
-    /// Starts it.
+    /// Starts a process.
     pub fn start(mut command: Command) -> Self {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let (stdout, out) = Lines::follow(child.stdout.take().unwrap());
-        let (stderr, err) = Lines::follow(child.stderr.take().unwrap());
+        let (stdout, out) = OutputLines::follow(child.stdout.take().unwrap());
+        let (stderr, err) = OutputLines::follow(child.stderr.take().unwrap());
         Self {
             child,
             stdout,
@@ -154,19 +163,24 @@ impl Process {
         })
     }
 
-    /// Waits for something in the text of stdout.
+    /// Waits until the text on stdout satisfies a condition.
     pub fn says<T>(&self, what: &str, look: impl Fn(&str) -> Option<T>) -> T {
         self.stdout.wait(what, look)
     }
 
-    /// Waits for its ready event.
+    /// Waits for the ready event.
     pub fn ready(&self) -> Value {
         self.object("ready", |object| object["event"] == "ready")
     }
 
-    /// What stderr has so far.
+    /// Returns the output on stderr so far.
     pub fn stderr(&self) -> String {
         self.stderr.text.lock().unwrap().clone()
+    }
+
+    /// Returns the process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     fn pid(&self) -> Pid {
@@ -174,37 +188,37 @@ impl Process {
     }
 
     fn is_running(&self) -> bool {
-        // Not reaped here, so that the id stays this process's.
+        // Not reaped here, so that the process id is not reused.
         let state = fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
         state.is_ok_and(|state| !state.rsplit(')').next().unwrap_or("").starts_with(" Z"))
     }
 
-    /// Sends it a signal.
+    /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).unwrap();
     }
 
-    /// SIGKILL, and waits for the end.
+    /// Sends SIGKILL and waits for the end.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// SIGTERM, and waits for the end.
-    pub fn stop(self) -> Ran {
+    /// Sends SIGTERM and waits for the end.
+    pub fn stop(self) -> Finished {
         self.signal(Signal::TERM);
         self.ended()
     }
 
     /// Waits for the end.
-    pub fn ended(mut self) -> Ran {
+    pub fn ended(mut self) -> Finished {
         let what = format!("the end of process {}", self.child.id());
-        let status = until(&what, || self.child.try_wait().unwrap());
+        let status = wait_until(&what, || self.child.try_wait().unwrap());
         for reading in self.reading.drain(..) {
             reading.join().unwrap();
         }
-        let said = |lines: &Lines| lines.text.lock().unwrap().clone();
-        Ran {
+        let said = |lines: &OutputLines| lines.text.lock().unwrap().clone();
+        Finished {
             code: status.code().unwrap_or(-1),
             stdout: said(&self.stdout),
             stderr: said(&self.stderr),

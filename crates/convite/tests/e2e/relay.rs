@@ -1,10 +1,10 @@
-//! A TCP relay in front of a peer, which counts what the peer sends (or what is sent to it), holds it
-//! at a given number of bytes, lets it go on, or cuts all connections.
+//! A TCP relay in front of a peer. It counts the bytes that the peer sends or receives, holds them at a
+//! given number, releases them, or cuts all connections.
 //!
-//! A directory lists a peer also at the address it listens on, which would lead around the relay.
-//! So the peer listens on an address of the loopback network where it is not looked for
-//! ([`Relay::TARGET`]; the directory sees it come from 127.0.0.1), and names so many addresses of
-//! the relay that its own is no longer among those kept.
+//! A directory also lists a peer at the address on which it listens, which would bypass the relay. So
+//! the peer listens on another address of the loopback network ([`Relay::TARGET`]; the directory sees
+//! the peer at 127.0.0.1), and announces so many addresses of the relay that its own address exceeds
+//! the limit.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -13,12 +13,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::process::DEADLINE;
 
-/// Addresses that a directory keeps of a peer, besides the one that it was seen at.
+/// The number of addresses that a directory stores for a peer, besides the one it connected from.
 const ADDRESSES: u8 = 15;
 
 struct Shared {
     target: AtomicU16,
-    /// Whether what is sent to the peer is counted and held, instead of what it sends.
+    /// Whether bytes to the peer are counted and held, instead of bytes from it.
     is_upwards: AtomicBool,
     gate: Mutex<Gate>,
     changed: Condvar,
@@ -26,7 +26,7 @@ struct Shared {
 }
 
 struct Gate {
-    /// Bytes that the provider may still send; none for any number.
+    /// The bytes that may still pass; `None` for no limit.
     left: Option<usize>,
     sent: u64,
     connections: Vec<TcpStream>,
@@ -40,10 +40,10 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// Where the peer behind a relay listens.
+    /// The address on which the peer behind a relay listens.
     pub const TARGET: &str = "127.0.0.2";
 
-    /// Lets everything through until it is told to hold.
+    /// Creates a relay without a limit.
     pub fn open() -> Self {
         let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -73,14 +73,14 @@ impl Relay {
         Self { port, shared }
     }
 
-    /// Holds the provider once it has sent so many bytes more.
+    /// Creates a relay that holds after the peer has sent `bytes` bytes.
     pub fn holding_after(bytes: usize) -> Self {
         let relay = Self::open();
         relay.hold_after(bytes);
         relay
     }
 
-    /// Holds whoever sends to the peer once so many bytes went there.
+    /// Creates a relay that holds after the peer has received `bytes` bytes.
     pub fn holding_received(bytes: usize) -> Self {
         let relay = Self::open();
         relay.shared.is_upwards.store(true, Ordering::SeqCst);
@@ -88,23 +88,23 @@ impl Relay {
         relay
     }
 
-    /// Holds the provider once it has sent so many bytes more.
+    /// Holds after another `bytes` bytes.
     pub fn hold_after(&self, bytes: usize) {
         self.shared.gate().left = Some(bytes);
     }
 
-    /// Names under which it is reached.
+    /// Returns the addresses of the relay.
     pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
         let port = self.port;
         (1..=ADDRESSES).map(move |i| SocketAddr::from(([127, 0, 1, i], port)))
     }
 
-    /// Where it leads to.
+    /// Sets the port of the peer.
     pub fn lead_to(&self, port: u16) {
         self.shared.target.store(port, Ordering::SeqCst);
     }
 
-    /// Waits until somebody is held.
+    /// Waits until a transfer is held.
     pub fn wait_until_held(&self) {
         let gate = self.shared.gate();
         let waiting = |gate: &mut Gate| gate.left != Some(0);
@@ -113,10 +113,10 @@ impl Relay {
             .changed
             .wait_timeout_while(gate, DEADLINE, waiting)
             .unwrap();
-        assert!(!waited.timed_out(), "nobody fetched through the relay");
+        assert!(!waited.timed_out(), "no transfer through the relay");
     }
 
-    /// Lets everything through from now on.
+    /// Removes the limit.
     pub fn release(&self) {
         let mut gate = self.shared.gate();
         gate.left = None;
@@ -124,7 +124,7 @@ impl Relay {
         self.shared.changed.notify_all();
     }
 
-    /// Cuts all connections, and refuses new ones until it is released.
+    /// Cuts all connections and refuses new ones until [`Self::release`].
     pub fn cut(&self) {
         let mut gate = self.shared.gate();
         gate.is_cut = true;
@@ -135,7 +135,7 @@ impl Relay {
         self.shared.changed.notify_all();
     }
 
-    /// Bytes that were counted.
+    /// Returns the counted bytes.
     pub fn sent(&self) -> u64 {
         self.shared.gate().sent
     }
@@ -145,13 +145,13 @@ impl Drop for Relay {
     fn drop(&mut self) {
         self.shared.closed.store(true, Ordering::SeqCst);
         self.cut();
-        // Wakes the thread that accepts.
+        // Wakes the accepting thread.
         let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
     }
 }
 
 impl Shared {
-    /// Also after a test has failed while it held it.
+    /// Locks the state, also if a failed test poisoned the lock.
     fn gate(&self) -> MutexGuard<'_, Gate> {
         self.gate.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -171,16 +171,17 @@ impl Shared {
             gate.connections.extend([clone(&near), clone(&far)]);
         }
         let (up, down) = ((clone(&near), clone(&far)), (far, near));
-        let (held, free) = match self.is_upwards.load(Ordering::SeqCst) {
-            true => (up, down),
-            false => (down, up),
+        let (held, free) = if self.is_upwards.load(Ordering::SeqCst) {
+            (up, down)
+        } else {
+            (down, up)
         };
         std::thread::spawn(move || pass(free.0, free.1, Some));
         let shared = self.clone();
         std::thread::spawn(move || pass(held.0, held.1, |wanted| shared.allow(wanted)));
     }
 
-    /// How many of `wanted` bytes may pass now, waiting for at least one; none if it was cut.
+    /// Waits until bytes may pass. Returns how many, at most `wanted`; `None` after a cut.
     fn allow(&self, wanted: usize) -> Option<usize> {
         let mut gate = self.gate();
         loop {

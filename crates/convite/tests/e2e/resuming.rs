@@ -1,4 +1,4 @@
-//! Downloads that are interrupted, and go on from there.
+//! Interrupted downloads and their resumption.
 
 use rustix::process::Signal;
 
@@ -6,11 +6,11 @@ use crate::harness::{Directory, Home, Process, contents};
 use crate::relay::Relay;
 
 const SIZE: usize = 8 << 20;
-/// Held there, a good part has come.
-const HELD: usize = 3 << 20;
+/// The relay holds here, after several pieces.
+const HOLD_AFTER: usize = 3 << 20;
 
-/// A download that is held in mid-file.
-struct Midway {
+/// A download that the relay holds in mid-file.
+struct HeldInMidFile {
     relay: Relay,
     _peer: Process,
     _ana: Home,
@@ -18,16 +18,16 @@ struct Midway {
     directory: Directory,
     bytes: Vec<u8>,
     get: Process,
-    /// Bytes verified by now, at least.
+    /// The minimum number of verified bytes.
     verified: u64,
 }
 
-fn midway(seed: u64) -> Midway {
+fn midway(seed: u64) -> HeldInMidFile {
     let directory = Directory::with("");
     let (ana, ben) = (directory.member("ana"), directory.member("ben"));
     let bytes = contents(seed, SIZE);
     ana.write("data/big.bin", &bytes);
-    let relay = Relay::holding_after(HELD);
+    let relay = Relay::holding_after(HOLD_AFTER);
     let peer = ana.peer_behind(&relay, "peer_1", &ana.path("data"));
     let get = ben.start("--json get big.bin");
     relay.wait_until_held();
@@ -35,8 +35,11 @@ fn midway(seed: u64) -> Midway {
         object["event"] == "progress" && object["bytes"].as_u64() >= Some(1 << 20)
     });
     let verified = progress["bytes"].as_u64().unwrap();
-    assert!(!ben.path("big.bin").exists(), "shown before it was whole");
-    Midway {
+    assert!(
+        !ben.path("big.bin").exists(),
+        "visible before it was complete"
+    );
+    HeldInMidFile {
         relay,
         _peer: peer,
         _ana: ana,
@@ -49,7 +52,10 @@ fn midway(seed: u64) -> Midway {
 }
 
 fn goes_on(ben: &Home, relay: &Relay, bytes: &[u8], verified: u64) {
-    assert!(!ben.path("big.bin").exists(), "shown before it was whole");
+    assert!(
+        !ben.path("big.bin").exists(),
+        "visible before it was complete"
+    );
     relay.release();
     let done = ben.json("get big.bin").ok().event("done");
     let received = done["received"].as_u64().unwrap();
@@ -58,20 +64,20 @@ fn goes_on(ben: &Home, relay: &Relay, bytes: &[u8], verified: u64) {
         "{received} after {verified}"
     );
     let got = std::fs::read(ben.path("big.bin")).unwrap();
-    assert!(got == bytes, "it is not what was shared");
+    assert!(got == bytes, "the contents differ");
     let left = std::fs::read_dir(ben.root().join("downloads")).unwrap();
-    assert_eq!(left.count(), 0, "the state of the download is left");
+    assert_eq!(left.count(), 0, "the state of the download remains");
 }
 
 #[test]
-fn a_download_killed_in_mid_file_goes_on_from_there() {
+fn a_killed_download_resumes() {
     let midway = midway(21);
     midway.get.kill();
     goes_on(&midway.ben, &midway.relay, &midway.bytes, midway.verified);
 }
 
 #[test]
-fn a_download_that_is_interrupted_says_that_it_is_kept_and_goes_on_from_there() {
+fn an_interrupted_download_prints_how_to_resume() {
     let midway = midway(22);
     midway.get.signal(Signal::INT);
     let interrupted = midway.get.ended().ends(130).event("interrupted");
@@ -80,7 +86,7 @@ fn a_download_that_is_interrupted_says_that_it_is_kept_and_goes_on_from_there() 
 }
 
 #[test]
-fn a_download_goes_on_while_the_directory_is_down() {
+fn a_download_continues_without_the_directory() {
     let midway = midway(23);
     midway.directory.process.kill();
     midway.relay.release();

@@ -1,20 +1,22 @@
-//! The parts of the main job one by one: who shares what, and who sees it.
+//! Sharing step by step: accounts, invites, shares, index, sessions, ports, peer ids.
 
 use std::process::Command;
 
 use serde_json::Value;
 
-use crate::harness::{Directory, Home, Pair, contents, text, until};
+use crate::harness::{Directory, Home, Pair, contents, text, wait_until};
 
+/// Returns the paths of the listed files.
 fn paths(home: &Home) -> Vec<String> {
     let index = home.json("index").ok().objects();
-    let mut paths: Vec<String> = index.iter().map(|entry| text(entry, "path")).collect();
+    let files = index.iter().filter(|entry| entry["kind"] != "folder");
+    let mut paths: Vec<String> = files.map(|entry| text(entry, "path")).collect();
     paths.sort();
     paths
 }
 
 #[test]
-fn the_first_to_join_is_the_administrator_and_the_next_a_member() {
+fn the_first_account_is_the_administrator() {
     let directory = Directory::with("");
     let role = |user: &str| {
         let home = Home::new();
@@ -33,7 +35,7 @@ fn the_first_to_join_is_the_administrator_and_the_next_a_member() {
 }
 
 #[test]
-fn an_invite_works_as_often_as_it_says() {
+fn an_invite_works_for_its_number_of_uses() {
     let pair = Pair::new();
     let made = pair.ana.json("invite --uses 2 --expires 1h").ok().objects();
     let hour = now() + 3_600 - made[0]["expires_at"].as_i64().unwrap();
@@ -46,14 +48,14 @@ fn an_invite_works_as_often_as_it_says() {
     assert_eq!(refused["code"], "invite_invalid");
 }
 
-/// In seconds since 1970.
+/// Returns the Unix time in seconds.
 pub fn now() -> i64 {
     let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
     since.as_secs() as i64
 }
 
 #[test]
-fn shared_folders_are_indexed_found_fetched_and_unshared() {
+fn share_index_search_get_and_unshare() {
     let pair = Pair::new();
     pair.ana.write("docs/annual report.txt", b"report");
     pair.ana.write("docs/deep/notes.md", b"notes");
@@ -81,11 +83,11 @@ fn shared_folders_are_indexed_found_fetched_and_unshared() {
 
     pair.ana.write("more/extra.csv", b"1,2,3");
     pair.ana.run("share more").ok();
-    until("the new folder is listed", || {
+    wait_until("the new folder is listed", || {
         (paths(&pair.ben).len() == 3).then_some(())
     });
     pair.ana.run("unshare more").ok();
-    until("it is listed no more", || {
+    wait_until("the folder is no longer listed", || {
         (paths(&pair.ben) == whole).then_some(())
     });
     pair.ana.run("unshare more").ends(3);
@@ -99,7 +101,7 @@ fn shared_folders_are_indexed_found_fetched_and_unshared() {
 }
 
 #[test]
-fn logging_out_ends_the_session_and_the_peer() {
+fn logout_ends_the_session_and_the_peer() {
     let pair = Pair::new();
     pair.ana.write("docs/a.txt", b"a");
     let peer = pair.ana.peer("peer_1", &pair.ana.path("docs"), "");
@@ -110,7 +112,7 @@ fn logging_out_ends_the_session_and_the_peer() {
     assert!(pair.ana.credentials()["token"].is_null());
     pair.ana.run("search a").ends(4);
 
-    // The token itself is worth nothing any more.
+    // The token is no longer valid.
     let mut old = pair.ana.credentials();
     old["token"] = Value::String(token);
     let path = pair.ana.root().join("credentials.json");
@@ -121,7 +123,7 @@ fn logging_out_ends_the_session_and_the_peer() {
 }
 
 #[test]
-fn a_peer_without_a_port_takes_the_first_free_one_of_the_range() {
+fn a_peer_uses_the_first_free_port_of_the_range() {
     let pair = Pair::new();
     pair.ana.write("docs/a.txt", b"a");
     let (taken, free) = neighbours();
@@ -138,10 +140,10 @@ fn a_peer_without_a_port_takes_the_first_free_one_of_the_range() {
     assert!(none.stderr.contains("no port from"), "{}", none.stderr);
 }
 
-/// A port that is taken, and the next, which is free just now.
+/// Returns a listener on a port whose next port is free, and that next port.
 fn neighbours() -> (std::net::TcpListener, u16) {
     let listen = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port));
-    until("two ports side by side", || {
+    wait_until("two adjacent ports are found", || {
         let first = listen(0).ok()?;
         let next = first.local_addr().ok()?.port().checked_add(1)?;
         listen(next).ok().map(|_| (first, next))
@@ -166,7 +168,7 @@ fn a_peer_id_belongs_to_one_account_and_a_home_to_one_peer() {
 }
 
 #[test]
-fn a_file_that_changes_or_goes_is_soon_what_it_is_now() {
+fn changed_and_deleted_files_are_published() {
     let pair = Pair::new();
     pair.ana.write("docs/note.txt", b"old");
     pair.ana.write("docs/gone.txt", b"to be removed");
@@ -182,7 +184,7 @@ fn a_file_that_changes_or_goes_is_soon_what_it_is_now() {
     let gone = hash("docs/gone.txt").unwrap();
     pair.ana.write("docs/note.txt", &contents(3, 70_000));
     std::fs::remove_file(pair.ana.path("docs/gone.txt")).unwrap();
-    until("the change is listed", || {
+    wait_until("the change is listed", || {
         let changed = hash("docs/note.txt").is_some_and(|hash| hash != old);
         (changed && hash("docs/gone.txt").is_none()).then_some(())
     });
@@ -195,11 +197,11 @@ fn a_file_that_changes_or_goes_is_soon_what_it_is_now() {
 }
 
 #[test]
-fn a_share_around_homes_gives_none_of_their_insides_away() {
+fn a_share_that_contains_homes_excludes_them() {
     let directory = Directory::with("");
     let (ana, ben) = (directory.member("ana"), directory.member("ben"));
     ana.write("notes.txt", b"for all");
-    // The folder that ana's own home lies in.
+    // The parent folder of ana's home.
     let around = ana.root().parent().unwrap().to_owned();
     let peer = ana.peer("ana-1", &around, "--allow-uploads");
     ben.write("gift.txt", b"for ana");
@@ -209,11 +211,11 @@ fn a_share_around_homes_gives_none_of_their_insides_away() {
         format!("{around}/notes.txt"),
         "inbox/ben/gift.txt".to_owned(),
     ];
-    until("nothing of the home", || {
+    wait_until("no file of the home is listed", || {
         (paths(&ben) == expected).then_some(())
     });
 
-    // Nor is it shared on demand; and a home that comes later is left out too.
+    // An explicit `share` is refused too, and a home created later is excluded too.
     for private in ["", "peer", "credentials.json"] {
         let refused = ana.run(&format!("share {}", ana.root().join(private).display()));
         assert!(
@@ -227,9 +229,28 @@ fn a_share_around_homes_gives_none_of_their_insides_away() {
     ana.write("second/credentials.json", b"token");
     ana.write("later.txt", b"for all");
     let later = |path: &String| path.ends_with("later.txt");
-    until("the later file", || {
+    wait_until("the later file is listed", || {
         paths(&ben).iter().any(later).then_some(())
     });
     assert_eq!(paths(&ben).len(), 3);
     drop(peer);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_change_that_the_running_peer_does_not_learn_of_is_refused() {
+    use rustix::process::Signal;
+    let pair = Pair::new();
+    pair.ana.write("docs/a.txt", b"contents");
+    let peer = pair.ana.peer("peer_1", &pair.ana.path("docs"), "");
+    let shares = || std::fs::read(pair.ana.root().join("peer/shares.json")).unwrap();
+    let before = shares();
+    peer.signal(Signal::STOP);
+    let ran = pair.ana.run("unshare docs");
+    peer.signal(Signal::CONT);
+    assert_eq!(ran.code, 5, "{}", ran.stderr);
+    assert!(ran.stderr.contains("does not answer"), "{}", ran.stderr);
+    assert!(shares() == before, "the peer would share it until its end");
+    pair.ana.run("unshare docs").ok();
+    assert_eq!(pair.ana.run("unshare docs").code, 3);
 }

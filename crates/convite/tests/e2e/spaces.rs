@@ -1,15 +1,15 @@
-//! Shares with a space: who sees them, who gets them, and what happens to those who may not.
+//! Shares with a space: visibility, downloads, and changes of membership.
 
 use std::fs;
 
 use serde_json::Value;
 
-use crate::harness::{Directory, Home, text, until};
+use crate::harness::{Directory, Home, text, wait_until};
 
-/// An administrator, a member of the space `lab`, and one who is in no space; the peer of the
-/// second shares `docs` with everyone and, once told to, more.
+/// An administrator, a member of the space `lab`, and an account in no space; the peer of the member
+/// shares `docs` with everyone, and more when requested.
 struct Lab {
-    /// Held for as long as the test runs.
+    /// Kept running during the test.
     _directory: Directory,
     ana: Home,
     ben: Home,
@@ -37,9 +37,11 @@ impl Lab {
     }
 }
 
+/// Returns the paths of the listed files, with their spaces.
 fn index(home: &Home) -> Vec<String> {
     let entries = home.json("index").ok().objects();
-    let shown = entries.iter().map(|entry| match entry["space"].as_str() {
+    let files = entries.iter().filter(|entry| entry["kind"] != "folder");
+    let shown = files.map(|entry| match entry["space"].as_str() {
         Some(space) => format!("{}@{space}", text(entry, "path")),
         None => text(entry, "path"),
     });
@@ -56,7 +58,7 @@ fn share(home: &Home, name: &str) -> Value {
 }
 
 #[test]
-fn what_is_shared_with_a_space_is_there_for_its_members_alone() {
+fn files_of_a_space_are_visible_only_to_its_members() {
     let lab = Lab::new();
     let (ana, ben, eve) = (&lab.ana, &lab.ben, &lab.eve);
     ben.write("docs/open.txt", b"for everyone");
@@ -64,9 +66,11 @@ fn what_is_shared_with_a_space_is_there_for_its_members_alone() {
     let _peer = ben.peer("ben-1", &ben.path("docs"), "");
     let shared = ben.json("share secrets --space lab").ok().event("shared");
     assert_eq!(shared["space"], "lab");
-    until("it is listed", || (index(ana).len() == 2).then_some(()));
-    // Searching follows a moment later.
-    until("it is found", || {
+    wait_until("the file is listed", || {
+        (index(ana).len() == 2).then_some(())
+    });
+    // The search index follows with a delay.
+    wait_until("search finds the file", || {
         let found = ana.json("search formula").objects();
         found
             .iter()
@@ -77,8 +81,17 @@ fn what_is_shared_with_a_space_is_there_for_its_members_alone() {
     assert_eq!(index(eve), ["docs/open.txt"]);
     assert_eq!(share(ben, "secrets")["space"], "lab");
     let entries = ana.json("index").ok().objects();
-    let secret = entries.iter().find(|entry| entry["space"] == "lab");
-    let hash = text(secret.unwrap(), "hash");
+    let secret = |folder: bool| {
+        let mut entries = entries.iter();
+        let secret =
+            entries.find(|entry| entry["space"] == "lab" && (entry["kind"] == "folder") == folder);
+        text(secret.unwrap(), "hash")
+    };
+    let hash = secret(false);
+    // The folder is as visible as the file in it.
+    let listed = eve.json("index").ok().objects();
+    assert!(listed.iter().all(|entry| entry["hash"] != secret(true)));
+    eve.json(&format!("get {}", secret(true))).ends(3);
 
     // By words, by space, by name and by hash.
     let hit = &ana.json("search formula").ok().objects()[0];
@@ -102,24 +115,24 @@ fn what_is_shared_with_a_space_is_there_for_its_members_alone() {
     eve.json(&format!("get {hash}")).ends(3);
     eve.run("get open.txt").ok();
 
-    // Shared with everyone again, but not by leaving the space out.
+    // `share` without --space does not change the space of an existing share.
     let again = ben.json("share secrets").ok().event("shared");
     assert_eq!(again["space"], "lab");
     ben.run("unshare secrets").ok();
     ben.run("share secrets").ok();
-    until("it is there for everyone", || {
+    wait_until("the file is visible to everyone", || {
         (index(eve).len() == 2).then_some(())
     });
-    // And back.
+    // Back to the space.
     ben.run("share secrets --space lab").ok();
-    until("it is hidden again", || {
+    wait_until("the file is hidden again", || {
         (index(eve).len() == 1).then_some(())
     });
     eve.json(&format!("get {hash}")).ends(3);
 }
 
 #[test]
-fn a_space_of_others_is_refused_and_nothing_is_shared() {
+fn sharing_with_a_foreign_space_is_refused() {
     let lab = Lab::new();
     let (ana, ben, eve) = (&lab.ana, &lab.ben, &lab.eve);
     eve.write("mine/plan.txt", b"eve's");
@@ -129,12 +142,12 @@ fn a_space_of_others_is_refused_and_nothing_is_shared() {
         assert_eq!(error["code"], "permission_denied");
         assert!(text(&error, "hint").contains("convite space list"));
     };
-    // Whether a peer runs or not, and whether there is such a space or not.
+    // With and without a running peer, and for a space that exists and one that does not.
     refused(eve, "share mine --space lab");
     let _peer = eve.peer("eve-1", &eve.path("open"), "");
     refused(eve, "share mine --space lab");
     refused(eve, "share mine --space nothing");
-    // Guests share nothing, whatever space they belong to.
+    // Guests cannot share, in any space.
     let link = ana.run("invite --role guest --space lab").ok().stdout;
     let guest = Home::new();
     guest.run(&format!("join {} --user gil", link.trim())).ok();
@@ -143,36 +156,40 @@ fn a_space_of_others_is_refused_and_nothing_is_shared() {
         let error = guest.json(args).ends(4).event("error");
         assert!(text(&error, "message").contains("guests"), "{error}");
     }
-    // An administrator sees every space, and belongs to those alone that she is in.
+    // An administrator sees all spaces, but can share only in her own.
     ana.run("space add others").ok();
     ana.write("docs/a.txt", b"a");
     refused(ana, "share docs --space others");
     assert_eq!(index(ben), ["open/readme.txt"]);
 
-    // Let in: it works; put out again: it is taken back, and shown to nobody.
+    // As a member, sharing works; after the removal, the share is withdrawn and visible to no account.
     ana.run("space member add lab eve").ok();
     eve.run("share mine --space lab").ok();
-    until("it is listed", || (index(ben).len() == 2).then_some(()));
+    wait_until("the file is listed", || {
+        (index(ben).len() == 2).then_some(())
+    });
     assert_eq!(index(ben), ["mine/plan.txt@lab", "open/readme.txt"]);
     ana.run("space member remove lab eve").ok();
     assert_eq!(index(ben), ["open/readme.txt"]);
-    until("the peer says so", || {
+    wait_until("the status has the problem", || {
         let trouble = text(&share(eve, "mine"), "trouble");
-        trouble.contains("do not belong").then_some(())
+        trouble.contains("not a member").then_some(())
     });
     assert!(text(&share(eve, "mine"), "hint").contains("convite space list"));
     let said = eve.run("status").ok().stdout;
-    assert!(said.contains("do not belong"), "{said}");
-    until("the rest is listed", || {
+    assert!(said.contains("not a member"), "{said}");
+    wait_until("the other files are listed", || {
         (index(eve) == ["open/readme.txt"]).then_some(())
     });
     assert_eq!(index(ben), ["open/readme.txt"]);
 
-    // Let in again, nobody has to do anything.
+    // After the account is added again, the share returns by itself.
     ana.run("space member add lab eve").ok();
-    until("it is back", || (index(ben).len() == 2).then_some(()));
+    wait_until("the file is listed again", || {
+        (index(ben).len() == 2).then_some(())
+    });
     assert_eq!(index(ben), ["mine/plan.txt@lab", "open/readme.txt"]);
-    until("the trouble is over", || {
+    wait_until("the status has no problem", || {
         text(&share(eve, "mine"), "trouble")
             .is_empty()
             .then_some(())
@@ -180,19 +197,19 @@ fn a_space_of_others_is_refused_and_nothing_is_shared() {
 }
 
 #[test]
-fn a_folder_in_a_share_can_be_for_fewer() {
+fn a_nested_share_can_have_a_narrower_space() {
     let lab = Lab::new();
     let (ana, ben, eve) = (&lab.ana, &lab.ben, &lab.eve);
     ben.write("docs/open.txt", b"for everyone");
     ben.write("docs/draft/paper.txt", b"for the lab alone");
-    // Told before the peer runs for the first time.
+    // Shared before the first start of the peer.
     ben.run("share docs/draft --space lab").ok();
     let _peer = ben.peer("ben-1", &ben.path("docs"), "");
     assert_eq!(index(ana), ["docs/open.txt", "draft/paper.txt@lab"]);
     assert_eq!(index(eve), ["docs/open.txt"]);
     let ran = ben.run("unshare docs/draft").ok();
     assert!(ran.stderr.contains("everyone"), "{}", ran.stderr);
-    until("the outer share shows it", || {
+    wait_until("the outer share shows it", || {
         (index(eve) == ["docs/draft/paper.txt", "docs/open.txt"]).then_some(())
     });
 }

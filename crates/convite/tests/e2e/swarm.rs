@@ -1,10 +1,10 @@
-//! Those who fetch provide to each other, and limits hold.
+//! Downloaders that serve each other, and bandwidth limits.
 
 use crate::harness::{Directory, Home, Process, contents, text};
 
 const MIB: usize = 1 << 20;
 
-/// A provider that sends slowly enough for others to matter.
+/// Starts the first provider of a file, with additional flags such as a bandwidth limit.
 fn provider(directory: &Directory, bytes: &[u8], args: &str) -> (Home, Process) {
     let ana = directory.member("ana");
     ana.write("data/big.bin", bytes);
@@ -18,33 +18,43 @@ fn names(event: &serde_json::Value) -> Vec<&str> {
 }
 
 #[test]
-fn a_download_that_stays_provides_when_the_first_provider_is_gone() {
+fn a_staying_download_provides_without_the_first_provider() {
     let directory = Directory::with("");
+    let ana = directory.member("ana");
     let bytes = contents(41, 3 * MIB);
-    let (ana, first) = provider(&directory, &bytes, "");
+    ana.write("data/big.bin", &bytes);
+    // A file of one piece is complete before the directory can list the download.
+    let note = b"a short note";
+    ana.write("data/note.txt", note);
+    let first = ana.peer("first", &ana.path("data"), "");
     let ben = directory.member("ben");
-    let staying = ben.start("--json get big.bin --stay 10m");
-    let done = staying.object("the end of the download", |event| event["event"] == "done");
-    let hash = text(&done, "hash");
+    let staying = ben.start("--json get big.bin note.txt --stay 10m");
+    let done = |name: &str| {
+        let event = staying.object(name, |event| {
+            event["event"] == "done" && text(event, "path").ends_with(name)
+        });
+        text(&event, "hash")
+    };
+    let hashes = [done("big.bin"), done("note.txt")];
     ana.run("leave").ok();
     first.ended().ok();
 
     let cleo = directory.member("cleo");
-    let got = cleo
-        .json(&format!("get {hash} -o got.bin"))
-        .ok()
-        .event("done");
-    assert!(std::fs::read(cleo.path("got.bin")).unwrap() == bytes);
-    let from = names(&got);
-    assert_eq!(from.len(), 1, "{got}");
-    assert!(from[0].contains("-get-"), "{got}");
-    // It is there for the download alone, and nobody's peer.
+    for (hash, bytes) in hashes.iter().zip([&bytes[..], note]) {
+        let got = cleo.json(&format!("get {hash} -o got-{hash}")).ok();
+        let got = got.event("done");
+        assert!(std::fs::read(cleo.path(&format!("got-{hash}"))).unwrap() == bytes);
+        let from = names(&got);
+        assert_eq!(from.len(), 1, "{got}");
+        assert!(from[0].contains("-get-"), "{got}");
+    }
+    // The transient peer is only a provider; it is not in the list of peers.
     assert!(cleo.peers().is_empty());
     staying.stop().ok();
 }
 
 #[test]
-fn a_crowd_takes_little_more_than_one_copy_from_the_first_provider() {
+fn many_downloaders_take_about_one_copy_from_the_first_provider() {
     let directory = Directory::with("");
     let bytes = contents(42, 8 * MIB);
     let (ana, _first) = provider(&directory, &bytes, "--upload-limit 2MiB");
@@ -69,7 +79,7 @@ fn a_crowd_takes_little_more_than_one_copy_from_the_first_provider() {
 }
 
 #[test]
-fn a_download_keeps_to_its_limit() {
+fn a_download_respects_its_rate_limit() {
     let directory = Directory::with("");
     let bytes = contents(43, 4 * MIB);
     let (_ana, _first) = provider(&directory, &bytes, "");
@@ -80,7 +90,7 @@ fn a_download_keeps_to_its_limit() {
         .event("done");
     let seconds = done["seconds"].as_f64().unwrap();
     assert!(
-        (1.5..6.0).contains(&seconds),
+        (1.5..30.0).contains(&seconds),
         "4 MiB at 2 MiB/s took {seconds} s"
     );
     assert!(std::fs::read(ben.path("big.bin")).unwrap() == bytes);

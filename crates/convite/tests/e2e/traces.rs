@@ -1,4 +1,4 @@
-//! Spans for an OpenTelemetry collector: a small one in the test, real processes, what arrives.
+//! Spans that real processes send to an OpenTelemetry collector in the test.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -22,36 +22,36 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
-use crate::harness::{Home, PASSWORD, Process, text, until};
+use crate::harness::{Home, PASSWORD, Process, text, wait_until};
 
-/// Of a caller that is not Convite.
+/// A trace context of another program.
 const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const TRACE: [u8; 16] = 0x0af7651916cd43dd8448eb211c80319c_u128.to_be_bytes();
 const PARENT: [u8; 8] = 0xb7ad6b7169203331_u64.to_be_bytes();
 
-/// A span as the collector got it.
+/// A span received by the collector.
 #[derive(Debug, Clone)]
-struct Got {
+struct ReceivedSpan {
     service: String,
     name: String,
-    /// 2 for a server's, 3 for a client's (`Span.SpanKind`).
+    /// 2 for a server span, 3 for a client span (`Span.SpanKind`).
     kind: i32,
     trace: Vec<u8>,
     id: Vec<u8>,
     parent: Vec<u8>,
-    /// All of its attributes and events.
+    /// The attributes and events.
     _about: String,
 }
 
 #[derive(Clone, Default)]
-struct Collected(Arc<Mutex<Vec<Got>>>);
+struct Collected(Arc<Mutex<Vec<ReceivedSpan>>>);
 
 impl Collected {
-    fn all(&self) -> Vec<Got> {
+    fn all(&self) -> Vec<ReceivedSpan> {
         self.0.lock().unwrap().clone()
     }
 
-    fn find(&self, is: impl Fn(&Got) -> bool) -> Option<Got> {
+    fn find(&self, is: impl Fn(&ReceivedSpan) -> bool) -> Option<ReceivedSpan> {
         self.all().into_iter().find(is)
     }
 }
@@ -76,7 +76,7 @@ impl TraceService for Collected {
                 .scope_spans
                 .into_iter()
                 .flat_map(|scope| scope.spans);
-            let got = spans.map(|span| Got {
+            let got = spans.map(|span| ReceivedSpan {
                 service: service.clone(),
                 _about: format!("{:?} {:?}", span.attributes, span.events),
                 name: span.name,
@@ -91,7 +91,7 @@ impl TraceService for Collected {
     }
 }
 
-/// A collector at a port of its own.
+/// A collector on its own port.
 struct Collector {
     collected: Collected,
     address: SocketAddr,
@@ -139,7 +139,7 @@ fn traced(home: &Home, args: &str, collector: SocketAddr) -> Command {
 }
 
 #[test]
-fn spans_of_all_who_took_part_join_in_one_trace_and_hold_no_secrets() {
+fn one_trace_spans_all_processes_without_secrets() {
     convite_net::install_crypto();
     let collector = Collector::new();
     let (root, ana, ben) = (Home::new(), Home::new(), Home::new());
@@ -156,12 +156,12 @@ fn spans_of_all_who_took_part_join_in_one_trace_and_hold_no_secrets() {
     peer.ready();
     ben.run("get unusual-name.txt").ok();
 
-    // What the peer sent and the directory answered are one trace.
+    // The client span of the peer and the server span of the directory are in one trace.
     let path = "/convite.v1.Directory/Heartbeat";
-    let (answered, sent) = until("both sides of a heartbeat", || {
-        let is = |got: &Got, kind| got.name == path && got.kind == kind;
-        let answered = |sent: &Got| {
-            let child = |got: &Got| is(got, 2) && got.parent == sent.id;
+    let (answered, sent) = wait_until("both spans of a heartbeat arrive", || {
+        let is = |got: &ReceivedSpan, kind| got.name == path && got.kind == kind;
+        let answered = |sent: &ReceivedSpan| {
+            let child = |got: &ReceivedSpan| is(got, 2) && got.parent == sent.id;
             collector.collected.find(child)
         };
         let all = collector.collected.all();
@@ -172,12 +172,12 @@ fn spans_of_all_who_took_part_join_in_one_trace_and_hold_no_secrets() {
     assert_eq!(sent.service, "convite-peer");
     assert_eq!(answered.service, "convite-directory");
     let download = "/convite.v1.Peer/DownloadFile";
-    until("the peer's own answer", || {
-        let is = |got: &Got| got.service == "convite-peer" && got.name == download;
+    wait_until("the server span of the peer arrives", || {
+        let is = |got: &ReceivedSpan| got.service == "convite-peer" && got.name == download;
         collector.collected.find(|got| is(got) && got.kind == 2)
     });
 
-    // A caller's trace goes on, through the directory to the peer behind it.
+    // A caller's trace continues through the directory to the peer.
     let link = text(&ben.json("link unusual-name.txt").ok().objects()[0], "url");
     let path = &link[link.find("/d/").unwrap()..];
     let token = text(&ben.credentials(), "token");
@@ -189,10 +189,10 @@ fn spans_of_all_who_took_part_join_in_one_trace_and_hold_no_secrets() {
         assert_eq!(collector.runtime.block_on(asking), 200);
     }
     peer.stop().ok();
-    // What is on its way when the directory stops still arrives.
+    // Queued spans are sent when the directory stops.
     directory.stop().ok();
     let named = |name: &str, kind| {
-        let is = |got: &Got| got.name == name && got.kind == kind && got.trace == TRACE;
+        let is = |got: &ReceivedSpan| got.name == name && got.kind == kind && got.trace == TRACE;
         let all = collector.collected.all();
         let found = collector.collected.find(is);
         found.unwrap_or_else(|| panic!("no {name} in {all:?}"))
@@ -221,7 +221,7 @@ fn spans_of_all_who_took_part_join_in_one_trace_and_hold_no_secrets() {
     }
 }
 
-/// Sends a request in somebody else's trace, and takes the whole answer.
+/// Sends a request within another program's trace and reads the whole response. Returns the status.
 async fn request(home: &Home, url: &str, path: &str, authorization: Option<String>) -> u16 {
     let pin: Fingerprint = text(&home.credentials(), "authority").parse().unwrap();
     let expected = Expected::new(client_config_http1(pin.0), DIRECTORY_NAME).unwrap();
@@ -241,8 +241,8 @@ async fn request(home: &Home, url: &str, path: &str, authorization: Option<Strin
 }
 
 #[test]
-fn a_collector_that_is_away_costs_a_warning() {
-    // A port where nobody listens.
+fn an_unreachable_collector_causes_one_warning() {
+    // A port without a listener.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
@@ -251,23 +251,23 @@ fn a_collector_that_is_away_costs_a_warning() {
     let directory = Process::start(traced(&root, args, address));
     let invite = text(&directory.ready(), "invite");
     ana.run(&format!("join {invite} --user ana")).ok();
-    until("the warning", || {
+    wait_until("the warning is logged", || {
         let said = directory.stderr();
-        said.contains("traces cannot be sent").then_some(())
+        said.contains("cannot send traces").then_some(())
     });
     ana.run("peers").ok();
     let began = Instant::now();
     let ended = directory.stop().ok();
     assert!(began.elapsed() < Duration::from_secs(10));
-    let warnings = ended.stderr.matches("traces cannot be sent").count();
+    let warnings = ended.stderr.matches("cannot send traces").count();
     assert_eq!(warnings, 1, "{}", ended.stderr);
 
-    // An address that is none is told of, and the directory runs.
+    // An invalid address is reported, and the directory runs.
     let root = Home::new();
     let mut command = root.command("--json directory --listen 127.0.0.1:0");
     command.env("OTEL_EXPORTER_OTLP_ENDPOINT", "not an address");
     let directory = Process::start(command);
     directory.ready();
-    assert!(directory.stderr().contains("no traces are sent"));
+    assert!(directory.stderr().contains("traces are not sent"));
     directory.stop().ok();
 }

@@ -1,4 +1,4 @@
-//! Files left with another peer: by the command, by a form, and through the directory.
+//! Uploads to another peer: with the command, with a form, and through the directory.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,19 +6,19 @@ use std::path::{Path, PathBuf};
 use convite_core::ContentHash;
 use serde_json::Value;
 
-use crate::doors::Door;
-use crate::harness::{Directory, Home, Process, contents, text, until};
+use crate::harness::{Directory, Home, Process, contents, text, wait_until};
+use crate::peer_http::HttpClient;
 use crate::relay::Relay;
 
 const SIZE: usize = 8 << 20;
-/// Held there, a good part has come.
-const HELD: usize = 3 << 20;
+/// The relay holds here, after several pieces.
+const HOLD_AFTER: usize = 3 << 20;
 
 fn session(home: &Home) -> String {
     text(&home.credentials(), "token")
 }
 
-/// A peer of ana's that takes files from `who`.
+/// Starts a peer of ana's that accepts uploads from `who`.
 fn open_peer(directory: &Directory, who: &str) -> (Home, Process) {
     let ana = directory.member("ana");
     ana.write("data/a.txt", b"a");
@@ -31,14 +31,14 @@ fn inbox(home: &Home, name: &str) -> PathBuf {
 }
 
 fn searchable(home: &Home, word: &str) -> Value {
-    until("it is found", || {
+    wait_until("search finds the file", || {
         let found = home.json(&format!("search {word}")).objects();
         found.into_iter().find(|object| object["hash"].is_string())
     })
 }
 
 #[test]
-fn what_is_put_is_there_whole_under_a_free_name_and_found_by_all() {
+fn an_upload_is_complete_renamed_and_searchable() {
     let directory = Directory::with("");
     let (ana, _peer) = open_peer(&directory, "ben");
     let (ben, cleo) = (directory.member("ben"), directory.member("cleo"));
@@ -60,7 +60,7 @@ fn what_is_put_is_there_whole_under_a_free_name_and_found_by_all() {
     cleo.run("get film.mkv").ok();
     assert!(fs::read(cleo.path("film.mkv")).unwrap() == bytes);
 
-    // Once more, because the answer did not arrive, is not twice.
+    // A repeated upload, as after a lost response, stores the file once.
     let status = ana.json("status").ok().objects().remove(0);
     let shown = &status["peer"]["inbox"];
     let place = ana.root().join("inbox").canonicalize().unwrap();
@@ -76,7 +76,7 @@ fn what_is_put_is_there_whole_under_a_free_name_and_found_by_all() {
     assert_eq!(text(&again, "path"), "inbox/ben/film.mkv");
     assert_eq!(again["resumed"], SIZE);
     assert!(!inbox(&ana, "ben/film (1).mkv").exists());
-    // What is only as large and as old is another file.
+    // A file with the same size and modification time but other contents is another file.
     ben.write("empty.txt", b"one");
     let (path, modified) = (ben.path("empty.txt"), |path: &Path| {
         path.metadata().unwrap().modified().unwrap()
@@ -90,7 +90,7 @@ fn what_is_put_is_there_whole_under_a_free_name_and_found_by_all() {
     assert_eq!(text(&done, "path"), "inbox/ben/empty (1).txt");
     assert_eq!(fs::read(inbox(&ana, "ben/empty (1).txt")).unwrap(), b"two");
 
-    // Another file of that name is another file.
+    // A different file with the same name gets another name.
     ben.write("film.mkv", b"another");
     let said = ben.run("put film.mkv --to desk").ok().stdout;
     assert!(said.contains("inbox/ben/film (1).mkv"), "{said}");
@@ -102,7 +102,7 @@ fn what_is_put_is_there_whole_under_a_free_name_and_found_by_all() {
 }
 
 #[test]
-fn who_may_not_is_told_why_and_nothing_comes() {
+fn an_upload_without_permission_is_refused_with_the_reason() {
     let directory = Directory::with("");
     let (ana, peer) = open_peer(&directory, "ben,@lab");
     let (ben, cleo) = (directory.member("ben"), directory.member("cleo"));
@@ -114,7 +114,7 @@ fn who_may_not_is_told_why_and_nothing_comes() {
     assert_eq!((listed(&ben), listed(&cleo)), (true.into(), false.into()));
     let marked = |home: &Home| home.run("peers").ok().stdout.contains("uploads");
     assert_eq!((marked(&ben), marked(&cleo)), (true, false));
-    // The members of a space that the peer named are let in, once they are in it.
+    // Members of a space on the access list are accepted, once they are in the space.
     ana.run("space add lab").ok();
     ana.run("space member add lab cleo").ok();
     cleo.run("put x.txt --to desk").ok();
@@ -123,19 +123,19 @@ fn who_may_not_is_told_why_and_nothing_comes() {
     ben.json("put nothing --to desk").ends(3).event("error");
     let folder = ben.json("put . --to desk").ends(2).event("error");
     assert_eq!(text(&folder, "code"), "invalid_argument");
-    // A guest brings nothing, to whomever.
+    // A guest cannot upload to any peer.
     ana.run("user role ben guest").ok();
     ben.json("put x.txt --to desk").ends(4).event("error");
     drop(peer);
 
-    // Nobody may, unless its owner says so: not even he.
+    // Without --allow-uploads, no account can upload, not even the owner.
     let _peer = ana.peer("desk", &ana.path("data"), "");
     ana.write("x.txt", b"x");
     ana.json("put x.txt --to desk").ends(4).event("error");
 }
 
 #[test]
-fn an_upload_goes_on_after_the_peer_was_killed_and_after_the_sender_was() {
+fn an_upload_resumes_after_either_side_is_killed() {
     let directory = Directory::with("");
     let (ana, ben) = (directory.member("ana"), directory.member("ben"));
     let bytes = contents(62, SIZE);
@@ -150,17 +150,20 @@ fn an_upload_goes_on_after_the_peer_was_killed_and_after_the_sender_was() {
             .ok()
             .filter(|noted| noted.len() >= 640)
     };
-    let relay = Relay::holding_received(HELD);
+    let relay = Relay::holding_received(HOLD_AFTER);
     let peer = start(&relay);
     let put = ben.start("--json put big.bin --to desk");
     relay.wait_until_held();
-    until("some pieces are noted", noted);
-    assert!(!inbox(&ana, "ben").exists(), "shown before it was whole");
-    // The sender is killed, and another goes on; then the peer is.
+    wait_until("some pieces are noted", noted);
+    assert!(
+        !inbox(&ana, "ben").exists(),
+        "visible before it was complete"
+    );
+    // The sender is killed, and another resumes; then the peer is killed.
     put.kill();
     relay.cut();
     relay.release();
-    relay.hold_after(HELD);
+    relay.hold_after(HOLD_AFTER);
     let put = ben.start("--json put big.bin --to desk");
     relay.wait_until_held();
     peer.kill();
@@ -168,7 +171,7 @@ fn an_upload_goes_on_after_the_peer_was_killed_and_after_the_sender_was() {
     let second = Relay::open();
     let _peer = start(&second);
     let done = put.ended();
-    // The one that was under way goes on by itself if it finds the peer in time.
+    // The running upload resumes by itself if the peer is back in time.
     let done = match done
         .objects()
         .iter()
@@ -184,15 +187,15 @@ fn an_upload_goes_on_after_the_peer_was_killed_and_after_the_sender_was() {
 }
 
 #[test]
-fn a_form_reaches_the_inbox_directly_and_through_the_directory() {
+fn a_form_upload_works_directly_and_through_the_directory() {
     let directory = Directory::with("");
     let (ana, peer) = open_peer(&directory, "ben");
     let (ben, cleo) = (directory.member("ben"), directory.member("cleo"));
-    let door = Door::of_directory(&directory, &ben);
+    let client = HttpClient::of_directory(&directory, &ben);
     let token = session(&ben);
     let bytes = contents(63, SIZE);
     let files: [(&str, &[u8]); 2] = [("one.bin", &bytes), ("two.txt", b"two")];
-    let answer = door.post_files("/peers/desk/upload", Some(&token), &files);
+    let answer = client.post_files("/peers/desk/upload", Some(&token), &files);
     assert_eq!(answer.status, 200);
     let said: Value = serde_json::from_slice(&answer.body).unwrap();
     assert_eq!(text(&said["files"][0], "path"), "inbox/ben/one.bin");
@@ -205,7 +208,7 @@ fn a_form_reaches_the_inbox_directly_and_through_the_directory() {
     searchable(&cleo, "one");
 
     let refused = |path: &str, token: &str, status: u16| {
-        let answer = door.post_files(path, Some(token), &[("x", b"x")]);
+        let answer = client.post_files(path, Some(token), &[("x", b"x")]);
         assert_eq!(answer.status, status, "{path}");
     };
     refused("/peers/desk/upload", &session(&cleo), 403);
@@ -214,15 +217,15 @@ fn a_form_reaches_the_inbox_directly_and_through_the_directory() {
 
     // With a ticket to the peer itself, as `curl -F` would.
     let path = "/peers/desk/upload-ticket";
-    let grant = door.post_files(path, Some(&token), &[]);
+    let grant = client.post_files(path, Some(&token), &[]);
     assert_eq!(grant.status, 201);
     let grant: Value = serde_json::from_slice(&grant.body).unwrap();
     let path = format!("/upload?ticket={}", text(&grant, "ticket"));
-    let at_peer = Door::of_peer(&peer, &ben);
+    let at_peer = HttpClient::of_peer(&peer, &ben);
     let answer = at_peer.post_files(&path, None, &[("three.txt", b"three")]);
     assert_eq!(answer.status, 200);
     assert_eq!(fs::read(inbox(&ana, "ben/three.txt")).unwrap(), b"three");
-    // It is in the log of neither.
+    // The ticket is in no log.
     for said in [peer.stderr(), directory.process.stderr()] {
         assert!(!said.contains(&text(&grant, "ticket")), "{said}");
     }

@@ -1,40 +1,40 @@
-//! The web page, as somebody with a browser has it: real processes, a real Chromium.
+//! The web page in a real Chromium, with real processes.
 
 mod account;
 mod administering;
-mod connecting;
-mod entering;
 mod files;
+mod join;
 mod keyboard;
 mod languages;
 mod live;
-mod moving;
+mod login;
 mod outages;
 mod screens;
 mod searching;
 mod speed;
+mod transfers;
 
 use crate::browser::Browser;
 use crate::harness::{Directory, Home, PASSWORD, Process};
 
-/// Would run, or end its line, if it were taken for markup.
-const HOSTILE: &str = "<img src=x onerror=document.title='taken'> lake.txt";
-/// Would turn the rest of its line round.
-const TURNED: &str = "lake \u{202e}gpj.exe";
-/// Would look like two.
-const BROKEN: &str = "lake\nsecond line.txt";
+/// A name that would run a script if it were not escaped.
+const MARKUP_NAME: &str = "<img src=x onerror=document.title='taken'> lake.txt";
+/// A name that would reverse the rest of its line.
+const REVERSING_NAME: &str = "lake \u{202e}gpj.exe";
+/// A name that would look like two lines.
+const TWO_LINE_NAME: &str = "lake\nsecond line.txt";
 
 /// A directory, its administrator with a peer that shares a folder tree, and a browser.
 struct Web {
     browser: Browser,
-    /// Of `peer_1`; killed with this.
+    /// The process of `peer_1`.
     peer: Process,
     ana: Home,
     directory: Directory,
 }
 
 impl Web {
-    /// None where there is no browser. `fill` puts files below `docs`.
+    /// Returns `None` if there is no browser. `fill` writes files below `docs`.
     fn open(browser: impl FnOnce() -> Browser, fill: impl FnOnce(&Home)) -> Option<Self> {
         if !crate::browser::is_there() {
             return None;
@@ -56,7 +56,7 @@ impl Web {
         format!("https://127.0.0.1:{}{path}", self.directory.port)
     }
 
-    /// Makes an account with the invite from its address, as one who was sent it.
+    /// Opens the web address of an invite and creates an account.
     fn join(&self, user: &str) {
         let invite: String = self
             .directory
@@ -68,13 +68,13 @@ impl Web {
         self.enter(user, PASSWORD);
     }
 
-    /// Signs in.
+    /// Logs in.
     fn sign_in(&self, user: &str) {
         self.browser.go(&self.address("/"));
         self.enter(user, PASSWORD);
     }
 
-    /// Fills in the form that is there.
+    /// Fills in and submits the form.
     fn enter(&self, user: &str, password: &str) {
         self.browser.type_into("#user", user);
         self.browser.type_into("#password", password);
@@ -82,7 +82,7 @@ impl Web {
         self.browser.wait("document.querySelector('#top nav')");
     }
 
-    /// Goes to a screen, and waits for what shows that it is there.
+    /// Opens a screen and waits for the element `sign`.
     fn screen(&self, fragment: &str, sign: &str) {
         self.browser.run(&format!("location.hash = {fragment:?}"));
         self.browser.wait(&format!(
@@ -90,14 +90,14 @@ impl Web {
         ));
     }
 
-    /// Waits until a part of the page says something.
+    /// Waits until an element contains a text.
     fn wait_for(&self, selector: &str, text: &str) {
         self.browser.wait(&format!(
             "document.querySelector({selector:?})?.innerText.includes({text:?})"
         ));
     }
 
-    /// Presses a button that asks whether one is sure, twice.
+    /// Presses a button that asks for confirmation, and confirms.
     fn click_surely(&self, selector: &str) {
         self.browser.click(selector);
         self.browser.wait(&format!(
@@ -107,7 +107,7 @@ impl Web {
     }
 }
 
-/// A window as on a desk.
+/// Opens a browser with a desktop-size window.
 fn desk() -> Browser {
     Browser::open(1280, 900, "en-US", false)
 }

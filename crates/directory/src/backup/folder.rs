@@ -1,14 +1,15 @@
-//! Files and folders of a backup: for their owner only, on the disk before they have their name.
+//! Files and folders of a backup: readable only by their owner, and synced before they are renamed.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use convite_core::display::escape;
-use convite_core::path::PRIVATE_MARK;
+use convite_core::path::PRIVATE_MARKER;
 use convite_core::{ErrorCode, Problem};
+use convite_net::random;
 
-/// What could not be done to a path, and why.
+/// Returns the error for a failed file operation.
 pub(super) fn failed(what: &str, path: &Path, error: &io::Error) -> Problem {
     let code = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorCode::NoSpace,
@@ -19,13 +20,13 @@ pub(super) fn failed(what: &str, path: &Path, error: &io::Error) -> Problem {
     Problem::new(code, format!("cannot {what} {}: {error}", escape(&path)))
 }
 
-/// A folder that is removed with all in it unless it is finished.
-pub(super) struct Unfinished(Option<PathBuf>);
+/// A folder that is removed with its contents unless it is finished.
+pub(super) struct PartialFolder(Option<PathBuf>);
 
-impl Unfinished {
-    /// A new folder next to `target`, on the same disk.
-    pub(super) fn beside(target: &Path) -> Result<Self, Problem> {
-        let random = data_encoding::HEXLOWER.encode(&crate::random_bytes::<4>()?);
+impl PartialFolder {
+    /// Creates a new folder next to `target`, on the same disk.
+    pub(super) fn create_next_to(target: &Path) -> Result<Self, Problem> {
+        let random = data_encoding::HEXLOWER.encode(&random::bytes::<4>()?);
         let mut name = target.to_path_buf().into_os_string();
         name.push(format!(".partial-{random}"));
         let path = PathBuf::from(name);
@@ -35,10 +36,10 @@ impl Unfinished {
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder
             .create(&path)
-            .map_err(|e| failed("make", &path, &e))?;
+            .map_err(|e| failed("create", &path, &e))?;
         let unfinished = Self(Some(path));
-        // It will hold keys: whoever shares a folder that it lies in gives none of them away.
-        create_private(&unfinished.path().join(PRIVATE_MARK))?;
+        // It will hold keys: the mark excludes it from shares.
+        create_private(&unfinished.path().join(PRIVATE_MARKER))?;
         Ok(unfinished)
     }
 
@@ -46,7 +47,7 @@ impl Unfinished {
         self.0.as_deref().unwrap_or(Path::new(""))
     }
 
-    /// Gives it its name, for good.
+    /// Renames the folder to its final name.
     pub(super) fn finish(mut self, target: &Path) -> Result<(), Problem> {
         sync(self.path())?;
         rename(self.path(), target)?;
@@ -55,16 +56,16 @@ impl Unfinished {
     }
 }
 
-impl Drop for Unfinished {
+impl Drop for PartialFolder {
     fn drop(&mut self) {
         if let Some(path) = &self.0 {
-            // Its name says that it is nothing yet.
+            // If this fails, the name shows that the folder is incomplete.
             let _ = fs::remove_dir_all(path);
         }
     }
 }
 
-/// Renames, and notes it on the disk.
+/// Renames a path and syncs its folder.
 pub(super) fn rename(from: &Path, to: &Path) -> Result<(), Problem> {
     fs::rename(from, to).map_err(|e| failed("rename", from, &e))?;
     match to.parent().filter(|parent| !parent.as_os_str().is_empty()) {
@@ -73,19 +74,19 @@ pub(super) fn rename(from: &Path, to: &Path) -> Result<(), Problem> {
     }
 }
 
-/// Makes the folders that `path` is to lie in.
+/// Creates the parent folders of `path`.
 pub(super) fn make_parents(path: &Path) -> Result<(), Problem> {
     let parent = path.parent().unwrap_or(path);
-    fs::create_dir_all(parent).map_err(|e| failed("make", parent, &e))
+    fs::create_dir_all(parent).map_err(|e| failed("create", parent, &e))
 }
 
-/// Waits until a file or folder is on the disk.
+/// Syncs a file or folder to the disk.
 pub(super) fn sync(path: &Path) -> Result<(), Problem> {
     if cfg!(windows) && path.is_dir() {
-        // Nor need it be done there: renames last by themselves.
+        // Windows cannot sync folders; its renames are durable.
         return Ok(());
     }
-    // Windows syncs only what is open for writing.
+    // Windows only syncs files that are open for writing.
     File::options()
         .read(true)
         .write(cfg!(windows))
@@ -94,13 +95,13 @@ pub(super) fn sync(path: &Path) -> Result<(), Problem> {
         .map_err(|e| failed("write", path, &e))
 }
 
-/// A new, empty file that only its owner can read.
+/// Creates a new, empty file that only its owner can read.
 pub(super) fn create_private(path: &Path) -> Result<File, Problem> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map_err(|e| failed("make", path, &e))
+    options.open(path).map_err(|e| failed("create", path, &e))
 }
 
 pub(super) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
@@ -118,7 +119,12 @@ pub(super) fn copy_private(from: &Path, to: &Path) -> Result<(), Problem> {
         .map_err(|e| failed("write", to, &e))
 }
 
-/// Bytes that the disk of `folder` has room for.
+/// Returns the free space on the disk of `folder`, in bytes.
 pub(super) fn free_space(folder: &Path) -> Result<u64, Problem> {
-    fs4::available_space(folder).map_err(|e| failed("ask the disk of", folder, &e))
+    fs4::available_space(folder).map_err(|e| failed("get the free space of", folder, &e))
+}
+
+/// Returns a path for messages.
+pub(super) fn shown(path: &Path) -> String {
+    escape(&path.to_string_lossy()).to_string()
 }

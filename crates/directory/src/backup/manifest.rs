@@ -1,46 +1,62 @@
-//! What a backup says of itself.
+//! The manifest of a backup.
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use convite_core::{ErrorCode, Problem, UnixMillis};
 use serde::{Deserialize, Serialize};
 
-use super::{Copied, folder, shown};
+use super::folder::{self, shown};
 
-/// Its name in the folder.
+/// Its file name.
 pub(super) const MANIFEST: &str = "manifest.json";
-/// The layout of a backup; another one gets another number.
+/// The version of the backup's layout.
 const FORMAT: u32 = 1;
-/// Larger than any manifest, in bytes.
+/// Maximum size of a manifest, in bytes.
 const SIZE_MAX: u64 = 64 << 10;
+
+/// A backup that was created, or a directory that was restored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackupSummary {
+    /// Its path.
+    pub path: PathBuf,
+    /// Number of files.
+    pub files: usize,
+    /// Total size in bytes.
+    pub bytes: u64,
+    /// When the backup was created.
+    pub created: UnixMillis,
+    /// The new path of the previous contents, if there were any.
+    pub replaced: Option<PathBuf>,
+}
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Manifest {
     format: u32,
-    /// The version of the program that wrote it, for people.
+    /// The version of the program that wrote it, for information.
     program: String,
-    /// When, in milliseconds since 1970.
-    made: i64,
-    /// The version of the database's tables, for people.
+    /// The time of the backup, in milliseconds since 1970.
+    #[serde(rename = "made")]
+    created: i64,
+    /// The version of the database's tables, for information.
     schema: u32,
-    pub(super) files: Vec<Entry>,
+    pub(super) files: Vec<ManifestEntry>,
 }
 
 /// A file of a backup.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Entry {
+pub(super) struct ManifestEntry {
     pub(super) name: String,
     bytes: u64,
-    /// Hexadecimal, what `b3sum` prints.
+    /// The BLAKE3 hash in hex, as `b3sum` prints it.
     blake3: String,
 }
 
-impl Entry {
-    /// What the file `name` in `folder` is.
+impl ManifestEntry {
+    /// Returns the entry for the file `name` in `folder`.
     pub(super) fn of(folder: &Path, name: &str) -> Result<Self, Problem> {
         let path = folder.join(name);
         let mut hasher = blake3::Hasher::new();
@@ -56,11 +72,11 @@ impl Entry {
 }
 
 impl Manifest {
-    pub(super) fn new(now: UnixMillis, schema: u32, files: Vec<Entry>) -> Self {
+    pub(super) fn new(now: UnixMillis, schema: u32, files: Vec<ManifestEntry>) -> Self {
         Self {
             format: FORMAT,
             program: env!("CARGO_PKG_VERSION").to_owned(),
-            made: now.0,
+            created: now.0,
             schema,
             files,
         }
@@ -71,12 +87,12 @@ impl Manifest {
             .map_err(|e| Problem::new(ErrorCode::Internal, format!("manifest: {e}")))
     }
 
-    /// The manifest of the backup at `source`, in which only files of `known` names may be, the
-    /// first of them always and each once.
+    /// Reads the manifest of the backup at `source`. It may only list files named in `known`, each
+    /// at most once, and must list the first.
     pub(super) fn read(source: &Path, known: &[&str]) -> Result<Self, Problem> {
         let no_backup = || {
             Problem::not_found(format!("there is no backup at {}", shown(source)))
-                .hint("name the folder that `convite directory backup` made")
+                .hint("give the folder that `convite directory backup` created")
         };
         let mut text = String::new();
         File::open(source.join(MANIFEST))
@@ -93,10 +109,10 @@ impl Manifest {
             serde_json::from_str(&text).map_err(|error| damaged(&error.to_string()))?;
         if manifest.format != FORMAT {
             return Err(Problem::invalid(format!(
-                "this backup has format {}, and this program knows {FORMAT}",
+                "this backup has format {}, but this program supports format {FORMAT}",
                 manifest.format
             ))
-            .hint("use the version of convite that made it"));
+            .hint("use the version of convite that created it"));
         }
         let named = |name: &str| manifest.files.iter().filter(|f| f.name == name).count();
         let strange = manifest
@@ -104,18 +120,18 @@ impl Manifest {
             .iter()
             .any(|file| !known.contains(&file.name.as_str()));
         if strange || known.iter().any(|name| named(name) > 1) || named(known[0]) != 1 {
-            return Err(damaged("it names other files than a backup has"));
+            return Err(damaged("its list of files is invalid"));
         }
         Ok(manifest)
     }
 
-    pub(super) fn copied(&self, path: &Path, aside: Option<std::path::PathBuf>) -> Copied {
-        Copied {
+    pub(super) fn summary(&self, path: &Path, aside: Option<PathBuf>) -> BackupSummary {
+        BackupSummary {
             path: path.to_path_buf(),
             files: self.files.len(),
             bytes: self.files.iter().map(|file| file.bytes).sum(),
-            made: UnixMillis(self.made),
-            aside,
+            created: UnixMillis(self.created),
+            replaced: aside,
         }
     }
 }

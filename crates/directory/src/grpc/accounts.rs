@@ -4,16 +4,16 @@ use convite_core::Problem;
 use convite_wire::v1;
 use tonic::Request;
 
-use super::{Door, seen};
+use super::api::{DirectoryService, seen};
 
 pub(super) async fn create_account(
-    door: &Door,
+    api: &DirectoryService,
     request: Request<v1::CreateAccountRequest>,
 ) -> Result<v1::CreateAccountReply, Problem> {
     let seen = seen(&request)?;
     let message = request.into_inner();
     let user = message.user.parse()?;
-    let account = door
+    let account = api
         .service
         .create_account(&message.invite, &user, &message.password, seen)
         .await?;

@@ -1,4 +1,4 @@
-//! `Index` (a stream of batches) and `ListIndex`.
+//! `PublishIndex` (a stream of batches) and `ListIndex`.
 
 use std::time::Duration;
 
@@ -8,25 +8,30 @@ use convite_store::{IndexChange, Tally};
 use convite_wire::{convert, status, v1};
 use tonic::{Request, Streaming};
 
-use super::{Door, some_number};
-use crate::service::{BATCH_MAX, Caller, check_change, whole_removes_nothing};
+use super::api::{DirectoryService, non_zero};
+use crate::service::{Caller, check_change, removals_without_base};
 
-/// How long the stream may be silent between two messages.
-const SILENCE_MAX: Duration = Duration::from_secs(60);
+/// Maximum time between two messages of the stream.
+const MESSAGE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// One message, taken apart and checked.
+/// A decoded and checked message.
 struct Batch {
     header: Option<v1::IndexHeader>,
     upsert: Vec<FileEntry>,
     remove: Vec<SafePath>,
 }
 
-async fn next(stream: &mut Streaming<v1::IndexRequest>) -> Result<Option<Batch>, Problem> {
-    let message = tokio::time::timeout(SILENCE_MAX, stream.message())
+async fn next(stream: &mut Streaming<v1::PublishIndexRequest>) -> Result<Option<Batch>, Problem> {
+    let message = tokio::time::timeout(MESSAGE_TIMEOUT, stream.message())
         .await
-        .map_err(|_| Problem::new(ErrorCode::Unavailable, "the stream fell silent"))?
+        .map_err(|_| {
+            Problem::new(
+                ErrorCode::Unavailable,
+                "no message arrived within 60 seconds",
+            )
+        })?
         .map_err(|failed| match status::from_status(&failed) {
-            // What cannot be decoded, the framework calls its own failure.
+            // tonic reports decoding errors as internal errors.
             problem if problem.code == ErrorCode::Internal => {
                 Problem::invalid("a message is not valid")
             }
@@ -35,13 +40,6 @@ async fn next(stream: &mut Streaming<v1::IndexRequest>) -> Result<Option<Batch>,
     let Some(message) = message else {
         return Ok(None);
     };
-    if message.upsert.len() + message.remove.len() > BATCH_MAX {
-        return Err(Problem::new(
-            ErrorCode::TooLarge,
-            format!("a message has at most {BATCH_MAX} entries"),
-        )
-        .hint("send more messages"));
-    }
     let upsert = message.upsert.into_iter().map(TryInto::try_into);
     let remove = message.remove.iter().map(|path| path.parse());
     Ok(Some(Batch {
@@ -51,11 +49,11 @@ async fn next(stream: &mut Streaming<v1::IndexRequest>) -> Result<Option<Batch>,
     }))
 }
 
-pub(super) async fn index(
-    door: &Door,
-    request: Request<Streaming<v1::IndexRequest>>,
-) -> Result<v1::IndexReply, Problem> {
-    let caller = door.caller(&request).await?;
+pub(super) async fn publish_index(
+    api: &DirectoryService,
+    request: Request<Streaming<v1::PublishIndexRequest>>,
+) -> Result<v1::PublishIndexReply, Problem> {
+    let caller = api.caller(&request).await?;
     let mut stream = request.into_inner();
     let mut first = next(&mut stream)
         .await?
@@ -65,28 +63,28 @@ pub(super) async fn index(
         .take()
         .ok_or_else(|| Problem::invalid("the first message has no header"))?;
     let tally = match header.base {
-        None => whole(door, &caller, &header, first, stream).await?,
-        Some(base) => change(door, &caller, &header, base, first, stream).await?,
+        None => publish_whole(api, &caller, &header, first, stream).await?,
+        Some(base) => publish_change(api, &caller, &header, base, first, stream).await?,
     };
-    Ok(v1::IndexReply {
+    Ok(v1::PublishIndexReply {
         generation: header.generation,
         upserted: tally.upserted,
         removed: tally.removed,
     })
 }
 
-/// Stores each batch as it comes.
-async fn whole(
-    door: &Door,
+/// Stores each batch as it arrives.
+async fn publish_whole(
+    api: &DirectoryService,
     caller: &Caller,
     header: &v1::IndexHeader,
     first: Batch,
-    mut stream: Streaming<v1::IndexRequest>,
+    mut stream: Streaming<v1::PublishIndexRequest>,
 ) -> Result<Tally, Problem> {
     let peer = header.peer.parse()?;
-    let mut whole = door
+    let mut upload = api
         .service
-        .begin_index(caller, &peer, header.generation)
+        .begin_publish_index(caller, &peer, header.generation)
         .await?;
     let mut batch = Some(first);
     while let Some(Batch {
@@ -95,24 +93,24 @@ async fn whole(
         remove,
     }) = batch
     {
-        no_second(header)?;
+        refuse_header(header)?;
         if !remove.is_empty() {
-            return Err(whole_removes_nothing());
+            return Err(removals_without_base());
         }
-        whole.add(upsert).await?;
+        upload.add_batch(upsert).await?;
         batch = next(&mut stream).await?;
     }
-    whole.finish().await
+    upload.finish().await
 }
 
-/// Gathers all batches into one change.
-async fn change(
-    door: &Door,
+/// Collects all batches into one change.
+async fn publish_change(
+    api: &DirectoryService,
     caller: &Caller,
     header: &v1::IndexHeader,
     base: u64,
     first: Batch,
-    mut stream: Streaming<v1::IndexRequest>,
+    mut stream: Streaming<v1::PublishIndexRequest>,
 ) -> Result<Tally, Problem> {
     let peer = header.peer.parse()?;
     let mut change = IndexChange {
@@ -120,34 +118,34 @@ async fn change(
         remove: first.remove,
     };
     while let Some(batch) = next(&mut stream).await? {
-        no_second(batch.header)?;
+        refuse_header(batch.header)?;
         change.upsert.extend(batch.upsert);
         change.remove.extend(batch.remove);
         check_change(&change)?;
     }
-    door.service
-        .publish_change(caller, &peer, base, header.generation, change)
+    api.service
+        .publish_index_change(caller, &peer, base, header.generation, change)
         .await
 }
 
-fn no_second(header: Option<v1::IndexHeader>) -> Result<(), Problem> {
+fn refuse_header(header: Option<v1::IndexHeader>) -> Result<(), Problem> {
     match header {
         None => Ok(()),
-        Some(_) => Err(Problem::invalid("only the first message has a header")),
+        Some(_) => Err(Problem::invalid("only the first message can have a header")),
     }
 }
 
 pub(super) async fn list_index(
-    door: &Door,
+    api: &DirectoryService,
     request: Request<v1::ListIndexRequest>,
 ) -> Result<v1::ListIndexReply, Problem> {
-    let caller = door.caller(&request).await?;
+    let caller = api.caller(&request).await?;
     let message = request.into_inner();
     let peer = convert::some_text(message.peer);
     let peer = peer.map(|peer| peer.parse()).transpose()?;
     let cursor = convert::some_text(message.cursor);
-    let limit = some_number(message.limit);
-    let page = door
+    let limit = non_zero(message.limit);
+    let page = api
         .service
         .list_index(&caller, peer.as_ref(), limit, cursor.as_deref())
         .await?;

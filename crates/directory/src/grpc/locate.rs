@@ -1,19 +1,57 @@
-//! `Locate`.
+//! `Locate`, `ListFolder` and `FindByName`.
 
-use convite_core::{ContentHash, Problem, Within};
-use convite_wire::v1;
+use convite_core::{ContentHash, Problem, SearchScope};
+use convite_wire::{convert, v1};
 use tonic::Request;
 
-use super::Door;
+use super::api::{DirectoryService, non_zero};
 
 pub(super) async fn locate(
-    door: &Door,
+    api: &DirectoryService,
     request: Request<v1::LocateRequest>,
 ) -> Result<v1::LocateReply, Problem> {
-    let caller = door.caller(&request).await?;
+    let caller = api.caller(&request).await?;
     let message = request.into_inner();
     let hash = ContentHash::from_slice(&message.hash)?;
-    let within = Within::from_sent(message.space.as_deref())?;
-    let file = door.service.locate(&caller, &hash, &within).await?;
+    let within = SearchScope::from_wire(message.space.as_deref())?;
+    let kind = message.kind.map(convert::kind).transpose()?;
+    let file = api.service.locate(&caller, &hash, kind, &within).await?;
     Ok((&file).into())
+}
+
+pub(super) async fn list_folder(
+    api: &DirectoryService,
+    request: Request<v1::ListFolderRequest>,
+) -> Result<v1::ListFolderReply, Problem> {
+    let caller = api.caller(&request).await?;
+    let message = request.into_inner();
+    let hash = ContentHash::from_slice(&message.hash)?;
+    let within = SearchScope::from_wire(message.space.as_deref())?;
+    let (limit, cursor) = (non_zero(message.limit), convert::some_text(message.cursor));
+    let page = api
+        .service
+        .list_folder(&caller, &hash, &within, limit, cursor.as_deref())
+        .await?;
+    Ok(v1::ListFolderReply {
+        entries: page.items.iter().map(Into::into).collect(),
+        next_cursor: page.next_cursor.unwrap_or_default(),
+    })
+}
+
+pub(super) async fn find_by_name(
+    api: &DirectoryService,
+    request: Request<v1::FindByNameRequest>,
+) -> Result<v1::FindByNameReply, Problem> {
+    let caller = api.caller(&request).await?;
+    let message = request.into_inner();
+    let peer = convert::some_text(message.peer);
+    let peer = peer.map(|peer| peer.parse()).transpose()?;
+    let service = &api.service;
+    let found = service
+        .find_by_name(&caller, &message.name, peer.as_ref())
+        .await?;
+    Ok(v1::FindByNameReply {
+        results: found.hits.iter().map(Into::into).collect(),
+        more: found.more,
+    })
 }

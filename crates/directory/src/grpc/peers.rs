@@ -1,33 +1,36 @@
 //! `RegisterPeer`, `LeavePeer`, `Heartbeat` and `ListPeers`.
 
-use convite_core::{Problem, Terms};
+use convite_core::{Problem, SharingPolicy};
+use convite_wire::activity::run_of;
 use convite_wire::{convert, v1};
 use tonic::Request;
 
+use super::api::{DirectoryService, non_zero, seen};
 use super::sessions::endpoint;
-use super::{Door, seen, some_number};
-use crate::service::Endpoint;
+use crate::service::PeerRegistration;
 
 pub(super) async fn register_peer(
-    door: &Door,
+    api: &DirectoryService,
     request: Request<v1::RegisterPeerRequest>,
 ) -> Result<v1::RegisterPeerReply, Problem> {
-    let caller = door.caller(&request).await?;
+    let caller = api.caller(&request).await?;
     let seen = seen(&request)?;
     let message = request.into_inner();
     let peer = message
         .peer
         .ok_or_else(|| Problem::invalid("the peer is missing"))?;
-    let endpoint = Endpoint {
+    let endpoint = PeerRegistration {
         signing_request: message.signing_request.to_vec(),
+        run: run_of(&message.run)?,
+        is_starting: message.starting,
         transient: message.transient,
-        terms: Terms {
+        terms: SharingPolicy {
             uploads: message.uploads.parse()?,
             loads: message.loads.parse()?,
         },
         ..endpoint(peer)?
     };
-    let registered = door.service.register_peer(&caller, endpoint, seen).await?;
+    let registered = api.service.register_peer(&caller, endpoint, seen).await?;
     let mut reply = v1::RegisterPeerReply {
         lease_ms: registered.lease.as_millis() as u64,
         generation: registered.generation,
@@ -44,41 +47,44 @@ pub(super) async fn register_peer(
 }
 
 pub(super) async fn leave_peer(
-    door: &Door,
+    api: &DirectoryService,
     request: Request<v1::LeavePeerRequest>,
 ) -> Result<v1::LeavePeerReply, Problem> {
-    let caller = door.caller(&request).await?;
+    let caller = api.caller(&request).await?;
     let peer = request.into_inner().id.parse()?;
-    door.service.leave(&caller, &peer).await?;
+    api.service.leave(&caller, &peer).await?;
     Ok(v1::LeavePeerReply {})
 }
 
 pub(super) async fn heartbeat(
-    door: &Door,
+    api: &DirectoryService,
     request: Request<v1::HeartbeatRequest>,
 ) -> Result<v1::HeartbeatReply, Problem> {
-    let caller = door.caller(&request).await?;
+    let caller = api.caller(&request).await?;
+    let seen = seen(&request)?;
     let message = request.into_inner();
-    let peer = message.id.parse()?;
+    let (peer, run) = (message.id.parse()?, run_of(&message.run)?);
     let activity = message.try_into()?;
-    let (lease, generation) = door.service.heartbeat(&caller, &peer, activity).await?;
+    let beat = api.service.heartbeat(&caller, &peer, run, activity);
+    let (lease, generation) = beat.await?;
     Ok(v1::HeartbeatReply {
         lease_ms: lease.as_millis() as u64,
         generation,
-        directories: convert::address_texts(&door.service.directories()),
+        directories: convert::address_texts(&api.service.replica_addresses()),
+        observed: seen.address().to_string(),
     })
 }
 
 pub(super) async fn list_peers(
-    door: &Door,
+    api: &DirectoryService,
     request: Request<v1::ListPeersRequest>,
 ) -> Result<v1::ListPeersReply, Problem> {
-    let caller = door.caller(&request).await?;
+    let caller = api.caller(&request).await?;
     let message = request.into_inner();
     let cursor = convert::some_text(message.cursor);
-    let page = door
+    let page = api
         .service
-        .list_peers(&caller, some_number(message.limit), cursor.as_deref())
+        .list_peers(&caller, non_zero(message.limit), cursor.as_deref())
         .await?;
     Ok(v1::ListPeersReply {
         peers: page.items.iter().map(Into::into).collect(),

@@ -2,34 +2,33 @@
 
 use std::str::FromStr;
 
-use convite_core::Problem;
+use convite_core::{Problem, SearchQuery};
 use convite_wire::{convert, v1};
 use tonic::Request;
 
-use super::{Door, some_number};
-use crate::service::SearchQuery;
+use super::api::{DirectoryService, non_zero};
 
 pub(super) async fn search_file(
-    door: &Door,
+    api: &DirectoryService,
     request: Request<v1::SearchFileRequest>,
 ) -> Result<v1::SearchFileReply, Problem> {
-    let caller = door.caller(&request).await?;
+    let caller = api.caller(&request).await?;
     let message = request.into_inner();
     let query = SearchQuery {
-        text: message.query,
-        file_type: given(message.r#type)?,
+        texts: message.query,
+        file_type: parse_optional(message.r#type)?,
         min_size: message.min_size,
         max_size: message.max_size,
-        newer: given(message.newer)?,
-        older: given(message.older)?,
-        peer: given(message.peer)?,
-        space: given(message.space)?,
-        sort: given(message.sort)?.unwrap_or_default(),
-        order: given(message.order)?.unwrap_or_default(),
-        limit: some_number(message.limit),
+        newer: parse_optional(message.newer)?,
+        older: parse_optional(message.older)?,
+        peer: parse_optional(message.peer)?,
+        space: parse_optional(message.space)?,
+        sort: parse_optional(message.sort)?.unwrap_or_default(),
+        order: parse_optional(message.order)?.unwrap_or_default(),
+        limit: non_zero(message.limit),
         cursor: convert::some_text(message.cursor),
     };
-    let found = door.service.search(&caller, query).await?;
+    let found = api.service.search(&caller, query).await?;
     Ok(v1::SearchFileReply {
         results: found.hits.iter().map(Into::into).collect(),
         indexing: found.indexing,
@@ -37,8 +36,8 @@ pub(super) async fn search_file(
     })
 }
 
-/// A field is empty that was not given.
-fn given<T: FromStr<Err = Problem>>(text: String) -> Result<Option<T>, Problem> {
+/// Parses a field; an empty one counts as absent.
+fn parse_optional<T: FromStr<Err = Problem>>(text: String) -> Result<Option<T>, Problem> {
     convert::some_text(text)
         .map(|text| text.parse())
         .transpose()

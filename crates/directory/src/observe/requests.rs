@@ -1,7 +1,7 @@
-//! Counting requests: how many, by which door and route, how they ended, how long they took.
+//! Request metrics: number, API, route, status and duration.
 //!
-//! A route is a template or a known method, never what a caller wrote: whoever asks for a thousand
-//! paths that are not there makes one line of it.
+//! A route is a template or a known method, never text from the client, so that requests for
+//! unknown paths all count under one label.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -11,27 +11,27 @@ use axum::extract::{MatchedPath, Request};
 use axum::http::Method;
 use axum::response::Response;
 use convite_metrics::catalogue::{REQUEST_SECONDS, REQUESTS, REQUESTS_IN_FLIGHT};
-use convite_metrics::{InFlight, Registry};
+use convite_metrics::{InFlightGuard, Registry};
 use tonic::Code;
 
 const OTHER: &str = "other";
 
-/// Counts for one directory.
+/// The request metrics of one directory.
 #[derive(Clone)]
-pub(crate) struct Requests {
+pub(crate) struct RequestMetrics {
     registry: Arc<Registry>,
     methods: Arc<HashSet<String>>,
 }
 
-/// A request that is being answered.
-pub(super) struct Counted {
-    door: &'static str,
-    /// Where it goes, for a span or a metric.
+/// A request in progress.
+pub(super) struct RequestInProgress {
+    api: &'static str,
+    /// The route, for spans and metrics.
     pub(super) route: String,
-    _in_flight: InFlight,
+    _in_flight: InFlightGuard,
 }
 
-impl Requests {
+impl RequestMetrics {
     pub(crate) fn new(registry: Arc<Registry>) -> Self {
         Self {
             registry,
@@ -39,17 +39,17 @@ impl Requests {
         }
     }
 
-    pub(super) fn begin(&self, request: &Request, via_grpc: bool) -> Counted {
-        let door = if via_grpc { "grpc" } else { "rest" };
+    pub(super) fn begin(&self, request: &Request, via_grpc: bool) -> RequestInProgress {
+        let api = if via_grpc { "grpc" } else { "rest" };
         let route = if via_grpc {
             self.method(request.uri().path())
         } else {
             route(request)
         };
-        Counted {
-            door,
+        RequestInProgress {
+            api,
             route,
-            _in_flight: self.registry.in_flight(&REQUESTS_IN_FLIGHT, Some(door)),
+            _in_flight: self.registry.in_flight(&REQUESTS_IN_FLIGHT, Some(api)),
         }
     }
 
@@ -58,19 +58,19 @@ impl Requests {
         if known { path } else { OTHER }.to_owned()
     }
 
-    pub(super) fn end(&self, counted: &Counted, response: &Response, took: Duration) {
-        let Counted { door, route, .. } = counted;
-        let status = match *door {
+    pub(super) fn end(&self, counted: &RequestInProgress, response: &Response, took: Duration) {
+        let RequestInProgress { api, route, .. } = counted;
+        let status = match *api {
             "grpc" => grpc_status(response),
             _ => response.status().as_str().to_owned(),
         };
-        self.registry.add(&REQUESTS, &[door, route, &status], 1.0);
+        self.registry.add(&REQUESTS, &[api, route, &status], 1.0);
         self.registry
-            .measure(&REQUEST_SECONDS, &[door, route], took.as_secs_f64());
+            .observe(&REQUEST_SECONDS, &[api, route], took.as_secs_f64());
     }
 }
 
-/// `GET /files/{hash}`, or `other` where nothing is.
+/// Returns the route, for example `GET /files/{hash}`, or `other` for an unknown path.
 fn route(request: &Request) -> String {
     let method = match *request.method() {
         Method::GET => "GET",
@@ -80,7 +80,7 @@ fn route(request: &Request) -> String {
         Method::PATCH => "PATCH",
         Method::DELETE => "DELETE",
         Method::OPTIONS => "OPTIONS",
-        // A method is a caller's text too.
+        // A method name is text from the client.
         _ => return OTHER.to_owned(),
     };
     let template = request.extensions().get::<MatchedPath>();
@@ -90,7 +90,8 @@ fn route(request: &Request) -> String {
     )
 }
 
-/// What a call that failed has in its headers. One that succeeded, and a stream, say it at the end.
+/// Returns the status of a failed call from its headers. Successful calls and streams send it in
+/// trailers.
 fn grpc_status(response: &Response) -> String {
     let code = response.headers().get("grpc-status");
     let code = code.map_or(Code::Ok, |value| Code::from_bytes(value.as_bytes()));

@@ -5,17 +5,42 @@ use std::sync::Arc;
 use axum::Json as Body;
 use axum::extract::State;
 use axum::http::StatusCode;
-use convite_wire::rest::{AccountBody, AccountMade};
+use convite_core::UserName;
+use convite_core::model::Role;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::Answer;
-use super::extract::Json;
+use super::extractors::Json;
 use super::openapi::problems;
 use crate::Service;
-use crate::service::Seen;
+use crate::answer::HandlerResult;
+use crate::service::ClientAddress;
+
+/// `POST /accounts`.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AccountBody {
+    /// The code of an invite, or the whole link.
+    pub invite: String,
+    /// Name of the new account.
+    pub user: UserName,
+    /// Password of the new account: 8 to 1,024 characters.
+    #[schema(min_length = 8, max_length = 1024, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$", format = Password)]
+    pub password: String,
+}
+
+/// The response to the creation of an account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub(super) struct AccountMade {
+    /// Name of the account.
+    pub user: UserName,
+    /// Role of the account.
+    pub role: Role,
+}
 
 problems!(
     AccountRefused,
-    anybody,
+    public,
     InvalidArgument,
     InviteInvalid,
     UserTaken,
@@ -24,7 +49,7 @@ problems!(
     UnsupportedMediaType
 );
 
-/// Makes an account with an invite.
+/// Creates an account with an invite.
 #[utoipa::path(
     post, path = "/accounts", operation_id = "createAccount", tag = "accounts",
     request_body = AccountBody,
@@ -32,9 +57,9 @@ problems!(
 )]
 pub(super) async fn create(
     State(service): State<Arc<Service>>,
-    seen: Seen,
+    seen: ClientAddress,
     Json(body): Json<AccountBody>,
-) -> Answer<(StatusCode, Body<AccountMade>)> {
+) -> HandlerResult<(StatusCode, Body<AccountMade>)> {
     let account = service
         .create_account(&body.invite, &body.user, &body.password, seen)
         .await?;

@@ -1,7 +1,8 @@
-//! `/files/{hash}/content`: the file itself, for browsers and curl.
+//! `/files/{hash}/content`: file contents for browsers and curl.
 //!
-//! The answer is that of RFC 9110 for a file that never changes: its `ETag` is its hash, single
-//! ranges are served, conditions are honoured, several ranges at once are refused.
+//! Responses follow RFC 9110 for a resource that never changes: the `ETag` is the hash, single
+//! ranges and conditional requests are supported, and a request for several ranges gets the whole
+//! file.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,24 +21,40 @@ use convite_wire::attachment::{
     CONTENT_POLICY, content_type, disposition, is_harmless, matches_any,
 };
 use convite_wire::range::{Asked, asked};
-use serde::Deserialize;
-use utoipa::IntoParams;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
-use super::extract::{PathPart, Query};
+use super::extractors::{PathPart, Query};
 use super::openapi::problems;
-use super::{Answer, Refusal};
 use crate::Service;
-use crate::service::{Caller, Contents, Pass};
+use crate::answer::{HandlerResult, ProblemResponse};
+use crate::service::{Caller, ClientAddress, Contents, LinkPermit, PageToken};
 
-/// When to try again if no provider answers.
-const AGAIN: Duration = Duration::from_secs(2);
+/// A short-lived token for a single purpose.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+pub(super) struct TokenMade {
+    /// To be sent as the query parameter `token`.
+    pub token: String,
+    /// Expiry time in seconds since 1970.
+    pub expires_at: i64,
+}
+
+/// `Retry-After` if no provider answers.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(super) struct Parameters {
-    /// To be shown rather than saved, if its kind is harmless.
+pub(super) struct ContentQuery {
+    /// Displays the file instead of saving it, if its type is safe to display.
     #[serde(default)]
     inline: bool,
+    /// The token from `POST /files/{hash}/token`, instead of a session.
+    #[param(nullable = false)]
+    token: Option<String>,
+    /// The name that the file is offered under. Not given, or none of its names: the most common
+    /// one.
+    #[param(nullable = false)]
+    name: Option<String>,
 }
 
 problems!(
@@ -51,36 +68,41 @@ problems!(
     CorruptContents
 );
 
-/// The file itself, verified on its way: for browsers and curl. Single ranges are served.
+/// Returns the contents of a file, verified in transit: for browsers and curl. Supports single
+/// ranges.
 #[utoipa::path(
     get, path = "/files/{hash}/content", operation_id = "readFile", tag = "files",
     params(
         ("hash" = ContentHash, Path),
-        Parameters,
-        ("Range" = Option<String>, Header, description = "Which bytes, as RFC 9110 says", example = "bytes=0-999"),
+        ContentQuery,
+        ("Range" = Option<String>, Header, description = "The requested bytes (RFC 9110)", example = "bytes=0-999"),
         ("If-Range" = Option<String>, Header, description = "The `ETag` that the range belongs to"),
-        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of what is there already"),
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of the client's copy"),
     ),
     responses(
-        (status = 200, description = "The file; a body that breaks off before its `Content-Length` is not all of it",
+        (status = 200, description = "The file; a body shorter than its `Content-Length` is incomplete",
             body = Vec<u8>, content_type = "*/*"),
         (status = 206, description = "The range", body = Vec<u8>, content_type = "*/*"),
-        (status = 304, description = "It is there already"),
+        (status = 304, description = "The client's copy is current"),
         ReadRefused,
     ),
-    security(("session" = [])),
 )]
 pub(super) async fn read(
     State(service): State<Arc<Service>>,
-    caller: Caller,
+    caller: HandlerResult<Caller>,
+    seen: ClientAddress,
     PathPart(hash): PathPart,
-    Query(parameters): Query<Parameters>,
+    Query(parameters): Query<ContentQuery>,
     method: Method,
     headers: HeaderMap,
-) -> Answer<Response> {
+) -> HandlerResult<Response> {
     let hash = hash.parse()?;
-    let contents = service.contents(&caller, &hash).await?;
-    let reading = Reading {
+    let caller = match &parameters.token {
+        Some(token) => service.content_token_caller(token, &hash, seen).await?,
+        None => caller?,
+    };
+    let contents = service.contents(&caller, &hash, parameters.name).await?;
+    let reading = ContentRequest {
         hash,
         inline: parameters.inline,
         method,
@@ -90,17 +112,49 @@ pub(super) async fn read(
     Ok(reading.answer(contents).await)
 }
 
-/// How a file is asked for.
-pub(super) struct Reading {
+problems!(
+    TokenRefused,
+    caller,
+    InvalidArgument,
+    PermissionDenied,
+    NotFound
+);
+
+/// Returns a token that gives read access to one file for an hour, as the parameter `token`: for
+/// browser downloads, which send no headers. The token expires with the session.
+#[utoipa::path(
+    post, path = "/files/{hash}/token", operation_id = "createReadToken", tag = "files",
+    params(("hash" = ContentHash, Path)),
+    responses((status = 201, description = "The token", body = TokenMade), TokenRefused),
+)]
+pub(super) async fn token(
+    State(service): State<Arc<Service>>,
+    caller: Caller,
+    PathPart(hash): PathPart,
+) -> HandlerResult<(StatusCode, axum::Json<TokenMade>)> {
+    let made = service.content_token(&caller, &hash.parse()?).await?;
+    Ok((StatusCode::CREATED, axum::Json(token_made(made))))
+}
+
+/// Converts a token to its response body.
+pub(super) fn token_made(made: PageToken) -> TokenMade {
+    TokenMade {
+        token: made.token,
+        expires_at: made.expires.seconds(),
+    }
+}
+
+/// A request for a file.
+pub(super) struct ContentRequest {
     pub hash: ContentHash,
     pub inline: bool,
     pub method: Method,
     pub headers: HeaderMap,
-    /// Spent when there is something to send; none for who has a session.
-    pub pass: Option<Pass>,
+    /// Spent when the transfer begins; `None` for a request with a session.
+    pub pass: Option<LinkPermit>,
 }
 
-impl Reading {
+impl ContentRequest {
     pub(super) async fn answer(self, contents: Contents) -> Response {
         let claimed = contents.size();
         self.try_answer(contents)
@@ -113,9 +167,9 @@ impl Reading {
         let response = Response::builder()
             .header(ETAG, &etag)
             .header(ACCEPT_RANGES, "bytes")
-            // What a hash names never changes; who may have it does.
+            // The contents of a hash never change, but the permission to read them can.
             .header(CACHE_CONTROL, self.caching())
-            .header(VARY, "authorization, cookie")
+            .header(VARY, "authorization, cookie, convite-page-key")
             .header(X_CONTENT_TYPE_OPTIONS, "nosniff")
             .header(REFERRER_POLICY, "no-referrer")
             .header(CONTENT_SECURITY_POLICY, CONTENT_POLICY);
@@ -132,14 +186,14 @@ impl Reading {
             .header(CONTENT_TYPE, kind)
             .header(CONTENT_DISPOSITION, disposition(&name, inline));
         if self.method == Method::HEAD {
-            // Ranges are defined for GET alone (RFC 9110, section 14.2).
+            // Ranges are defined only for GET (RFC 9110, section 14.2).
             let response = response.header(CONTENT_LENGTH, contents.size());
             return finish(response, Body::empty());
         }
         let opened = contents.open().await?;
         let size = opened.size();
-        // A condition that does not hold asks for the whole. Only our ETag can match: a date is
-        // no strong validator.
+        // If the condition fails, the whole file is sent. Only our ETag can match: a date is no
+        // strong validator.
         let wants_range = self.text(&IF_RANGE).is_none_or(|tag| tag == etag);
         let range = self.text(&RANGE).filter(|_| wants_range);
         let (response, range) = match asked(range, size) {
@@ -159,7 +213,7 @@ impl Reading {
         finish(response, Body::new(body))
     }
 
-    /// What a link gives is kept by nobody under the link's name.
+    /// Returns the `Cache-Control` value; the response to a link is not stored.
     fn caching(&self) -> &'static str {
         match self.pass {
             Some(_) => "private, no-store",
@@ -173,19 +227,22 @@ impl Reading {
 }
 
 fn finish(response: response::Builder, body: Body) -> Result<Response, Problem> {
-    response
-        .body(body)
-        .map_err(|e| Problem::new(ErrorCode::Internal, format!("cannot answer: {e}")))
+    response.body(body).map_err(|e| {
+        Problem::new(
+            ErrorCode::Internal,
+            format!("cannot build the response: {e}"),
+        )
+    })
 }
 
-/// A problem document, with what a reader of files needs beside it.
+/// Returns a problem document with the headers for file requests.
 fn refusal(problem: Problem, size: u64) -> Response {
     let code = problem.code;
     let problem = match code {
-        ErrorCode::Unavailable => problem.retry_after(AGAIN),
+        ErrorCode::Unavailable => problem.retry_after(RETRY_AFTER),
         _ => problem,
     };
-    let mut response = Refusal(problem).into_response();
+    let mut response = ProblemResponse(problem).into_response();
     if code == ErrorCode::RangeNotSatisfiable
         && let Ok(value) = HeaderValue::try_from(format!("bytes */{size}"))
     {

@@ -1,5 +1,5 @@
-//! `/docs`: the description for people, by a page of this project's own that lies in the program.
-//! It loads nothing from elsewhere, and its policy forbids it.
+//! `/docs`: the API reference as a page that is compiled into the program. It loads nothing from
+//! other servers, and its policy forbids it.
 
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::IntoResponse;
@@ -8,7 +8,7 @@ const PAGE: &str = include_str!("docs/index.html");
 const SCRIPT: &str = include_str!("docs/reference.js");
 const STYLE: &str = include_str!("docs/reference.css");
 
-/// Content Security Policy: its own script, style and description, and nothing else.
+/// Content Security Policy: allows only the page's own script, style and API description.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
      base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -31,7 +31,7 @@ fn asset(kind: &'static str, text: &'static str) -> impl IntoResponse {
     (fields, text)
 }
 
-/// This interface as a page.
+/// Shows this API as a page.
 #[utoipa::path(
     get, path = "/docs", operation_id = "showDocs", tag = "about",
     responses((status = 200, description = "HTML", body = String, content_type = "text/html")),
@@ -40,7 +40,7 @@ pub(super) async fn page() -> impl IntoResponse {
     asset("text/html; charset=utf-8", PAGE)
 }
 
-/// The script of that page.
+/// Returns the script of that page.
 #[utoipa::path(
     get, path = "/docs/reference.js", operation_id = "docsScript", tag = "about",
     responses((status = 200, description = "JavaScript", body = String, content_type = "text/javascript")),
@@ -49,7 +49,7 @@ pub(super) async fn script() -> impl IntoResponse {
     asset("text/javascript; charset=utf-8", SCRIPT)
 }
 
-/// The style of that page.
+/// Returns the style of that page.
 #[utoipa::path(
     get, path = "/docs/reference.css", operation_id = "docsStyle", tag = "about",
     responses((status = 200, description = "CSS", body = String, content_type = "text/css")),

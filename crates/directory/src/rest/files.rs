@@ -1,30 +1,44 @@
-//! `/files/{hash}`.
+//! `/files` and `/files/{hash}`.
 
 use std::sync::Arc;
 
 use axum::Json as Body;
 use axum::extract::State;
-use convite_core::model::LocatedFile;
-use convite_core::{ContentHash, Within};
-use serde::Deserialize;
-use utoipa::IntoParams;
+use convite_core::model::{LocatedFile, SearchHit};
+use convite_core::{ContentHash, EntryKind, PeerId, SearchScope};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
-use super::Answer;
-use super::extract::{PathPart, Query};
+use super::extractors::{PathPart, Query};
 use super::openapi::problems;
 use crate::Service;
+use crate::answer::HandlerResult;
 use crate::service::Caller;
 
-/// Where to look.
+/// `GET /files`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub(super) struct NamedFiles {
+    /// One for each content, at most 100, most providers first. `name` and `folder` are those that
+    /// matched.
+    pub results: Vec<SearchHit>,
+    /// Whether there are more results. Absent if not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub more: bool,
+}
+
+/// The kind and the search scope.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Place {
-    /// Only as it lies in this space of yours; empty: only as everyone sees it.
+pub(super) struct LocateQuery {
+    /// `file` or `folder`; by default the kind that most accounts claim for this hash.
+    #[param(nullable = false)]
+    kind: Option<EntryKind>,
+    /// Only files in this space of the caller; empty: only files shared with everyone.
     #[param(
         nullable = false,
         max_length = 64,
-        pattern = "^([A-Za-z0-9][A-Za-z0-9._-]*)?$"
+        pattern = r"^([\p{L}\p{N}][\p{L}\p{M}\p{N}._-]*)?$"
     )]
     space: Option<String>,
 }
@@ -37,20 +51,60 @@ problems!(
     NotFound
 );
 
-/// A file by its hash: its names, its size, and who has it, each with a ticket.
+/// Returns a file or folder by its hash: names, size and providers, each with a ticket.
 #[utoipa::path(
     get, path = "/files/{hash}", operation_id = "locateFile", tag = "files",
-    params(("hash" = ContentHash, Path), Place),
-    responses((status = 200, description = "The file", body = LocatedFile), LocateRefused),
-    security(("session" = [])),
+    params(("hash" = ContentHash, Path), LocateQuery),
+    responses((status = 200, description = "The file or folder", body = LocatedFile), LocateRefused),
 )]
 pub(super) async fn locate(
     State(service): State<Arc<Service>>,
     caller: Caller,
     PathPart(hash): PathPart,
-    Query(place): Query<Place>,
-) -> Answer<Body<LocatedFile>> {
-    let within = Within::from_sent(place.space.as_deref())?;
-    let file = service.locate(&caller, &hash.parse()?, &within).await?;
+    Query(query): Query<LocateQuery>,
+) -> HandlerResult<Body<LocatedFile>> {
+    let within = SearchScope::from_wire(query.space.as_deref())?;
+    let file = service
+        .locate(&caller, &hash.parse()?, query.kind, &within)
+        .await?;
     Ok(Body(file))
+}
+
+/// The name to look up.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NameQuery {
+    /// The name of a file or folder, a path, or the end of a path, as published by the peer.
+    #[param(max_length = 4095)]
+    name: String,
+    /// Only the file or folder of this peer with exactly this path.
+    #[param(nullable = false)]
+    peer: Option<PeerId>,
+}
+
+problems!(NameRefused, caller, InvalidArgument);
+
+/// Finds the files and folders with exactly one name or path; returns one result per content.
+///
+/// Unlike a search, this finds everything with the name, however many similar ones exist. An exact
+/// path precedes the end of a path. If nothing has the name as given, its two Unicode normal forms
+/// are tried.
+#[utoipa::path(
+    get, path = "/files", operation_id = "findByName", tag = "files",
+    params(NameQuery),
+    responses((status = 200, description = "The files and folders", body = NamedFiles), NameRefused),
+)]
+pub(super) async fn find_by_name(
+    State(service): State<Arc<Service>>,
+    caller: Caller,
+    Query(wanted): Query<NameQuery>,
+) -> HandlerResult<Body<NamedFiles>> {
+    let found = service
+        .find_by_name(&caller, &wanted.name, wanted.peer.as_ref())
+        .await?;
+    Ok(Body(NamedFiles {
+        results: found.hits,
+        more: found.more,
+    }))
 }

@@ -1,4 +1,4 @@
-//! `/healthz` and `/readyz`: for whoever watches over the process.
+//! `/healthz` and `/readyz`: health checks.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,11 +7,11 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Answer;
 use super::openapi::problems;
 use crate::Service;
+use crate::answer::HandlerResult;
 
-/// The process answers.
+/// Returns 200 while the process answers.
 #[utoipa::path(
     get, path = "/healthz", operation_id = "healthz", tag = "about",
     responses((status = 200, description = "Text", body = String, content_type = "text/plain")),
@@ -20,21 +20,23 @@ pub(super) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-problems!(NotReady, anybody);
+problems!(NotReady, public);
 
-/// What was checked.
+/// The passed checks.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Ready {
-    /// Of each check, what is so.
+    /// The state of each check.
     checks: BTreeMap<String, String>,
 }
 
-/// The directory can do its work; if not, the problem names the checks that failed.
+/// Returns 200 if the directory is ready; otherwise the problem names the failed checks.
 #[utoipa::path(
     get, path = "/readyz", operation_id = "readyz", tag = "about",
-    responses((status = 200, description = "What was checked", body = Ready), NotReady),
+    responses((status = 200, description = "The passed checks", body = Ready), NotReady),
 )]
-pub(super) async fn readyz(State(service): State<Arc<Service>>) -> Answer<axum::Json<Ready>> {
+pub(super) async fn readyz(
+    State(service): State<Arc<Service>>,
+) -> HandlerResult<axum::Json<Ready>> {
     let checks = service.readiness().await.ready()?;
     let checks = checks.into_iter();
     Ok(axum::Json(Ready {

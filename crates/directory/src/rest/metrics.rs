@@ -1,4 +1,4 @@
-//! `/metrics`, for those who may read it: the page says who (docs/metrics.md).
+//! `/metrics`, with access control (see docs/metrics.md).
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,31 +8,35 @@ use axum::http::header::{CONTENT_TYPE, FORWARDED};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
 use axum::response::IntoResponse;
-use convite_net::Connection;
+use convite_net::ConnectionInfo;
 
 use super::openapi::problems;
-use super::{Answer, Refusal};
 use crate::Service;
+use crate::answer::{HandlerResult, ProblemResponse};
 use crate::service::Caller;
 
-/// Whoever may read the metrics: this machine itself, or an administrator.
+/// Access to the metrics: requests from this machine, or from administrators.
 pub(super) struct Reader;
 
 impl FromRequestParts<Arc<Service>> for Reader {
-    type Rejection = Refusal;
+    type Rejection = ProblemResponse;
 
-    async fn from_request_parts(parts: &mut Parts, state: &Arc<Service>) -> Result<Self, Refusal> {
-        let connection = parts.extensions.get::<Connection>();
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &Arc<Service>,
+    ) -> Result<Self, ProblemResponse> {
+        let connection = parts.extensions.get::<ConnectionInfo>();
         let remote = connection.map(|connection| connection.remote.ip());
         if !is_this_machine(remote, &parts.headers) {
             let caller = Caller::from_request_parts(parts, state).await?;
-            caller.must_administer()?;
+            caller.require_admin()?;
         }
         Ok(Self)
     }
 }
 
-/// Whether it is this machine that asks, for itself: a proxy on it may ask for somebody else.
+/// Returns whether the request comes from this machine itself, and is not forwarded by a proxy on
+/// it.
 fn is_this_machine(remote: Option<IpAddr>, headers: &HeaderMap) -> bool {
     let forwarded = [FORWARDED, HeaderName::from_static("x-forwarded-for")];
     let is_forwarded = forwarded.iter().any(|name| headers.contains_key(name));
@@ -41,13 +45,13 @@ fn is_this_machine(remote: Option<IpAddr>, headers: &HeaderMap) -> bool {
 
 problems!(
     MetricsRefused,
-    anybody,
+    public,
     Unauthenticated,
     SessionExpired,
     PermissionDenied
 );
 
-/// Numbers for Prometheus, to this machine itself and to administrators.
+/// Returns metrics for Prometheus, to requests from this machine and to administrators.
 #[utoipa::path(
     get, path = "/metrics", operation_id = "metrics", tag = "about",
     responses(
@@ -58,11 +62,11 @@ problems!(
 pub(super) async fn metrics(
     _: Reader,
     State(service): State<Arc<Service>>,
-) -> Answer<impl IntoResponse> {
+) -> HandlerResult<impl IntoResponse> {
     Ok(page(State(service)).await)
 }
 
-/// The same to everybody, at a listener of its own.
+/// Returns the metrics without access control, for the separate listener.
 pub(super) async fn page(State(service): State<Arc<Service>>) -> impl IntoResponse {
     let content_type = [(CONTENT_TYPE, convite_metrics::CONTENT_TYPE)];
     (content_type, service.metrics().await)
@@ -73,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_this_machine_itself_needs_no_token() {
+    fn only_this_machine_needs_no_token() {
         let none = HeaderMap::new();
         for local in ["127.0.0.1", "127.9.9.9", "::1"] {
             assert!(is_this_machine(local.parse().ok(), &none), "{local}");

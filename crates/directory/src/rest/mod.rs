@@ -1,140 +1,122 @@
-//! The REST door: decode, call, encode. Every failure is a problem document (RFC 9457), those of
-//! the router included.
+//! The REST API: decode, call, encode. Every error is a problem document (RFC 9457), including
+//! those of the router. This file lists the routes and adds them to the OpenAPI description.
 
 mod accounts;
 mod audit;
 mod contents;
+mod decode_errors;
 mod docs;
 mod events;
-mod extract;
+mod extractors;
 mod files;
+mod folders;
 mod health;
 mod index;
 mod invites;
 mod links;
-mod loads;
 mod metrics;
 mod openapi;
+mod pages;
+mod parameters;
 mod peers;
 mod qr;
+mod remote_fetches;
+mod routes;
 mod search;
 mod sessions;
 mod spaces;
 mod uploads;
 mod users;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use convite_core::{ErrorCode, Problem};
-use convite_net::request_id;
-use convite_wire::status::ProblemDocument;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::{Service, grpc, observe, web};
+use self::parameters::KnownParameters;
+use self::routes::Routes;
+use crate::answer::{self, ProblemResponse};
+use crate::operations::{self, Operation, operations};
+use crate::{Service, web};
 
-pub use openapi::openapi_json;
+pub(crate) use self::routes::RouteOperations;
 
-/// A problem on its way out through this door.
-pub struct Refusal(pub Problem);
-
-impl From<Problem> for Refusal {
-    fn from(problem: Problem) -> Self {
-        Self(problem)
-    }
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        let problem = observe::outward(self.0);
-        let mut response = document(ProblemDocument::from(&problem));
-        if let Some(pause) = problem.retry_after {
-            let seconds = HeaderValue::from(pause.as_secs());
-            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+/// Adds the handlers of each operation.
+macro_rules! add_routes {
+    ($(
+        $name:ident($access:ident, $cost:ident, $audit:expr) {
+            $(grpc $module:ident::$method:ident($request:ty) -> $reply:ident;)?
+            $(grpc_stream $stream_module:ident::$stream_method:ident($stream_request:ty) -> $stream_reply:ident;)?
+            $(rest $($handler:ident)::+;)*
         }
-        response
-    }
+    )*) => {
+        Routes::new()$($(.add(Operation::$name, routes!($($handler)::+)))*)*
+    };
 }
 
-fn document(mut document: ProblemDocument) -> Response {
-    document.request_id = request_id::current().map(|id| id.as_str().to_owned());
-    let status = StatusCode::from_u16(document.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = (status, axum::Json(document)).into_response();
-    let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/problem+json"),
-    );
-    if status == StatusCode::UNAUTHORIZED {
-        headers.insert(
-            header::WWW_AUTHENTICATE,
-            HeaderValue::from_static("Bearer realm=\"convite\""),
-        );
-    }
-    response
+/// Returns all routes, each with its operation.
+fn routes() -> Routes {
+    let (path, file) = web::files();
+    operations!(add_routes).add_undescribed(Operation::ShowPage, path, file)
 }
 
-/// A handler's answer.
-type Answer<T> = Result<T, Refusal>;
-
-/// All paths of this door with their descriptions: one list, so that none lacks the other.
-fn described() -> OpenApiRouter<Arc<Service>> {
-    OpenApiRouter::with_openapi(openapi::empty())
-        .routes(routes!(web::page))
-        .routes(routes!(health::healthz))
-        .routes(routes!(health::readyz))
-        .routes(routes!(metrics::metrics))
-        .routes(routes!(openapi::describe))
-        .routes(routes!(docs::page))
-        .routes(routes!(docs::script))
-        .routes(routes!(docs::style))
-        .routes(routes!(sessions::login))
-        .routes(routes!(sessions::logout))
-        .routes(routes!(sessions::me))
-        .routes(routes!(sessions::list))
-        .routes(routes!(sessions::revoke))
-        .routes(routes!(accounts::create))
-        .routes(routes!(invites::create, invites::list))
-        .routes(routes!(invites::revoke))
-        .routes(routes!(users::list, users::add))
-        .routes(routes!(users::change))
-        .routes(routes!(spaces::list, spaces::add))
-        .routes(routes!(spaces::remove))
-        .routes(routes!(spaces::members))
-        .routes(routes!(spaces::add_member, spaces::remove_member))
-        .routes(routes!(audit::list))
-        .routes(routes!(events::events))
-        .routes(routes!(peers::list, peers::register))
-        .routes(routes!(peers::leave))
-        .routes(routes!(peers::heartbeat))
-        .routes(routes!(uploads::ticket))
-        .routes(routes!(uploads::upload))
-        .routes(routes!(index::list, index::publish))
-        .routes(routes!(search::search))
-        .routes(routes!(files::locate))
-        .routes(routes!(contents::read))
-        .routes(routes!(links::create))
-        .routes(routes!(links::read))
-        .routes(routes!(loads::list, loads::load, loads::load_by_put))
-        .routes(routes!(loads::read))
+/// Returns the operation of each route.
+pub(crate) fn route_operations() -> RouteOperations {
+    let (_, _, operations) = routes().split();
+    operations
 }
 
-/// This door; whatever has no path here falls to the last handler.
+/// Returns the REST router; the fallback handler answers requests for unknown paths.
 pub(crate) fn router(service: Arc<Service>) -> Router {
-    let (paths, _) = described().split_for_parts();
-    paths
-        .merge(web::routes())
+    let (router, description, _) = routes().split();
+    let parameters = Arc::new(KnownParameters::of(description));
+    router
+        .route_layer(from_fn_with_state(parameters, parameters::check))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         .with_state(service)
 }
 
-/// The paths of the listener for the monitoring, which asks nobody who they are.
+/// Returns the routes of an operation, as `GET /search`, in alphabetical order.
+pub fn routes_of(operation: Operation) -> Vec<String> {
+    route_operations().of(operation)
+}
+
+/// Returns docs/operations.md.
+pub fn operations_page() -> String {
+    let routes = route_operations();
+    operations::page(|operation| routes.of(operation))
+}
+
+/// Returns the complete API description as JSON, with a trailing newline.
+pub fn openapi_json() -> String {
+    let (_, description, _) = routes().split();
+    // Serialization fails only for maps with non-string keys; there are none.
+    let mut json = openapi::add_common_parts(description)
+        .to_pretty_json()
+        .unwrap_or_default();
+    json.push('\n');
+    json
+}
+
+/// Returns this description.
+#[utoipa::path(
+    get, path = "/openapi.json", operation_id = "describe", tag = "about",
+    responses((status = 200, description = "This description", body = Object)),
+)]
+async fn describe() -> impl IntoResponse {
+    static JSON: LazyLock<String> = LazyLock::new(openapi_json);
+    let json = HeaderValue::from_static("application/json");
+    ([(header::CONTENT_TYPE, json)], JSON.as_str())
+}
+
+/// Returns the router of the monitoring listener, which requires no session.
 pub(crate) fn monitoring(service: Arc<Service>) -> Router {
     Router::new()
         .route("/healthz", get(health::healthz))
@@ -144,45 +126,38 @@ pub(crate) fn monitoring(service: Arc<Service>) -> Router {
 }
 
 async fn not_found(request: Request) -> Response {
-    if observe::is_grpc(&request) {
-        return grpc::no_such_service();
+    if answer::is_grpc(&request) {
+        return answer::no_such_service();
     }
-    Refusal(
+    ProblemResponse(
         Problem::not_found("there is nothing at this path")
-            .hint("/openapi.json lists the paths, and /docs shows them"),
+            .hint("see the paths in /docs or /openapi.json"),
     )
     .into_response()
 }
 
-async fn method_not_allowed() -> Refusal {
+async fn method_not_allowed() -> ProblemResponse {
     Problem::new(
         ErrorCode::MethodNotAllowed,
-        "this path does not take that method",
+        "this path does not support that method",
     )
-    .hint("the answer's `allow` header names those that it takes")
+    .hint("the `allow` header of this response lists the supported methods")
     .into()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
-    use super::described;
+    use super::*;
 
     #[test]
-    fn every_path_is_described() {
-        let (router, description) = described().split_for_parts();
-        // axum tells its paths nowhere else.
-        let shown = format!("{router:?}");
-        let (_, paths) = shown.split_once("paths: {").unwrap();
-        let (paths, _) = paths.split_once("} }").unwrap();
-        let routed: BTreeSet<&str> = paths
-            .split('"')
-            .filter(|text| text.starts_with('/'))
-            .collect();
-        let described: BTreeSet<&str> =
-            description.paths.paths.keys().map(String::as_str).collect();
-        assert!(described.contains("/files/{hash}"));
-        assert_eq!(routed, described);
+    fn every_route_is_described() {
+        let (_, description, operations) = routes().split();
+        for operation in Operation::ALL.iter().copied() {
+            for route in operations.of(operation) {
+                let (_, path) = route.split_once(' ').unwrap();
+                let is_described = description.paths.paths.contains_key(path);
+                assert!(is_described || path == "/web/{*path}", "{route}");
+            }
+        }
     }
 }

@@ -1,12 +1,9 @@
-//! The description of this door, OpenAPI 3.1: gathered from the handlers that the router is built
-//! from, so that neither has a path that the other lacks. What all operations have in common (the
-//! problem documents, the request's id) is added here once.
+//! The OpenAPI 3.1 description of the REST API, collected from the same handlers as the router, so
+//! that both have the same paths. The parts common to all operations (problem documents, request
+//! id) are added here.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 
-use axum::http::{HeaderValue, header};
-use axum::response::IntoResponse;
 use convite_core::ErrorCode;
 use convite_wire::status::ProblemDocument;
 use utoipa::ToSchema;
@@ -21,38 +18,39 @@ use utoipa::openapi::{
     ContentBuilder, OpenApi, OpenApiBuilder, PathItem, Ref, RefOr, Response, ServerBuilder,
 };
 
-/// The name of the security scheme, for `#[utoipa::path(security(…))]`.
-const SESSION: &str = "session";
+/// The name of the security scheme.
+pub(super) const SESSION: &str = "session";
 const REQUEST_ID: &str = "RequestId";
-const ABOUT: &str = "Accounts, peers, index, search and locate of a Convite directory. Contents \
-    come from the peers, with the tickets that `GET /files/{hash}` gives out; or from there through \
-    the directory, for those who cannot ask peers, with `GET /files/{hash}/content`.\n\n\
-    A failure is an RFC 9457 problem document; its `code` is stable. A list comes in pages: hand \
-    `next_cursor` back as `cursor` until there is none; cursors are opaque. Each answer has an \
-    `x-request-id`: the caller's own, if it is 1 to 64 letters, digits, `.`, `_`, `:` or `-`.";
+const ABOUT: &str = "Accounts, peers, index, search and lookup of a Convite directory. File contents \
+    are served by the peers, with the tickets that `GET /files/{hash}` returns; clients that cannot \
+    connect to peers can get them through the directory, with `GET /files/{hash}/content`.\n\n\
+    An error is an RFC 9457 problem document with a stable `code`. Lists are paginated: send \
+    `next_cursor` as `cursor` until it is absent; cursors are opaque. Each response has an \
+    `x-request-id`: the client's own, if it is 1 to 64 letters, digits, `.`, `_`, `:` or `-`.";
 
-/// What any operation may answer besides its own.
-const ALWAYS: [ErrorCode; 6] = [
+/// Error codes that every operation can return.
+const COMMON_ERRORS: [ErrorCode; 7] = [
     ErrorCode::CrossSite,
     ErrorCode::Internal,
+    ErrorCode::NoSpace,
     ErrorCode::Overloaded,
     ErrorCode::TooManyRequests,
     ErrorCode::Unavailable,
     ErrorCode::WrongHost,
 ];
-/// What an operation may answer that wants a session.
-const OF_CALLERS: [ErrorCode; 2] = [ErrorCode::Unauthenticated, ErrorCode::SessionExpired];
+/// Error codes of operations that require a session.
+const SESSION_ERRORS: [ErrorCode; 2] = [ErrorCode::Unauthenticated, ErrorCode::SessionExpired];
 
-/// Declares a type that stands for the problems of one operation in `responses(…)`: those named,
-/// those of any, and with `caller` those of any that wants a session.
+/// Declares a type for the error responses of one operation in `responses(…)`: the given codes,
+/// those of every operation, and with `caller` those of operations that require a session.
 macro_rules! problems {
     ($name:ident, caller $(, $code:ident)*) => {
         $crate::rest::openapi::problems!(@ $name, true $(, $code)*);
     };
-    ($name:ident, anybody $(, $code:ident)*) => {
+    ($name:ident, public $(, $code:ident)*) => {
         $crate::rest::openapi::problems!(@ $name, false $(, $code)*);
     };
-    (@ $name:ident, $wants_session:literal $(, $code:ident)*) => {
+    (@ $name:ident, $requires_session:literal $(, $code:ident)*) => {
         struct $name;
 
         impl utoipa::IntoResponses for $name {
@@ -61,21 +59,25 @@ macro_rules! problems {
                 utoipa::openapi::RefOr<utoipa::openapi::Response>,
             > {
                 let own = [$(convite_core::ErrorCode::$code),*];
-                $crate::rest::openapi::problem_responses(&own, $wants_session)
+                $crate::rest::openapi::problem_responses(&own, $requires_session)
             }
         }
     };
 }
 pub(super) use problems;
 
-/// One response for each status that these codes have.
+/// Returns one response per HTTP status of these codes.
 pub(super) fn problem_responses(
     own: &[ErrorCode],
-    wants_session: bool,
+    requires_session: bool,
 ) -> BTreeMap<String, RefOr<Response>> {
-    let of_callers: &[ErrorCode] = if wants_session { &OF_CALLERS } else { &[] };
+    let session_errors: &[ErrorCode] = if requires_session {
+        &SESSION_ERRORS
+    } else {
+        &[]
+    };
     let mut by_status: BTreeMap<u16, Vec<ErrorCode>> = BTreeMap::new();
-    for code in own.iter().chain(of_callers).chain(&ALWAYS) {
+    for code in own.iter().chain(session_errors).chain(&COMMON_ERRORS) {
         let codes = by_status.entry(code.http_status()).or_default();
         if !codes.contains(code) {
             codes.push(*code);
@@ -88,7 +90,7 @@ pub(super) fn problem_responses(
 }
 
 fn problem_response(codes: &[ErrorCode]) -> Response {
-    let says = codes
+    let meanings = codes
         .iter()
         .map(|code| format!("`{code}`: {}", code.meaning()));
     let code = ObjectBuilder::new()
@@ -99,12 +101,12 @@ fn problem_response(codes: &[ErrorCode]) -> Response {
         .item(ObjectBuilder::new().property("code", code));
     let content = ContentBuilder::new().schema(Some(document)).build();
     ResponseBuilder::new()
-        .description(says.collect::<Vec<_>>().join("\n"))
+        .description(meanings.collect::<Vec<_>>().join("\n"))
         .content("application/problem+json", content)
         .build()
 }
 
-/// The description without its paths.
+/// Returns the description without paths.
 pub(super) fn empty() -> OpenApi {
     OpenApiBuilder::new()
         .info(info())
@@ -129,14 +131,14 @@ fn info() -> Info {
 fn tags() -> [Tag; 7] {
     [
         ("sessions", "Logging in and out"),
-        ("accounts", "Accounts and the invites that make them"),
+        ("accounts", "Accounts and invites"),
         (
             "administration",
             "Users, spaces and the audit log, for administrators",
         ),
-        ("peers", "Who is online"),
-        ("index", "What each peer shares"),
-        ("files", "Finding files, and who has them"),
+        ("peers", "Online peers"),
+        ("index", "The shared files of each peer"),
+        ("files", "Searching for files and their providers"),
         (
             "about",
             "The directory itself: health, and this description",
@@ -160,7 +162,7 @@ fn components() -> Components {
         .pattern(Some("^[A-Za-z0-9._:-]{1,64}$"));
     let id = HeaderBuilder::new()
         .schema(Some(id))
-        .description(Some("Names this request in the directory's log."));
+        .description(Some("Identifies this request in the directory's log."));
     ComponentsBuilder::new()
         .schema_from::<ProblemDocument>()
         .security_scheme(SESSION, SecurityScheme::Http(bearer))
@@ -168,15 +170,15 @@ fn components() -> Components {
         .build()
 }
 
-/// Adds what is true of every operation.
-pub(super) fn finish(mut description: OpenApi) -> OpenApi {
+/// Adds the parts common to all operations.
+pub(super) fn add_common_parts(mut description: OpenApi) -> OpenApi {
     for (path, item) in &mut description.paths.paths {
         for (method, operation) in operations(item) {
-            // The same handler, under an id of its own.
+            // The same handler, under another operation id.
             if (path.as_str(), method) == ("/index", "post") {
                 operation.operation_id = Some("publishIndexByPost".to_owned());
             }
-            // No body is one without fields, where none is required.
+            // The body is optional where it has no required fields.
             let takes_none = ["/invites", "/users/{user}"].contains(&path.as_str())
                 || path.ends_with("/link")
                 || path.ends_with("/heartbeat");
@@ -196,7 +198,9 @@ pub(super) fn finish(mut description: OpenApi) -> OpenApi {
     description
 }
 
-fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
+pub(super) fn operations(
+    item: &mut PathItem,
+) -> impl Iterator<Item = (&'static str, &mut Operation)> {
     [
         ("get", &mut item.get),
         ("put", &mut item.put),
@@ -207,24 +211,4 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut O
     ]
     .into_iter()
     .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
-}
-
-/// The whole description as JSON, with a line break at its end.
-pub fn openapi_json() -> String {
-    let description = super::described().into_openapi();
-    // Maps with text as keys cannot fail to be JSON.
-    let mut json = finish(description).to_pretty_json().unwrap_or_default();
-    json.push('\n');
-    json
-}
-
-/// `/openapi.json`.
-#[utoipa::path(
-    get, path = "/openapi.json", operation_id = "describe", tag = "about",
-    responses((status = 200, description = "This description", body = Object)),
-)]
-pub(super) async fn describe() -> impl IntoResponse {
-    static JSON: LazyLock<String> = LazyLock::new(openapi_json);
-    let json = HeaderValue::from_static("application/json");
-    ([(header::CONTENT_TYPE, json)], JSON.as_str())
 }

@@ -6,51 +6,106 @@ use axum::Json as Body;
 use axum::extract::State;
 use axum::http::StatusCode;
 use convite_core::activity::Activity;
-use convite_core::{PeerId, Problem, Terms};
-use convite_wire::rest::{LeaseBody, PeersPage, RegisterBody, Registered};
+use convite_core::address::{AddressInput, with_port};
+use convite_core::model::PeerSummary;
+use convite_core::{AccessList, PeerAddress, PeerId, Problem, SharingPolicy};
 use rustls::pki_types::CertificateSigningRequestDer;
 use rustls::pki_types::pem::PemObject;
-use serde::Deserialize;
-use utoipa::IntoParams;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::Answer;
-use super::extract::{Json, PathPart, Query};
+use super::extractors::{Json, Paging, PathPart, Query};
 use super::openapi::problems;
+use super::pages::page;
 use crate::Service;
-use crate::service::{Caller, Endpoint, Seen};
+use crate::answer::HandlerResult;
+use crate::service::{Caller, ClientAddress, PeerRegistration};
 
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(super) struct ListQuery {
-    /// The most on a page; 100 by default.
-    #[param(minimum = 1, maximum = 1000, nullable = false)]
-    limit: Option<u32>,
-    /// `next_cursor` of the page before.
-    #[param(nullable = false)]
-    cursor: Option<String>,
+/// `POST /peers`: registers a peer.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RegisterBody {
+    /// Id of the peer.
+    pub id: PeerId,
+    /// The port that the peer listens on.
+    #[schema(minimum = 1, maximum = 65535)]
+    pub port: u16,
+    /// Addresses of the peer. The directory adds the address that the request came from.
+    #[serde(default)]
+    pub addresses: Vec<AddressInput>,
+    /// PKCS #10 certificate signing request in PEM. Its key identifies a peer that is online, so
+    /// that no other peer of the account can take the id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signing_request: Option<String>,
+    /// Whether the peer exists for one download: it is not listed, and is removed when it leaves or
+    /// its lease expires.
+    #[serde(default)]
+    pub transient: bool,
+    /// Accounts that may upload files to it: empty for nobody, `*` for every account except guests,
+    /// else a list of account names and, with `@`, space names: `ana,@lab`. Unless the list is
+    /// empty, the peer's own account is always allowed.
+    #[serde(default)]
+    #[schema(value_type = String, pattern = r"^(\*|@?[^\s,@*]{1,64}(,@?[^\s,@*]{1,64}){0,99})?$")]
+    pub uploads: AccessList,
+    /// Accounts that may request loads, besides the peer's own account; in the same format.
+    #[serde(default)]
+    #[schema(value_type = String, pattern = r"^(\*|@?[^\s,@*]{1,64}(,@?[^\s,@*]{1,64}){0,99})?$")]
+    pub loads: AccessList,
+}
+
+/// The response to a registration.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub(super) struct Registered {
+    /// How long the peer stays online without a heartbeat, in milliseconds.
+    pub lease_ms: u64,
+    /// The generation of the peer's index that the directory holds; 0 for none.
+    pub generation: u64,
+    /// The addresses at which the directory lists the peer.
+    pub addresses: Vec<PeerAddress>,
+    /// The public key that verifies tickets: Ed25519, in hex.
+    pub ticket_key: String,
+    /// Certificate for the peer id, followed by that of the authority, in PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
+}
+
+/// The response to `POST /peers/{id}/heartbeat`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub(super) struct LeaseBody {
+    /// How long the peer stays online without another heartbeat, in milliseconds.
+    pub lease_ms: u64,
+    /// The generation of the peer's index that the directory holds; 0 for none.
+    pub generation: u64,
+    /// Addresses of the replicas that are up, this one first.
+    #[serde(default)]
+    pub directories: Vec<PeerAddress>,
+    /// The IP address that this request came from. A peer whose address changed registers again.
+    #[serde(default)]
+    pub observed: String,
+}
+
+page! {
+    /// `GET /peers`.
+    PeersPage: /** The peers, sorted by id. */ peers, PeerSummary;
 }
 
 problems!(ListRefused, caller, InvalidArgument);
 
-/// The peers online, by id.
+/// Lists the online peers, by id.
 #[utoipa::path(
     get, path = "/peers", operation_id = "listPeers", tag = "peers",
-    params(ListQuery),
+    params(Paging),
     responses((status = 200, description = "A page", body = PeersPage), ListRefused),
-    security(("session" = [])),
 )]
 pub(super) async fn list(
     State(service): State<Arc<Service>>,
     caller: Caller,
-    Query(query): Query<ListQuery>,
-) -> Answer<Body<PeersPage>> {
+    Query(paging): Query<Paging>,
+) -> HandlerResult<Body<PeersPage>> {
     let page = service
-        .list_peers(&caller, query.limit, query.cursor.as_deref())
+        .list_peers(&caller, paging.limit, paging.cursor.as_deref())
         .await?;
-    Ok(Body(PeersPage {
-        peers: page.items,
-        next_cursor: page.next_cursor,
-    }))
+    Ok(Body(page.into()))
 }
 
 problems!(
@@ -59,38 +114,40 @@ problems!(
     InvalidArgument,
     PeerTaken,
     PermissionDenied,
+    Quota,
     TooLarge,
     UnsupportedMediaType
 );
 
 /// Registers a peer, or renews its registration.
 ///
-/// Repeating it does no harm.
+/// Idempotent.
 #[utoipa::path(
     post, path = "/peers", operation_id = "registerPeer", tag = "peers",
     request_body = RegisterBody,
-    responses((status = 200, description = "On the list", body = Registered), RegisterRefused),
-    security(("session" = [])),
+    responses((status = 200, description = "The registration", body = Registered), RegisterRefused),
 )]
 pub(super) async fn register(
     State(service): State<Arc<Service>>,
     caller: Caller,
-    seen: Seen,
+    seen: ClientAddress,
     Json(body): Json<RegisterBody>,
-) -> Answer<Body<Registered>> {
+) -> HandlerResult<Body<Registered>> {
     let signing_request = match &body.signing_request {
         None => Vec::new(),
         Some(pem) => CertificateSigningRequestDer::from_pem_slice(pem.as_bytes())
             .map_err(|_| Problem::invalid("the certificate signing request is not PEM"))?
             .to_vec(),
     };
-    let endpoint = Endpoint {
+    let endpoint = PeerRegistration {
+        addresses: with_port(&body.addresses, body.port)?,
         id: body.id,
         port: body.port,
-        addresses: body.addresses,
         signing_request,
+        run: None,
+        is_starting: true,
         transient: body.transient,
-        terms: Terms {
+        terms: SharingPolicy {
             uploads: body.uploads,
             loads: body.loads,
         },
@@ -116,52 +173,53 @@ problems!(
     UnsupportedMediaType
 );
 
-/// Renews a peer's lease, and says what it does; without a body, nothing.
+/// Renews a peer's lease, and reports its activity; without a body, the peer is idle.
 ///
-/// While files move, every second or so is often enough: rates are shown as they come, until the
-/// lease runs out.
+/// During transfers, about one heartbeat per second is enough: rates are shown as reported until
+/// the lease expires.
 #[utoipa::path(
     post, path = "/peers/{id}/heartbeat", operation_id = "heartbeat", tag = "peers",
     params(("id" = PeerId, Path)),
     request_body = Activity,
     responses((status = 200, description = "The lease", body = LeaseBody), HeartbeatRefused),
-    security(("session" = [])),
 )]
 pub(super) async fn heartbeat(
     State(service): State<Arc<Service>>,
     caller: Caller,
+    seen: ClientAddress,
     PathPart(id): PathPart,
     Json(activity): Json<Activity>,
-) -> Answer<Body<LeaseBody>> {
-    let (lease, generation) = service.heartbeat(&caller, &id.parse()?, activity).await?;
+) -> HandlerResult<Body<LeaseBody>> {
+    let id = id.parse()?;
+    let (lease, generation) = service.heartbeat(&caller, &id, None, activity).await?;
     Ok(Body(LeaseBody {
         lease_ms: lease.as_millis() as u64,
         generation,
-        directories: service.directories(),
+        directories: service.replica_addresses(),
+        observed: seen.address().to_string(),
     }))
 }
 
 problems!(LeaveRefused, caller, InvalidArgument, NotFound);
 
-/// Takes a peer off the list; its index is kept for its return.
+/// Removes a peer from the list; its index is kept for its return.
 ///
-/// One of somebody else an administrator removes so, with its index.
+/// For an administrator, removes another account's peer together with its index.
 #[utoipa::path(
     delete, path = "/peers/{id}", operation_id = "leavePeer", tag = "peers",
     params(("id" = PeerId, Path)),
-    responses((status = 204, description = "Off the list"), LeaveRefused),
-    security(("session" = [])),
+    responses((status = 204, description = "The peer is removed"), LeaveRefused),
 )]
 pub(super) async fn leave(
     State(service): State<Arc<Service>>,
     caller: Caller,
     PathPart(id): PathPart,
-) -> Answer<StatusCode> {
+) -> HandlerResult<StatusCode> {
     service.leave(&caller, &id.parse()?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// A certificate as PEM (RFC 7468).
+/// Encodes a certificate as PEM (RFC 7468).
 fn pem(der: &[u8]) -> String {
     let text = data_encoding::BASE64.encode(der);
     let mut out = String::from("-----BEGIN CERTIFICATE-----\n");

@@ -5,101 +5,116 @@ use std::sync::Arc;
 
 use axum::Json as Body;
 use axum::extract::State;
-use convite_core::{PeerId, Problem, SpaceName};
-use convite_wire::rest::SearchPage;
-use serde::Deserialize;
-use utoipa::IntoParams;
+use convite_core::model::SearchHit;
+use convite_core::{PeerId, Problem, SearchQuery, SpaceName};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
-use super::Answer;
-use super::extract::Query;
+use super::extractors::Query;
 use super::openapi::problems;
 use crate::Service;
-use crate::service::{Caller, SearchQuery};
+use crate::answer::HandlerResult;
+use crate::service::Caller;
+
+/// `GET /search`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub(super) struct SearchPage {
+    /// The results in the requested order; by default the best first.
+    pub results: Vec<SearchHit>,
+    /// Whether the search index is being built, so that the results may be incomplete. Absent if
+    /// not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub indexing: bool,
+    /// Cursor of the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(super) struct Parameters {
-    /// Words in any order, the last of which may be cut short; `"several words"` that follow one
-    /// another; `-word` that must not be there. At most 1,000 bytes and 32 words. Case and accents
-    /// do not count, and one typo in a word of five letters or more is forgiven.
+pub(super) struct SearchParameters {
+    /// Words in any order, of which the last may be a prefix; `"several words"` for a phrase;
+    /// `-word` to exclude a word. At most 1,000 bytes and 128 words. Case and accents are ignored,
+    /// and words of five letters or more match with one typo. May be given up to 16 times; a match
+    /// of any one suffices.
     #[serde(default)]
-    #[param(max_length = 1000)]
-    q: String,
-    /// `archive`, `audio`, `code`, `document`, `image` or `video`, or a file name extension.
+    #[param(max_items = 16)]
+    q: Vec<String>,
+    /// `file` or `folder`; `archive`, `audio`, `code`, `document`, `image` or `video`; or a file
+    /// name extension.
     #[serde(default, rename = "type")]
     file_type: String,
-    /// In bytes.
+    /// Minimum size in bytes.
     #[param(
         nullable = false,
         format = "uint64",
         maximum = 18_446_744_073_709_551_615u64
     )]
     min_size: Option<u64>,
-    /// In bytes.
+    /// Maximum size in bytes.
     #[param(
         nullable = false,
         format = "uint64",
         maximum = 18_446_744_073_709_551_615u64
     )]
     max_size: Option<u64>,
-    /// Last changed within that time (`12h`, `7d`, `2w`, `1y`) or on that day or later
-    /// (`2026-01-31`, UTC).
+    /// Modified within this time (`12h`, `7d`, `2w`, `1y`), or on this day or later (`2026-01-31`,
+    /// UTC).
     #[serde(default)]
     newer: String,
-    /// Last changed before that.
+    /// Modified before this time.
     #[serde(default)]
     older: String,
-    /// Only what this peer shares.
+    /// Only files that this peer shares.
     #[param(nullable = false)]
     peer: Option<PeerId>,
-    /// Only what lies in this space of yours, without what everyone sees.
+    /// Only files in this space of the caller, excluding files shared with everyone.
     #[param(nullable = false)]
     space: Option<SpaceName>,
     /// `relevance` (the default), `providers`, `size` or `date`.
     #[serde(default)]
     #[param(pattern = "^(relevance|providers|size|date)?$")]
     sort: String,
-    /// `desc` (the default: the most, the largest, the newest first) or `asc`; by relevance there
-    /// is only `desc`.
+    /// `desc` (the default: most, largest or newest first) or `asc`; relevance supports only
+    /// `desc`.
     #[serde(default)]
     #[param(pattern = "^(desc|asc)?$")]
     order: String,
-    /// The most on a page; 20 by default.
+    /// Maximum number of results; 20 by default.
     #[param(minimum = 1, maximum = 100, nullable = false)]
     limit: Option<u32>,
-    /// `next_cursor` of the page before, of the same search.
+    /// `next_cursor` of the previous page of the same search.
     #[param(nullable = false)]
     cursor: Option<String>,
 }
 
 problems!(SearchRefused, caller, InvalidArgument, PermissionDenied);
 
-/// Matches among the files of the peers online, one for each content.
+/// Searches the files and folders of the online peers; returns one result per content.
 ///
-/// Pages go on from a place in the order, so that a result whose place stays the same comes exactly
-/// once, whatever else comes and goes between two pages.
+/// A cursor is a position in the order, so that a result with an unchanged position is returned
+/// exactly once, even if others appear or disappear between pages.
 #[utoipa::path(
     get, path = "/search", operation_id = "search", tag = "files",
-    params(Parameters),
-    responses((status = 200, description = "A page, in the order asked for", body = SearchPage), SearchRefused),
-    security(("session" = [])),
+    params(SearchParameters),
+    responses((status = 200, description = "A page, in the requested order", body = SearchPage), SearchRefused),
 )]
 pub(super) async fn search(
     State(service): State<Arc<Service>>,
     caller: Caller,
-    Query(query): Query<Parameters>,
-) -> Answer<Body<SearchPage>> {
+    Query(query): Query<SearchParameters>,
+) -> HandlerResult<Body<SearchPage>> {
     let query = SearchQuery {
-        text: query.q,
-        file_type: given(&query.file_type)?,
+        texts: query.q,
+        file_type: parse_optional(&query.file_type)?,
         min_size: query.min_size,
         max_size: query.max_size,
-        newer: given(&query.newer)?,
-        older: given(&query.older)?,
+        newer: parse_optional(&query.newer)?,
+        older: parse_optional(&query.older)?,
         peer: query.peer,
         space: query.space,
-        sort: given(&query.sort)?.unwrap_or_default(),
-        order: given(&query.order)?.unwrap_or_default(),
+        sort: parse_optional(&query.sort)?.unwrap_or_default(),
+        order: parse_optional(&query.order)?.unwrap_or_default(),
         limit: query.limit,
         cursor: query.cursor,
     };
@@ -111,7 +126,7 @@ pub(super) async fn search(
     }))
 }
 
-/// An empty parameter is one that was not given.
-fn given<T: FromStr<Err = Problem>>(text: &str) -> Result<Option<T>, Problem> {
+/// Parses a parameter; an empty one counts as absent.
+fn parse_optional<T: FromStr<Err = Problem>>(text: &str) -> Result<Option<T>, Problem> {
     (!text.is_empty()).then(|| text.parse()).transpose()
 }

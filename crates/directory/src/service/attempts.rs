@@ -1,98 +1,36 @@
-//! Attempts at passwords and invites, held to the throttle ([`crate::throttle`]) before they cost
-//! anything, through whichever door they come.
+//! Rate limits for password and invite attempts ([`crate::throttle`]), applied before expensive
+//! work, for both APIs.
 
 use std::future::Future;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
-use convite_core::{ErrorCode, Problem, UserName};
+use convite_core::{Problem, UserName};
 use convite_net::Network;
 
-use super::{Seen, Service};
-use crate::throttle::{Attempt, Paces, Throttle};
-
-/// The throttle with a clock.
-pub(super) struct Attempts {
-    began: Instant,
-    throttle: Mutex<Throttle>,
-}
-
-impl Attempts {
-    pub(super) fn new(paces: Paces) -> Self {
-        Self {
-            began: Instant::now(),
-            throttle: Mutex::new(Throttle::new(paces)),
-        }
-    }
-
-    fn now(&self) -> Duration {
-        self.began.elapsed()
-    }
-
-    fn throttle(&self) -> MutexGuard<'_, Throttle> {
-        self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Does `work` for an attempt that was let through, and notes how it ended. If it is dropped
-    /// before its end, it counts as failed.
-    async fn settle<T>(
-        &self,
-        begun: Result<Attempt, Duration>,
-        work: impl Future<Output = Result<T, Problem>>,
-    ) -> Result<T, Problem> {
-        let attempt = begun.map_err(too_many)?;
-        let done = work.await;
-        let now = self.now();
-        match &done {
-            Ok(_) => self.throttle().succeeded(attempt, now),
-            Err(problem) if is_a_failure(problem.code) => {}
-            Err(_) => self.throttle().void(attempt, now),
-        }
-        done
-    }
-}
-
-/// Whether a problem says that the attempt was wrong; else it says nothing about it.
-fn is_a_failure(code: ErrorCode) -> bool {
-    matches!(
-        code,
-        ErrorCode::WrongCredentials
-            | ErrorCode::PermissionDenied
-            | ErrorCode::InviteInvalid
-            | ErrorCode::UserTaken
-            | ErrorCode::TooManyRequests
-    )
-}
-
-fn too_many(wait: Duration) -> Problem {
-    let problem = Problem::new(
-        ErrorCode::TooManyRequests,
-        "too many attempts that failed, from here or at this account",
-    )
-    .retry_after(wait);
-    let seconds = problem.retry_after.unwrap_or_default().as_secs();
-    problem.hint(format!(
-        "wait {seconds} s; a session that is open, here or elsewhere, goes on working"
-    ))
-}
+use super::state::attempts::too_many;
+use super::{ClientAddress, Service};
 
 impl Service {
-    /// Checks a password of `user` by `work`, if it may be tried from there now.
+    /// Runs `work`, which checks a password of `user`, if the throttle admits an attempt now.
     ///
     /// # Errors
-    /// `too_many_requests` with the time to wait, without having begun `work`; those of `work`.
+    /// Returns `too_many_requests` with the time to wait, without running `work`; otherwise fails
+    /// as `work`.
     pub(super) async fn attempt_password<T>(
         &self,
         user: &UserName,
-        seen: Seen,
+        seen: ClientAddress,
         work: impl Future<Output = Result<T, Problem>>,
     ) -> Result<T, Problem> {
         let (attempts, from) = (&self.attempts, Network::of(seen.remote.ip()));
-        let begun = attempts.throttle().password(user, from, attempts.now());
-        attempts.settle(begun, work).await
+        let begun = attempts
+            .throttle
+            .lock()
+            .password(user, from, attempts.now());
+        attempts.run(begun, work).await
     }
 
-    /// Looks a link up by `work`, if one may be tried from there now. It is a guess if there is none.
+    /// Runs `work`, which looks up a link, if the throttle admits an attempt now. A link that is
+    /// not found counts as a failed attempt.
     ///
     /// # Errors
     /// As [`Self::attempt_password`].
@@ -102,26 +40,26 @@ impl Service {
         work: impl Future<Output = Result<Option<T>, Problem>>,
     ) -> Result<Option<T>, Problem> {
         let attempts = &self.attempts;
-        let begun = attempts.throttle().link(from, attempts.now());
+        let begun = attempts.throttle.lock().link(from, attempts.now());
         begun.map_err(too_many)?;
         let found = work.await;
         if !matches!(found, Ok(None)) {
-            attempts.throttle().link_known(from, attempts.now());
+            attempts.throttle.lock().link_found(from, attempts.now());
         }
         found
     }
 
-    /// Makes an account by `work`, if one may be made from there now.
+    /// Runs `work`, which creates an account, if the throttle admits an attempt now.
     ///
     /// # Errors
     /// As [`Self::attempt_password`].
     pub(super) async fn attempt_joining<T>(
         &self,
-        seen: Seen,
+        seen: ClientAddress,
         work: impl Future<Output = Result<T, Problem>>,
     ) -> Result<T, Problem> {
         let (attempts, from) = (&self.attempts, Network::of(seen.remote.ip()));
-        let begun = attempts.throttle().join(from, attempts.now());
-        attempts.settle(begun, work).await
+        let begun = attempts.throttle.lock().join(from, attempts.now());
+        attempts.run(begun, work).await
     }
 }

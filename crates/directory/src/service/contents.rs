@@ -1,99 +1,113 @@
-//! Contents, for readers that are no peers: who may read a file, and what is told of it.
+//! File contents for readers that are not peers, for example browsers.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use convite_core::model::LocatedFile;
-use convite_core::{ContentHash, Problem, Within};
+use convite_core::{ContentHash, EntryKind, Problem, SearchScope};
 use convite_store::AccountId;
 
 use super::{Caller, Service};
-use crate::relay::{Locate, Located, Opened};
+use crate::gateway::{LookupFuture, PreparedTransfer, ProviderLookup};
 
-/// Gives who reads, as he is now.
-pub(super) type Asking = Pin<Box<dyn Future<Output = Result<Caller, Problem>> + Send>>;
+/// Returns the reader with its current permissions.
+pub(super) type ReaderLookup = Pin<Box<dyn Future<Output = Result<Caller, Problem>> + Send>>;
 
-/// A file that somebody may read, found but not asked for yet.
+/// A file that the reader may read; no provider has been contacted yet.
 pub struct Contents {
     service: Arc<Service>,
     account: AccountId,
     file: LocatedFile,
-    locate: Locate,
+    name: Option<String>,
+    locate: ProviderLookup,
 }
 
 impl Contents {
-    /// The size that most providers claim, in bytes.
+    /// Returns the size that most providers claim, in bytes.
     pub fn size(&self) -> u64 {
         self.file.size
     }
 
-    /// The name under which most share it; the hash, if it has none.
+    /// Returns the requested name if it is one of the file's, else its most common name; the hash,
+    /// if the file has no name.
     pub fn name(&self) -> String {
-        let name = self.file.names.first();
+        let name = self.name.as_ref().or(self.file.names.first());
         name.map_or_else(|| self.file.hash.to_string(), Clone::clone)
     }
 
-    /// Asks the providers.
+    /// Contacts the providers.
     ///
     /// # Errors
-    /// `overloaded` if too much is relayed just now; `unavailable` if no provider answers; `corrupt_contents`
-    /// if all that answer lie.
-    pub async fn open(self) -> Result<Opened, Problem> {
+    /// Returns `overloaded` if the gateway is at its limit; `unavailable` if no provider answers;
+    /// `corrupt_contents` if every provider that answers sends wrong data.
+    pub async fn open(self) -> Result<PreparedTransfer, Problem> {
         let Self {
             service,
             account,
             file,
+            name: _,
             locate,
         } = self;
-        service.relay.open(account, file, locate).await
+        service.gateway.open(account, file, locate).await
     }
 }
 
 impl Service {
-    /// A file that the caller may read, through the directory. The right is looked at again while
-    /// he reads.
+    /// Returns a file that the caller may read through the directory, offered under `name` if that
+    /// is one of its names. The permission is checked again during the transfer.
     ///
     /// # Errors
-    /// `not_found` if nobody online shares it, or the caller may not know of it;
-    /// `permission_denied` if this directory relays nothing.
+    /// Returns `not_found` if no online peer shares the file, or the caller may not see it;
+    /// `invalid_argument` for a folder; `permission_denied` if the gateway of this directory is
+    /// disabled.
     pub async fn contents(
         self: &Arc<Self>,
         caller: &Caller,
         hash: &ContentHash,
+        name: Option<String>,
     ) -> Result<Contents, Problem> {
-        let (service, session, from) = (Arc::clone(self), caller.session, caller.from);
-        let again = move || -> Asking {
+        let (service, session, from) = (Arc::clone(self), caller.session, caller.client_address);
+        let again = move || -> ReaderLookup {
             let service = Arc::clone(&service);
-            Box::pin(async move { service.of_session(session, from).await })
+            Box::pin(async move { service.caller_of_session(session, from).await })
         };
-        self.contents_of(*hash, again).await
+        self.contents_for(*hash, name, again).await
     }
 
-    /// A file for whoever `asks`, who is asked for anew while it is read.
+    /// Returns a file for the reader that `asks` returns; `asks` is called again during the
+    /// transfer.
     ///
     /// # Errors
     /// As [`Self::contents`], and those of `asks`.
-    pub(super) async fn contents_of(
+    pub(super) async fn contents_for(
         self: &Arc<Self>,
         hash: ContentHash,
-        asks: impl Fn() -> Asking + Send + Sync + 'static,
+        name: Option<String>,
+        asks: impl Fn() -> ReaderLookup + Send + Sync + 'static,
     ) -> Result<Contents, Problem> {
-        self.relay.must_be_enabled()?;
+        self.gateway.must_be_enabled()?;
         let caller = asks().await?;
-        let file = self.locate(&caller, &hash, &Within::Seen).await?;
+        let (kind, within) = (Some(EntryKind::File), SearchScope::Visible);
+        let file = self.locate(&caller, &hash, kind, &within).await?;
+        let name = match name {
+            Some(name) if self.has_name(&caller.viewer, &hash, &name).await? => Some(name),
+            _ => None,
+        };
         let (service, asks) = (Arc::clone(self), Arc::new(asks));
-        let locate: Locate = Arc::new(move || -> Located {
+        let locate: ProviderLookup = Arc::new(move || -> LookupFuture {
             let (service, asks) = (Arc::clone(&service), Arc::clone(&asks));
             Box::pin(async move {
                 let caller = asks().await?;
-                service.locate(&caller, &hash, &Within::Seen).await
+                let (kind, within) = (Some(EntryKind::File), SearchScope::Visible);
+                service.locate(&caller, &hash, kind, &within).await
             })
         });
         Ok(Contents {
             service: Arc::clone(self),
             account: caller.account,
             file,
+            name,
             locate,
         })
     }

@@ -1,36 +1,35 @@
-//! The index: what each peer shares, published by it as a change or as a whole.
+//! The index of a peer's files and folders, published as a change or as a whole.
 
 use convite_core::model::{FileEntry, IndexEntry, Page};
 use convite_core::{ErrorCode, PeerId, Problem};
 use convite_metrics::catalogue::PUBLISHED_ROWS;
 use convite_store::{FullSync, IndexChange, Tally};
 
-use super::peers::page_limit;
+use super::paging::list_limit;
 use super::{Caller, Service};
 
-/// The most files in one batch of a whole index, and in one message.
-pub const BATCH_MAX: usize = 5_000;
-/// The most files and removals in one change.
+/// Maximum number of files in one batch of a whole index, and in one message.
+pub const BATCH_MAX: usize = convite_wire::codec::ENTRIES_MAX;
+/// Maximum number of entries in one change, upserts and removals together.
 pub const CHANGE_MAX: usize = 50_000;
 
-const PAGE_DEFAULT: u32 = 100;
-const PAGE_MAX: u32 = 1000;
-
-/// A whole index on its way in, batch by batch. Dropped before [`Self::finish`], it leaves the
-/// peer's generation as it was, so that the peer knows to send it again.
-pub struct WholeIndex<'a> {
+/// A whole index that is being received in batches. If it is dropped before [`Self::finish`], the
+/// peer's generation stays unchanged, so that the peer sends the index again.
+pub struct IndexUpload<'a> {
     service: &'a Service,
     sync: FullSync,
     generation: u64,
 }
 
-impl WholeIndex<'_> {
-    /// Takes in files; any number of them, though [`BATCH_MAX`] at once is what suits.
+impl IndexUpload<'_> {
+    /// Adds files: any number, ideally [`BATCH_MAX`] at a time.
     ///
     /// # Errors
-    /// `generation_mismatch` if a newer attempt has begun; `permission_denied` for a file in a space
-    /// that the account does not belong to.
-    pub async fn add(&mut self, mut files: Vec<FileEntry>) -> Result<(), Problem> {
+    /// Returns `generation_mismatch` if a newer attempt has begun; `invalid_argument` for an
+    /// invalid folder ([`FileEntry::check`]); `permission_denied` for a file in a space that the
+    /// account does not belong to.
+    pub async fn add_batch(&mut self, mut files: Vec<FileEntry>) -> Result<(), Problem> {
+        check_entries(&files)?;
         while !files.is_empty() {
             let rest = files.split_off(files.len().min(BATCH_MAX));
             let service = self.service;
@@ -42,18 +41,18 @@ impl WholeIndex<'_> {
             service.count_published(tally);
             self.sync.tally.upserted += tally.upserted;
             self.sync.tally.removed += tally.removed;
-            service.has_published();
+            service.notify_published();
             service.touch(hashes);
             files = rest;
         }
         Ok(())
     }
 
-    /// Drops what was not named, and sets the generation. The same index sent again is answered as
-    /// it was the first time.
+    /// Removes the files that were not added, and sets the generation. Sending the same index again
+    /// returns the same result.
     ///
     /// # Errors
-    /// `generation_mismatch` if a newer attempt has begun.
+    /// Returns `generation_mismatch` if a newer attempt has begun.
     pub async fn finish(self) -> Result<Tally, Problem> {
         let service = self.service;
         let tally = service
@@ -64,42 +63,43 @@ impl WholeIndex<'_> {
             upserted: 0,
             removed: tally.removed.saturating_sub(self.sync.tally.removed),
         });
-        service.until_found().await;
+        service.wait_until_searchable().await;
         Ok(tally)
     }
 }
 
 impl Service {
-    /// Begins to take in the whole index of a peer of the caller's.
+    /// Begins to receive the whole index of one of the caller's peers.
     ///
     /// # Errors
-    /// `not_found` if the caller has no such peer; `invalid_argument` for generation 0.
-    pub async fn begin_index(
+    /// Returns `not_found` if the caller has no such peer; `invalid_argument` for generation 0.
+    pub async fn begin_publish_index(
         &self,
         caller: &Caller,
         peer: &PeerId,
         generation: u64,
-    ) -> Result<WholeIndex<'_>, Problem> {
-        caller.must_share()?;
+    ) -> Result<IndexUpload<'_>, Problem> {
+        caller.require_sharing_role()?;
         check_generation(generation)?;
         let sync = self
             .store()
             .begin_full(peer, caller.account, self.now())
             .await?;
-        Ok(WholeIndex {
+        Ok(IndexUpload {
             service: self,
             sync,
             generation,
         })
     }
 
-    /// Publishes a change of the index of a peer of the caller's, which had generation `base`.
+    /// Publishes a change to the index of one of the caller's peers, from generation `base`.
     ///
     /// # Errors
-    /// `generation_mismatch` if the directory holds another generation; `not_found` if the caller
-    /// has no such peer; `too_large` above [`CHANGE_MAX`] entries; `permission_denied` for a file in
-    /// a space that the account does not belong to.
-    pub async fn publish_change(
+    /// Returns `generation_mismatch` if the directory holds another generation; `not_found` if the
+    /// caller has no such peer; `too_large` above [`CHANGE_MAX`] entries; `invalid_argument` for an
+    /// invalid folder ([`FileEntry::check`]); `permission_denied` for a file in a space that the
+    /// account does not belong to.
+    pub async fn publish_index_change(
         &self,
         caller: &Caller,
         peer: &PeerId,
@@ -107,9 +107,10 @@ impl Service {
         generation: u64,
         change: IndexChange,
     ) -> Result<Tally, Problem> {
-        caller.must_share()?;
+        caller.require_sharing_role()?;
         check_generation(generation)?;
         check_change(&change)?;
+        check_entries(&change.upsert)?;
         let now = self.now();
         let hashes: Vec<_> = change.upsert.iter().map(|file| file.hash).collect();
         let tally = self
@@ -118,21 +119,21 @@ impl Service {
             .await?;
         self.count_published(tally);
         self.touch(hashes);
-        self.until_found().await;
+        self.wait_until_searchable().await;
         Ok(tally)
     }
 
     fn count_published(&self, tally: Tally) {
         for (change, rows) in [("upserted", tally.upserted), ("removed", tally.removed)] {
-            self.counted().add(&PUBLISHED_ROWS, &[change], rows as f64);
+            self.registry().add(&PUBLISHED_ROWS, &[change], rows as f64);
         }
     }
 
-    /// The files of the peers online, or of one of them, that the caller may see, by peer and path; `limit` 1 to 1,000, 100
-    /// by default.
+    /// Returns the files and folders of the online peers, or of one of them, that the caller may
+    /// see, by peer and path; `limit` is 1 to 1,000 (default 100).
     ///
     /// # Errors
-    /// `invalid_argument` for a limit or cursor that is not valid.
+    /// Returns `invalid_argument` for an invalid limit or cursor.
     pub async fn list_index(
         &self,
         caller: &Caller,
@@ -140,40 +141,45 @@ impl Service {
         limit: Option<u32>,
         cursor: Option<&str>,
     ) -> Result<Page<IndexEntry>, Problem> {
-        let limit = page_limit(limit, PAGE_DEFAULT, PAGE_MAX)?;
+        let limit = list_limit(limit)?;
         let (viewer, now) = (&caller.viewer, self.now());
         self.store().index(viewer, peer, limit, cursor, now).await
     }
 }
 
 fn check_generation(generation: u64) -> Result<(), Problem> {
-    // The storage counts in 64 bits with a sign.
+    // The store uses signed 64-bit integers.
     if (1..=i64::MAX as u64).contains(&generation) {
         return Ok(());
     }
     Err(
-        Problem::invalid(format!("{generation} is not a generation"))
+        Problem::invalid(format!("{generation} is not a valid generation"))
             .hint("generations count up from 1"),
     )
 }
 
-/// Whether a change is small enough to be one transaction.
+/// Checks that the fields of the entries agree with their kinds.
+fn check_entries(files: &[FileEntry]) -> Result<(), Problem> {
+    files.iter().try_for_each(FileEntry::check)
+}
+
+/// Checks that a change is small enough for one transaction.
 ///
 /// # Errors
-/// `too_large`.
+/// Returns `too_large`.
 pub(crate) fn check_change(change: &IndexChange) -> Result<(), Problem> {
     if change.upsert.len() + change.remove.len() <= CHANGE_MAX {
         return Ok(());
     }
     Err(Problem::new(
         ErrorCode::TooLarge,
-        format!("a change has at most {CHANGE_MAX} entries"),
+        format!("a change can have at most {CHANGE_MAX} entries"),
     )
-    .hint("send the whole index instead: without `base`"))
+    .hint("send the whole index: omit `base`"))
 }
 
-/// What a whole index with removals is refused with.
-pub(crate) fn whole_removes_nothing() -> Problem {
-    Problem::invalid("a whole index has nothing to remove")
-        .hint("leave `remove` out, or name the `base` that it changes")
+/// Returns the error for a whole index with removals.
+pub(crate) fn removals_without_base() -> Problem {
+    Problem::invalid("a whole index cannot contain removals")
+        .hint("omit `remove`, or set `base` to send a change")
 }

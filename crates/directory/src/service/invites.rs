@@ -1,75 +1,75 @@
-//! Invites: the right to make an account, as a link that says where the directory is too.
+//! Invites: links with the address of the directory and the right to create an account.
 
 use std::time::Duration;
 
-use convite_core::administration::{Act, InviteSummary};
+use convite_core::administration::{AuditAction, InviteSummary};
 use convite_core::model::{Page, Role};
 use convite_core::{Problem, SpaceName, UnixMillis};
+use convite_net::random;
 use convite_store::{InviteRecord, SecretHash, public_id};
 use convite_wire::invite::InviteLink;
 
-use super::audit::{PAGE_DEFAULT, PAGE_MAX};
-use super::peers::page_limit;
+use super::paging::list_limit;
 use super::{Caller, Service};
-use crate::vault::Vault;
+use crate::secrets::SecretStore;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const EXPIRES_DEFAULT: Duration = Duration::from_secs(7 * 24 * 3600);
 const EXPIRES_MIN: Duration = Duration::from_secs(60);
 const EXPIRES_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 const USES_MAX: u32 = 100_000;
-/// How long the invite on the ready line is good for.
-const STANDING: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Lifetime of the invite on the ready line.
+const READY_INVITE_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// What an invite is to be like; what is not given is as it is by default.
+/// The settings of a new invite; `None` selects the default.
 #[derive(Debug, Clone, Default)]
 pub struct NewInvite {
-    /// How often it can be used, 1 to 100,000; 1 by default.
+    /// Number of uses, 1 to 100,000; 1 by default.
     pub uses: Option<u32>,
-    /// For how long, 1 minute to 366 days; 7 days by default.
+    /// Lifetime, 1 minute to 366 days; 7 days by default.
     pub expires_in: Option<Duration>,
-    /// The role of accounts made with it; member by default.
+    /// The role of accounts created with it; member by default.
     pub role: Option<Role>,
-    /// The space that they come to belong to.
+    /// The space that these accounts become members of.
     pub space: Option<SpaceName>,
 }
 
-/// An invite that has just been made.
+/// A new invite.
 #[derive(Clone)]
-pub struct InviteIssued {
-    /// With its code, a secret.
+pub struct NewInviteLink {
+    /// The link with its code, a secret.
     pub link: InviteLink,
-    /// When it ends.
+    /// When it expires.
     pub expires: UnixMillis,
-    /// How often it can be used.
+    /// Number of uses.
     pub uses: u32,
 }
 
-/// What is stored of an invite's code.
+/// Returns the stored hash of an invite's code.
 pub(super) fn hash_code(code: &str) -> SecretHash {
     *blake3::hash(code.to_ascii_lowercase().as_bytes()).as_bytes()
 }
 
-/// 160 random bits as 32 letters and digits, easy to select with a double click.
+/// Returns 160 random bits as 32 letters and digits, which a double click selects as one word.
 fn new_code() -> Result<String, Problem> {
-    let bytes = crate::random_bytes::<20>()?;
+    let bytes = random::bytes::<20>()?;
     Ok(data_encoding::BASE32_NOPAD
         .encode(&bytes)
         .to_ascii_lowercase())
 }
 
 impl Service {
-    /// Makes an invite.
+    /// Creates an invite.
     ///
     /// # Errors
-    /// `permission_denied` unless the caller administers; `invalid_argument` out of bounds;
-    /// `not_found` for the space.
+    /// Returns `permission_denied` unless the caller is an administrator; `invalid_argument` for
+    /// values out of bounds; `not_found` if the space does not exist.
     pub async fn create_invite(
         &self,
         caller: &Caller,
         new: NewInvite,
-    ) -> Result<InviteIssued, Problem> {
-        self.must_administer(caller, Act::InviteAdd).await?;
+    ) -> Result<NewInviteLink, Problem> {
+        self.require_admin(caller, AuditAction::InviteAdd).await?;
         let uses = new.uses.unwrap_or(1);
         if !(1..=USES_MAX).contains(&uses) {
             return Err(Problem::invalid(format!(
@@ -98,50 +98,54 @@ impl Service {
         if let Some(space) = &record.space {
             target = format!("{target} {space}");
         }
-        let entry = self.done(caller, Act::InviteAdd, target);
+        let entry = self.audit_entry(caller, AuditAction::InviteAdd, target);
         self.store()
             .create_invite(&record, Some(&entry), now)
             .await?;
-        Ok(InviteIssued {
+        Ok(NewInviteLink {
             link: self.link(Some(code)),
             expires: record.expires,
             uses,
         })
     }
 
-    /// The invites that can still be used, by id, for administrators; `limit` 1 to 1,000, 100 by
-    /// default.
+    /// Returns the usable invites by id, for administrators; `limit` is 1 to 1,000 (default 100).
     ///
     /// # Errors
-    /// `permission_denied` unless the caller administers; `invalid_argument` for a limit or cursor
-    /// that is not valid.
+    /// Returns `permission_denied` unless the caller is an administrator; `invalid_argument` for an
+    /// invalid limit or cursor.
     pub async fn list_invites(
         &self,
         caller: &Caller,
         limit: Option<u32>,
         cursor: Option<&str>,
     ) -> Result<Page<InviteSummary>, Problem> {
-        self.must_administer(caller, Act::InviteList).await?;
-        let limit = page_limit(limit, PAGE_DEFAULT, PAGE_MAX)?;
+        self.require_admin(caller, AuditAction::InviteList).await?;
+        let limit = list_limit(limit)?;
         self.store().invites(limit, cursor, self.now()).await
     }
 
-    /// Makes the invite of that id useless, as an administrator.
+    /// Revokes an invite by its id, for administrators.
     ///
     /// # Errors
-    /// `permission_denied` unless the caller administers; `not_found`.
+    /// Returns `permission_denied` unless the caller is an administrator; `not_found` if there is
+    /// no such invite.
     pub async fn revoke_invite(&self, caller: &Caller, id: &str) -> Result<(), Problem> {
-        self.must_administer(caller, Act::InviteRevoke).await?;
-        let entry = self.done(caller, Act::InviteRevoke, id);
+        self.require_admin(caller, AuditAction::InviteRevoke)
+            .await?;
+        let entry = self.audit_entry(caller, AuditAction::InviteRevoke, id);
         self.store().revoke_invite(id, &entry).await
     }
 
-    /// The invite of the ready line: usable without limit for 30 days, and founding, so that the
-    /// first user of a new directory becomes its administrator. Kept in `vault`, and used again at
-    /// the next start, and by other replicas, while it has more than a day left.
-    pub(crate) async fn standing_invite(&self, vault: &Vault) -> Result<InviteLink, Problem> {
+    /// Returns the invite of the ready line: unlimited uses within 30 days; the first user of a new
+    /// directory becomes its administrator. Its code is stored in `secrets` and reused at the next
+    /// start, and by other replicas, while more than a day is left.
+    pub(crate) async fn ready_line_invite(
+        &self,
+        secrets: &SecretStore,
+    ) -> Result<InviteLink, Problem> {
         let now = self.now();
-        let kept = vault.invite().await?;
+        let kept = secrets.invite().await?;
         if let Some(code) = kept.as_deref().map(|text| text.trim().to_owned()) {
             let record = self.store().invite(&hash_code(&code), now).await?;
             if record.is_some_and(|record| record.expires > now.after(DAY)) {
@@ -154,19 +158,20 @@ impl Service {
             role: Role::Member,
             space: None,
             uses: None,
-            expires: now.after(STANDING),
+            expires: now.after(READY_INVITE_LIFETIME),
             founds: true,
         };
-        // Good for something before anybody sees it. Another replica may have been quicker.
+        // Create it before publishing the code. Another replica may have stored another code first.
         self.store().create_invite(&record, None, now).await?;
-        let kept = vault
-            .keep_invite(kept.as_deref(), &format!("{code}\n"))
+        let kept = secrets
+            .store_invite(kept.as_deref(), &format!("{code}\n"))
             .await?;
         Ok(self.link(Some(kept.trim().to_owned())))
     }
 
-    /// The way here for accounts that exist: no secret, and nobody can join with it.
-    pub(super) fn way_here(&self) -> InviteLink {
+    /// Returns a link to this directory for existing accounts: without a secret, and no one can
+    /// join with it.
+    pub(super) fn link_without_code(&self) -> InviteLink {
         self.link(None)
     }
 

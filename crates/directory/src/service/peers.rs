@@ -1,85 +1,75 @@
-//! Peers: who is online, and where.
+//! Peers: registration, leases and the list of online peers.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use convite_core::activity::Activity;
-use convite_core::administration::Act;
+use convite_core::administration::AuditAction;
 use convite_core::model::{Page, PeerSummary};
-use convite_core::{ErrorCode, PeerAddress, PeerId, Problem, SpaceName, Terms};
-use convite_store::{ListedPeer, Registration};
+use convite_core::{ErrorCode, PeerAddress, PeerId, Problem, SharingPolicy, SpaceName};
+use convite_net::destination::{is_not_local, is_unicast};
+use convite_store::{Holder, ListedPeer, Registration};
 
-use super::{Caller, Service};
-use crate::authority::PeerCertificate;
+use super::paging::list_limit;
+use super::{Caller, ClientAddress, Service};
+use crate::authority::{PeerCertificate, requested_key};
 
-/// The most addresses kept of a peer.
+/// Maximum number of addresses stored per peer.
 const ADDRESSES_MAX: usize = 16;
-const PAGE_DEFAULT: u32 = 100;
-const PAGE_MAX: u32 = 1000;
 
-/// A peer as it registers.
+/// The registration data of a peer.
 #[derive(Debug, Clone)]
-pub struct Endpoint {
+pub struct PeerRegistration {
     /// Its id.
     pub id: PeerId,
     /// The port that it listens on.
     pub port: u16,
-    /// Where it says it can be dialled.
+    /// The addresses that it reports.
     pub addresses: Vec<PeerAddress>,
-    /// PKCS #10, DER; empty for none.
+    /// PKCS #10, DER; empty for none. The key in it identifies the peer after a restart.
     pub signing_request: Vec<u8>,
-    /// It is there for one download: not listed, and forgotten when it leaves or its lease runs
-    /// out.
+    /// Identifies this run of the peer's process, if known.
+    pub run: Option<[u8; 16]>,
+    /// Whether the process registers for the first time.
+    pub is_starting: bool,
+    /// Whether the peer exists for one download: not listed, and removed when it leaves or its
+    /// lease expires.
     pub transient: bool,
-    /// What it does for others.
-    pub terms: Terms,
+    /// The requests that it accepts from other accounts.
+    pub terms: SharingPolicy,
 }
 
-/// Where a call came from.
-#[derive(Debug, Clone, Copy)]
-pub struct Seen {
-    /// The socket's other end, or whom a trusted proxy speaks for.
-    pub remote: SocketAddr,
-}
-
-impl Seen {
-    /// The address alone, an IPv4 one as such.
-    pub(super) fn address(self) -> IpAddr {
-        self.remote.ip().to_canonical()
-    }
-}
-
-/// What registering gives.
+/// The result of a registration.
 #[derive(Debug, Clone)]
 pub struct PeerRegistered {
-    /// For how long the peer is listed without a heartbeat.
+    /// How long the peer is listed without a heartbeat.
     pub lease: Duration,
     /// The generation of the peer's index that the directory holds; 0 for none.
     pub generation: u64,
-    /// Where the directory lists the peer as reachable, best first.
+    /// The addresses that the directory lists for the peer, best first.
     pub addresses: Vec<PeerAddress>,
-    /// If a signing request came, and the directory has an authority.
+    /// Present if a signing request was sent and the directory has an authority.
     pub certificate: Option<PeerCertificate>,
-    /// The public key that tickets are signed with: Ed25519.
+    /// The public key for ticket signatures: Ed25519.
     pub ticket_key: [u8; 32],
 }
 
 impl Service {
-    /// Puts a peer of the caller's on the list, until its lease runs out.
+    /// Lists a peer of the caller until its lease expires.
     ///
     /// # Errors
-    /// `peer_taken` if the id belongs to another account, or a transient peer asks for one of a
-    /// peer that stays; `invalid_argument` for port 0, or a signing request that is not valid;
-    /// `unauthenticated` if the session has ended.
+    /// Returns `peer_taken` if the id belongs to another account or to another peer that is online,
+    /// or if a transient peer requests the id of a permanent one; `invalid_argument` for port 0, or
+    /// an invalid signing request; `unauthenticated` if the session has ended.
     pub async fn register_peer(
         &self,
         caller: &Caller,
-        endpoint: Endpoint,
-        seen: Seen,
+        endpoint: PeerRegistration,
+        seen: ClientAddress,
     ) -> Result<PeerRegistered, Problem> {
-        caller.must_share()?;
+        caller.require_sharing_role()?;
         let remote = seen.remote.ip().to_canonical();
-        let addresses = reachable(endpoint.addresses, remote, endpoint.port)?;
+        let addresses = listed_addresses(endpoint.addresses, remote, endpoint.port)?;
         let now = self.now();
         let registration = Registration {
             id: endpoint.id.clone(),
@@ -89,28 +79,39 @@ impl Service {
             lease: now.after(self.parts.lease),
             transient: endpoint.transient,
             terms: endpoint.terms,
+            holder: Holder {
+                key: if endpoint.signing_request.is_empty() {
+                    None
+                } else {
+                    Some(requested_key(&endpoint.signing_request)?)
+                },
+                run: endpoint.run,
+                is_starting: endpoint.is_starting,
+            },
         };
         let sign = |authority: &crate::authority::Authority| {
             let lifetime = self.parts.peer_certificate_lifetime;
             let request = &endpoint.signing_request;
-            authority.peer_certificate(&endpoint.id, remote, request, lifetime, now)
+            authority.peer_certificate(&endpoint.id, request, lifetime, now)
         };
-        // Signed before, handed out after the storage has said whose the id is.
+        // Signed first, but returned only after the store has accepted the id.
         let certificate = match &self.parts.authority {
             Some(authority) if !endpoint.signing_request.is_empty() => Some(sign(authority)?),
             _ => None,
         };
         let generation = self.store().register_peer(&registration, now).await?;
-        // The session may have ended meanwhile, with the peers that there were.
-        let session = self.of_session(caller.session, caller.from).await;
-        if let Err(problem) = session.and_then(|caller| caller.must_share()) {
+        // The session may have ended in the meantime; ending it removed only the peers listed then.
+        let session = self
+            .caller_of_session(caller.session, caller.client_address)
+            .await;
+        if let Err(problem) = session.and_then(|caller| caller.require_sharing_role()) {
             self.store()
                 .leave(&endpoint.id, caller.account, now)
                 .await?;
             return Err(problem);
         }
         self.peers_changed();
-        self.peer_appeared(&endpoint.id, generation).await;
+        self.peer_listed(&endpoint.id, generation).await;
         Ok(PeerRegistered {
             lease: self.parts.lease,
             generation,
@@ -120,16 +121,17 @@ impl Service {
         })
     }
 
-    /// Renews the lease of a peer of the caller's, and notes what it does; returns the lease and the
-    /// generation of its index.
+    /// Renews the lease of one of the caller's peers, and records its activity. Returns the lease
+    /// and the generation of the peer's index.
     ///
     /// # Errors
-    /// `not_found` if the caller has no such peer, or it left; `invalid_argument` for what no peer
-    /// can be doing.
+    /// Returns `not_found` if the caller has no such peer, or it has left; `peer_taken` if another
+    /// `run` of the peer has replaced it; `invalid_argument` for an impossible activity.
     pub async fn heartbeat(
         &self,
         caller: &Caller,
         peer: &PeerId,
+        run: Option<[u8; 16]>,
         activity: Activity,
     ) -> Result<(Duration, u64), Problem> {
         let activity = activity.checked()?;
@@ -137,19 +139,20 @@ impl Service {
         let lease = now.after(self.parts.lease);
         let generation = self
             .store()
-            .renew_lease(peer, caller.account, lease, now)
+            .renew_lease(peer, caller.account, run, lease, now)
             .await?;
-        self.note_activity(peer, &caller.user, activity, lease)
+        self.record_activity(peer, &caller.user, activity, lease)
             .await?;
         Ok((self.parts.lease, generation))
     }
 
-    /// Takes a peer of the caller's off the list; its index is kept for its return. A peer of
-    /// somebody else's is forgotten, with its index, if the caller administers; one that runs comes
-    /// back in the session that it has.
+    /// Removes one of the caller's peers from the list; its index is kept for its return. For an
+    /// administrator, removes another account's peer together with its index; a peer that is
+    /// running registers again with its existing session.
     ///
     /// # Errors
-    /// `not_found` if the caller has no such peer, and may not remove others'.
+    /// Returns `not_found` if the caller has no such peer, and may not remove other accounts'
+    /// peers.
     pub async fn leave(&self, caller: &Caller, peer: &PeerId) -> Result<(), Problem> {
         let left = self.store().leave(peer, caller.account, self.now()).await;
         match left {
@@ -157,95 +160,92 @@ impl Service {
                 if self.store().peer_key(peer).await?.is_none() {
                     return Err(problem);
                 }
-                if caller.must_administer().is_err() {
-                    self.note_denied(caller, Act::PeerRemove).await?;
+                if caller.require_admin().is_err() {
+                    self.record_refusal(caller, AuditAction::PeerRemove).await?;
                     return Err(problem);
                 }
-                let entry = self.done(caller, Act::PeerRemove, peer);
+                let entry = self.audit_entry(caller, AuditAction::PeerRemove, peer);
                 self.store().remove_peer(peer, &entry).await?;
                 self.finish_removals().await;
                 self.visibility_changed().await;
             }
             left => left?,
         }
-        self.activities.forget(peer);
+        self.peer_activity.forget(peer);
         self.peers_changed();
         Ok(())
     }
 
-    /// The peers online, by id, with how many of their files the caller may see; `limit` 1 to 1,000, 100 by default.
+    /// Returns the online peers by id, with the number of their files that the caller may see;
+    /// `limit` is 1 to 1,000 (default 100).
     ///
     /// # Errors
-    /// `invalid_argument` for a limit or cursor that is not valid.
+    /// Returns `invalid_argument` for an invalid limit or cursor.
     pub async fn list_peers(
         &self,
         caller: &Caller,
         limit: Option<u32>,
         cursor: Option<&str>,
     ) -> Result<Page<PeerSummary>, Problem> {
-        let limit = page_limit(limit, PAGE_DEFAULT, PAGE_MAX)?;
+        let limit = list_limit(limit)?;
         let (viewer, now) = (&caller.viewer, self.now());
         let page = self.store().peers(viewer, limit, cursor, now).await?;
         let spaces = self.spaces_of(caller).await?;
         let peers = page.items.into_iter();
         let mut items: Vec<_> = peers
-            .map(|peer| as_seen_by(caller, &spaces, peer))
+            .map(|peer| visible_to(caller, &spaces, peer))
             .collect();
-        self.activities.fill_in(&mut items, now);
+        self.peer_activity.set_rates(&mut items, now);
         Ok(Page {
             items,
             next_cursor: page.next_cursor,
         })
     }
 
-    /// The spaces that the caller belongs to, by name.
+    /// Returns the spaces that the caller belongs to, by name.
     pub(super) async fn spaces_of(&self, caller: &Caller) -> Result<Vec<SpaceName>, Problem> {
         let account = self.store().account_summary(&caller.user).await?;
         Ok(account.map(|account| account.spaces).unwrap_or_default())
     }
 }
 
-/// What a peer is to the caller, who belongs to these spaces.
-pub(super) fn as_seen_by(caller: &Caller, spaces: &[SpaceName], peer: ListedPeer) -> PeerSummary {
+/// Returns a peer as the caller sees it; `spaces` are the caller's.
+pub(super) fn visible_to(caller: &Caller, spaces: &[SpaceName], peer: ListedPeer) -> PeerSummary {
     let ListedPeer { mut summary, terms } = peer;
-    let may = caller.must_share().is_ok();
+    let may = caller.require_sharing_role().is_ok();
     let (owner, user) = (Some(&summary.user), &caller.user);
-    let loads = owner == Some(user) || terms.loads.lets(owner, user, spaces);
-    (summary.uploads, summary.loads) =
-        (may && terms.uploads.lets(owner, user, spaces), may && loads);
+    let loads = owner == Some(user) || terms.loads.allows(owner, user, spaces);
+    (summary.uploads, summary.loads) = (
+        may && terms.uploads.allows(owner, user, spaces),
+        may && loads,
+    );
     summary
 }
 
-/// How many items a page may have.
-pub(super) fn page_limit(asked: Option<u32>, default: u32, max: u32) -> Result<u32, Problem> {
-    let limit = asked.unwrap_or(default);
-    if (1..=max).contains(&limit) {
-        return Ok(limit);
-    }
-    Err(Problem::invalid(format!(
-        "the limit is 1 to {max}, not {limit}"
-    )))
-}
-
-/// Where a peer seen at `remote` can be dialled, best first: what it says (without what means
-/// another machine to everybody else), then the address that it was seen at.
-fn reachable(
+/// Returns the addresses of a peer that was seen at `remote`, best first: those that it reports,
+/// then `remote`. Omits addresses that mean another host to other machines: loopback, unless the
+/// peer is on this machine; link-local, unless the peer was seen at one; and addresses of no host.
+fn listed_addresses(
     given: Vec<PeerAddress>,
     remote: IpAddr,
     port: u16,
 ) -> Result<Vec<PeerAddress>, Problem> {
     let observed = PeerAddress::new(&remote.to_string(), port)?;
-    let is_loopback = |address: &PeerAddress| match address.ip() {
-        Some(ip) => ip.to_canonical().is_loopback(),
-        None => address.host().eq_ignore_ascii_case("localhost"),
-    };
-    let (near, mut addresses): (Vec<_>, Vec<_>) = given
-        .into_iter()
-        .filter(|address| !address.ip().is_some_and(|ip| ip.is_unspecified()))
-        .partition(is_loopback);
-    if remote.is_loopback() {
-        addresses.extend(near);
+    let mut addresses = Vec::new();
+    let mut near = Vec::new();
+    for address in given {
+        let Some(ip) = literal(&address) else {
+            // The client that dials a name checks the resolved address.
+            addresses.push(address);
+            continue;
+        };
+        if is_not_local(ip) {
+            addresses.push(address);
+        } else if is_unicast(ip) && !is_not_local(remote) && same_locality(ip, remote) {
+            near.push(PeerAddress::new(&ip.to_string(), address.port())?);
+        }
     }
+    addresses.append(&mut near);
     addresses.retain(|address| *address != observed);
     let mut distinct = Vec::with_capacity(ADDRESSES_MAX);
     for address in addresses {
@@ -257,13 +257,27 @@ fn reachable(
     Ok(distinct)
 }
 
+/// Returns the IP address that is written literally, if any.
+fn literal(address: &PeerAddress) -> Option<IpAddr> {
+    if address.host().eq_ignore_ascii_case("localhost") {
+        Some(Ipv4Addr::LOCALHOST.into())
+    } else {
+        address.ip().map(|ip| ip.to_canonical())
+    }
+}
+
+/// Returns whether both are loopback addresses, or both are not.
+fn same_locality(one: IpAddr, other: IpAddr) -> bool {
+    one.is_loopback() == other.is_loopback()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn addresses(given: &[&str], remote: &str) -> Vec<String> {
         let given = given.iter().map(|text| text.parse().unwrap()).collect();
-        let reachable = reachable(given, remote.parse().unwrap(), 5001).unwrap();
+        let reachable = listed_addresses(given, remote.parse().unwrap(), 5001).unwrap();
         reachable.iter().map(ToString::to_string).collect()
     }
 
@@ -277,6 +291,9 @@ mod tests {
                     "[::ffff:127.0.0.1]:22",
                     "0.0.0.0:5001",
                     "[::]:5001",
+                    "169.254.169.254:80",
+                    "[fe80::1]:5001",
+                    "224.0.0.1:5001",
                     "10.0.0.7:5001",
                     "peer.example:80",
                     "10.0.0.7:5001",
@@ -297,7 +314,19 @@ mod tests {
     }
 
     #[test]
-    fn the_address_seen_is_never_crowded_out() {
+    fn a_peer_on_the_link_is_listed_there() {
+        assert_eq!(
+            addresses(&["127.0.0.1:5001", "169.254.7.7:5001"], "169.254.7.8"),
+            ["169.254.7.7:5001", "169.254.7.8:5001"]
+        );
+        assert_eq!(
+            addresses(&["localhost:5001", "169.254.7.7:5001"], "127.0.0.1"),
+            ["127.0.0.1:5001"]
+        );
+    }
+
+    #[test]
+    fn the_observed_address_is_always_listed() {
         let many: Vec<String> = (1..=50).map(|i| format!("10.0.0.{i}:5001")).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         let kept = addresses(&many, "192.0.2.7");

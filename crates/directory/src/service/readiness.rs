@@ -1,45 +1,22 @@
-//! Whether the directory can do its work, and if not, why.
+//! Readiness checks.
 //!
-//! Ready means: the database answers, it takes changes, and nobody has told the directory to stop.
-//! The search index is told of, and keeps nobody out: it is built while the directory serves. That the tables are
-//! up to date needs no check: there is no directory before they are.
+//! The directory is ready if the database answers and accepts writes, the directory's certificate
+//! is valid now, and the directory has not been asked to stop. The state of the search index is
+//! reported, but does not affect readiness: the directory serves requests while the index is built.
+//! Whether the tables are up to date needs no check: the directory starts only after they are.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex as StdMutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use convite_core::{ErrorCode, Problem};
 use convite_search::Progress;
-use tokio::sync::Mutex;
 
 use super::Service;
 
-/// For how long a check of the database holds: it costs a write, and anyone may ask.
-const CHECKED: Duration = Duration::from_secs(1);
-/// A database that takes longer is one that does not answer.
-const ANSWER_MAX: Duration = Duration::from_secs(5);
-
-/// What is known of the directory's own state.
-pub(super) struct State {
-    stopping: AtomicBool,
-    /// Whether the search index is being built, or has not reached the end of the change log yet.
-    indexing: AtomicBool,
-    /// When it last was at the end; at first, when the directory started.
-    level: StdMutex<Instant>,
-    /// Whether the database took a change, and when it was asked.
-    writes: Mutex<Option<(Instant, Result<(), String>)>>,
-}
-
-impl Default for State {
-    fn default() -> Self {
-        Self {
-            stopping: AtomicBool::new(false),
-            indexing: AtomicBool::new(true),
-            level: StdMutex::new(Instant::now()),
-            writes: Mutex::default(),
-        }
-    }
-}
+/// How long the result of a write check is reused: it costs a write, and requires no session.
+const CHECK_LIFETIME: Duration = Duration::from_secs(1);
+/// Timeout of a database query.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How far the search index is behind the database.
 pub(super) struct Lag {
@@ -47,23 +24,23 @@ pub(super) struct Lag {
     pub(super) time: Duration,
 }
 
-/// The outcome of all checks, in order: of each its name, and what is so or what is wrong.
+/// The results of all checks, in order: the name of each, and its state or failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Readiness {
-    /// `process`, `database`, `writes`, `search`.
+    /// `process`, `certificate`, `database`, `writes`, `search`.
     pub checks: Vec<(&'static str, Result<&'static str, String>)>,
 }
 
 impl Readiness {
-    /// Whether every check passed.
+    /// Returns whether every check passed.
     pub fn is_ready(&self) -> bool {
         self.checks.iter().all(|(_, outcome)| outcome.is_ok())
     }
 
-    /// What is so, of each check.
+    /// Returns the state of each check.
     ///
     /// # Errors
-    /// `unavailable`, with the checks that failed and why.
+    /// Returns `unavailable`, with the failed checks and their reasons.
     pub fn ready(self) -> Result<Vec<(&'static str, &'static str)>, Problem> {
         let mut passed = Vec::new();
         let mut failed = Vec::new();
@@ -77,36 +54,43 @@ impl Readiness {
             return Ok(passed);
         }
         let message = format!("the directory is not ready: {}", failed.join("; "));
-        Err(Problem::new(ErrorCode::Unavailable, message).hint("ask again in a few seconds"))
+        Err(Problem::new(ErrorCode::Unavailable, message).hint("try again in a few seconds"))
     }
 }
 
 impl Service {
-    /// Checks everything. What is asked of the database is asked once a second at most.
+    /// Runs all checks. Queries the database at most once per second.
     pub async fn readiness(&self) -> Readiness {
         self.check_all(true).await
     }
 
-    /// Checks without writing, unless the last write failed: for who looks all the time.
-    pub(crate) async fn glance(&self) -> Readiness {
+    /// Runs all checks, without a write unless the last one failed; for frequent polling.
+    pub(crate) async fn readiness_without_write(&self) -> Readiness {
         self.check_all(false).await
     }
 
     async fn check_all(&self, write: bool) -> Readiness {
-        let state = &self.state;
-        let process = match state.stopping.load(Ordering::Acquire) {
-            false => Ok("running"),
-            true => Err("the directory is stopping".to_owned()),
+        let state = &self.readiness_state;
+        let process = if state.stopping.load(Ordering::Acquire) {
+            Err("the directory is stopping".to_owned())
+        } else {
+            Ok("running")
         };
-        let database = within(self.store().last_change()).await;
-        // It is derived: the directory serves while it is built, and its answers say so.
-        let search = match self.is_indexing() {
-            false => "built",
-            true => "being built, finds what is there so far",
+        let certificate = match &self.parts.certificates {
+            Some(certificates) => certificates.check(),
+            None => Ok("none (plaintext)"),
+        };
+        let database = with_timeout(self.store().last_change()).await;
+        // The index is derived data: the directory serves while it is built, and responses say so.
+        let search = if self.is_indexing() {
+            "being built; results are incomplete"
+        } else {
+            "built"
         };
         Readiness {
             checks: vec![
                 ("process", process),
+                ("certificate", certificate),
                 ("database", database.map(|_| "answers")),
                 ("writes", self.check_writes(write).await),
                 ("search", Ok(search)),
@@ -115,13 +99,13 @@ impl Service {
     }
 
     async fn check_writes(&self, ask: bool) -> Result<&'static str, String> {
-        let mut writes = self.state.writes.lock().await;
+        let mut writes = self.readiness_state.writes.lock().await;
         let outcome = match &*writes {
-            Some((at, outcome)) if at.elapsed() < CHECKED => outcome.clone(),
+            Some((at, outcome)) if at.elapsed() < CHECK_LIFETIME => outcome.clone(),
             Some((_, Ok(()))) | None if !ask => Ok(()),
             _ => {
                 let asked = Instant::now();
-                let outcome = within(self.store().check_writable(self.now())).await;
+                let outcome = with_timeout(self.store().check_writable(self.now())).await;
                 *writes = Some((asked, outcome.clone()));
                 outcome
             }
@@ -129,41 +113,36 @@ impl Service {
         outcome.map(|()| "possible")
     }
 
-    /// From now on the directory is not ready: it is about to stop.
+    /// Marks the directory as not ready because it is about to stop.
     pub(crate) fn set_stopping(&self) {
-        self.state.stopping.store(true, Ordering::Release);
+        self.readiness_state.stopping.store(true, Ordering::Release);
     }
 
-    /// Whether searches may miss something because the index is being built.
+    /// Returns whether searches may be incomplete because the index is being built.
     pub(super) fn is_indexing(&self) -> bool {
-        self.state.indexing.load(Ordering::Acquire)
+        self.readiness_state.indexing.load(Ordering::Acquire)
     }
 
-    /// The search index is being built, or it is level with the change log.
+    /// Sets whether the search index is being built; `false` means that it is current.
     pub(crate) fn set_indexing(&self, now: bool) {
         if !now {
-            *self.level() = Instant::now();
+            *self.readiness_state.level.lock() = Instant::now();
         }
-        self.state.indexing.store(now, Ordering::Release);
-    }
-
-    fn level(&self) -> MutexGuard<'_, Instant> {
-        let level = self.state.level.lock();
-        level.unwrap_or_else(PoisonError::into_inner)
+        self.readiness_state.indexing.store(now, Ordering::Release);
     }
 
     pub(super) async fn search_lag(&self) -> Result<Lag, Problem> {
         let last = self.store().last_change().await?;
-        // Before the first look at the log, the position that was kept counts.
-        let followed = match *self.followed.borrow() {
+        // Before the change log is read for the first time, the stored position counts.
+        let followed = match *self.indexed_position.borrow() {
             i64::MIN => match self.search_index().progress() {
                 Progress::At(position) => position,
-                // Half an index answers no search.
+                // A partly built index serves no searches.
                 Progress::Walking { .. } | Progress::New => 0,
             },
             followed => followed,
         };
-        let level = *self.level();
+        let level = *self.readiness_state.level.lock();
         Ok(match u64::try_from(last - followed) {
             Ok(changes @ 1..) => Lag {
                 changes,
@@ -177,10 +156,10 @@ impl Service {
     }
 }
 
-/// Asks the database, for [`ANSWER_MAX`] at most.
-async fn within<T>(asked: impl Future<Output = Result<T, Problem>>) -> Result<T, String> {
-    match tokio::time::timeout(ANSWER_MAX, asked).await {
+/// Runs a database query with the timeout [`ANSWER_TIMEOUT`].
+async fn with_timeout<T>(asked: impl Future<Output = Result<T, Problem>>) -> Result<T, String> {
+    match tokio::time::timeout(ANSWER_TIMEOUT, asked).await {
         Ok(answer) => answer.map_err(|problem| problem.message),
-        Err(_) => Err(format!("no answer for {} s", ANSWER_MAX.as_secs())),
+        Err(_) => Err(format!("no answer within {} s", ANSWER_TIMEOUT.as_secs())),
     }
 }

@@ -1,115 +1,105 @@
-//! The replicas of this directory: saying that this one is up, and knowing of the others.
+//! The replicas of this directory: announces this one, and lists the others.
 //!
-//! Where directories share a database, each holds a lease there, as a peer does. Clients are told of all that are up with
-//! each login and heartbeat, and an invite link carries them, so that any can stand in for any.
+//! Directories that share a database each hold a lease there, as peers do. Logins, heartbeats and
+//! invite links carry the addresses of all running replicas, so that a client can use any of them.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use convite_core::{PeerAddress, Problem};
-use convite_store::{News, ReplicaId};
-use tokio::sync::Notify;
+use convite_store::News;
 
 use super::Service;
 
-/// For how long a replica is taken to be up after it last said so.
+/// How long a replica counts as running after its last renewal.
 const LEASE: Duration = Duration::from_secs(15);
-/// How often it says so.
+/// Interval between renewals.
 pub(crate) const RENEWAL: Duration = Duration::from_secs(5);
-/// The most addresses that clients are told.
-const TOLD_MAX: usize = 16;
-/// The most in an invite link.
-const LINKED_MAX: usize = 8;
-
-/// This replica, and what it last heard of the others.
-pub(super) struct Siblings {
-    id: ReplicaId,
-    others: Mutex<Vec<Vec<PeerAddress>>>,
-    changed: Notify,
-}
-
-impl Siblings {
-    pub(super) fn new(id: ReplicaId) -> Self {
-        Self {
-            id,
-            others: Mutex::default(),
-            changed: Notify::new(),
-        }
-    }
-
-    /// Another came or went.
-    pub(super) fn stir(&self) {
-        self.changed.notify_one();
-    }
-
-    fn others(&self) -> MutexGuard<'_, Vec<Vec<PeerAddress>>> {
-        self.others.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+/// Maximum number of addresses sent to clients.
+const CLIENT_ADDRESSES_MAX: usize = 16;
+/// Maximum number of addresses in an invite link.
+const LINK_ADDRESSES_MAX: usize = 8;
 
 impl Service {
-    /// Where the directory's replicas that are up can be dialled, this one first; at most 16.
-    pub fn directories(&self) -> Vec<PeerAddress> {
-        spread(&self.parts.addresses, &self.siblings.others(), TOLD_MAX)
+    /// Returns the addresses of the running replicas, this one first; at most 16.
+    pub fn replica_addresses(&self) -> Vec<PeerAddress> {
+        interleave(
+            &self.replicas.own.lock(),
+            &self.replicas.others.lock(),
+            CLIENT_ADDRESSES_MAX,
+        )
     }
 
-    /// The same for an invite link, in which every address is one more to copy.
+    /// Returns the addresses for an invite link; fewer, to keep the link short.
     pub(super) fn link_addresses(&self) -> Vec<PeerAddress> {
-        spread(&self.parts.addresses, &self.siblings.others(), LINKED_MAX)
+        interleave(
+            &self.replicas.own.lock(),
+            &self.replicas.others.lock(),
+            LINK_ADDRESSES_MAX,
+        )
     }
 
-    /// Says for the first time that this replica is up, and lets the others know.
+    /// Announces that this replica has started, and notifies the others.
     ///
     /// # Errors
     /// Those of [`Self::renew_replica`].
     pub(crate) async fn add_replica(&self) -> Result<(), Problem> {
         self.renew_replica().await?;
-        self.tell(News::Replicas);
+        self.notify_replicas(News::Replicas);
         Ok(())
     }
 
-    /// Resolves once a replica came or went since the last time.
-    pub(crate) async fn replicas_changed(&self) {
-        self.siblings.changed.notified().await;
+    /// Sets the addresses of this replica, and notifies peers and replicas; returns whether they
+    /// have changed.
+    pub(crate) async fn set_addresses(&self, addresses: Vec<PeerAddress>) -> bool {
+        if *self.replicas.own.lock() == addresses {
+            return false;
+        }
+        *self.replicas.own.lock() = addresses;
+        if let Err(problem) = self.add_replica().await {
+            tracing::warn!(error = %problem, "cannot announce the new addresses to other replicas");
+        }
+        true
     }
 
-    /// Says that this replica is up, and asks for the others.
+    /// Resolves once a replica has started or stopped since the last call.
+    pub(crate) async fn replicas_changed(&self) {
+        self.replicas.changed.notified().await;
+    }
+
+    /// Renews the lease of this replica, and updates the list of the others.
     ///
     /// # Errors
-    /// `internal` or `unavailable` if the database fails.
+    /// Returns `internal` or `unavailable` if the database fails.
     pub(crate) async fn renew_replica(&self) -> Result<(), Problem> {
         let Some(shared) = self.store().shared() else {
             return Ok(());
         };
+        self.use_database_time().await?;
         let now = self.now();
+        let own = self.replicas.own.lock().clone();
         let others = shared
-            .renew_replica(
-                self.siblings.id,
-                &self.parts.addresses,
-                now.after(LEASE),
-                now,
-            )
+            .renew_replica(self.replicas.id, &own, now.after(LEASE), now)
             .await?;
-        *self.siblings.others() = others;
+        *self.replicas.others.lock() = others;
         Ok(())
     }
 
-    /// Says that this replica stops.
+    /// Announces that this replica stops.
     ///
     /// # Errors
-    /// `internal` or `unavailable` if the database fails: its lease will run out.
+    /// Returns `internal` or `unavailable` if the database fails; the lease expires in that case.
     pub(crate) async fn remove_replica(&self) -> Result<(), Problem> {
         if let Some(shared) = self.store().shared() {
-            shared.remove_replica(self.siblings.id).await?;
-            self.tell(News::Replicas);
+            shared.remove_replica(self.replicas.id).await?;
+            self.notify_replicas(News::Replicas);
         }
         Ok(())
     }
 }
 
-/// The first address of each replica, then the second of each, and so on: at most `most`, none
-/// twice. So a short list still has every replica.
-pub(super) fn spread(
+/// Returns the first address of each replica, then the second of each, and so on: at most `most`,
+/// without duplicates, so that a short list still contains every replica.
+pub(super) fn interleave(
     own: &[PeerAddress],
     others: &[Vec<PeerAddress>],
     most: usize,
@@ -141,9 +131,9 @@ mod tests {
         };
         let own = list(&["a1", "a2", "a3"]);
         let others = [list(&["b1", "a2"]), list(&["c1", "c2"])];
-        let told = spread(&own, &others, 5);
+        let told = interleave(&own, &others, 5);
         assert_eq!(told, list(&["a1", "b1", "c1", "a2", "c2"]));
-        assert_eq!(spread(&own, &[], 16), own);
-        assert_eq!(spread(&own, &others, 2), list(&["a1", "b1"]));
+        assert_eq!(interleave(&own, &[], 16), own);
+        assert_eq!(interleave(&own, &others, 2), list(&["a1", "b1"]));
     }
 }

@@ -1,104 +1,72 @@
-//! Search: the index says which contents match and how well, the database what they are now.
+//! Search: the index finds and ranks contents, the database provides their current state.
 //!
-//! A cursor is a place in the order of one search, so that pages follow one another whatever comes
-//! and goes: a content whose place stays the same comes exactly once. One that moves to a later
-//! place meanwhile (renamed, or sorted by providers of which some left) may come again, one that moves
-//! to an earlier place may be missed.
+//! A cursor is a position in the order of one search, so that pages continue correctly while
+//! contents appear and disappear: a content with an unchanged position is returned exactly once. A
+//! content that moves to a later position (renamed, or sorted by providers of which some left) may
+//! be returned again; one that moves to an earlier position may be missed.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Instant;
 
-use convite_core::age::Age;
-use convite_core::kind::FileType;
 use convite_core::model::{HitPeer, SearchHit};
 use convite_core::sort::{Order, Sort};
-use convite_core::{PeerId, Problem, SpaceName};
+use convite_core::{Problem, SearchQuery};
 use convite_metrics::catalogue::SEARCH_SECONDS;
 use convite_search::{Filter, Place, Query, Search};
 use convite_store::{ContentKey, ContentSummary};
 
-use super::peers::page_limit;
+use super::paging::page_limit;
 use super::{Caller, Service};
-use crate::follower::blocking;
+use crate::index_sync::spawn_blocking_work;
 
 const PAGE_DEFAULT: u32 = 20;
 const PAGE_MAX: u32 = 100;
-/// How often a page is filled up when matches turn out to be offline, before it is given as it is.
-const ROUNDS_MAX: usize = 8;
-
-/// What is searched for.
-#[derive(Debug, Clone, Default)]
-pub struct SearchQuery {
-    /// Words, phrases and what must not be there: see [`Query`].
-    pub text: String,
-    /// Only files of a kind, or with an extension.
-    pub file_type: Option<FileType>,
-    /// In bytes.
-    pub min_size: Option<u64>,
-    /// In bytes.
-    pub max_size: Option<u64>,
-    /// Last changed then or later.
-    pub newer: Option<Age>,
-    /// Last changed before that.
-    pub older: Option<Age>,
-    /// Only what this peer shares.
-    pub peer: Option<PeerId>,
-    /// Only what lies in this space of the caller's, not even what everyone sees.
-    pub space: Option<SpaceName>,
-    /// What to sort by.
-    pub sort: Sort,
-    /// Which end comes first.
-    pub order: Order,
-    /// 1 to 100; 20 by default.
-    pub limit: Option<u32>,
-    /// What the page before returned.
-    pub cursor: Option<String>,
-}
+/// Maximum number of index queries to fill a page when matches turn out to be offline.
+const REFILLS_MAX: usize = 8;
 
 /// A page of results.
 #[derive(Debug, Clone)]
-pub struct SearchFound {
-    /// In the order asked for, each content once.
+pub struct SearchResults {
+    /// In the requested order, each content once.
     pub hits: Vec<SearchHit>,
-    /// Where the next page begins; none on the last.
+    /// The cursor of the next page; `None` on the last.
     pub next_cursor: Option<String>,
-    /// The index is being built, so something may be missing.
+    /// Whether the index is being built, so that results may be missing.
     pub indexing: bool,
 }
 
 impl Service {
-    /// Matches among the files of the peers online that the caller may see, one for each content.
-    /// What lies in other spaces takes no part: it is neither matched nor counted.
+    /// Searches the files and folders of online peers that the caller may see; returns one hit per
+    /// content. Those in other spaces are neither matched nor counted.
     ///
     /// # Errors
-    /// `invalid_argument` for a query that is too long, an order that relevance does not have, or
-    /// a limit or cursor that is not valid; `permission_denied` for a space that the caller does not
-    /// belong to.
+    /// Returns `invalid_argument` for a query that is too long, ascending relevance, or an invalid
+    /// limit or cursor; `permission_denied` for a space that the caller does not belong to.
     pub async fn search(
         &self,
         caller: &Caller,
         query: SearchQuery,
-    ) -> Result<SearchFound, Problem> {
+    ) -> Result<SearchResults, Problem> {
         let began = Instant::now();
         let found = self.find(caller, query).await?;
         let took = began.elapsed().as_secs_f64();
-        self.counted().measure(&SEARCH_SECONDS, &[], took);
+        self.registry().observe(&SEARCH_SECONDS, &[], took);
         Ok(found)
     }
 
-    async fn find(&self, caller: &Caller, query: SearchQuery) -> Result<SearchFound, Problem> {
+    async fn find(&self, caller: &Caller, query: SearchQuery) -> Result<SearchResults, Problem> {
         let limit = page_limit(query.limit, PAGE_DEFAULT, PAGE_MAX)?;
         if (query.sort, query.order) == (Sort::Relevance, Order::Ascending) {
-            return Err(Problem::invalid("the worst matches first is no order")
-                .hint("sort by size, date or providers to have another order"));
+            return Err(Problem::invalid("relevance can only be sorted descending")
+                .hint("sort by size, date or providers for another order"));
         }
-        let words = Arc::new(Query::parse(&query.text)?);
-        let digest = query.digest();
+        let words = Arc::new(Query::any(query.texts.iter().map(String::as_str))?);
+        let digest = digest_of(&query);
         let cursor = query.cursor.as_deref();
         let mut after = cursor.map(|text| read_cursor(text, digest)).transpose()?;
-        let mut found = SearchFound {
+        let mut found = SearchResults {
             hits: Vec::new(),
             next_cursor: None,
             indexing: self.is_indexing(),
@@ -125,13 +93,13 @@ impl Service {
         let online = self.online().await?;
         let spaces = viewer.spaces().iter().map(|space| space.0);
         let spaces: Arc<[i64]> = spaces.collect();
-        for _ in 0..ROUNDS_MAX {
+        for _ in 0..REFILLS_MAX {
             let wanted = limit - found.hits.len() as u32;
             let page = {
                 let index = Arc::clone(self.search_index());
                 let (words, filter) = (Arc::clone(&words), filter.clone());
                 let (online, spaces) = (Arc::clone(&online), Arc::clone(&spaces));
-                blocking(move || {
+                spawn_blocking_work(move || {
                     index.search(&Search {
                         query: &words,
                         filter: &filter,
@@ -145,19 +113,10 @@ impl Service {
                 })
                 .await?
             };
-            let scores: HashMap<i64, f32> =
-                page.hits.iter().map(|hit| (hit.key, hit.score)).collect();
             let keys: Vec<ContentKey> = page.hits.iter().map(|hit| ContentKey(hit.key)).collect();
             let summaries = self.store().summaries(&viewer, &keys, self.now()).await?;
-            found.hits.extend(
-                summaries
-                    .into_iter()
-                    .filter(|summary| summary.providers > 0)
-                    .map(|summary| {
-                        let score = scores.get(&summary.key.0).copied().unwrap_or_default();
-                        hit(summary, score, &words)
-                    }),
-            );
+            let scores = page.hits.iter().map(|hit| (hit.key, hit.score)).collect();
+            found.hits.extend(online_hits(summaries, &scores, &words));
             found.next_cursor = page.next.map(|place| write_cursor(place, digest));
             after = page.next;
             if after.is_none() || found.hits.len() >= limit as usize {
@@ -168,26 +127,39 @@ impl Service {
     }
 }
 
-impl SearchQuery {
-    /// Tells searches apart, so that the cursor of one is not taken for that of another.
-    fn digest(&self) -> u32 {
-        let mut hasher = DefaultHasher::new();
-        let bounds = (self.min_size, self.max_size, self.newer, self.older);
-        let rest = (
-            &self.file_type,
-            &self.peer,
-            &self.space,
-            self.sort,
-            self.order,
-        );
-        (&self.text, bounds, rest).hash(&mut hasher);
-        hasher.finish() as u32
-    }
+/// Returns a hash of the search, so that a cursor of another search is refused.
+fn digest_of(query: &SearchQuery) -> u32 {
+    let mut hasher = DefaultHasher::new();
+    let bounds = (query.min_size, query.max_size, query.newer, query.older);
+    let rest = (
+        &query.file_type,
+        &query.peer,
+        &query.space,
+        query.sort,
+        query.order,
+    );
+    (&query.texts, bounds, rest).hash(&mut hasher);
+    hasher.finish() as u32
+}
+
+/// Returns the contents with an online provider.
+fn online_hits(
+    summaries: Vec<ContentSummary>,
+    scores: &HashMap<i64, f32>,
+    words: &Query,
+) -> impl Iterator<Item = SearchHit> {
+    let online = summaries
+        .into_iter()
+        .filter(|summary| summary.providers > 0);
+    online.map(|summary| {
+        let score = scores.get(&summary.key.0).copied().unwrap_or_default();
+        hit(summary, score, words)
+    })
 }
 
 fn hit(summary: ContentSummary, score: f32, words: &Query) -> SearchHit {
     let names = summary.names.iter().enumerate();
-    // Of names that match as well as another, the most common.
+    // Among equally good names, the most common.
     let best = names
         .map(|(n, name)| (words.marks(name), std::cmp::Reverse(n)))
         .max_by_key(|(marks, n)| (marks.quality, *n));
@@ -198,11 +170,13 @@ fn hit(summary: ContentSummary, score: f32, words: &Query) -> SearchHit {
     let peers = summary.peers.into_iter();
     SearchHit {
         hash: summary.hash,
+        kind: summary.kind,
         name,
         matches,
         names: summary.names,
         folder,
         size: summary.size,
+        files: summary.kind.files(summary.files),
         spaces: summary.spaces,
         providers: summary.providers,
         peers: peers
@@ -226,13 +200,15 @@ fn read_cursor(cursor: &str, digest: u32) -> Result<Place, Problem> {
         .and_then(|bytes| bytes.strip_prefix(&digest.to_be_bytes()))
         .and_then(|bytes| bytes.try_into().ok());
     place.map(Place::from_bytes).ok_or_else(|| {
-        Problem::invalid("the cursor is not one that a page of this search returned")
-            .hint("begin again without a cursor")
+        Problem::invalid("the cursor does not belong to this search")
+            .hint("start again without a cursor")
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use convite_core::age::Age;
+
     use super::*;
 
     #[test]
@@ -253,7 +229,7 @@ mod tests {
         let plain = SearchQuery::default();
         for other in [
             SearchQuery {
-                text: "x".to_owned(),
+                texts: vec!["x".to_owned()],
                 ..plain.clone()
             },
             SearchQuery {
@@ -277,13 +253,13 @@ mod tests {
                 ..plain.clone()
             },
         ] {
-            assert_ne!(other.digest(), plain.digest());
+            assert_ne!(digest_of(&other), digest_of(&plain));
         }
         let next = SearchQuery {
             limit: Some(7),
             cursor: Some("x".to_owned()),
             ..plain.clone()
         };
-        assert_eq!(next.digest(), plain.digest());
+        assert_eq!(digest_of(&next), digest_of(&plain));
     }
 }

@@ -1,92 +1,82 @@
-//! Sessions: a random token that stands for an account. Only its hash is stored.
+//! Sessions: random tokens that identify an account. Only their hashes are stored.
 
 use std::fmt;
 use std::net::IpAddr;
 
-use convite_core::administration::{Act, SessionSummary};
-use convite_core::model::{Page, Role};
+use convite_core::administration::{AuditAction, SessionSummary};
+use convite_core::model::{FileEntry, Page, Role};
 use convite_core::{ErrorCode, Problem, SpaceName, UnixMillis, UserName};
 use convite_metrics::catalogue::LOGINS;
-use convite_store::{AccountId, AccountRecord, SecretHash, Viewer, public_id};
+use convite_net::random;
+use convite_store::{AccountRecord, SecretHash, public_id};
 use convite_wire::invite::InviteLink;
 
-use super::audit::{PAGE_DEFAULT, PAGE_MAX};
-use super::peers::page_limit;
-use super::{Endpoint, Seen, Service};
+use super::caller::unauthenticated;
+use super::paging::list_limit;
+use super::{Caller, ClientAddress, PeerRegistration, Service};
 
-/// Whoever makes a call, known by a session that is alive.
-#[derive(Clone)]
-pub struct Caller {
-    /// The number of the account.
-    pub account: AccountId,
-    /// Its name.
-    pub user: UserName,
-    /// What it may do.
-    pub role: Role,
-    /// What it may see.
-    pub(super) viewer: Viewer,
-    /// Where the call came from.
-    pub(super) from: Option<IpAddr>,
-    /// The hash of the session's token.
-    pub(super) session: SecretHash,
-}
-
-impl Caller {
-    /// Whose things the caller administers: the own alone, or (none) everybody's.
-    pub(super) fn only_own(&self) -> Option<AccountId> {
-        match self.role {
-            Role::Admin => None,
-            Role::Member | Role::Guest => Some(self.account),
-        }
-    }
-
-    /// Lets administrators pass.
-    ///
-    /// # Errors
-    /// `permission_denied` for everybody else.
-    pub fn must_administer(&self) -> Result<(), Problem> {
-        match self.role {
-            Role::Admin => Ok(()),
-            Role::Member | Role::Guest => Err(Problem::new(
-                ErrorCode::PermissionDenied,
-                "only an administrator may do this",
-            )
-            .hint("ask an administrator of this directory")),
-        }
-    }
-}
-
-/// Who a session stands for.
+/// The account and the expiry of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Me {
-    /// Whose it is.
+pub struct SessionAccount {
+    /// The account.
     pub user: UserName,
-    /// What the account may do.
+    /// The account's role.
     pub role: Role,
     /// The spaces that it belongs to, by name.
     pub spaces: Vec<SpaceName>,
-    /// When the session ends unless it is used.
+    /// When the session expires unless it is used.
     pub expires: UnixMillis,
-    /// The way here for another computer of the account.
+    /// The link for connecting another computer of the account.
     pub link: InviteLink,
 }
 
-/// A session that has just begun.
+/// A new session.
 #[derive(Clone)]
 pub struct Session {
-    /// The bearer token: 43 characters of base64url. Shown once.
+    /// The bearer token: 43 characters of base64url; for a browser two such tokens, separated by a
+    /// dot. Returned once.
     pub token: String,
-    /// When it ends unless it is used.
+    /// When it expires unless it is used.
     pub expires: UnixMillis,
-    /// Whose it is.
+    /// The account.
     pub user: UserName,
-    /// What the account may do.
+    /// The account's role.
     pub role: Role,
+}
+
+/// The client that stores a session's token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenStorage {
+    /// A program, which stores the whole token.
+    Program,
+    /// A browser, which stores two halves; both are required. One is a cookie, which is sent to
+    /// every server on the host; the other is a key that only pages of this server can read.
+    Browser,
+}
+
+/// A login request.
+pub struct Login<'a> {
+    /// The user name.
+    pub user: &'a UserName,
+    /// The password.
+    pub password: &'a str,
+    /// The client that stores the token.
+    pub holder: TokenStorage,
+    /// A peer to register in the session.
+    pub peer: Option<PeerLogin>,
+}
+
+/// A peer to register with a login.
+pub struct PeerLogin {
+    /// The peer.
+    pub endpoint: PeerRegistration,
+    /// All files that it shares; `None` leaves its index unchanged.
+    pub files: Option<Vec<FileEntry>>,
 }
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Without the token, which is a secret.
+        // Omits the token, which is a secret.
         f.debug_struct("Session")
             .field("user", &self.user)
             .field("role", &self.role)
@@ -99,49 +89,33 @@ pub(super) fn hash_token(token: &str) -> SecretHash {
 }
 
 fn must_be_enabled(account: &AccountRecord) -> Result<(), Problem> {
-    match account.disabled {
-        false => Ok(()),
-        true => Err(
+    if account.disabled {
+        Err(
             Problem::new(ErrorCode::PermissionDenied, "this account is disabled")
                 .hint("ask an administrator of this directory"),
-        ),
+        )
+    } else {
+        Ok(())
     }
 }
 
 impl Service {
-    /// Begins a session with a password.
-    ///
-    /// # Errors
-    /// `wrong_credentials`, in the same time whether or not there is such a user;
-    /// `permission_denied` if the account is disabled; `overloaded` if too many log in at once;
-    /// `too_many_requests` after too many failures.
-    pub async fn login(
-        &self,
-        user: &UserName,
-        password: &str,
-        seen: Seen,
-    ) -> Result<Session, Problem> {
-        let attempt = self.attempt_password(user, seen, self.log_in(user, password, seen));
-        let account = attempt.await;
-        self.note_attempt(Act::Login, user, seen, &account).await;
-        let account = self.count_outcome(&LOGINS, account)?;
-        self.begin(account, Some(seen)).await
-    }
-
-    /// The account that user and password belong to.
+    /// Checks a user name and password; with open registration, creates the account if necessary.
     async fn log_in(
         &self,
         user: &UserName,
         password: &str,
-        seen: Seen,
+        seen: ClientAddress,
     ) -> Result<AccountRecord, Problem> {
         let known = self.store().account(user).await?;
         let account = match known {
             None if self.parts.open_registration => {
                 let made = async {
                     let hash = self.passwords.hash(password).await?;
-                    let account = self.admit(user, &hash, Role::Member).await?;
-                    // Someone else may have made it in between, with another password.
+                    let account = self
+                        .create_or_get_account(user, &hash, Role::Member)
+                        .await?;
+                    // Another call may have created it in between, with another password.
                     if account.password_hash != hash {
                         self.check(password, Some(&account)).await?;
                     }
@@ -158,32 +132,63 @@ impl Service {
         Ok(account)
     }
 
-    /// Begins a session and registers a peer in it, if one is given: both or neither.
+    /// Starts a session with a password. With a peer, also registers the peer and publishes its
+    /// files; if this fails, the session is ended. Returns the generation of the index if one was
+    /// published.
     ///
     /// # Errors
-    /// As [`Self::login`] and [`Self::register_peer`].
-    pub async fn login_with_peer(
+    /// Returns `wrong_credentials`, in the same time whether or not the user exists;
+    /// `permission_denied` if the account is disabled; `overloaded` if too many logins are in
+    /// progress; `too_many_requests` after too many failures; otherwise as [`Self::register_peer`]
+    /// and [`Self::begin_publish_index`].
+    pub async fn login(
         &self,
-        user: &UserName,
-        password: &str,
-        peer: Option<Endpoint>,
-        seen: Seen,
-    ) -> Result<Session, Problem> {
-        let session = self.login(user, password, seen).await?;
-        if let Some(endpoint) = peer {
-            let caller = self.authenticate(Some(&session.token), Some(seen)).await?;
-            if let Err(problem) = self.register_peer(&caller, endpoint, seen).await {
+        login: Login<'_>,
+        seen: ClientAddress,
+    ) -> Result<(Session, Option<u64>), Problem> {
+        let Login { user, password, .. } = login;
+        let attempt = self.attempt_password(user, seen, self.log_in(user, password, seen));
+        let account = attempt.await;
+        self.record_attempt(AuditAction::Login, user, seen, &account)
+            .await;
+        let account = self.count_outcome(&LOGINS, account)?;
+        let session = self.begin(account, login.holder, Some(seen)).await?;
+        let Some(peer) = login.peer else {
+            return Ok((session, None));
+        };
+        let caller = self.authenticate(Some(&session.token), Some(seen)).await?;
+        match self.register_and_publish(&caller, peer, seen).await {
+            Ok(generation) => Ok((session, generation)),
+            Err(problem) => {
                 self.logout(&caller).await?;
-                return Err(problem);
+                Err(problem)
             }
         }
-        Ok(session)
     }
 
-    /// Whether user and password belong together.
+    /// Registers a peer and publishes its files under the next generation.
+    async fn register_and_publish(
+        &self,
+        caller: &Caller,
+        peer: PeerLogin,
+        seen: ClientAddress,
+    ) -> Result<Option<u64>, Problem> {
+        let id = peer.endpoint.id.clone();
+        let registered = self.register_peer(caller, peer.endpoint, seen).await?;
+        let Some(files) = peer.files else {
+            return Ok(None);
+        };
+        let generation = registered.generation.saturating_add(1);
+        let mut upload = self.begin_publish_index(caller, &id, generation).await?;
+        upload.add_batch(files).await?;
+        upload.finish().await?;
+        Ok(Some(generation))
+    }
+
+    /// Checks a user name and password.
     ///
     /// # Errors
-    /// `wrong_credentials`.
+    /// Returns `wrong_credentials`.
     pub(super) async fn check_password(
         &self,
         user: &UserName,
@@ -195,19 +200,25 @@ impl Service {
 
     async fn check(&self, password: &str, account: Option<&AccountRecord>) -> Result<(), Problem> {
         let stored = account.map(|account| account.password_hash.as_str());
-        match self.passwords.verify(password, stored).await? {
-            true => Ok(()),
-            false => Err(wrong_credentials()),
+        if self.passwords.verify(password, stored).await? {
+            Ok(())
+        } else {
+            Err(wrong_credentials())
         }
     }
 
-    /// A session for whoever owns the directory's own folder, as `convite up` does: makes the
-    /// account, as an administrator, if there is none of that name. Without a password the account
-    /// gets none, and can be logged in to in this way only.
+    /// Number of password hashes computed since the start.
+    pub fn password_hashes(&self) -> u64 {
+        self.passwords.computed()
+    }
+
+    /// Starts a session for the owner of the directory's own folder, as `convite up` does. Creates
+    /// the account, as an administrator, if it does not exist. Without a password the account can
+    /// be used only in this way.
     ///
     /// # Errors
-    /// `invalid_argument` for a password that is too short or too long; `permission_denied` if the
-    /// account is disabled.
+    /// Returns `invalid_argument` if the password is too short or too long; `permission_denied` if
+    /// the account is disabled.
     pub async fn local_session(
         &self,
         user: &UserName,
@@ -220,15 +231,28 @@ impl Service {
                     Some(password) => self.passwords.hash(password).await?,
                     None => String::new(),
                 };
-                self.admit(user, &hash, Role::Admin).await?
+                self.create_or_get_account(user, &hash, Role::Admin).await?
             }
         };
         must_be_enabled(&account)?;
-        self.begin(account, None).await
+        self.begin(account, TokenStorage::Program, None).await
     }
 
-    async fn begin(&self, account: AccountRecord, seen: Option<Seen>) -> Result<Session, Problem> {
-        let token = data_encoding::BASE64URL_NOPAD.encode(&crate::random_bytes::<32>()?);
+    async fn begin(
+        &self,
+        account: AccountRecord,
+        holder: TokenStorage,
+        seen: Option<ClientAddress>,
+    ) -> Result<Session, Problem> {
+        let secret = || -> Result<String, Problem> {
+            Ok(data_encoding::BASE64URL_NOPAD.encode(&random::bytes::<32>()?))
+        };
+        // Only the hash of the whole token is stored, so that one half does not identify the
+        // session.
+        let token = match holder {
+            TokenStorage::Program => secret()?,
+            TokenStorage::Browser => format!("{}.{}", secret()?, secret()?),
+        };
         let now = self.now();
         let expires = now.after(self.parts.session_lifetime);
         let begun = self
@@ -237,13 +261,13 @@ impl Service {
                 &hash_token(&token),
                 account.id,
                 &account.password_hash,
-                seen.map(Seen::address),
+                seen.map(ClientAddress::address),
                 expires,
                 now,
             )
             .await?;
         if !begun {
-            // The password was changed, or the account disabled, since it was checked.
+            // The password was changed, or the account disabled, after the check.
             return Err(wrong_credentials());
         }
         Ok(Session {
@@ -254,40 +278,40 @@ impl Service {
         })
     }
 
-    /// Who a bearer token stands for, in a call from there; puts off the end of the session.
+    /// Returns the caller that a bearer token identifies, and extends the session.
     ///
     /// # Errors
-    /// `unauthenticated` without a token or for an unknown one; `session_expired`.
+    /// Returns `unauthenticated` without a token or for an unknown one; `session_expired`.
     pub async fn authenticate(
         &self,
         token: Option<&str>,
-        seen: Option<Seen>,
+        seen: Option<ClientAddress>,
     ) -> Result<Caller, Problem> {
         let token = token.ok_or_else(|| unauthenticated("not logged in"))?;
-        self.of_session(hash_token(token), seen.map(Seen::address))
+        self.caller_of_session(hash_token(token), seen.map(ClientAddress::address))
             .await
     }
 
-    /// Whom the session of that token hash stands for; puts off its end.
-    pub(super) async fn of_session(
+    /// Returns the caller of the session with this token hash, and extends the session.
+    pub(super) async fn caller_of_session(
         &self,
         hash: SecretHash,
-        from: Option<IpAddr>,
+        client_address: Option<IpAddr>,
     ) -> Result<Caller, Problem> {
         let session = self
             .store()
             .session(&hash)
             .await?
             .filter(|session| !session.account.disabled)
-            .ok_or_else(|| unauthenticated("the session token is not known"))?;
+            .ok_or_else(|| unauthenticated("the session token is unknown"))?;
         let now = self.now();
         if session.expires <= now {
             return Err(
-                Problem::new(ErrorCode::SessionExpired, "the session has run out")
+                Problem::new(ErrorCode::SessionExpired, "the session has expired")
                     .hint("log in again with `convite login`"),
             );
         }
-        // Not at every call: that would make each of them a write.
+        // Not on every call: each extension is a write.
         let lifetime = self.parts.session_lifetime;
         if now.until(session.expires) < lifetime / 30 * 29 {
             self.store()
@@ -299,36 +323,37 @@ impl Service {
             user: session.account.user,
             role: session.account.role,
             viewer: session.viewer,
-            from,
+            client_address,
             session: hash,
         })
     }
 
-    /// Who the caller's session stands for.
+    /// Returns the account and expiry of the caller's session.
     ///
     /// # Errors
-    /// `unauthenticated` if it ended meanwhile.
-    pub async fn me(&self, caller: &Caller) -> Result<Me, Problem> {
+    /// Returns `unauthenticated` if the session has ended in the meantime.
+    pub async fn me(&self, caller: &Caller) -> Result<SessionAccount, Problem> {
         let session = self.store().session(&caller.session).await?;
         let account = self.store().account_summary(&caller.user).await?;
         let (session, account) = session
             .zip(account)
-            .ok_or_else(|| unauthenticated("the session token is not known"))?;
-        Ok(Me {
+            .ok_or_else(|| unauthenticated("the session token is unknown"))?;
+        Ok(SessionAccount {
             user: account.user,
             role: account.role,
             spaces: account.spaces,
             expires: session.expires,
-            link: self.way_here(),
+            link: self.link_without_code(),
         })
     }
 
-    /// The sessions that are alive, by id: of `user`, or all that the caller may see, which for an
-    /// administrator is everybody's; `limit` 1 to 1,000, 100 by default.
+    /// Returns the active sessions by id: those of `user`, or all that the caller may see (for an
+    /// administrator, those of all accounts); `limit` is 1 to 1,000 (default 100).
     ///
     /// # Errors
-    /// `permission_denied` for another's unless the caller administers; `not_found` for the user;
-    /// `invalid_argument` for a limit or cursor that is not valid.
+    /// Returns `permission_denied` for another user's sessions unless the caller is an
+    /// administrator; `not_found` if the user does not exist; `invalid_argument` for an invalid
+    /// limit or cursor.
     pub async fn list_sessions(
         &self,
         caller: &Caller,
@@ -336,16 +361,16 @@ impl Service {
         limit: Option<u32>,
         cursor: Option<&str>,
     ) -> Result<Page<SessionSummary>, Problem> {
-        let limit = page_limit(limit, PAGE_DEFAULT, PAGE_MAX)?;
+        let limit = list_limit(limit)?;
         let of = match user {
             Some(user) if *user == caller.user => Some(caller.account),
             Some(user) => {
-                self.must_administer(caller, Act::SessionList).await?;
+                self.require_admin(caller, AuditAction::SessionList).await?;
                 let account = self.store().account(user).await?;
                 let unknown = || Problem::not_found(format!("there is no user '{user}'"));
                 Some(account.ok_or_else(unknown)?.id)
             }
-            None => caller.only_own(),
+            None => caller.administered_account(),
         };
         let now = self.now();
         let mut page = self.store().sessions(of, limit, cursor, now).await?;
@@ -356,15 +381,15 @@ impl Service {
         Ok(page)
     }
 
-    /// Ends the session of that id, one's own or, as an administrator, anybody's; its peers go
+    /// Ends a session by its id: one of the caller's own or, for administrators, any; its peers go
     /// offline.
     ///
     /// # Errors
-    /// `not_found`, also for another's unless the caller administers.
+    /// Returns `not_found`, also for another user's session unless the caller is an administrator.
     pub async fn revoke_session(&self, caller: &Caller, id: &str) -> Result<(), Problem> {
-        let entry = self.done(caller, Act::SessionRevoke, id);
+        let entry = self.audit_entry(caller, AuditAction::SessionRevoke, id);
         self.store()
-            .revoke_session(id, caller.only_own(), &entry)
+            .revoke_session(id, caller.administered_account(), &entry)
             .await?;
         self.peers_changed();
         Ok(())
@@ -373,7 +398,7 @@ impl Service {
     /// Ends the caller's session; peers that were registered in it go offline.
     ///
     /// # Errors
-    /// `internal` if the database fails.
+    /// Returns `internal` if the database fails.
     pub async fn logout(&self, caller: &Caller) -> Result<(), Problem> {
         self.store()
             .end_session(&caller.session, self.now())
@@ -383,15 +408,7 @@ impl Service {
     }
 }
 
-fn unauthenticated(message: &str) -> Problem {
-    Problem::new(ErrorCode::Unauthenticated, message)
-        .hint("log in with `convite login`, or send `authorization: Bearer TOKEN`")
-}
-
 fn wrong_credentials() -> Problem {
-    Problem::new(
-        ErrorCode::WrongCredentials,
-        "user and password do not belong together",
-    )
-    .hint("check both; with an invite link, `convite join LINK` makes an account")
+    Problem::new(ErrorCode::WrongCredentials, "wrong user name or password")
+        .hint("check both; to create an account with an invite link, use `convite join LINK`")
 }

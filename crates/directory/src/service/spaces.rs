@@ -1,63 +1,66 @@
-//! Spaces: named sets of accounts. Who is in one sees what is shared there, and nobody else does.
+//! Spaces: named sets of accounts. Files shared in a space are visible only to its members.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use convite_core::administration::{Act, SpaceSummary};
+use convite_core::administration::{AuditAction, SpaceSummary};
 use convite_core::model::Page;
 use convite_core::{Problem, SpaceName, UserName};
+use convite_net::task;
 
-use super::audit::{PAGE_DEFAULT, PAGE_MAX};
-use super::peers::page_limit;
+use super::paging::list_limit;
 use super::{Caller, Service};
 
-/// How long who removes something waits for its files to be out.
+/// How long a removal waits until its files are removed.
 const REMOVAL_WAIT: Duration = Duration::from_secs(5);
 
 impl Service {
-    /// Makes a space without members, as an administrator.
+    /// Creates a space without members, for administrators.
     ///
     /// # Errors
-    /// `permission_denied` unless the caller administers; `space_taken`.
+    /// Returns `permission_denied` unless the caller is an administrator; `space_taken`.
     pub async fn add_space(&self, caller: &Caller, space: &SpaceName) -> Result<(), Problem> {
-        self.must_administer(caller, Act::SpaceAdd).await?;
-        let entry = self.done(caller, Act::SpaceAdd, space);
+        self.require_admin(caller, AuditAction::SpaceAdd).await?;
+        let entry = self.audit_entry(caller, AuditAction::SpaceAdd, space);
         self.store().create_space(space, &entry, self.now()).await
     }
 
-    /// Removes a space and takes the files out that are shared there, as an administrator.
+    /// Removes a space together with the files shared in it, for administrators.
     ///
     /// # Errors
-    /// `permission_denied` unless the caller administers; `not_found`.
+    /// Returns `permission_denied` unless the caller is an administrator; `not_found`.
     pub async fn remove_space(&self, caller: &Caller, space: &SpaceName) -> Result<(), Problem> {
-        self.must_administer(caller, Act::SpaceRemove).await?;
-        let entry = self.done(caller, Act::SpaceRemove, space);
+        self.require_admin(caller, AuditAction::SpaceRemove).await?;
+        let entry = self.audit_entry(caller, AuditAction::SpaceRemove, space);
         self.store().remove_space(space, &entry).await?;
         self.finish_removals().await;
         self.visibility_changed().await;
         Ok(())
     }
 
-    /// The spaces by name: all for administrators, their own for others; `limit` 1 to 1,000, 100 by
-    /// default.
+    /// Returns the spaces by name: all for administrators, their own for others; `limit` is 1 to
+    /// 1,000 (default 100).
     ///
     /// # Errors
-    /// `invalid_argument` for a limit or cursor that is not valid.
+    /// Returns `invalid_argument` for an invalid limit or cursor.
     pub async fn list_spaces(
         &self,
         caller: &Caller,
         limit: Option<u32>,
         cursor: Option<&str>,
     ) -> Result<Page<SpaceSummary>, Problem> {
-        let limit = page_limit(limit, PAGE_DEFAULT, PAGE_MAX)?;
-        self.store().spaces(caller.only_own(), limit, cursor).await
+        let limit = list_limit(limit)?;
+        self.store()
+            .spaces(caller.administered_account(), limit, cursor)
+            .await
     }
 
-    /// The members of a space by name, for administrators; `limit` 1 to 1,000, 100 by default.
+    /// Returns the members of a space by name, for administrators; `limit` is 1 to 1,000 (default
+    /// 100).
     ///
     /// # Errors
-    /// `permission_denied` unless the caller administers; `not_found`; `invalid_argument` for a
-    /// limit or cursor that is not valid.
+    /// Returns `permission_denied` unless the caller is an administrator; `not_found`;
+    /// `invalid_argument` for an invalid limit or cursor.
     pub async fn list_members(
         &self,
         caller: &Caller,
@@ -65,65 +68,67 @@ impl Service {
         limit: Option<u32>,
         cursor: Option<&str>,
     ) -> Result<Page<UserName>, Problem> {
-        self.must_administer(caller, Act::MemberList).await?;
-        let limit = page_limit(limit, PAGE_DEFAULT, PAGE_MAX)?;
+        self.require_admin(caller, AuditAction::MemberList).await?;
+        let limit = list_limit(limit)?;
         self.store().members(space, limit, cursor).await
     }
 
-    /// Lets an account into a space, as an administrator.
+    /// Adds an account to a space, for administrators.
     ///
     /// # Errors
-    /// `permission_denied` unless the caller administers; `not_found` for either.
+    /// Returns `permission_denied` unless the caller is an administrator; `not_found` if the space
+    /// or the account does not exist.
     pub async fn add_member(
         &self,
         caller: &Caller,
         space: &SpaceName,
         user: &UserName,
     ) -> Result<(), Problem> {
-        self.must_administer(caller, Act::MemberAdd).await?;
-        let entry = self.done(caller, Act::MemberAdd, format!("{space} {user}"));
+        self.require_admin(caller, AuditAction::MemberAdd).await?;
+        let entry = self.audit_entry(caller, AuditAction::MemberAdd, format!("{space} {user}"));
         let now = self.now();
         self.store().add_member(space, user, &entry, now).await?;
         self.visibility_changed().await;
         Ok(())
     }
 
-    /// Takes an account and its files out of a space, as an administrator.
+    /// Removes an account and its files from a space, for administrators.
     ///
     /// # Errors
-    /// `permission_denied` unless the caller administers; `not_found` for either, or if it is no
-    /// member.
+    /// Returns `permission_denied` unless the caller is an administrator; `not_found` if the space
+    /// or the account does not exist, or the account is not a member.
     pub async fn remove_member(
         &self,
         caller: &Caller,
         space: &SpaceName,
         user: &UserName,
     ) -> Result<(), Problem> {
-        self.must_administer(caller, Act::MemberRemove).await?;
-        let entry = self.done(caller, Act::MemberRemove, format!("{space} {user}"));
+        self.require_admin(caller, AuditAction::MemberRemove)
+            .await?;
+        let entry = self.audit_entry(caller, AuditAction::MemberRemove, format!("{space} {user}"));
         self.store().remove_member(space, user, &entry).await?;
         self.finish_removals().await;
         self.visibility_changed().await;
         Ok(())
     }
 
-    /// Has the files taken out that nobody may see any more. Waits for a moment, so that few are out
-    /// when whoever removed something is told; of very many the rest goes by itself, and what a stop
-    /// of the directory leaves is found by the sweeper.
+    /// Removes the files that are no longer visible to anyone. Waits at most [`REMOVAL_WAIT`], so
+    /// that a small number of files is gone when the call returns; the rest continues in the
+    /// background, and the sweeper completes it after a restart of the directory.
     pub(super) async fn finish_removals(&self) {
         let store = Arc::clone(&self.parts.store);
-        let work = tokio::spawn(async move {
+        let work = task::spawn("space removal", async move {
             if let Err(problem) = store.finish_removals().await {
-                tracing::warn!(error = %problem, "files that were removed are left to the sweeper");
+                tracing::warn!(error = %problem, "cannot finish removing files; the sweeper will retry");
             }
         });
-        // Not awaited longer than that, but not stopped either.
+        // The wait is bounded; the task continues.
         let _ = tokio::time::timeout(REMOVAL_WAIT, work).await;
     }
 
-    /// Some see what they did not, or no more what they did.
+    /// Reports that files became visible or invisible to some accounts.
     pub(super) async fn visibility_changed(&self) {
-        self.watched.touch_all();
-        self.until_found().await;
+        self.provider_watchers.touch_all();
+        self.wait_until_searchable().await;
     }
 }

@@ -1,196 +1,133 @@
-//! Swarms: who announces to be fetching a file, and who watches for its providers.
+//! Swarms: announcements of partial copies, and watches for the providers of a content.
 //!
-//! Watchers of one content share a [`Topic`]: whatever may have changed its providers counts the
-//! topic up, and of the watchers that this wakes one asks the database, for all. Nothing is queued:
-//! a watcher compares the state of now with what it has told, whenever its reader is ready, so a
-//! slow reader skips what is old. Each is one task; it ends with its reader, its session or the
-//! directory. What other replicas tell counts topics up too, and what got lost is found by looking
-//! every [`LOOK`].
+//! Watchers of one content share a [`Topic`]. Each possible change of its providers increments the
+//! topic's counter; one of the watchers that this wakes queries the database, for all of them.
+//! Nothing is queued: whenever its reader is ready, a watcher compares the current state with what
+//! it has sent, so that a slow reader skips outdated states. Each watcher is one task; it ends with
+//! its reader, its session or the directory. Notifications from other replicas increment topics
+//! too; a lost one is compensated by a check every [`POLL_INTERVAL`].
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use convite_core::model::Provider;
-use convite_core::{ContentHash, ErrorCode, PeerAddress, PeerId, Problem, UnixMillis, Within};
+use convite_core::{
+    ContentHash, EntryKind, ErrorCode, PeerAddress, PeerId, Problem, SearchScope, UnixMillis,
+};
+use convite_net::permits::KeyedPermit;
+use convite_net::task;
 use convite_store::{News, SecretHash, Viewer};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
-use super::locate::{PROVIDERS_MAX, choose};
+use super::locate::{PROVIDERS_MAX, sample_providers};
+use super::state::provider_watchers::{CachedProviders, Topic};
 use super::{Caller, Service};
 
-/// The most watchers of one session at a time.
+/// Maximum number of watchers of one session.
 const WATCHERS_MAX: usize = 64;
-/// The shortest time between two messages of a watcher.
-const COALESCE: Duration = Duration::from_millis(20);
-/// How often a watcher looks without being woken.
-const LOOK: Duration = Duration::from_secs(5);
-/// For how long watchers share an answer of the database that nothing here has overtaken.
-const SHARED: Duration = Duration::from_secs(1);
+/// Minimum interval between two messages of a watcher.
+const MESSAGE_INTERVAL_MIN: Duration = Duration::from_millis(20);
+/// Interval between checks without a notification.
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
+/// How long watchers share a query result, unless a change occurs.
+const RESULT_LIFETIME: Duration = Duration::from_secs(1);
 
-/// What a watcher is told: providers, or why there will be no more.
-pub(crate) type Told = Result<Vec<Provider>, Problem>;
+/// A message to a watcher: providers, or the error that ends the stream.
+pub(crate) type ProvidersMessage = Result<Vec<Provider>, Problem>;
 
-/// The contents that are watched here, and how many watchers each session has.
-#[derive(Default)]
-pub(super) struct Watched {
-    rooms: Mutex<Rooms>,
-}
-
-#[derive(Default)]
-struct Rooms {
-    topics: HashMap<ContentHash, (Arc<Topic>, usize)>,
-    sessions: HashMap<SecretHash, usize>,
-}
-
-/// One content that is watched.
-struct Topic {
-    /// Counts what may have changed its providers.
-    changes: watch::Sender<u64>,
-    /// Of each kind of viewer what was last read: some see providers that others do not.
-    latest: tokio::sync::Mutex<HashMap<Viewer, Latest>>,
-}
-
-/// The providers of a content as the database had them.
-struct Latest {
-    /// The count before it was asked.
-    change: u64,
-    asked: Instant,
-    providers: Arc<Vec<Provider>>,
-}
-
-impl Watched {
-    fn rooms(&self) -> MutexGuard<'_, Rooms> {
-        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The providers of these contents may have changed.
-    pub(super) fn touch<'a>(&self, hashes: impl IntoIterator<Item = &'a ContentHash>) {
-        let rooms = self.rooms();
-        if rooms.topics.is_empty() {
-            return;
-        }
-        for hash in hashes {
-            if let Some((topic, _)) = rooms.topics.get(hash) {
-                topic.changes.send_modify(|count| *count += 1);
-            }
-        }
-    }
-
-    /// Those of any content may have.
-    pub(super) fn touch_all(&self) {
-        for (topic, _) in self.rooms().topics.values() {
-            topic.changes.send_modify(|count| *count += 1);
-        }
-    }
-}
-
-/// A place among the watchers, given up when dropped.
-struct Seat {
+/// A slot among the watchers, released when dropped.
+struct ProviderWatchSlot {
     service: Arc<Service>,
     hash: ContentHash,
-    session: SecretHash,
-    topic: Arc<Topic>,
+    kind: Option<EntryKind>,
+    topic: KeyedPermit<ContentHash, Arc<Topic>>,
+    _session: KeyedPermit<SecretHash>,
 }
 
-impl Seat {
-    fn take(service: &Arc<Service>, caller: &Caller, hash: ContentHash) -> Result<Self, Problem> {
-        let mut rooms = service.watched.rooms();
-        let watchers = rooms.sessions.entry(caller.session).or_default();
-        if *watchers >= WATCHERS_MAX {
-            return Err(Problem::new(
+impl ProviderWatchSlot {
+    fn take(
+        service: &Arc<Service>,
+        caller: &Caller,
+        hash: ContentHash,
+        kind: Option<EntryKind>,
+    ) -> Result<Self, Problem> {
+        let too_many = || {
+            Problem::new(
                 ErrorCode::TooManyRequests,
-                format!("a session watches at most {WATCHERS_MAX} files at a time"),
+                format!("a session can watch at most {WATCHERS_MAX} files"),
             )
-            .hint("end some downloads, or wait for them"));
-        }
-        *watchers += 1;
-        let (topic, watchers) = rooms.topics.entry(hash).or_insert_with(|| {
-            let topic = Topic {
-                changes: watch::Sender::new(0),
-                latest: tokio::sync::Mutex::default(),
-            };
-            (Arc::new(topic), 0)
-        });
-        *watchers += 1;
+            .hint("end some downloads, or wait for them")
+        };
+        let watchers = &service.provider_watchers;
+        let session = watchers.sessions.acquire(caller.session, WATCHERS_MAX);
+        let session = session.ok_or_else(too_many)?;
+        // Only the watchers of a session are limited, not those of a content.
+        let topic = watchers.topics.acquire_with(hash, usize::MAX, Arc::default);
         Ok(Self {
             service: Arc::clone(service),
             hash,
-            session: caller.session,
-            topic: Arc::clone(topic),
+            kind,
+            topic: topic.ok_or_else(too_many)?,
+            _session: session,
         })
     }
 
-    /// The providers online that a viewer may see: as of now, or as of another watcher with equal
-    /// eyes that nothing has overtaken.
+    /// Returns the online providers that a viewer may see: queried now, or by another watcher with
+    /// an equal viewer if nothing has changed since.
     async fn providers(&self, viewer: &Viewer) -> Result<Arc<Vec<Provider>>, Problem> {
-        let mut latest = self.topic.latest.lock().await;
-        let change = *self.topic.changes.borrow();
-        if let Some(known) = latest.get(viewer)
+        let mut latest = self.topic.value().latest.lock().await;
+        let change = *self.topic.value().changes.borrow();
+        let key = (viewer.clone(), self.kind);
+        if let Some(known) = latest.get(&key)
             && known.change == change
-            && known.asked.elapsed() < SHARED
+            && known.asked.elapsed() < RESULT_LIFETIME
         {
             return Ok(Arc::clone(&known.providers));
         }
         let asked = Instant::now();
         let (store, now) = (self.service.store(), self.service.now());
-        let located = store.locate(viewer, &self.hash, now).await?;
+        let located = store.locate(viewer, &self.hash, self.kind, now).await?;
         let providers = Arc::new(located.map_or_else(Vec::new, |file| file.providers));
-        // What is old is of no use to anybody.
-        latest.retain(|_, known| known.change == change && known.asked.elapsed() < SHARED);
-        let read = Latest {
+        // Remove outdated results.
+        latest.retain(|_, known| known.change == change && known.asked.elapsed() < RESULT_LIFETIME);
+        let read = CachedProviders {
             change,
             asked,
             providers: Arc::clone(&providers),
         };
-        latest.insert(viewer.clone(), read);
+        latest.insert(key, read);
         Ok(providers)
     }
 }
 
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let mut rooms = self.service.watched.rooms();
-        if let Some((_, watchers)) = rooms.topics.get_mut(&self.hash) {
-            *watchers -= 1;
-            if *watchers == 0 {
-                rooms.topics.remove(&self.hash);
-            }
-        }
-        if let Some(watchers) = rooms.sessions.get_mut(&self.session) {
-            *watchers -= 1;
-            if *watchers == 0 {
-                rooms.sessions.remove(&self.session);
-            }
-        }
-    }
-}
-
-/// What a watcher has told of a provider.
-struct Known {
+/// The last message sent about a provider.
+struct SentProvider {
     addresses: Vec<PeerAddress>,
     size: u64,
     partial: bool,
-    /// When the ticket is to be replaced.
+    /// When the ticket must be replaced.
     renew: UnixMillis,
 }
 
-/// One watcher: what its reader has been told.
-struct Watcher {
-    seat: Seat,
+/// One watcher, with the providers already sent.
+struct ProviderWatcher {
+    slot: ProviderWatchSlot,
     caller: Caller,
-    within: Within,
-    known: HashMap<PeerId, Known>,
+    within: SearchScope,
+    known: HashMap<PeerId, SentProvider>,
 }
 
-impl Watcher {
-    /// What the reader does not know yet, each with a ticket.
-    async fn news(&mut self) -> Told {
-        let service = &self.seat.service;
-        let viewer = service.narrowed(&self.caller.viewer, &self.within).await?;
-        let providers = self.seat.providers(&viewer).await?;
+impl ProviderWatcher {
+    /// Returns new and changed providers, each with a ticket.
+    async fn news(&mut self) -> ProvidersMessage {
+        let service = &self.slot.service;
+        let viewer = service
+            .restrict_viewer(&self.caller.viewer, &self.within)
+            .await?;
+        let providers = self.slot.providers(&viewer).await?;
         let now = service.now();
-        // Whoever went is news when it returns.
+        // Forget providers that left, so that they are sent again when they return.
         if !self.known.is_empty() {
             let online: std::collections::HashSet<_> = providers.iter().map(|p| &p.peer).collect();
             self.known.retain(|peer, _| online.contains(peer));
@@ -208,11 +145,11 @@ impl Watcher {
             .cloned()
             .partition(|provider| self.known.contains_key(&provider.peer));
         let room = PROVIDERS_MAX.saturating_sub(self.known.len());
-        news.extend(choose(strangers, room)?);
-        service.give_tickets(&self.caller, &self.seat.hash, &mut news, now)?;
+        news.extend(sample_providers(strangers, room)?);
+        service.issue_tickets(&self.caller, &self.slot.hash, &mut news, now)?;
         let renew = now.after(service.parts.ticket_lifetime / 2);
         for provider in &news {
-            let known = Known {
+            let known = SentProvider {
                 addresses: provider.addresses.clone(),
                 size: provider.size,
                 partial: provider.partial,
@@ -223,16 +160,18 @@ impl Watcher {
         Ok(news)
     }
 
-    /// Tells `reader` what is new until it, the session or the directory ends.
-    async fn run_watcher(mut self, reader: mpsc::Sender<Told>) {
-        let service = Arc::clone(&self.seat.service);
+    /// Sends changes to `reader` until the reader, the session or the directory ends.
+    async fn run(mut self, reader: mpsc::Sender<ProvidersMessage>) {
+        let service = Arc::clone(&self.slot.service);
         let shutdown = service.parts.shutdown.clone();
-        let look = LOOK.min(service.parts.ticket_lifetime / 4).max(COALESCE);
-        let mut changes = self.seat.topic.changes.subscribe();
+        let look = POLL_INTERVAL
+            .min(service.parts.ticket_lifetime / 4)
+            .max(MESSAGE_INTERVAL_MIN);
+        let mut changes = self.slot.topic.value().changes.subscribe();
         let mut is_first = true;
         let mut checked = Instant::now();
         loop {
-            // Room first, then the news: a reader that was slow gets those of now.
+            // Reserve first, so that a slow reader gets the current state.
             let room = tokio::select! {
                 () = shutdown.cancelled() => return,
                 room = reader.reserve() => match room {
@@ -252,7 +191,7 @@ impl Watcher {
                 () = reader.closed() => return,
                 () = tokio::time::sleep(look) => {}
                 changed = async {
-                    tokio::time::sleep(COALESCE).await;
+                    tokio::time::sleep(MESSAGE_INTERVAL_MIN).await;
                     changes.changed().await
                 } => {
                     if changed.is_err() {
@@ -262,14 +201,14 @@ impl Watcher {
             }
             if checked.elapsed() >= look {
                 checked = Instant::now();
-                // A session that has ended sees no more.
+                // End the stream with the session.
                 match service
-                    .of_session(self.caller.session, self.caller.from)
+                    .caller_of_session(self.caller.session, self.caller.client_address)
                     .await
                 {
                     Ok(caller) => self.caller = caller,
                     Err(problem) => {
-                        // Nobody to tell if the reader is not ready for it.
+                        // Dropped if the reader is not ready.
                         let _ = reader.try_send(Err(problem));
                         return;
                     }
@@ -280,11 +219,12 @@ impl Watcher {
 }
 
 impl Service {
-    /// Lists a peer of the caller's as partial provider of a content, while its lease lasts.
+    /// Lists one of the caller's peers as a partial provider of a content while its lease lasts.
     ///
     /// # Errors
-    /// `not_found` if the caller has no such peer on the list, or may see no file of that content;
-    /// `too_many_requests` above 256 contents of one peer; `invalid_argument` for a size out of bounds.
+    /// Returns `not_found` if the caller has no such listed peer, or may see no file with this
+    /// content; `too_many_requests` above 256 contents of one peer; `invalid_argument` for a size
+    /// out of bounds.
     pub async fn announce(
         &self,
         caller: &Caller,
@@ -292,7 +232,7 @@ impl Service {
         hash: &ContentHash,
         size: u64,
     ) -> Result<(), Problem> {
-        caller.must_share()?;
+        caller.require_sharing_role()?;
         let (store, now) = (self.store(), self.now());
         if store
             .announce(peer, caller.account, &caller.viewer, hash, size, now)
@@ -303,10 +243,10 @@ impl Service {
         Ok(())
     }
 
-    /// Takes back an announcement; nothing happens if there is none.
+    /// Withdraws an announcement; does nothing if there is none.
     ///
     /// # Errors
-    /// `not_found` if the caller has no such peer on the list.
+    /// Returns `not_found` if the caller has no such listed peer.
     pub async fn withdraw(
         &self,
         caller: &Caller,
@@ -315,56 +255,58 @@ impl Service {
     ) -> Result<(), Problem> {
         let (store, now) = (self.store(), self.now());
         store.withdraw(peer, caller.account, hash, now).await?;
-        // Nobody is told of it, but the next who looks shall see it.
+        // Watchers get no message about it, but must not reuse the previous result.
         self.touch(vec![*hash]);
         Ok(())
     }
 
-    /// The providers of a content that the caller may see: first all of them (perhaps none: also for
-    /// a content of which there is nothing to see), then those that are new or changed, as they do,
-    /// each with a ticket that is replaced before it runs out. Ends with an
-    /// error if the session does, or the caller belongs to the space no more, and when the directory
-    /// stops.
+    /// Opens a stream of the providers of a content that the caller may see, of a kind or of the one
+    /// that most accounts claim: first all of them
+    /// (possibly none, also for an unknown or invisible content), then new and changed ones, each
+    /// with a ticket that is replaced before it expires. It ends with an error if the session ends,
+    /// or the caller no longer belongs to the space, and when the directory stops.
     ///
     /// # Errors
-    /// `too_many_requests` above 64 watchers of one session.
+    /// Returns `too_many_requests` above 64 watchers of one session.
     pub(crate) fn watch(
         self: &Arc<Self>,
         caller: Caller,
         hash: ContentHash,
-        within: Within,
-    ) -> Result<mpsc::Receiver<Told>, Problem> {
-        let watcher = Watcher {
-            seat: Seat::take(self, &caller, hash)?,
+        kind: Option<EntryKind>,
+        within: SearchScope,
+    ) -> Result<mpsc::Receiver<ProvidersMessage>, Problem> {
+        let watcher = ProviderWatcher {
+            slot: ProviderWatchSlot::take(self, &caller, hash, kind)?,
             caller,
             within,
             known: HashMap::new(),
         };
         let (reader, told) = mpsc::channel(1);
-        tokio::spawn(watcher.run_watcher(reader));
+        task::spawn("swarm watcher", watcher.run(reader));
         Ok(told)
     }
 
-    /// The providers of these contents may have changed.
+    /// Reports that the providers of these contents may have changed.
     pub(super) fn touch(&self, hashes: Vec<ContentHash>) {
-        self.watched.touch(&hashes);
+        self.provider_watchers.touch(&hashes);
         if !hashes.is_empty() {
-            self.tell(News::Providers(hashes));
+            self.notify_replicas(News::Providers(hashes));
         }
     }
 
-    /// A peer is on the list, anew or at other addresses; `generation` of its index is held.
-    pub(super) async fn peer_appeared(&self, peer: &PeerId, generation: u64) {
+    /// Reports that a peer was listed or changed its addresses; the directory holds `generation` of
+    /// its index.
+    pub(super) async fn peer_listed(&self, peer: &PeerId, generation: u64) {
         if generation > 0 {
-            self.watched.touch_all();
-            self.tell(News::Anything);
+            self.provider_watchers.touch_all();
+            self.notify_replicas(News::Anything);
             return;
         }
-        // It shares nothing: only what it has announced is concerned.
+        // It shares nothing: only its announcements may have changed.
         match self.store().announced(peer).await {
             Ok(hashes) => self.touch(hashes),
             Err(problem) => {
-                tracing::warn!(error = %problem, "watchers hear of a peer only when they look");
+                tracing::warn!(error = %problem, "cannot notify the watchers of a peer");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Files for the inboxes of peers: who may leave some where, and those that come through here.
+//! Uploads to peers' inboxes: tickets, and forms that pass through the directory.
 
 use bytes::Bytes;
 use convite_core::model::Provider;
@@ -8,70 +8,70 @@ use convite_wire::rest::Uploaded;
 use convite_wire::upload_ticket::UploadTicket;
 use http::HeaderValue;
 
-use super::peers::as_seen_by;
+use super::peers::visible_to;
 use super::{Caller, Service};
 
-/// The way to a peer's inbox.
-pub struct UploadGrant {
-    /// A secret, for the account that asked and this peer.
+/// The permission to upload to a peer's inbox.
+pub struct UploadPermit {
+    /// The ticket, a secret, for the caller's account and this peer.
     pub ticket: String,
-    /// When it ends.
+    /// When it expires.
     pub expires: UnixMillis,
-    /// Where the peer can be dialled, best first.
+    /// The peer's addresses, best first.
     pub addresses: Vec<PeerAddress>,
 }
 
 impl Service {
-    /// Lets the caller leave files with a peer that takes some from him, for minutes.
+    /// Issues a ticket for uploads to a peer that accepts them from the caller, valid for minutes.
     ///
     /// # Errors
-    /// `not_found` if the peer is not online; `permission_denied` if it takes none from the caller,
-    /// and for guests.
+    /// Returns `not_found` if the peer is not online; `permission_denied` if it accepts no uploads
+    /// from the caller, and for guests.
     pub async fn upload_ticket(
         &self,
         caller: &Caller,
         peer: &PeerId,
-    ) -> Result<UploadGrant, Problem> {
-        caller.must_share()?;
+    ) -> Result<UploadPermit, Problem> {
+        caller.require_sharing_role()?;
         let now = self.now();
         let listed = self.store().listed_peer(&caller.viewer, peer, now).await?;
         let listed = listed.ok_or_else(|| {
             Problem::not_found(format!("peer '{peer}' is not online"))
-                .hint("see who is with `convite peers`")
+                .hint("see who is online with `convite peers`")
         })?;
         let mut spaces = self.spaces_of(caller).await?;
-        // The owner learns of no others that the caller is in.
+        // The owner does not learn the caller's other spaces.
         let takes = listed.terms.uploads.clone();
-        let summary = as_seen_by(caller, &spaces, listed);
+        let summary = visible_to(caller, &spaces, listed);
         if !summary.uploads {
             return Err(Problem::new(
                 ErrorCode::PermissionDenied,
-                format!("peer '{peer}' takes no uploads from you"),
+                format!("peer '{peer}' does not accept uploads from you"),
             )
-            .hint("its owner lets you with `convite peer --allow-uploads`"));
+            .hint("its owner allows accounts with `convite peer --allow-uploads`"));
         }
-        spaces.retain(|space| takes.names(space));
+        spaces.retain(|space| takes.lists_space(space));
         let expires = now.after(self.parts.ticket_lifetime);
-        self.counted().add(&TICKETS, &[], 1.0);
+        self.registry().add(&TICKETS, &[], 1.0);
         let ticket = self.parts.signer.sign_upload(&UploadTicket {
             user: caller.user.clone(),
             spaces,
             peer: peer.clone(),
             expires,
         })?;
-        Ok(UploadGrant {
+        Ok(UploadPermit {
             ticket,
             expires,
             addresses: summary.addresses,
         })
     }
 
-    /// Hands a form with files on to a peer's inbox, as it comes.
+    /// Streams a form with files to a peer's inbox.
     ///
     /// # Errors
-    /// As [`Self::upload_ticket`]; `permission_denied` if this directory relays nothing;
-    /// `overloaded` if too much is relayed just now; `unavailable` if the peer does not answer; what
-    /// the peer refuses.
+    /// As [`Self::upload_ticket`]; returns `permission_denied` if the gateway of this directory is
+    /// disabled; `overloaded` if the gateway is at its limit; `unavailable` if the peer does not
+    /// answer; or the error that the peer returns.
     pub async fn upload<B>(
         &self,
         caller: &Caller,
@@ -83,7 +83,7 @@ impl Service {
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        self.relay.must_be_enabled()?;
+        self.gateway.must_be_enabled()?;
         let grant = self.upload_ticket(caller, peer).await?;
         let to = Provider {
             peer: peer.clone(),
@@ -93,6 +93,6 @@ impl Service {
             partial: false,
         };
         let account = caller.account;
-        self.relay.forward(account, &to, content_type, form).await
+        self.gateway.forward(account, &to, content_type, form).await
     }
 }

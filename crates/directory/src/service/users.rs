@@ -1,33 +1,32 @@
-//! Users: accounts as administrators see and change them, and everybody's own password.
+//! User accounts: administration, and the user's own password.
 
-use convite_core::administration::{AccountSummary, Act};
+use convite_core::administration::{AccountSummary, AuditAction};
 use convite_core::model::{Page, Role};
 use convite_core::{Problem, SpaceName, UserName};
 use convite_store::AccountChange;
 
-use super::audit::{PAGE_DEFAULT, PAGE_MAX};
-use super::peers::page_limit;
-use super::{Caller, Seen, Service};
+use super::paging::list_limit;
+use super::{Caller, ClientAddress, Service};
 
-/// What is to be different about an account; what is none stays as it is.
+/// A change to an account; `None` leaves a setting unchanged.
 #[derive(Clone, Copy, Default)]
 pub struct UserChange<'a> {
-    /// What it may do.
+    /// The new role.
     pub role: Option<Role>,
-    /// Whether it is kept from logging in.
+    /// Whether the account is disabled.
     pub disabled: Option<bool>,
     /// The new password.
     pub password: Option<&'a str>,
-    /// The old one, wanted of who changes the own.
-    pub old: Option<&'a str>,
+    /// The current password, required for a change of the caller's own.
+    pub current_password: Option<&'a str>,
 }
 
 impl Service {
-    /// Makes an account in these spaces, as an administrator.
+    /// Creates an account that is a member of these spaces, for administrators.
     ///
     /// # Errors
-    /// `permission_denied` unless the caller administers; `user_taken`; `not_found` for a space;
-    /// `invalid_argument` for a password that is too short or too long.
+    /// Returns `permission_denied` unless the caller is an administrator; `user_taken`; `not_found`
+    /// for an unknown space; `invalid_argument` if the password is too short or too long.
     pub async fn add_user(
         &self,
         caller: &Caller,
@@ -36,9 +35,9 @@ impl Service {
         role: Role,
         spaces: &[SpaceName],
     ) -> Result<AccountSummary, Problem> {
-        self.must_administer(caller, Act::UserAdd).await?;
+        self.require_admin(caller, AuditAction::UserAdd).await?;
         let hash = self.passwords.hash(password).await?;
-        let entry = self.done(caller, Act::UserAdd, user);
+        let entry = self.audit_entry(caller, AuditAction::UserAdd, user);
         let (store, now) = (self.store(), self.now());
         store
             .add_account(user, &hash, role, spaces, &entry, now)
@@ -46,19 +45,19 @@ impl Service {
         self.user(user).await
     }
 
-    /// The accounts, by name, for administrators; `limit` 1 to 1,000, 100 by default.
+    /// Returns the accounts by name, for administrators; `limit` is 1 to 1,000 (default 100).
     ///
     /// # Errors
-    /// `permission_denied` unless the caller administers; `invalid_argument` for a limit or cursor
-    /// that is not valid.
+    /// Returns `permission_denied` unless the caller is an administrator; `invalid_argument` for an
+    /// invalid limit or cursor.
     pub async fn list_users(
         &self,
         caller: &Caller,
         limit: Option<u32>,
         cursor: Option<&str>,
     ) -> Result<Page<AccountSummary>, Problem> {
-        self.must_administer(caller, Act::UserList).await?;
-        let limit = page_limit(limit, PAGE_DEFAULT, PAGE_MAX)?;
+        self.require_admin(caller, AuditAction::UserList).await?;
+        let limit = list_limit(limit)?;
         self.store().accounts(limit, cursor).await
     }
 
@@ -67,57 +66,62 @@ impl Service {
         found.ok_or_else(|| Problem::not_found(format!("there is no user '{user}'")))
     }
 
-    /// Changes an account, all of it or nothing: an administrator anybody's, everybody the own
-    /// password with the old one. Disabling ends its sessions and takes its peers off the list; a
-    /// new password ends its other sessions.
+    /// Changes an account, completely or not at all: administrators any account, other users their
+    /// own password, with the current one. Disabling an account ends its sessions and removes its
+    /// peers from the list; a new password ends its other sessions.
     ///
     /// # Errors
-    /// `permission_denied` for what only administrators may; `wrong_credentials` for a wrong old
-    /// password; `not_found`; `last_admin`; `invalid_argument` for a password that is too short or
-    /// too long; `too_many_requests` after too many failures.
+    /// Returns `permission_denied` for changes that only administrators may make;
+    /// `wrong_credentials` for a wrong current password; `not_found`; `last_admin`;
+    /// `invalid_argument` if the password is too short or too long; `too_many_requests` after too
+    /// many failures.
     pub async fn change_user(
         &self,
         caller: &Caller,
         user: &UserName,
         change: UserChange<'_>,
-        seen: Seen,
+        seen: ClientAddress,
     ) -> Result<AccountSummary, Problem> {
         let own = *user == caller.user;
         let (mut made, mut entries) = (AccountChange::default(), Vec::new());
         if let Some(role) = change.role {
-            self.must_administer(caller, Act::UserRole).await?;
+            self.require_admin(caller, AuditAction::UserRole).await?;
             let target = format!("{user} {}", role.name());
-            entries.push(self.done(caller, Act::UserRole, target));
+            entries.push(self.audit_entry(caller, AuditAction::UserRole, target));
             made.role = Some(role);
         }
         if let Some(disabled) = change.disabled {
-            let act = match disabled {
-                true => Act::UserDisable,
-                false => Act::UserEnable,
+            let act = if disabled {
+                AuditAction::UserDisable
+            } else {
+                AuditAction::UserEnable
             };
-            self.must_administer(caller, act).await?;
-            entries.push(self.done(caller, act, user));
+            self.require_admin(caller, act).await?;
+            entries.push(self.audit_entry(caller, act, user));
             made.disabled = Some(disabled);
         }
         match change.password {
-            // Whoever changes nothing could read what is told of anybody.
-            None if entries.is_empty() => self.must_administer(caller, Act::UserList).await?,
+            // An empty change returns the account, so that it requires the permission to list
+            // accounts.
+            None if entries.is_empty() => self.require_admin(caller, AuditAction::UserList).await?,
             None => {}
             Some(new) => {
                 if own {
-                    let check = self.check_password(user, change.old.unwrap_or_default());
+                    let check =
+                        self.check_password(user, change.current_password.unwrap_or_default());
                     let checked = self.attempt_password(user, seen, check).await;
                     if checked.is_err() {
-                        let act = Act::UserPassword;
-                        self.note_attempt(act, user, seen, &checked).await;
+                        let act = AuditAction::UserPassword;
+                        self.record_attempt(act, user, seen, &checked).await;
                     }
                     checked?;
                 } else {
-                    self.must_administer(caller, Act::UserPassword).await?;
+                    self.require_admin(caller, AuditAction::UserPassword)
+                        .await?;
                 }
                 made.password_hash = Some(self.passwords.hash(new).await?);
                 made.keep = own.then_some(caller.session);
-                entries.push(self.done(caller, Act::UserPassword, user));
+                entries.push(self.audit_entry(caller, AuditAction::UserPassword, user));
             }
         }
         self.store().change_account(user, &made, &entries).await?;

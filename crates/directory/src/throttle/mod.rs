@@ -1,19 +1,20 @@
-//! Who may try a password now: growing delays for those who fail, decided before anything costly
-//! (argon2, the database) is done.
+//! Rate limits for failed attempts: growing delays, applied before expensive work (argon2, the
+//! database).
 //!
-//! Three books of passwords, each of failures that fade with time (`Book`):
-//! - an account *from a network*: somebody guesses, or mistypes;
-//! - a network, whatever the account: one password is tried on many accounts;
-//! - an account from *unfamiliar* networks: many hosts guess at one account. Its delays stay short,
-//!   and a network from which the account was logged in to before is not held to it: else anybody
-//!   could keep the owner out.
+//! Failures of passwords are counted in three tables, and fade with time (`FailureTable`):
+//! - per account and network, against guessing the password of one account;
+//! - per network, against trying one password on many accounts;
+//! - per account for *unfamiliar* networks, against many hosts that guess the password of one
+//!   account. The delays stay short, and do not apply to networks from which the account has logged
+//!   in before: otherwise anyone could lock out the owner.
 //!
-//! And two of a network's invites and links, which are guessed as well.
+//! Two further tables count a network's invites and links, which can be guessed too.
 //!
-//! An attempt counts as failed when it begins, so that many at once are no way around; success
-//! takes that back. Pure: time is an argument. In memory: a restart, and each replica, begins anew.
+//! An attempt counts as failed when it begins, so that concurrent attempts are no way around the
+//! limits; success removes the failure. Pure: time is an argument. The state is in memory: it is
+//! lost at a restart, and each replica has its own.
 
-mod book;
+mod failure_table;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -21,40 +22,40 @@ use std::time::Duration;
 use convite_core::UserName;
 use convite_net::Network;
 
-use book::Book;
-pub use book::Pace;
+pub use failure_table::FailureRate;
+use failure_table::FailureTable;
 
-/// The most accounts whose familiar networks are remembered.
+/// Maximum number of accounts with stored familiar networks.
 const FAMILIAR_ACCOUNTS_MAX: usize = 16_384;
-/// The most familiar networks of an account; the one used longest ago goes first.
+/// Maximum number of familiar networks per account; the least recently used one is removed first.
 const FAMILIAR_MAX: usize = 8;
-/// For how long a network stays familiar.
-const FAMILIAR: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How long a network stays familiar.
+const FAMILIAR_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// How many failures are free, and how fast the rest may come.
+/// The rate limits of the tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Paces {
-    /// Of one account from one network.
-    pub account_there: Pace,
-    /// Of one network.
-    pub network: Pace,
-    /// Of one account from all networks that are not familiar.
-    pub account: Pace,
-    /// Of new accounts from one network, those made as well as those refused.
-    pub joining: Pace,
-    /// Of links that are none, from one network.
-    pub links: Pace,
+pub struct AttemptLimits {
+    /// Per account and network.
+    pub account_and_network: FailureRate,
+    /// Per network.
+    pub network: FailureRate,
+    /// Per account, for unfamiliar networks.
+    pub account: FailureRate,
+    /// New accounts per network, both created and refused.
+    pub joining: FailureRate,
+    /// Unknown links per network.
+    pub links: FailureRate,
 }
 
-impl Default for Paces {
+impl Default for AttemptLimits {
     fn default() -> Self {
-        let pace = |free, slowest| Pace {
-            free,
-            first: Duration::from_secs(1),
-            slowest: Duration::from_secs(slowest),
+        let pace = |free_failures, max_delay| FailureRate {
+            free_failures,
+            first_delay: Duration::from_secs(1),
+            max_delay: Duration::from_secs(max_delay),
         };
         Self {
-            account_there: pace(5, 15 * 60),
+            account_and_network: pace(5, 15 * 60),
             network: pace(20, 60),
             account: pace(20, 30),
             joining: pace(100, 10),
@@ -63,43 +64,44 @@ impl Default for Paces {
     }
 }
 
-/// What somebody is about to try.
+/// An attempt that was admitted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
     network: Network,
-    /// None: an account is to be made.
+    /// The account; `None` for the creation of one.
     account: Option<UserName>,
     was_familiar: bool,
 }
 
-/// The books.
-pub struct Throttle {
-    account_there: Book<(UserName, Network)>,
-    network: Book<Network>,
-    account: Book<UserName>,
-    joining: Book<Network>,
-    links: Book<Network>,
+/// The tables of failures.
+pub struct AttemptLimiter {
+    account_and_network: FailureTable<(UserName, Network)>,
+    network: FailureTable<Network>,
+    account: FailureTable<UserName>,
+    joining: FailureTable<Network>,
+    links: FailureTable<Network>,
     familiar: HashMap<UserName, Vec<(Network, Duration)>>,
 }
 
-impl Throttle {
-    /// Books without a failure.
-    pub fn new(paces: Paces) -> Self {
+impl AttemptLimiter {
+    /// Returns a limiter without failures.
+    pub fn new(limits: AttemptLimits) -> Self {
         Self {
-            account_there: Book::new(paces.account_there),
-            network: Book::new(paces.network),
-            account: Book::new(paces.account),
-            joining: Book::new(paces.joining),
-            links: Book::new(paces.links),
+            account_and_network: FailureTable::new(limits.account_and_network),
+            network: FailureTable::new(limits.network),
+            account: FailureTable::new(limits.account),
+            joining: FailureTable::new(limits.joining),
+            links: FailureTable::new(limits.links),
             familiar: HashMap::new(),
         }
     }
 
-    /// Begins to try a password of `account` (a login, or the old password for a new one).
+    /// Admits an attempt at a password of `account` (a login, or the current password for a
+    /// change).
     ///
     /// # Errors
-    /// How long to wait, if it must not be tried now. Nothing is counted then, so that asking too
-    /// early makes nothing later.
+    /// Returns the time to wait, if no attempt is admitted now. Refused attempts are not counted,
+    /// so that they do not extend the wait.
     pub fn password(
         &mut self,
         account: &UserName,
@@ -108,7 +110,7 @@ impl Throttle {
     ) -> Result<Attempt, Duration> {
         let was_familiar = self.is_familiar(account, network, now);
         let there = (account.clone(), network);
-        let mut wait = self.account_there.wait(&there, now);
+        let mut wait = self.account_and_network.wait(&there, now);
         wait = wait.max(self.network.wait(&network, now));
         if !was_familiar {
             wait = wait.max(self.account.wait(account, now));
@@ -116,7 +118,7 @@ impl Throttle {
         if !wait.is_zero() {
             return Err(wait);
         }
-        self.account_there.count(there, now);
+        self.account_and_network.count(there, now);
         self.network.count(network, now);
         if !was_familiar {
             self.account.count(account.clone(), now);
@@ -128,7 +130,7 @@ impl Throttle {
         })
     }
 
-    /// Begins to make an account.
+    /// Admits an attempt to create an account.
     ///
     /// # Errors
     /// As [`Self::password`].
@@ -147,7 +149,7 @@ impl Throttle {
         })
     }
 
-    /// Begins to look a link up, which is taken for a guess until [`Self::link_known`] says other.
+    /// Admits the lookup of a link, which counts as a failure until [`Self::link_found`] is called.
     ///
     /// # Errors
     /// As [`Self::password`].
@@ -160,29 +162,29 @@ impl Throttle {
         Ok(())
     }
 
-    /// It was no guess, or nothing is known of it.
-    pub fn link_known(&mut self, network: Network, now: Duration) {
+    /// Removes the failure of a lookup that found a link or failed for another reason.
+    pub fn link_found(&mut self, network: Network, now: Duration) {
         self.links.take_back(&network, now);
     }
 
-    /// The attempt was right. The network's other failures stay: whoever has an account could
-    /// else wipe them out by logging in to it between guesses at others.
+    /// Records a successful attempt. The network's other failures stay: otherwise the owner of an
+    /// account could remove them by logging in between guesses at others.
     pub fn succeeded(&mut self, attempt: Attempt, now: Duration) {
         self.take_back(&attempt, now);
         if let Some(account) = attempt.account {
-            self.account_there
+            self.account_and_network
                 .forget(&(account.clone(), attempt.network));
-            self.befriend(account, attempt.network, now);
+            self.add_familiar(account, attempt.network, now);
         }
     }
 
-    /// The attempt said nothing: it was not looked at (too busy), or not to blame.
-    pub fn void(&mut self, attempt: Attempt, now: Duration) {
+    /// Removes an attempt that was not decided: for example because the directory was overloaded.
+    pub fn cancelled(&mut self, attempt: Attempt, now: Duration) {
         self.take_back(&attempt, now);
         match attempt.account {
             None => self.joining.take_back(&attempt.network, now),
             Some(account) => self
-                .account_there
+                .account_and_network
                 .take_back(&(account, attempt.network), now),
         }
     }
@@ -200,11 +202,11 @@ impl Throttle {
         let known = self.familiar.get(account);
         known.is_some_and(|known| {
             let of_then = known.iter().find(|(other, _)| *other == network);
-            of_then.is_some_and(|(_, last)| now.saturating_sub(*last) <= FAMILIAR)
+            of_then.is_some_and(|(_, last)| now.saturating_sub(*last) <= FAMILIAR_LIFETIME)
         })
     }
 
-    fn befriend(&mut self, account: UserName, network: Network, now: Duration) {
+    fn add_familiar(&mut self, account: UserName, network: Network, now: Duration) {
         if self.familiar.len() >= FAMILIAR_ACCOUNTS_MAX && !self.familiar.contains_key(&account) {
             let last_use =
                 |known: &[(Network, Duration)]| known.iter().map(|(_, last)| *last).max();
@@ -213,7 +215,7 @@ impl Throttle {
                 .values()
                 .map(|known| last_use(known))
                 .collect();
-            // Half of them at once, so that it is seldom done.
+            // Remove half of them, so that this is rare.
             let middle = uses.len() / 2;
             let (_, middle, _) = uses.select_nth_unstable(middle);
             let middle = *middle;

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::book::KEYS_MAX;
+use super::failure_table::KEYS_MAX;
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -15,9 +15,9 @@ fn network(number: u32) -> Network {
     Network::of(std::net::Ipv4Addr::from(0x0a00_0000 + number).into())
 }
 
-/// How many of the guesses made every `step` for `span` were let through.
+/// Returns how many guesses were admitted, with one guess every `step` for `span`.
 fn guesses(
-    throttle: &mut Throttle,
+    throttle: &mut AttemptLimiter,
     account: &str,
     from: impl Fn(u32) -> Network,
     step: Duration,
@@ -36,7 +36,7 @@ fn guesses(
 
 #[test]
 fn delays_double_after_the_free_failures() {
-    let mut throttle = Throttle::new(Paces::default());
+    let mut throttle = AttemptLimiter::new(AttemptLimits::default());
     let mut now = Duration::ZERO;
     for _ in 0..=5 {
         throttle.password(&user("ana"), network(1), now).unwrap();
@@ -50,16 +50,16 @@ fn delays_double_after_the_free_failures() {
 }
 
 #[test]
-fn guessing_from_one_network_all_day_gets_a_hundred_guesses() {
-    let mut throttle = Throttle::new(Paces::default());
+fn a_day_of_guessing_from_one_network_gets_at_most_a_hundred_guesses() {
+    let mut throttle = AttemptLimiter::new(AttemptLimits::default());
     let day = SECOND * 24 * 3600;
     let through = guesses(&mut throttle, "ana", |_| network(1), SECOND, day);
     assert!((20..=120).contains(&through), "{through}");
 }
 
 #[test]
-fn guessing_from_everywhere_is_slow_and_the_owner_gets_in_from_where_she_was_before() {
-    let mut throttle = Throttle::new(Paces::default());
+fn distributed_guessing_is_slow_and_the_owner_can_log_in_from_a_familiar_network() {
+    let mut throttle = AttemptLimiter::new(AttemptLimits::default());
     let home = network(9_999_999);
     let attempt = throttle
         .password(&user("ana"), home, Duration::ZERO)
@@ -68,7 +68,7 @@ fn guessing_from_everywhere_is_slow_and_the_owner_gets_in_from_where_she_was_bef
     let hour = SECOND * 3600;
     let through = guesses(&mut throttle, "ana", network, SECOND, hour);
     assert!((100..=160).contains(&through), "{through}");
-    // The account is closed to strangers, and open to its owner.
+    // Unfamiliar networks are refused; the owner's is not.
     assert!(
         throttle
             .password(&user("ana"), network(8_888_888), hour)
@@ -76,13 +76,13 @@ fn guessing_from_everywhere_is_slow_and_the_owner_gets_in_from_where_she_was_bef
     );
     let attempt = throttle.password(&user("ana"), home, hour).unwrap();
     throttle.succeeded(attempt, hour);
-    // A stranger's success elsewhere is needed for nothing: others are not held up at all.
+    // Other accounts are not affected.
     throttle.password(&user("berta"), network(7), hour).unwrap();
 }
 
 #[test]
-fn an_account_of_ones_own_does_not_wipe_out_failures_at_others() {
-    let mut throttle = Throttle::new(Paces::default());
+fn logging_in_to_one_account_keeps_failures_of_others() {
+    let mut throttle = AttemptLimiter::new(AttemptLimits::default());
     let mut through = 0;
     for number in 0..1_000 {
         if let Ok(attempt) = throttle.password(&user("mallory"), network(1), Duration::ZERO) {
@@ -99,8 +99,8 @@ fn an_account_of_ones_own_does_not_wipe_out_failures_at_others() {
 }
 
 #[test]
-fn success_ends_the_delay_and_the_count_of_that_account_there() {
-    let mut throttle = Throttle::new(Paces::default());
+fn success_clears_the_failures_of_that_account_and_network() {
+    let mut throttle = AttemptLimiter::new(AttemptLimits::default());
     for _ in 0..5 {
         throttle
             .password(&user("ana"), network(1), Duration::ZERO)
@@ -118,21 +118,21 @@ fn success_ends_the_delay_and_the_count_of_that_account_there() {
 }
 
 #[test]
-fn what_was_not_looked_at_does_not_count() {
-    let mut throttle = Throttle::new(Paces::default());
+fn a_cancelled_attempt_does_not_count() {
+    let mut throttle = AttemptLimiter::new(AttemptLimits::default());
     for _ in 0..1_000 {
         let attempt = throttle
             .password(&user("ana"), network(1), Duration::ZERO)
             .unwrap();
-        throttle.void(attempt, Duration::ZERO);
+        throttle.cancelled(attempt, Duration::ZERO);
         let attempt = throttle.join(network(1), Duration::ZERO).unwrap();
-        throttle.void(attempt, Duration::ZERO);
+        throttle.cancelled(attempt, Duration::ZERO);
     }
 }
 
 #[test]
-fn a_class_joins_at_once_and_a_flood_of_new_accounts_does_not() {
-    let mut throttle = Throttle::new(Paces::default());
+fn many_accounts_can_join_at_once_but_a_flood_is_throttled() {
+    let mut throttle = AttemptLimiter::new(AttemptLimits::default());
     let mut made = 0;
     for _ in 0..1_000 {
         if let Ok(attempt) = throttle.join(network(1), Duration::ZERO) {
@@ -145,7 +145,7 @@ fn a_class_joins_at_once_and_a_flood_of_new_accounts_does_not() {
 
 #[test]
 fn memory_is_bounded_and_a_flood_of_keys_does_not_free_who_failed_often() {
-    let mut throttle = Throttle::new(Paces::default());
+    let mut throttle = AttemptLimiter::new(AttemptLimits::default());
     for _ in 0..6 {
         throttle
             .password(&user("ana"), network(0), Duration::ZERO)
@@ -158,7 +158,7 @@ fn memory_is_bounded_and_a_flood_of_keys_does_not_free_who_failed_often() {
             .password(&victim, network(number), Duration::ZERO)
             .unwrap();
     }
-    assert!(throttle.account_there.len() <= KEYS_MAX);
+    assert!(throttle.account_and_network.len() <= KEYS_MAX);
     assert!(throttle.network.len() <= KEYS_MAX);
     assert!(throttle.account.len() <= KEYS_MAX);
     assert!(
@@ -168,44 +168,44 @@ fn memory_is_bounded_and_a_flood_of_keys_does_not_free_who_failed_often() {
     );
     for number in 0..many {
         let friend = user(&format!("user{number}"));
-        throttle.befriend(friend, network(number), SECOND * number);
+        throttle.add_familiar(friend, network(number), SECOND * number);
     }
     assert!(throttle.familiar.len() <= FAMILIAR_ACCOUNTS_MAX);
     assert!(throttle.is_familiar(&user("user40000"), network(40_000), SECOND * many));
 }
 
 proptest! {
-    /// Whatever the order and the times, failures of one account from one network stay within
-    /// what a pace promises.
+    /// In any order and at any times, the failures of one account from one network stay within the
+    /// limit of a pace.
     #[test]
-    fn no_order_of_attempts_beats_the_pace(
+    fn no_sequence_of_attempts_exceeds_the_failure_rate(
         steps in prop::collection::vec((0u64..40_000, 0u8..4), 1..400),
         free in 0u32..8,
         slowest in 1u64..64,
     ) {
-        let pace = Pace { free, first: SECOND, slowest: SECOND * slowest as u32 };
-        let open = Pace { free: 1_000_000, ..pace };
-        let paces = Paces { account_there: pace, network: open, account: open, joining: open, links: open };
-        let mut throttle = Throttle::new(paces);
+        let pace = FailureRate { free_failures: free, first_delay: SECOND, max_delay: SECOND * slowest as u32 };
+        let open = FailureRate { free_failures: 1_000_000, ..pace };
+        let paces = AttemptLimits { account_and_network: pace, network: open, account: open, joining: open, links: open };
+        let mut throttle = AttemptLimiter::new(paces);
         let mut now = Duration::ZERO;
         let mut failed = 0u32;
         for (millis, kind) in steps {
             now += Duration::from_millis(millis);
             match throttle.password(&user("ana"), network(1), now) {
-                Ok(attempt) if kind == 0 => throttle.void(attempt, now),
+                Ok(attempt) if kind == 0 => throttle.cancelled(attempt, now),
                 Ok(_) => failed += 1,
-                Err(wait) => prop_assert!(wait > Duration::ZERO && wait <= pace.slowest),
+                Err(wait) => prop_assert!(wait > Duration::ZERO && wait <= pace.max_delay),
             }
         }
         let bound = free + 2 + slowest.ilog2() + 1
-            + u32::try_from(now.as_millis() / pace.slowest.as_millis()).unwrap();
+            + u32::try_from(now.as_millis() / pace.max_delay.as_millis()).unwrap();
         prop_assert!(failed <= bound, "{failed} > {bound}");
     }
 
-    /// Whoever waits as long as told is let through.
+    /// An attempt after the returned delay is admitted.
     #[test]
-    fn who_waits_as_told_is_let_through(failures in 1u32..60, gap in 0u64..5_000) {
-        let mut throttle = Throttle::new(Paces::default());
+    fn an_attempt_after_the_delay_is_admitted(failures in 1u32..60, gap in 0u64..5_000) {
+        let mut throttle = AttemptLimiter::new(AttemptLimits::default());
         let mut now = Duration::ZERO;
         for _ in 0..failures {
             now += Duration::from_millis(gap);

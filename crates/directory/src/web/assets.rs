@@ -1,4 +1,4 @@
-//! The page's files as they are sent: read out of the program and compressed, once.
+//! The page's files, loaded from the program and compressed once.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -14,7 +14,7 @@ use rust_embed::RustEmbed;
 #[folder = "web"]
 struct Embedded;
 
-/// One file of the page.
+/// A file of the page.
 pub(super) struct Asset {
     /// Its `content-type`.
     pub kind: &'static str,
@@ -22,7 +22,7 @@ pub(super) struct Asset {
     gzip: (String, Bytes),
 }
 
-/// In which form a file is sent.
+/// The content coding of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Coding {
     Plain,
@@ -30,7 +30,7 @@ pub(super) enum Coding {
 }
 
 impl Coding {
-    /// The smallest form that the browser takes (RFC 9110, section 12.5.3).
+    /// Returns the smallest coding that the client accepts (RFC 9110, section 12.5.3).
     pub(super) fn wanted(headers: &HeaderMap) -> Self {
         let lists = headers.get_all(header::ACCEPT_ENCODING).iter();
         let mut codings = lists
@@ -43,10 +43,7 @@ impl Coding {
             let is_refused = matches!(weight, Some(Ok(weight)) if weight <= 0.0);
             (name.eq_ignore_ascii_case("gzip") || name == "*") && !is_refused
         });
-        match takes_gzip {
-            true => Self::Gzip,
-            false => Self::Plain,
-        }
+        if takes_gzip { Self::Gzip } else { Self::Plain }
     }
 }
 
@@ -63,7 +60,7 @@ impl Asset {
         })
     }
 
-    /// Its tag and its bytes in this form.
+    /// Returns the `ETag` and the bytes in this coding.
     pub(super) fn coded(&self, coding: Coding) -> (&str, &Bytes) {
         let (tag, bytes) = match coding {
             Coding::Plain => &self.plain,
@@ -79,7 +76,7 @@ fn compress(contents: &[u8]) -> io::Result<Vec<u8>> {
     encoder.finish()
 }
 
-/// The `content-type` of a file of that name; none for what the page does not consist of.
+/// Returns the `content-type` for a file name; `None` for an unknown extension.
 fn kind(path: &str) -> Option<&'static str> {
     let (_, extension) = path.rsplit_once('.')?;
     Some(match extension {
@@ -106,7 +103,7 @@ static ASSETS: LazyLock<HashMap<String, Asset>> = LazyLock::new(|| {
     Embedded::iter().filter_map(asset).collect()
 });
 
-/// The file of exactly that name.
+/// Returns the file with this exact name.
 pub(super) fn find(path: &str) -> Option<&'static Asset> {
     ASSETS.get(path)
 }
@@ -119,7 +116,7 @@ mod tests {
 
     use super::*;
 
-    /// The most that all of the page may be, compressed, in bytes.
+    /// Maximum compressed size of all files, in bytes.
     const ALL_MAX: usize = 200_000;
 
     fn texts() -> impl Iterator<Item = (String, String)> {
@@ -131,9 +128,9 @@ mod tests {
     }
 
     #[test]
-    fn every_file_has_a_kind_and_comes_out_as_it_went_in() {
+    fn every_asset_has_a_content_type_and_is_unchanged_after_decompression() {
         for path in Embedded::iter() {
-            let asset = find(&path).unwrap_or_else(|| panic!("{path} has no kind"));
+            let asset = find(&path).unwrap_or_else(|| panic!("{path} has no content type"));
             let contents = Embedded::get(&path).unwrap().data;
             let mut back = Vec::new();
             let (_, gzip) = asset.coded(Coding::Gzip);
@@ -151,10 +148,10 @@ mod tests {
         assert!(all < ALL_MAX, "{all} bytes compressed");
     }
 
-    /// What lets a name that a peer chose become markup or code, what the policy would keep from
-    /// working, and what would come from elsewhere.
+    /// Forbids code that turns names chosen by peers into markup or scripts, code that the policy
+    /// blocks, and resources from other servers.
     #[test]
-    fn nothing_makes_markup_of_text_or_comes_from_elsewhere() {
+    fn scripts_create_no_markup_from_text_and_load_nothing_external() {
         let forbidden = [
             "innerHTML",
             "outerHTML",
@@ -177,14 +174,14 @@ mod tests {
             for word in forbidden {
                 assert!(!text.contains(word), "{path} has {word}");
             }
-            // Names of XML's vocabularies are no addresses to fetch from.
+            // XML namespace names are not fetched.
             let text = text
                 .replace("http://www.w3.org/2000/svg", "")
                 .replace("http://www.w3.org/1999/xlink", "");
             let is_licence = path.ends_with(".txt");
             for scheme in ["http://", "https://"] {
                 let foreign = text.split(scheme).skip(1).any(|after| {
-                    // `https://${…}` and a bare scheme in prose name nobody.
+                    // `https://${…}` and a bare scheme in prose are no addresses.
                     after.starts_with(|c: char| c.is_ascii_alphanumeric())
                 });
                 assert!(is_licence || !foreign, "{path} has a {scheme} address");
@@ -199,19 +196,19 @@ mod tests {
                         })
                 });
                 assert!(handler.is_none(), "{path} has {handler:?}");
-                assert!(!lower.contains("<style"), "{path} has a style inline");
-                assert!(!lower.contains(" style="), "{path} has a style inline");
+                assert!(!lower.contains("<style"), "{path} has an inline style");
+                assert!(!lower.contains(" style="), "{path} has an inline style");
                 let inline = lower.split("<script").skip(1).any(|script| {
                     let (tag, after) = script.split_once('>').unwrap_or((script, ""));
                     !tag.contains("src=") || !after.trim_start().starts_with("</script")
                 });
-                assert!(!inline, "{path} has a script inline");
+                assert!(!inline, "{path} has an inline script");
             }
         }
     }
 
     #[test]
-    fn compression_is_for_whoever_asks() {
+    fn compression_follows_accept_encoding() {
         for (fields, coding) in [
             (&[][..], Coding::Plain),
             (&["gzip, deflate, br"], Coding::Gzip),

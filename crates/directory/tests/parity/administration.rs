@@ -1,10 +1,10 @@
-//! The administration's operations, as [`super`] knocks with them at either door.
+//! The operations of the administration, as [`super`] sends them to either API.
 
 use convite_core::Problem;
 use convite_core::administration::{
     AccountSummary, AuditRecord, InviteSummary, SessionSummary, SpaceSummary,
 };
-use convite_core::loads::LoadSummary;
+use convite_core::remote_fetch::LoadSummary;
 use convite_net::dial::Http2;
 use convite_wire::v1;
 use convite_wire::v1::directory_client::DirectoryClient;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{Call, hash_bytes, page, query, with_token};
 
-/// The method and path of an operation.
+/// Returns the method and path of an operation.
 pub fn path(call: &Call) -> Option<(&'static str, String)> {
     let part = |name: &str| call.fields[name].as_str().unwrap_or_default().to_owned();
     let list = |path: String, skip: &str| {
@@ -49,7 +49,7 @@ pub fn path(call: &Call) -> Option<(&'static str, String)> {
     })
 }
 
-/// What REST wants in the body: the path has the rest.
+/// Returns the fields of the REST body; the other fields are in the path.
 pub fn body(call: &Call) -> Value {
     let mut fields = call.fields.clone();
     let in_path = match call.operation {
@@ -64,7 +64,7 @@ pub fn body(call: &Call) -> Value {
     fields
 }
 
-/// The same through the other door.
+/// Sends the operation through gRPC.
 pub async fn ask(
     mut client: DirectoryClient<Http2<tonic::body::Body>>,
     token: Option<&str>,
@@ -82,11 +82,11 @@ pub async fn ask(
     let (user, space, id) = (text("user"), text("space"), text("id"));
     let limit = call.fields["limit"].as_u64().unwrap_or_default() as u32;
     let cursor = text("cursor");
-    let remove = call.operation.starts_with("remove");
     Ok(match call.operation {
         "load_file" | "put_load_file" => {
             let (hash, peer) = (hash_bytes(&text("hash")), text("peer"));
-            let reply = ask!(load_file, v1::LoadFileRequest { hash, peer });
+            let name = text("name");
+            let reply = ask!(load_file, v1::LoadFileRequest { hash, peer, name });
             json!({"load": reply.load})
         }
         "loads" => {
@@ -100,7 +100,7 @@ pub async fn ask(
         "upload_ticket" => {
             let peer = text("peer");
             let grant = ask!(get_upload_ticket, v1::GetUploadTicketRequest { peer });
-            json!({"ticket": grant.ticket, "addresses": grant.addresses})
+            json!({"ticket": grant.ticket, "addresses": grant.addresses, "host": grant.host})
         }
         "me" => {
             let me = ask!(who_am_i, v1::WhoAmIRequest {});
@@ -143,8 +143,12 @@ pub async fn ask(
             let reply = ask!(list_spaces, v1::ListSpacesRequest { limit, cursor });
             page::<_, SpaceSummary>("spaces", reply.spaces, reply.next_cursor)
         }
-        "add_space" | "remove_space" => {
-            ask!(change_space, v1::ChangeSpaceRequest { space, remove });
+        "add_space" => {
+            ask!(add_space, v1::AddSpaceRequest { space });
+            json!({})
+        }
+        "remove_space" => {
+            ask!(remove_space, v1::RemoveSpaceRequest { space });
             json!({})
         }
         "members" => {
@@ -154,18 +158,18 @@ pub async fn ask(
                 cursor,
             };
             let reply = ask!(list_members, message);
-            match reply.next_cursor.is_empty() {
-                true => json!({"members": reply.users}),
-                false => json!({"members": reply.users, "next_cursor": reply.next_cursor}),
+            if reply.next_cursor.is_empty() {
+                json!({"members": reply.users})
+            } else {
+                json!({"members": reply.users, "next_cursor": reply.next_cursor})
             }
         }
-        "add_member" | "remove_member" => {
-            let message = v1::ChangeMemberRequest {
-                space,
-                user,
-                remove,
-            };
-            ask!(change_member, message);
+        "add_member" => {
+            ask!(add_member, v1::AddMemberRequest { space, user });
+            json!({})
+        }
+        "remove_member" => {
+            ask!(remove_member, v1::RemoveMemberRequest { space, user });
             json!({})
         }
         "invites" => {
@@ -194,6 +198,7 @@ pub async fn ask(
                 hash: hash_bytes(&text("hash")),
                 expires_in: call.fields["expires_in"].as_u64().unwrap_or_default(),
                 uses: call.fields["uses"].as_u64().unwrap_or_default() as u32,
+                name: call.fields["name"].as_str().unwrap_or_default().to_owned(),
             };
             let reply = ask!(create_link, message);
             json!({"path": reply.path, "url": reply.url, "expires_at": reply.expires_at})

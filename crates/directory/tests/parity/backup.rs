@@ -1,20 +1,20 @@
-//! Backing up a directory that runs, and going on from the backup elsewhere.
+//! Backup of a running directory, and restoring it elsewhere.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use convite_core::{ErrorCode, UnixMillis};
-use convite_directory::backup::{Restoring, backup, restore};
+use convite_directory::backup::{RestoreOptions, backup, restore};
 use convite_directory::{DirectoryConfig, RunningDirectory, start};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::doors::{Door, Running, call, eventually, rest};
+use crate::apis::{Api, Running, call, eventually, rest};
 use crate::scenarios::file;
 
 const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
-const FORCE: Restoring = Restoring {
+const FORCE: RestoreOptions = RestoreOptions {
     force: true,
     end_sessions: false,
 };
@@ -38,28 +38,28 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-async fn log_in(door: &Door, user: &str) -> String {
+async fn log_in(api: &Api, user: &str) -> String {
     let login = json!({"user": user, "password": "correct horse"});
-    let session = door.knock(None, &call("login", login)).await.unwrap();
+    let session = api.call(None, &call("login", login)).await.unwrap();
     session["token"].as_str().unwrap().to_owned()
 }
 
-async fn again(home: &Path) -> (RunningDirectory, Door) {
+async fn again(home: &Path) -> (RunningDirectory, Api) {
     let directory = start(config(home), CancellationToken::new()).await.unwrap();
-    let door = rest(&directory);
-    (directory, door)
+    let api = rest(&directory);
+    (directory, api)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_backup_made_while_it_runs_goes_on_elsewhere() {
+async fn backup_of_a_running_directory_can_be_restored_elsewhere() {
     let mut running = Running::start(|config| config.open_registration = true).await;
-    let door = rest(running.get());
-    let token = log_in(&door, "ana").await;
+    let api = rest(running.get());
+    let token = log_in(&api, "ana").await;
     let register = call("register", json!({"id": "ana-1", "port": 5001}));
-    door.knock(Some(&token), &register).await.unwrap();
+    api.call(Some(&token), &register).await.unwrap();
     let early = file("s/early.txt", 1, "a");
     let publish = json!({"peer": "ana-1", "generation": 5, "upsert": [early]});
-    door.knock(Some(&token), &call("publish", publish))
+    api.call(Some(&token), &call("publish", publish))
         .await
         .unwrap();
 
@@ -67,7 +67,7 @@ async fn a_backup_made_while_it_runs_goes_on_elsewhere() {
     let copy = place.path().join("copy");
     let from = config(running.home.path());
     let made = backup(&from, &copy, NOW).unwrap();
-    assert_eq!((made.files, made.made), (5, NOW));
+    assert_eq!((made.files, made.created), (5, NOW));
     assert_eq!(mode(&copy), 0o700);
     for name in names(&copy) {
         assert_eq!(mode(&copy.join(&name)), 0o600, "{name}");
@@ -75,39 +75,42 @@ async fn a_backup_made_while_it_runs_goes_on_elsewhere() {
     assert_eq!(names(place.path()), ["copy"]);
     let refused = backup(&from, &copy, NOW).unwrap_err();
     assert_eq!(refused.code, ErrorCode::FileExists);
-    let refused = restore(&from, &copy, Restoring::default(), NOW).unwrap_err();
+    let refused = restore(&from, &copy, RestoreOptions::default(), NOW).unwrap_err();
     assert_eq!(refused.code, ErrorCode::FileExists);
     let refused = restore(&from, &copy, FORCE, NOW).unwrap_err();
-    assert_eq!(refused.code, ErrorCode::InUse, "it runs: {refused}");
+    assert_eq!(refused.code, ErrorCode::InUse, "it is running: {refused}");
 
-    // What the backup does not know of: a later generation and a later session.
+    // Changes after the backup: a later generation and a later session.
     let late = file("s/late.txt", 1, "b");
     let publish = json!({"peer": "ana-1", "generation": 6, "base": 5, "upsert": [late]});
-    door.knock(Some(&token), &call("publish", publish))
+    api.call(Some(&token), &call("publish", publish))
         .await
         .unwrap();
-    let later = log_in(&door, "ana").await;
+    let later = log_in(&api, "ana").await;
     let authority = running.get().authority;
     running.stop().await;
 
     let home = tempfile::tempdir().unwrap();
-    restore(&config(home.path()), &copy, Restoring::default(), NOW).unwrap();
-    let (directory, door) = again(home.path()).await;
-    assert_eq!(directory.authority, authority, "members' pins do not hold");
+    restore(&config(home.path()), &copy, RestoreOptions::default(), NOW).unwrap();
+    let (directory, api) = again(home.path()).await;
+    assert_eq!(
+        directory.authority, authority,
+        "the pinned fingerprint changed"
+    );
 
     let peers = call("peers", json!({}));
-    let refused = door.knock(Some(&later), &peers).await.unwrap_err();
+    let refused = api.call(Some(&later), &peers).await.unwrap_err();
     assert_eq!(refused, "unauthenticated");
     let beat = call("heartbeat", json!({"id": "ana-1"}));
-    let lease = door.knock(Some(&token), &beat).await.unwrap();
+    let lease = api.call(Some(&token), &beat).await.unwrap();
     assert_eq!(
         lease["generation"], 5,
-        "the peer would not know to send all of it"
+        "the peer does not send its whole index"
     );
     let search = call("search", json!({"q": "early"}));
-    eventually(&door, &token, &search, |page| page["results"] != json!([])).await;
+    eventually(&api, &token, &search, |page| page["results"] != json!([])).await;
     let publish = json!({"peer": "ana-1", "generation": 7, "base": 6, "upsert": []});
-    let refused = door.knock(Some(&token), &call("publish", publish)).await;
+    let refused = api.call(Some(&token), &call("publish", publish)).await;
     assert_eq!(refused.unwrap_err(), "generation_mismatch");
 }
 
@@ -124,9 +127,9 @@ async fn a_damaged_backup_is_refused_and_a_whole_one_replaces_by_force() {
     let home = tempfile::tempdir().unwrap();
     let to = config(home.path());
     let refuse = |code: ErrorCode| {
-        let refused = restore(&to, &copy, Restoring::default(), NOW).unwrap_err();
+        let refused = restore(&to, &copy, RestoreOptions::default(), NOW).unwrap_err();
         assert_eq!(refused.code, code, "{refused}");
-        assert_eq!(names(home.path()), [""; 0], "something is left over");
+        assert_eq!(names(home.path()), [""; 0], "a file is left over");
     };
     for name in ["directory.db", "ticket.key"] {
         let whole = fs::read(copy.join(name)).unwrap();
@@ -137,7 +140,7 @@ async fn a_damaged_backup_is_refused_and_a_whole_one_replaces_by_force() {
         refuse(ErrorCode::CorruptContents);
         fs::write(copy.join(name), &whole).unwrap();
     }
-    // A manifest that was made up leads nowhere out of the folder.
+    // A forged manifest cannot name files outside the folder.
     let whole = fs::read_to_string(copy.join("manifest.json")).unwrap();
     let astray = whole.replace("\"ticket.key\"", "\"../../stolen\"");
     assert_ne!(astray, whole);
@@ -147,22 +150,22 @@ async fn a_damaged_backup_is_refused_and_a_whole_one_replaces_by_force() {
     refuse(ErrorCode::NotFound);
     fs::write(copy.join("manifest.json"), &whole).unwrap();
 
-    let everybody_out = Restoring {
+    let everybody_out = RestoreOptions {
         end_sessions: true,
         ..FORCE
     };
     let done = restore(&from, &copy, everybody_out, NOW).unwrap();
-    let aside = done.aside.unwrap();
+    let aside = done.replaced.unwrap();
     let key = |folder: &Path| fs::read(folder.join("ticket.key")).unwrap();
     assert_eq!(key(&aside), key(&done.path));
-    let (_directory, door) = again(running.home.path()).await;
+    let (_directory, api) = again(running.home.path()).await;
     let peers = call("peers", json!({}));
-    door.knock(Some(&token), &peers).await.unwrap_err();
-    let token = log_in(&door, "ana").await;
-    door.knock(Some(&token), &peers).await.unwrap();
+    api.call(Some(&token), &peers).await.unwrap_err();
+    let token = log_in(&api, "ana").await;
+    api.call(Some(&token), &peers).await.unwrap();
 }
 
-/// With the database at that path.
+/// A configuration with the database at this path.
 fn with_database(home: &Path, database: &Path) -> DirectoryConfig {
     let mut config = config(home);
     config.database = Some(format!("sqlite:{}", database.display()));
@@ -184,25 +187,24 @@ async fn a_database_in_the_folder_under_another_name_is_replaced_with_it() {
     backup(&from, &copy, NOW).unwrap();
     running.stop().await;
 
-    // Named by a way round, it is the same one.
+    // Another spelling of the path is recognized as the same file.
     let link = place.path().join("link");
     std::os::unix::fs::symlink(&folder, &link).unwrap();
     let round = with_database(running.home.path(), &link.join("other.db"));
-    let aside = restore(&round, &copy, FORCE, NOW).unwrap().aside.unwrap();
+    let aside = restore(&round, &copy, FORCE, NOW)
+        .unwrap()
+        .replaced
+        .unwrap();
     assert!(aside.join("other.db").exists());
     assert!(folder.join("other.db").exists() && !folder.join("directory.db").exists());
-    assert_eq!(
-        names(running.home.path()).len(),
-        2,
-        "something is left over"
-    );
+    assert_eq!(names(running.home.path()).len(), 2, "a file is left over");
     let directory = start(from, CancellationToken::new()).await.unwrap();
     let peers = call("peers", json!({}));
-    rest(&directory).knock(Some(&token), &peers).await.unwrap();
+    rest(&directory).call(Some(&token), &peers).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restore_that_fails_half_way_leaves_everything_as_it_was() {
+async fn a_failed_restore_changes_nothing() {
     let mut running = Running::start(|config| config.open_registration = true).await;
     let place = tempfile::tempdir().unwrap();
     let copy = place.path().join("copy");
@@ -212,7 +214,7 @@ async fn a_restore_that_fails_half_way_leaves_everything_as_it_was() {
     let database = place.path().join("other.db");
     let to = with_database(running.home.path(), &database);
     fs::write(&database, b"").unwrap();
-    // Where it would be put aside to, there is something.
+    // The path for the previous directory is occupied.
     let in_the_way = place.path().join(format!("other.db.before-{}", NOW.0));
     fs::create_dir(&in_the_way).unwrap();
     let key = || fs::read(to.folder().join("ticket.key")).unwrap();
@@ -229,7 +231,7 @@ async fn a_restore_that_fails_half_way_leaves_everything_as_it_was() {
 }
 
 #[test]
-fn what_cannot_be_copied_so_is_said() {
+fn a_database_that_cannot_be_copied_is_reported() {
     let home = tempfile::tempdir().unwrap();
     let mut from = config(home.path());
     let target = home.path().join("copy");

@@ -1,4 +1,4 @@
-//! The authority certifies what it should, and nothing else.
+//! Certificates of the authority: only the intended ones are issued.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 
-use crate::doors::Running;
+use crate::apis::Running;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -21,7 +21,7 @@ fn now() -> UnixMillis {
     std::time::SystemTime::now().into()
 }
 
-/// Whether `leaf` is good for `name`, `later` from now.
+/// Returns whether `leaf` is valid for `name` at `later` from now.
 fn verifies(authority: &Authority, leaf: &[u8], name: &str, later: Duration) -> bool {
     let mut roots = RootCertStore::empty();
     roots.add(authority.certificate().clone()).unwrap();
@@ -36,7 +36,7 @@ fn verifies(authority: &Authority, leaf: &[u8], name: &str, later: Duration) -> 
         .is_ok()
 }
 
-/// A request that asks for far more than a peer gets.
+/// A request that asks for more than a peer gets.
 fn greedy_request() -> Vec<u8> {
     let mut params = CertificateParams::default();
     let name = DIRECTORY_NAME.try_into().unwrap();
@@ -46,43 +46,47 @@ fn greedy_request() -> Vec<u8> {
     params.serialize_request(&key).unwrap().der().to_vec()
 }
 
+/// A valid request for these names.
+fn signing_request(names: impl Iterator<Item = String>) -> Vec<u8> {
+    let params = CertificateParams::new(names.collect::<Vec<_>>()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    params.serialize_request(&key).unwrap().der().to_vec()
+}
+
 #[test]
-fn a_peer_is_certified_for_its_own_name_and_address_only() {
+fn a_peer_is_certified_for_its_own_name_and_no_address() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::open(folder.path(), now()).unwrap();
     let (peer, other): (PeerId, PeerId) = ("ana-1".parse().unwrap(), "ana-2".parse().unwrap());
-    let remote = "192.0.2.7".parse().unwrap();
     let made = authority
-        .peer_certificate(&peer, remote, &greedy_request(), DAY, now())
+        .peer_certificate(&peer, &greedy_request(), DAY, now())
         .unwrap();
     let (own, others) = (peer.certificate_name(), other.certificate_name());
     for (name, later, good) in [
         (own.as_str(), Duration::ZERO, true),
         (own.as_str(), DAY + DAY, false),
-        ("192.0.2.7", Duration::ZERO, true),
+        ("192.0.2.7", Duration::ZERO, false),
         (others.as_str(), Duration::ZERO, false),
         (DIRECTORY_NAME, Duration::ZERO, false),
         ("localhost", Duration::ZERO, false),
         ("127.0.0.1", Duration::ZERO, false),
+        ("::1", Duration::ZERO, false),
     ] {
         assert_eq!(verifies(&authority, &made.der, name, later), good, "{name}");
     }
-    let remote = "127.0.0.1".parse().unwrap();
-    let near = authority
-        .peer_certificate(&peer, remote, &greedy_request(), DAY, now())
-        .unwrap();
-    for name in ["127.0.0.1", "::1"] {
-        assert!(
-            verifies(&authority, &near.der, name, Duration::ZERO),
-            "{name}"
-        );
-    }
-    assert!(!verifies(
-        &authority,
-        &near.der,
-        DIRECTORY_NAME,
-        Duration::ZERO
-    ));
+    assert_eq!(alternative_names(&made.der), [format!("dns {own}")]);
+}
+
+/// Returns the subject alternative names of a certificate.
+fn alternative_names(der: &[u8]) -> Vec<String> {
+    use x509_parser::extensions::GeneralName;
+    let (_, parsed) = x509_parser::parse_x509_certificate(der).unwrap();
+    let names = parsed.subject_alternative_name().unwrap().unwrap();
+    let shown = names.value.general_names.iter().map(|name| match name {
+        GeneralName::DNSName(name) => format!("dns {name}"),
+        other => format!("{other:?}"),
+    });
+    shown.collect()
 }
 
 #[test]
@@ -92,31 +96,29 @@ fn forged_and_malformed_requests_are_refused() {
     let good = greedy_request();
     let mut forged = good.clone();
     *forged.last_mut().unwrap() ^= 1;
+    // Well formed and signed, but with a thousand names.
+    let long = signing_request((0..1000).map(|number| format!("name-{number}.example")));
+    assert!(long.len() > 16 << 10, "{}", long.len());
     for (request, accepted) in [
         (good.clone(), true),
         (forged, false),
         (good[..good.len() / 2].to_vec(), false),
         (b"nonsense".to_vec(), false),
         (vec![0; 100_000], false),
+        (long, false),
     ] {
-        let made = authority.peer_certificate(
-            &"ana-1".parse().unwrap(),
-            "192.0.2.7".parse().unwrap(),
-            &request,
-            DAY,
-            now(),
-        );
+        let made = authority.peer_certificate(&"ana-1".parse().unwrap(), &request, DAY, now());
         assert_eq!(made.is_ok(), accepted);
     }
 }
 
 #[test]
-fn the_authority_stays_the_same_and_its_key_is_not_lost_silently() {
+fn the_authority_is_stable_and_a_lost_key_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let first = Authority::open(folder.path(), now()).unwrap();
     let again = Authority::open(folder.path(), now()).unwrap();
     assert_eq!(first.fingerprint(), again.fingerprint());
-    // What the second signs, the first's certificate verifies.
+    // A certificate signed by the second instance verifies against the first.
     let leaf = again.directory_leaf(&[], now()).unwrap();
     assert!(verifies(
         &first,
@@ -139,7 +141,7 @@ async fn a_client_that_knows_another_authority_does_not_connect() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_real_certificate_is_shown_to_browsers_and_not_to_peers() {
+async fn a_configured_certificate_is_used_for_browsers_but_not_for_peers() {
     use convite_directory::{DirectoryConfig, start};
     let home = tempfile::tempdir().unwrap();
     let elsewhere = tempfile::tempdir().unwrap();
@@ -149,13 +151,7 @@ async fn a_real_certificate_is_shown_to_browsers_and_not_to_peers() {
     let request = params.serialize_request(&key).unwrap();
     let peer = "web".parse().unwrap();
     let made = real
-        .peer_certificate(
-            &peer,
-            "192.0.2.1".parse().unwrap(),
-            request.der(),
-            DAY,
-            now(),
-        )
+        .peer_certificate(&peer, request.der(), DAY, now())
         .unwrap();
     let pem = |der: &[u8]| {
         let text = data_encoding::BASE64.encode(der);
@@ -181,4 +177,28 @@ async fn a_real_certificate_is_shown_to_browsers_and_not_to_peers() {
         let connected = connect(&directory.address.into(), Some(&expected)).await;
         assert_eq!(connected.is_ok(), good, "{name}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leaf_that_expired_by_the_wall_clock_is_renewed_at_once() {
+    // The directory starts, and the machine sleeps for 40 days, which the monotonic clock does not
+    // count.
+    let clock = convite_directory::clock::Clock::default();
+    clock.set_shift(-40 * 24 * 3_600_000);
+    let shifted = clock.clone();
+    let running = Running::start(move |config| config.clock = shifted.clone()).await;
+    let address = running.get().address.into();
+    let authority = running.get().authority.unwrap();
+    let expected = Expected::new(client_config(authority), DIRECTORY_NAME).unwrap();
+    let refused = connect(&address, Some(&expected)).await.err().unwrap();
+    assert!(refused.message.contains("expired"), "{refused}");
+    assert!(refused.hint.unwrap().contains("clock"));
+    clock.set_shift(0);
+    assert!(connect(&address, Some(&expected)).await.is_ok());
+    // After a period with a clock ahead, no leaf from the future remains.
+    for offset in [400 * 24 * 3_600_000, 0] {
+        clock.set_shift(offset);
+        assert!(running.get().service.readiness().await.is_ready());
+    }
+    assert!(connect(&address, Some(&expected)).await.is_ok());
 }

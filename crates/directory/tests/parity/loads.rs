@@ -1,16 +1,16 @@
-//! Loading on another peer: who may ask whom for what, what the peer is told, and what it may say.
+//! Loads: permissions, notifications of the peer, and its reports.
 
 use std::time::Duration;
 
-use convite_core::loads::{LoadOrder, LoadSummary};
+use convite_core::remote_fetch::{LoadSummary, RemoteFetch};
 use convite_core::{ContentHash, ErrorCode, Problem};
 use convite_wire::status::from_status;
 use convite_wire::v1;
 use serde_json::{Value, json};
 use tonic::Streaming;
 
-use crate::administering::{PASSWORD, Scene};
-use crate::doors::{Door, Running, call, grpc, with_token};
+use crate::admin_scenes::{PASSWORD, Scene};
+use crate::apis::{Api, Running, call, grpc, with_token};
 use crate::events::Stream;
 use crate::replicas::replicas;
 use crate::scenarios::file;
@@ -20,16 +20,16 @@ fn hash(contents: &str) -> String {
     ContentHash::of(contents.as_bytes()).to_string()
 }
 
-/// A session of an account that `ana` makes.
+/// Returns a session of an account that `ana` creates.
 async fn member(scene: &Scene, user: &str, role: &str, spaces: &[&str]) -> String {
     let account = json!({"user": user, "password": PASSWORD, "role": role, "spaces": spaces});
     scene.ana("add_user", account).await;
     let login = call("login", json!({"user": user, "password": PASSWORD}));
-    let session = scene.door.knock(None, &login).await.unwrap();
+    let session = scene.api.call(None, &login).await.unwrap();
     session["token"].as_str().unwrap().to_owned()
 }
 
-/// A peer of that session's account, which loads for `loads` and shares `files`.
+/// Registers a peer of the session's account, which accepts loads for `loads` and shares `files`.
 async fn peer(scene: &Scene, token: &str, id: &str, loads: &str, files: &[Value]) {
     let register = json!({"id": id, "port": 5001, "loads": loads});
     scene.ask(token, "register", register).await.unwrap();
@@ -58,12 +58,12 @@ async fn stands(scene: &Scene, token: &str, load: &str) -> LoadSummary {
     serde_json::from_value(load.unwrap()).unwrap()
 }
 
-/// What a peer hears.
-struct Orders(Streaming<v1::WatchReply>);
+/// A watch stream of a peer.
+struct FetchWatchers(Streaming<v1::WatchReply>);
 
-impl Orders {
+impl FetchWatchers {
     async fn watch(running: &Running, token: &str, peer: &str) -> Self {
-        let Door::Grpc(mut client) = grpc(running.get()).await else {
+        let Api::Grpc(mut client) = grpc(running.get()).await else {
             unreachable!()
         };
         let message = v1::WatchRequest {
@@ -74,21 +74,23 @@ impl Orders {
         Self(replies.unwrap().into_inner())
     }
 
-    async fn next(&mut self) -> Result<Vec<LoadOrder>, Problem> {
-        let reply = tokio::time::timeout(Duration::from_secs(10), self.0.message()).await;
-        let reply = reply.expect("in time").map_err(|s| from_status(&s))?;
-        let orders = reply.expect("no end").loads.into_iter();
+    async fn next(&mut self) -> Result<Vec<RemoteFetch>, Problem> {
+        let reply = tokio::time::timeout(Duration::from_secs(60), self.0.message()).await;
+        let reply = reply
+            .expect("a message arrives in time")
+            .map_err(|s| from_status(&s))?;
+        let orders = reply.expect("the stream is open").loads.into_iter();
         Ok(orders.map(|order| order.try_into().unwrap()).collect())
     }
 
-    /// The one order that is told next.
-    async fn one(&mut self) -> LoadOrder {
+    /// Returns the next message, which must contain one load.
+    async fn one(&mut self) -> RemoteFetch {
         let [order] = self.next().await.unwrap().try_into().unwrap();
         order
     }
 }
 
-/// What a peer says of a load, at the door that peers use.
+/// Sends a peer's report about a load, through gRPC.
 async fn report(
     running: &Running,
     token: &str,
@@ -97,7 +99,7 @@ async fn report(
     state: &str,
     message: &str,
 ) -> Result<(), ErrorCode> {
-    let Door::Grpc(mut client) = grpc(running.get()).await else {
+    let Api::Grpc(mut client) = grpc(running.get()).await else {
         unreachable!()
     };
     let message = v1::ReportLoadRequest {
@@ -113,11 +115,11 @@ async fn report(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_load_reaches_its_peer_and_says_how_it_goes() {
+async fn a_load_reaches_its_peer_and_reports_progress() {
     for scene in Scene::both().await {
         peer(&scene, &scene.ana, "ana-1", "", &[shared("plans", "")]).await;
         peer(&scene, &scene.bob, "bob-1", "", &[]).await;
-        let mut orders = Orders::watch(&scene.running, &scene.bob, "bob-1").await;
+        let mut orders = FetchWatchers::watch(&scene.running, &scene.bob, "bob-1").await;
         assert_eq!(orders.next().await.unwrap(), []);
         let load = ask(&scene, &scene.bob, "bob-1", "plans").await.unwrap();
         let order = orders.one().await;
@@ -125,7 +127,7 @@ async fn a_load_reaches_its_peer_and_says_how_it_goes() {
         assert_eq!((order.name.as_str(), order.size), ("plans.txt", 10));
         assert_eq!((order.user.as_str(), order.space), ("bob", None));
         assert_eq!(order.hash.to_string(), hash("plans"));
-        // The same again is the same, also asked for in the other way.
+        // Repeating the request, in either form, returns the same load.
         assert_eq!(
             ask(&scene, &scene.bob, "bob-1", "plans").await.unwrap(),
             load
@@ -143,8 +145,8 @@ async fn a_load_reaches_its_peer_and_says_how_it_goes() {
         let now = stands(&scene, &scene.bob, &load).await;
         assert_eq!((now.state.name(), now.bytes, now.rate), ("running", 4, 2));
         assert_eq!(now.message, None);
-        // One who comes back is told of it again.
-        let mut again = Orders::watch(&scene.running, &scene.bob, "bob-1").await;
+        // After reconnecting, the peer is notified again.
+        let mut again = FetchWatchers::watch(&scene.running, &scene.bob, "bob-1").await;
         assert_eq!(again.one().await.load.to_string(), load);
         let reason = format!("\u{1b}[2J{}", "x".repeat(300));
         says("failed", &reason).await.unwrap();
@@ -160,7 +162,7 @@ async fn a_load_reaches_its_peer_and_says_how_it_goes() {
         let listed = scene.bob("loads", json!({"limit": 1})).await;
         assert_eq!(listed["loads"][0]["load"], load);
         assert!(listed["next_cursor"].is_null());
-        // Nobody else hears of it, not even who administers.
+        // No other account sees it, not even an administrator.
         assert_eq!(scene.ana("loads", json!({})).await["loads"], json!([]));
         scene
             .ana_gets("get_load", json!({"id": load}), "not_found")
@@ -176,7 +178,7 @@ async fn a_load_reaches_its_peer_and_says_how_it_goes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_members_ask_and_only_peers_that_allow_it() {
+async fn loads_require_a_member_and_a_peer_that_allows_them() {
     for scene in Scene::both().await {
         scene.ana("add_space", json!({"space": "lab"})).await;
         let carl = member(&scene, "carl", "member", &["lab"]).await;
@@ -195,34 +197,35 @@ async fn only_members_ask_and_only_peers_that_allow_it() {
             (ana, "bob-lab", true),
             (&carl, "bob-lab", true),
             (&carl, "bob-open", true),
-            // Guests may nowhere, and what is theirs to allow no guest has.
+            // Guests cannot request loads, and have no peers of their own.
             (&dora, "bob-lab", false),
             (&dora, "bob-open", false),
             (&carl, "ana-1", false),
         ] {
             let asked = ask(&scene, token, id, "plans").await;
-            match may {
-                true => assert!(asked.is_ok(), "{id}: {asked:?}"),
-                false => assert_eq!(asked, denied, "{id}"),
+            if may {
+                assert!(asked.is_ok(), "{id}: {asked:?}")
+            } else {
+                assert_eq!(asked, denied, "{id}")
             }
         }
         let nobody = ask(&scene, ana, "nobody", "plans").await;
         assert_eq!(nobody, Err("not_found".to_owned()));
-        // Whom the peer is told of: the spaces that its own list names, and no others.
-        let mut orders = Orders::watch(&scene.running, bob, "bob-lab").await;
+        // The peer learns only of the spaces that its own list names.
+        let mut orders = FetchWatchers::watch(&scene.running, bob, "bob-lab").await;
         let told = orders.next().await.unwrap();
         let told = told.iter().map(|o| (o.user.as_str(), o.user_spaces.len()));
         assert_eq!(
             told.collect::<Vec<_>>(),
             [("bob", 0), ("ana", 0), ("carl", 1)]
         );
-        let mut orders = Orders::watch(&scene.running, bob, "bob-open").await;
+        let mut orders = FetchWatchers::watch(&scene.running, bob, "bob-open").await;
         assert_eq!(orders.one().await.user_spaces, []);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_either_does_not_see_is_not_loaded_and_not_revealed() {
+async fn a_file_invisible_to_either_account_is_not_fetched_or_revealed() {
     for scene in Scene::both().await {
         for space in ["lab", "club"] {
             scene.ana("add_space", json!({"space": space})).await;
@@ -233,7 +236,7 @@ async fn a_file_that_either_does_not_see_is_not_loaded_and_not_revealed() {
         let files = [
             shared("of the lab", "lab"),
             shared("of the club", "club"),
-            // In either, under a name that is of one alone.
+            // In both spaces, under a different name in each.
             shared("of two", "lab"),
             file("s/other name.txt", 10, "of two"),
         ];
@@ -244,18 +247,19 @@ async fn a_file_that_either_does_not_see_is_not_loaded_and_not_revealed() {
         peer(&scene, &club, "club-1", "*", &[]).await;
         peer(&scene, &both, "both-1", "*", &[]).await;
 
-        // Who asks does not see it: the same as for no file at all, whatever the peer sees.
+        // Not visible to the caller: same error as for an unknown file, whatever the peer's account
+        // sees.
         for contents in ["of the club", "of nobody"] {
             for id in ["club-1", "both-1", "lab-1", "nobody"] {
                 let refused = ask(&scene, &lab, id, contents).await;
                 assert_eq!(refused, Err("not_found".to_owned()), "{id} {contents}");
             }
         }
-        // The peer's account does not see it, or sees it only where the one who asks does not.
+        // Not visible to the peer's account, or only in a space that the caller does not belong to.
         let denied = Err("permission_denied".to_owned());
         assert_eq!(ask(&scene, &both, "club-1", "of the lab").await, denied);
         assert_eq!(ask(&scene, &lab, "club-1", "of two").await, denied);
-        // The copy lies where both see the original, under the name that both see.
+        // The copy is shared where both see the original, under the name that both see.
         for (token, id, contents, space, name) in [
             (&lab, "both-1", "of the lab", "lab", "of the lab.txt"),
             (&both, "club-1", "of two", "club", "other name.txt"),
@@ -267,13 +271,16 @@ async fn a_file_that_either_does_not_see_is_not_loaded_and_not_revealed() {
                 "club-1" => &club,
                 _ => &lab,
             };
-            let order = Orders::watch(&scene.running, owner, id).await.one().await;
+            let order = FetchWatchers::watch(&scene.running, owner, id)
+                .await
+                .one()
+                .await;
             let lies = order.space.map(|space| space.to_string());
             assert_eq!((lies.as_deref(), order.name.as_str()), (Some(space), name));
         }
-        // Of several spaces that both are in, the first by name.
+        // Of several common spaces, the first by name.
         ask(&scene, &both, "both-1", "of two").await.unwrap();
-        let mut orders = Orders::watch(&scene.running, &both, "both-1").await;
+        let mut orders = FetchWatchers::watch(&scene.running, &both, "both-1").await;
         let told = orders.next().await.unwrap();
         let order = told.iter().find(|o| o.user.as_str() == "both").unwrap();
         assert_eq!(order.space.as_ref().unwrap().as_str(), "club");
@@ -281,13 +288,13 @@ async fn a_file_that_either_does_not_see_is_not_loaded_and_not_revealed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_its_own_account_hears_and_speaks_for_a_peer() {
+async fn only_the_owner_watches_and_reports_for_a_peer() {
     for scene in Scene::both().await {
         peer(&scene, &scene.ana, "ana-1", "", &[shared("plans", "")]).await;
         peer(&scene, &scene.bob, "bob-1", "*", &[]).await;
         let load = ask(&scene, &scene.ana, "bob-1", "plans").await.unwrap();
         for id in ["bob-1", "nobody"] {
-            let mut orders = Orders::watch(&scene.running, &scene.ana, id).await;
+            let mut orders = FetchWatchers::watch(&scene.running, &scene.ana, id).await;
             assert_eq!(orders.next().await.unwrap_err().code, ErrorCode::NotFound);
         }
         for (token, id) in [
@@ -310,7 +317,7 @@ async fn only_its_own_account_hears_and_speaks_for_a_peer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_due_is_decided_when_the_peer_hears_of_it() {
+async fn permissions_are_checked_when_the_load_is_sent() {
     let [scene, _] = Scene::both().await;
     scene.ana("add_space", json!({"space": "lab"})).await;
     let lab = json!({"space": "lab", "user": "bob"});
@@ -319,27 +326,27 @@ async fn what_is_due_is_decided_when_the_peer_hears_of_it() {
     peer(&scene, &carl, "carl-1", "bob", &[shared("plans", "lab")]).await;
     peer(&scene, &carl, "carl-2", "bob", &[]).await;
     let load = ask(&scene, &scene.bob, "carl-2", "plans").await.unwrap();
-    // Who asked is no more in the space of the file: the load waits, and the peer hears nothing.
+    // The caller has left the space: the load waits, and the peer is not notified.
     scene.ana("remove_member", lab.clone()).await;
-    let mut orders = Orders::watch(&scene.running, &carl, "carl-2").await;
+    let mut orders = FetchWatchers::watch(&scene.running, &carl, "carl-2").await;
     assert_eq!(orders.next().await.unwrap(), []);
     scene.ana("add_member", lab).await;
-    let mut orders = Orders::watch(&scene.running, &carl, "carl-2").await;
+    let mut orders = FetchWatchers::watch(&scene.running, &carl, "carl-2").await;
     assert_eq!(orders.one().await.load.to_string(), load);
-    // The owner thinks better of it.
+    // The owner withdraws the permission.
     peer(&scene, &carl, "carl-2", "", &[]).await;
-    let mut orders = Orders::watch(&scene.running, &carl, "carl-2").await;
+    let mut orders = FetchWatchers::watch(&scene.running, &carl, "carl-2").await;
     assert_eq!(orders.next().await.unwrap(), []);
     assert_eq!(
         stands(&scene, &scene.bob, &load).await.state.name(),
         "failed"
     );
-    // One who becomes a guest is served no more.
+    // A caller who becomes a guest loses the permission.
     peer(&scene, &carl, "carl-2", "bob", &[]).await;
     let load = ask(&scene, &scene.bob, "carl-2", "plans").await.unwrap();
     let guest = json!({"user": "bob", "role": "guest"});
     scene.ana("change_user", guest).await;
-    let mut orders = Orders::watch(&scene.running, &carl, "carl-2").await;
+    let mut orders = FetchWatchers::watch(&scene.running, &carl, "carl-2").await;
     assert_eq!(orders.next().await.unwrap(), []);
     assert_eq!(
         stands(&scene, &scene.bob, &load).await.state.name(),
@@ -348,7 +355,7 @@ async fn what_is_due_is_decided_when_the_peer_hears_of_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_load_asked_for_at_one_replica_reaches_a_peer_at_another() {
+async fn a_load_requested_at_one_replica_reaches_a_peer_at_another() {
     let Some(replicas) = replicas(2).await else {
         return;
     };
@@ -359,13 +366,14 @@ async fn a_load_asked_for_at_one_replica_reaches_a_peer_at_another() {
     ana.ask("publish", shared).await.unwrap();
     let open = json!({"id": "bob-1", "port": 5001, "loads": "ana"});
     bob.ask("register", open).await.unwrap();
-    let mut orders = Orders::watch(&replicas[1], &bob.token, "bob-1").await;
+    let mut orders = FetchWatchers::watch(&replicas[1], &bob.token, "bob-1").await;
     assert_eq!(orders.next().await.unwrap(), []);
     let fields = json!({"hash": hash("plans"), "peer": "bob-1"});
     let load = ana.ask("load_file", fields).await.unwrap();
-    let soon = tokio::time::timeout(Duration::from_secs(1), orders.one());
+    // Shorter than the other replica's own check interval of 20 s.
+    let soon = tokio::time::timeout(Duration::from_secs(15), orders.one());
     assert_eq!(soon.await.unwrap().load.to_string(), load["load"]);
-    // What the peer says at its replica, the other knows.
+    // A report at one replica is visible at the other.
     let load = load["load"].as_str().unwrap();
     report(&replicas[1], &bob.token, "bob-1", load, "done", "")
         .await
@@ -375,12 +383,12 @@ async fn a_load_asked_for_at_one_replica_reaches_a_peer_at_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_open_page_is_told_how_the_own_loads_go() {
+async fn an_open_page_gets_events_of_its_loads() {
     let [scene, _] = Scene::both().await;
     peer(&scene, &scene.ana, "ana-1", "", &[shared("plans", "")]).await;
     peer(&scene, &scene.bob, "bob-1", "ana", &[]).await;
-    let (_, mut page) = Stream::open(&scene.door, &scene.ana).await;
-    let (_, mut other) = Stream::open(&scene.door, &scene.bob).await;
+    let (_, mut page) = Stream::open(&scene.api, &scene.ana).await;
+    let (_, mut other) = Stream::open(&scene.api, &scene.bob).await;
     let load = ask(&scene, &scene.ana, "bob-1", "plans").await.unwrap();
     let is = |state: &'static str, load: &str| {
         let load = load.to_owned();
@@ -398,7 +406,7 @@ async fn an_open_page_is_told_how_the_own_loads_go() {
             .unwrap();
         page.find("loads", is(state, &load)).await;
     }
-    // Another's page is told of its own alone: of this one, which comes after all of those.
+    // Another user's page shows only that user's load, which was requested last.
     let own = ask(&scene, &scene.bob, "bob-1", "plans").await.unwrap();
     let told = other.find("loads", |_| true).await;
     assert!(is("waiting", &own)(&told), "{told}");

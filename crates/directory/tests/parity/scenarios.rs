@@ -1,22 +1,34 @@
-//! One script through both doors, each on a fresh directory of its own: every step ends with the
-//! result or the error code that is written here, and the whole transcripts are alike.
+//! One script through both APIs, each on a new directory: every step has the result or error code
+//! written here, and both transcripts are equal.
 
 use convite_core::ContentHash;
 use convite_directory::RunningDirectory;
 use serde_json::{Value, json};
 
-use crate::doors::{Call, Door, Running, call, grpc, rest};
-use crate::finding;
+use crate::apis::{Api, Call, Running, call, grpc, rest};
+use crate::find_files;
 
-/// Plays a script and writes down what is answered.
+/// Runs a script and records the results.
 pub struct Play<'a> {
-    pub door: &'a Door,
+    pub api: &'a Api,
     transcript: Vec<(&'static str, Value)>,
 }
 
-impl Play<'_> {
+impl<'a> Play<'a> {
+    pub fn new(api: &'a Api) -> Self {
+        Self {
+            api,
+            transcript: Vec::new(),
+        }
+    }
+
+    /// Returns the recorded results.
+    pub fn transcript(self) -> Vec<(&'static str, Value)> {
+        self.transcript
+    }
+
     pub async fn ok(&mut self, step: &'static str, token: &str, asked: Call) -> Value {
-        let answer = self.door.knock(Some(token), &asked).await;
+        let answer = self.api.call(Some(token), &asked).await;
         let answer = answer.unwrap_or_else(|code| panic!("{step}: {code}"));
         self.transcript.push((step, comparable(answer.clone())));
         answer
@@ -29,7 +41,7 @@ impl Play<'_> {
         asked: Call,
         code: &str,
     ) {
-        let answer = self.door.knock(token, &asked).await;
+        let answer = self.api.call(token, &asked).await;
         assert_eq!(
             answer.as_ref().err().map(String::as_str),
             Some(code),
@@ -39,7 +51,7 @@ impl Play<'_> {
     }
 }
 
-/// An answer without what is never the same twice.
+/// Returns a response without its varying parts.
 fn comparable(mut value: Value) -> Value {
     match &mut value {
         Value::Object(fields) => {
@@ -54,7 +66,7 @@ fn comparable(mut value: Value) -> Value {
             ] {
                 fields.remove(secret);
             }
-            // The ports of this one directory: that there is one, and only one, can be compared.
+            // Ports differ between the directories: compare only that there is exactly one.
             if let Some(directories) = fields.get_mut("directories") {
                 *directories = directories.as_array().unwrap().len().into();
             }
@@ -81,11 +93,8 @@ fn text(value: &Value, name: &str) -> String {
     value[name].as_str().unwrap().to_owned()
 }
 
-async fn play(door: &Door, directory: &RunningDirectory) -> Vec<(&'static str, Value)> {
-    let mut play = Play {
-        door,
-        transcript: Vec::new(),
-    };
+async fn play(api: &Api, directory: &RunningDirectory) -> Vec<(&'static str, Value)> {
+    let mut play = Play::new(api);
     let (ana, bob) = accounts(&mut play, directory).await;
     let login = |user: &str| call("login", json!({"user": user, "password": "pass word 1"}));
     let bob_again = play.ok("login", "", login("bob")).await;
@@ -93,8 +102,9 @@ async fn play(door: &Door, directory: &RunningDirectory) -> Vec<(&'static str, V
     peers(&mut play, &ana, &bob).await;
     publishing(&mut play, &ana).await;
     listing(&mut play, &ana, &bob).await;
-    finding::searching(&mut play, &bob).await;
-    finding::locating(&mut play, &bob).await;
+    find_files::searching(&mut play, &bob).await;
+    find_files::naming(&mut play, &bob).await;
+    find_files::locating(&mut play, &bob).await;
     leaving(&mut play, &ana, &bob).await;
     play.transcript
 }
@@ -233,7 +243,7 @@ async fn peers(play: &mut Play<'_>, ana: &str, bob: &str) {
         "peer_taken",
     )
     .await;
-    // There for one download: seen by nobody, gone for good when it leaves.
+    // A transient peer: not listed, and removed when it leaves.
     let transient = |id: &str| {
         call(
             "register",
@@ -306,7 +316,7 @@ async fn publishing(play: &mut Play<'_>, ana: &str) {
     let whole = publish("ana-1", 1, None, first.clone(), none());
     let answer = play.ok("whole index", ana, whole.clone()).await;
     assert_eq!(answer["upserted"], 3);
-    // Whoever lost an answer asks again, and gets it.
+    // Repeating a request whose response was lost returns the same response.
     let again = play.ok("repeated whole", ana, whole).await;
     assert_eq!(again, answer);
     let change = || {
@@ -448,7 +458,7 @@ async fn leaving(play: &mut Play<'_>, ana: &str, bob: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn both_doors_lead_to_the_same_rooms() {
+async fn both_apis_return_the_same_results() {
     let (first, second) = (Running::start(|_| {}).await, Running::start(|_| {}).await);
     let by_rest = play(&rest(first.get()), first.get()).await;
     let by_grpc = play(&grpc(second.get()).await, second.get()).await;

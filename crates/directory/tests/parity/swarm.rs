@@ -1,10 +1,12 @@
-//! Swarms: who announces what it is fetching, and who watches for it.
+//! Swarms: announcements and watches.
 
 use std::time::{Duration, Instant};
 
-use convite_client::{Credentials, DirectoryClient as Client};
+use convite_client::{Credentials, DirectoryClient as Client, Registering};
 use convite_core::model::Provider;
-use convite_core::{ContentHash, ErrorCode, PeerId, Problem, Terms, UnixMillis, UserName, Within};
+use convite_core::{
+    ContentHash, EntryKind, ErrorCode, PeerId, Problem, SearchScope, UnixMillis, UserName,
+};
 use convite_wire::invite::Fingerprint;
 use convite_wire::status::from_status;
 use convite_wire::ticket::TicketVerifier;
@@ -14,12 +16,12 @@ use serde_json::{Value, json};
 use tokio_stream::StreamExt;
 use tonic::Streaming;
 
-use crate::doors::{Call, Door, Running, call, grpc, rest};
+use crate::apis::{Api, Call, Running, call, grpc, rest};
 use crate::scenarios::file;
 
-/// A member with a session at the gRPC door.
+/// A member with a session at the gRPC API.
 pub struct Member {
-    pub door: Door,
+    pub api: Api,
     pub token: String,
 }
 
@@ -28,14 +30,14 @@ impl Member {
         let user: UserName = user.parse().unwrap();
         let session = running.get().service.local_session(&user, None).await;
         Self {
-            door: grpc(running.get()).await,
+            api: grpc(running.get()).await,
             token: session.unwrap().token,
         }
     }
 
     pub async fn ask(&self, operation: &'static str, fields: Value) -> Result<Value, String> {
         let asked: Call = call(operation, fields);
-        self.door.knock(Some(&self.token), &asked).await
+        self.api.call(Some(&self.token), &asked).await
     }
 
     pub async fn register(&self, id: &str, transient: bool) {
@@ -55,7 +57,7 @@ impl Member {
     }
 
     pub async fn watch(&self, contents: &str) -> Result<Watch, Problem> {
-        let Door::Grpc(client) = &self.door else {
+        let Api::Grpc(client) = &self.api else {
             unreachable!()
         };
         let mut client: DirectoryClient<_> = client.clone();
@@ -71,27 +73,30 @@ impl Member {
             replies: replies.map_err(|status| from_status(&status))?.into_inner(),
             first: Vec::new(),
         };
-        watch.first = watch.next(Duration::from_secs(5)).await;
+        watch.first = watch.next(DEADLINE).await;
         Ok(watch)
     }
 }
 
-/// What a watcher hears.
+/// A watch stream.
 pub struct Watch {
     replies: Streaming<v1::WatchReply>,
-    /// The providers at the beginning.
+    /// The first message: all providers.
     pub first: Vec<Provider>,
 }
 
 impl Watch {
     pub async fn next(&mut self, limit: Duration) -> Vec<Provider> {
         let reply = tokio::time::timeout(limit, self.replies.message()).await;
-        let reply = reply.expect("in time").unwrap().expect("no end");
+        let reply = reply
+            .expect("a message arrives in time")
+            .unwrap()
+            .expect("the stream is open");
         let providers = reply.providers.into_iter().map(TryInto::try_into);
         providers.collect::<Result<_, _>>().unwrap()
     }
 
-    /// How the stream ends: by itself, or with a problem.
+    /// Returns how the stream ends: with a problem, or without.
     async fn end(mut self) -> Option<ErrorCode> {
         let ended = async {
             loop {
@@ -102,9 +107,9 @@ impl Watch {
                 }
             }
         };
-        tokio::time::timeout(Duration::from_secs(10), ended)
+        tokio::time::timeout(DEADLINE, ended)
             .await
-            .expect("ends in time")
+            .expect("the stream ends in time")
     }
 }
 
@@ -113,7 +118,7 @@ pub fn ids(providers: &[Provider]) -> Vec<(&str, bool)> {
     ids.collect()
 }
 
-/// The ticket of a provider, as that would check it.
+/// Checks a provider's ticket as the provider would.
 fn check_ticket(running: &Running, provider: &Provider, user: &str, contents: &str) -> UnixMillis {
     let key = running.get().service.ticket_key();
     let peer: PeerId = provider.peer.clone();
@@ -125,7 +130,7 @@ fn check_ticket(running: &Running, provider: &Provider, user: &str, contents: &s
     ticket.expires
 }
 
-/// Somebody shares these contents, and is away: whoever fetches them may say so.
+/// Publishes these contents from a peer that is offline, so that they can be announced.
 async fn known(running: &Running, contents: &[&str]) {
     let owner = Member::join(running, "owner").await;
     owner.register("owner-1", false).await;
@@ -138,10 +143,21 @@ async fn known(running: &Running, contents: &[&str]) {
     owner.ask("leave", json!({"id": "owner-1"})).await.unwrap();
 }
 
-const SOON: Duration = Duration::from_secs(1);
+/// Shorter than the directory's own check interval of 5 s.
+const SOON: Duration = Duration::from_secs(4);
+/// Timeout for slow machines.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A transient peer.
+fn transient(id: &PeerId) -> Registering<'_> {
+    Registering {
+        transient: true,
+        ..Registering::new(id, 5001)
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_watcher_hears_of_providers_as_they_come() {
+async fn a_watcher_gets_new_providers() {
     let running = Running::start(|_| {}).await;
     let (ana, bob) = (
         Member::join(&running, "ana").await,
@@ -151,7 +167,7 @@ async fn a_watcher_hears_of_providers_as_they_come() {
     bob.register("bob-get", true).await;
     let mut watch = ana.watch("plans").await.unwrap();
     assert_eq!(watch.first, []);
-    // Others' news are none of its business.
+    // Changes of another content are not reported.
     bob.announce("bob-get", "other").await.unwrap();
     bob.announce("bob-get", "plans").await.unwrap();
     let news = watch.next(SOON).await;
@@ -169,7 +185,7 @@ async fn a_watcher_hears_of_providers_as_they_come() {
     let again = ana.watch("plans").await.unwrap();
     assert_eq!(ids(&again.first), [("ana-1", false), ("bob-get", true)]);
 
-    // At another address it is news.
+    // A changed address is reported.
     let moved = json!({"id": "bob-get", "port": 5009, "transient": true});
     bob.ask("register", moved).await.unwrap();
     let news = watch.next(SOON).await;
@@ -190,13 +206,13 @@ async fn a_peer_of_another_account_cannot_be_announced() {
     assert_eq!(refused, Err("not_found".to_owned()));
     assert_eq!(bob.locate("plans").await, Err("not_found".to_owned()));
     ana.announce("ana-1", "plans").await.unwrap();
-    // Searching finds what somebody has, not what somebody fetches.
+    // Search results do not contain partial copies.
     let found = bob.ask("search", json!({"q": "plans"})).await.unwrap();
     assert_eq!(found["results"], json!([]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_withdrawn_or_left_is_not_located() {
+async fn withdrawn_announcements_and_left_peers_are_not_located() {
     let running = Running::start(|_| {}).await;
     let ana = Member::join(&running, "ana").await;
     known(&running, &["plans"]).await;
@@ -208,7 +224,7 @@ async fn what_is_withdrawn_or_left_is_not_located() {
     let rest = rest(running.get());
     let hash = ContentHash::of(b"plans").to_string();
     let asked = call("locate", json!({ "hash": hash }));
-    let shown = rest.knock(Some(&ana.token), &asked).await.unwrap();
+    let shown = rest.call(Some(&ana.token), &asked).await.unwrap();
     assert_eq!(shown["providers"][0]["partial"], true);
     assert_eq!(shown["providers"][1]["peer"], "get-2");
     assert_eq!(shown["names"], json!([]));
@@ -225,15 +241,15 @@ async fn what_is_withdrawn_or_left_is_not_located() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_provider_is_told_again_before_its_ticket_runs_out() {
-    let running = Running::start(|config| config.ticket_lifetime = Duration::from_secs(2)).await;
+async fn a_provider_is_sent_again_before_its_ticket_expires() {
+    let running = Running::start(|config| config.ticket_lifetime = Duration::from_secs(6)).await;
     let ana = Member::join(&running, "ana").await;
     known(&running, &["plans"]).await;
     ana.register("ana-get", true).await;
     ana.announce("ana-get", "plans").await.unwrap();
     let mut watch = ana.watch("plans").await.unwrap();
     let before = check_ticket(&running, &watch.first[0], "ana", "plans");
-    let news = watch.next(Duration::from_secs(2)).await;
+    let news = watch.next(DEADLINE).await;
     let after = check_ticket(&running, &news[0], "ana", "plans");
     let now = UnixMillis::from(std::time::SystemTime::now());
     assert!(
@@ -243,7 +259,7 @@ async fn a_provider_is_told_again_before_its_ticket_runs_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_watches_no_more_than_it_may() {
+async fn watches_per_session_are_limited() {
     let running = Running::start(|_| {}).await;
     let ana = Member::join(&running, "ana").await;
     let mut watches = Vec::new();
@@ -252,21 +268,22 @@ async fn a_session_watches_no_more_than_it_may() {
     }
     let refused = ana.watch("plans").await.err().unwrap();
     assert_eq!(refused.code, ErrorCode::TooManyRequests);
-    // Another session has places of its own, and places that are given up are free.
+    // Another session has its own slots, and slots that are released are free.
     let other = Member::join(&running, "ana").await;
     other.watch("plans").await.unwrap();
     watches.truncate(10);
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + DEADLINE;
     while let Err(refused) = ana.watch("plans").await {
         assert_eq!(refused.code, ErrorCode::TooManyRequests);
-        assert!(Instant::now() < deadline, "no place became free");
+        assert!(Instant::now() < deadline, "no slot became free");
         tokio::task::yield_now().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn watching_ends_with_the_session_and_with_the_directory() {
-    let mut running = Running::start(|config| config.ticket_lifetime = SOON).await;
+    let mut running =
+        Running::start(|config| config.ticket_lifetime = Duration::from_secs(1)).await;
     let (ana, bob) = (
         Member::join(&running, "ana").await,
         Member::join(&running, "bob").await,
@@ -279,13 +296,13 @@ async fn watching_ends_with_the_session_and_with_the_directory() {
     let ((), end) = tokio::join!(running.restart(), of_bob.end());
     assert_eq!(end, None);
     assert!(
-        began.elapsed() < Duration::from_secs(5),
+        began.elapsed() < convite_net::DRAIN_TIMEOUT,
         "{:?}",
         began.elapsed()
     );
 }
 
-/// The client that ships, in a session of its own.
+/// The real client, in a session of its own.
 async fn client(running: &Running, user: &str) -> Client {
     let user: UserName = user.parse().unwrap();
     let directory = running.get();
@@ -307,30 +324,31 @@ async fn the_client_announces_watches_and_withdraws() {
     let hash = ContentHash::of(b"plans");
     let get: PeerId = "bob-get".parse().unwrap();
     known(&running, &["plans"]).await;
-    let mut watch = ana.watch(&hash, &Within::Seen).await.unwrap();
+    let mut watch = ana
+        .watch(&hash, EntryKind::File, &SearchScope::Visible)
+        .await
+        .unwrap();
     assert_eq!(watch.next().await.unwrap().unwrap(), []);
     let refused = bob.announce(&get, &hash, 5).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::NotFound);
-    bob.register_peer(&get, 5001, &[], None, true, &Terms::default())
-        .await
-        .unwrap();
+    bob.register_peer(&transient(&get)).await.unwrap();
     bob.announce(&get, &hash, 5).await.unwrap();
     let news = tokio::time::timeout(SOON, watch.next()).await.unwrap();
     assert_eq!(ids(&news.unwrap().unwrap()), [("bob-get", true)]);
     assert_eq!(ana.peers(10, None).await.unwrap().items, []);
     bob.withdraw(&get, &hash).await.unwrap();
-    let refused = ana.locate(&hash).await.unwrap_err();
+    let refused = ana.locate(&hash, None).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::NotFound);
-    // It outlives a directory, but not its session.
+    // It survives the directory's restart, but not the end of its session.
     ana.logout().await.unwrap();
-    let end = tokio::time::timeout(Duration::from_secs(30), watch.next()).await;
+    let end = tokio::time::timeout(DEADLINE, watch.next()).await;
     let refused = end.unwrap().unwrap().unwrap_err();
     assert_eq!(refused.code, ErrorCode::Unauthenticated);
     assert!(watch.next().await.is_none());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_crowd_hears_of_each_of_its_members() {
+async fn many_watchers_get_every_provider() {
     const CROWD: usize = 50;
     let running = Running::start(|_| {}).await;
     known(&running, &["plans"]).await;
@@ -339,21 +357,22 @@ async fn a_crowd_hears_of_each_of_its_members() {
     for number in 0..CROWD {
         let id: PeerId = format!("get-{number}").parse().unwrap();
         let client = client(&running, &format!("user{number}")).await;
-        let watch = client.watch(&hash, &Within::Seen).await.unwrap();
+        let watch = client
+            .watch(&hash, EntryKind::File, &SearchScope::Visible)
+            .await
+            .unwrap();
         members.push((client, id, watch));
     }
     let began = Instant::now();
     let joined = members.into_iter().map(|(client, id, mut watch)| {
         tokio::spawn(async move {
-            let registered = client
-                .register_peer(&id, 5001, &[], None, true, &Terms::default())
-                .await;
+            let registered = client.register_peer(&transient(&id)).await;
             registered.unwrap();
             client.announce(&id, &hash, 5).await.unwrap();
             let (mut heard, mut messages) = (std::collections::HashSet::new(), 0);
             while heard.len() < CROWD {
                 for provider in watch.next().await.unwrap().unwrap() {
-                    assert!(heard.insert(provider.peer), "told twice");
+                    assert!(heard.insert(provider.peer), "reported twice");
                 }
                 messages += 1;
             }
@@ -362,11 +381,11 @@ async fn a_crowd_hears_of_each_of_its_members() {
     });
     let mut most = 0;
     for member in joined.collect::<Vec<_>>() {
-        let heard = tokio::time::timeout(Duration::from_secs(20), member).await;
-        most = most.max(heard.expect("hears of all").unwrap());
+        let heard = tokio::time::timeout(DEADLINE, member).await;
+        most = most.max(heard.expect("all peers are reported").unwrap());
     }
     let took = began.elapsed();
-    // No more than one message each 20 ms, besides the first.
+    // At most one message per 20 ms, plus the first.
     let bound = took.as_millis() / 20 + 2;
     assert!(most <= bound, "{most} messages in {took:?}");
 }

@@ -1,13 +1,13 @@
-//! The right to leave files with a peer, through both doors.
+//! Permission to upload to a peer, through both APIs.
 
 use convite_core::UnixMillis;
 use convite_wire::ticket::TicketVerifier;
 use serde_json::json;
 
-use crate::administering::Scene;
+use crate::admin_scenes::Scene;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_ticket_is_for_those_that_the_peer_named() {
+async fn upload_tickets_are_issued_only_to_accounts_on_the_peers_list() {
     for scene in Scene::both().await {
         scene.ana("add_space", json!({"space": "lab"})).await;
         let ask = json!({"peer": "desk"});
@@ -54,7 +54,7 @@ async fn a_ticket_is_for_those_that_the_peer_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_ticket_tells_the_owner_of_no_space_that_is_not_on_the_list() {
+async fn a_ticket_names_only_spaces_on_the_peers_list() {
     for scene in Scene::both().await {
         for space in ["lab", "desk"] {
             scene.ana("add_space", json!({ "space": space })).await;

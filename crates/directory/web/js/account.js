@@ -1,4 +1,4 @@
-// One's own account: password, sessions, signing out.
+// The user's account: password, sessions, signing out.
 import { all, ask, remove } from "./api.js";
 import { connecting } from "./connect.js";
 import { h, show } from "./dom.js";
@@ -8,7 +8,7 @@ import { longList } from "./long.js";
 import { attempt, bones, say, sure } from "./notice.js";
 import { PASSWORD_LEAST } from "./session.js";
 
-/** Sessions as a list; also the administrator's. */
+/** A list of sessions; also used by the administration. */
 export function sessionRows(sessions, said, again, withUser = false) {
   return longList(sessions, (session) => h("li", {}, h("div", { class: "item" },
     h("span", { class: "what" },

@@ -1,4 +1,4 @@
-// What a peer shares, as folders. Pages of its index are fetched while they are wanted.
+// A peer's shares as folders. Pages of its index are loaded as needed.
 import { all, get } from "./api.js";
 import { recommended } from "./connect.js";
 import { h, icon, show } from "./dom.js";
@@ -8,16 +8,16 @@ import { narrowed } from "./long.js";
 import { bones, empty, trouble } from "./notice.js";
 
 const PAGE = 1000;
-/** So many files are read by themselves; more only when asked for. */
+/** Number of files loaded automatically; more are loaded on request. */
 const MOST = 20000;
-/** For so long, in milliseconds, what was read of a peer is shown again without asking. */
+/** How long a complete list of a peer's files is reused, in milliseconds. */
 const FRESH = 30000;
-/** For so long what was half read when one left is gone on with. */
+/** How long an incomplete list is continued, in milliseconds. */
 const HALF = 300000;
-/** What was read last: `at` is when reading ended, 0 before that. */
+/** The last list: `at` is the time when loading ended, 0 while it is incomplete. */
 let kept = { peer: "", begun: 0, at: 0 };
 
-/** The list of a peer's files to show or to go on with, or a new one. */
+/** Returns the list of a peer's files to show or to continue, or a new list. */
 function listOf(peer) {
   const now = Date.now();
   const isGood = kept.at > 0 ? now - kept.at < FRESH : now - kept.begun < HALF;
@@ -35,7 +35,7 @@ async function peersFirst(main, me, signal) {
     peers.length === 0 ? empty("folder", t("no_shares_title"), t("no_shares_text"), recommended("convite peer --share .", me)) : narrowed(peers, row, (peer) => `${peer.id} ${peer.user}`));
 }
 
-/** Folders and then files directly in `folder`, of all `files`. */
+/** The folders and then the files directly in `folder`, from all `files`. */
 function level(files, folder) {
   const inside = folder ? `${folder}/` : "";
   const folders = new Map();
@@ -87,7 +87,8 @@ export async function open(main, { parts: [peer, ...way], me, signal }) {
       do {
         tell();
         const page = await get("/index", { peer, limit: PAGE, cursor: list.cursor }, signal);
-        list.files.push(...page.files);
+        // The folders of the page follow from the paths of the files.
+        list.files.push(...page.files.filter((one) => one.kind !== "folder"));
         list.cursor = page.next_cursor;
       } while (list.cursor && list.files.length < most);
       list.at = Date.now();

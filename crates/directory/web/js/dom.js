@@ -1,4 +1,4 @@
-// Building the page. Text becomes text nodes and nothing else, so that a name cannot be markup.
+// Builds the page. Text only becomes text nodes, so that a name cannot be markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -13,13 +13,13 @@ function fill(element, props, children) {
   return element;
 }
 
-/** An element with attributes, listeners (`onclick`) and children; strings are text. */
+/** Creates an element with attributes, listeners (`onclick`) and children; strings become text. */
 export const h = (tag, props, ...children) => fill(document.createElement(tag), props, children);
 
-/** The same for SVG. */
+/** Creates an SVG element in the same way. */
 export const s = (tag, props, ...children) => fill(document.createElementNS(SVG, tag), props, children);
 
-/** Puts `children` in place of what `element` holds. */
+/** Replaces the contents of `element` with `children`. */
 export function show(element, ...children) {
   element.replaceChildren(...children.flat(3).filter(Boolean));
   return element;
@@ -39,12 +39,12 @@ const PATHS = {
   file: "M6 3h8l4 4v14H6zM14 3v4h4",
 };
 
-/** One of the page's own drawings; decoration, hidden from screen readers. */
+/** A decorative drawing, hidden from screen readers. */
 export const icon = (name) =>
   s("svg", { viewBox: "0 0 24 24", fill: "none", stroke: "currentColor", "stroke-width": 1.8, "stroke-linecap": "round", "stroke-linejoin": "round", "aria-hidden": "true" },
     s("path", { d: PATHS[name] }));
 
-/** The mark: one in the middle and those around. */
+/** The logo. */
 export const mark = () =>
   s("svg", { viewBox: "0 0 24 24", fill: "none", stroke: "currentColor", "stroke-width": 1.8, "aria-hidden": "true" },
     s("path", { d: "M12 12 5 6m7 6 7-6m-7 6v8" }), s("circle", { cx: 12, cy: 12, r: 3.2, fill: "currentColor" }),

@@ -1,14 +1,14 @@
-// What was dropped, as files: folders are walked, down to a bound, by the entries of the File and
-// Directory Entries API. Only the names of the files are kept: an inbox has no folders.
+// Collects dropped files. Folders are walked to a bounded depth with the File and Directory Entries
+// API. Only file names are kept, because an inbox has no folders.
 
-/** The most files that one drop gives. */
+/** Maximum number of files per drop. */
 const MOST = 2000;
-/** The deepest folder that is looked into. */
+/** Maximum depth of folders. */
 const DEEPEST = 64;
 
 const fileOf = (entry) => new Promise((done, failed) => entry.file(done, failed));
 
-/** Everything directly in a folder, which is told some at a time, and then nothing. */
+/** Reads all entries of a folder; the API returns them in batches, and ends with an empty one. */
 async function inside(folder) {
   const reader = folder.createReader();
   const found = [];
@@ -21,8 +21,8 @@ async function inside(folder) {
 }
 
 /**
- * The files of a drop. To be called while the drop is handled, for its items are gone afterwards.
- * `isAll` is false if there were more than are taken, or some could not be read.
+ * Returns the files of a drop. Call it in the drop event's handler: the items are not available later.
+ * `isAll` is false if there were more files than the limits allow, or some could not be read.
  */
 export async function dropped(transfer) {
   const items = [...transfer.items].filter((item) => item.kind === "file");

@@ -1,5 +1,5 @@
-// One file: its names, size, hash, who holds it, download and links.
-import { all, get, post } from "./api.js";
+// One file: its names, size, hash and sources, its download and its links.
+import { all, get, post, tokenFor } from "./api.js";
 import { first } from "./connect.js";
 import { h, icon, show } from "./dom.js";
 import { bytes, visible, when } from "./format.js";
@@ -33,7 +33,7 @@ function linking(file) {
   return h("section", { class: "card pad stack" }, h("h2", {}, t("link_title")), h("p", { class: "soft small" }, t("link_text")), form);
 }
 
-/** Has another peer fetch the file: one of those that do so for this account. */
+/** The form for a remote download on a peer that accepts them from this account. */
 function loading(file, peers) {
   const said = h("div", {});
   const button = h("button", {}, t("load_there"));
@@ -52,15 +52,15 @@ function loading(file, peers) {
 const copied = (id, text) => h("div", { class: "copied" }, h("code", { id }, text),
   h("button", { class: "icon", type: "button", "aria-label": t("copy_what", { what: t(id) }), title: t("copy"), onclick: () => copy(text) }, icon("copy")));
 
-/** The way back to where one came from: a search as it was, a folder, another screen. */
+/** The link back to the previous screen: the search with its results, a folder, or another screen. */
 function crumb(from) {
   const [, screen = "search", ...parts] = from.replace(/\?.*$/s, "").split("/");
   const last = parts.at(-1);
   let name = t(screen === "admin" ? "nav_admin" : `nav_${screen}`);
-  if (screen === "browse" && last) try { name = visible(decodeURIComponent(last)); } catch { /* An address of somebody's own making. */ }
+  if (screen === "browse" && last) try { name = visible(decodeURIComponent(last)); } catch { /* A malformed URL, typed by hand. */ }
   const isThere = from !== "";
   const back = (event) => {
-    // To the entry itself, which has kept what was there; in another tab it is an address as any other.
+    // Go back in the history, which restores the screen; a link opened in another tab works as a plain URL.
     if (!isThere || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
     history.back();
@@ -68,25 +68,24 @@ function crumb(from) {
   return h("p", { class: "crumbs" }, h("a", { href: from || "#/search", onclick: back }, `← ${name}`));
 }
 
-/** The screens that a file page leads back to. */
+/** Screens that a file page can link back to. */
 const LEADING = /^#\/(search|browse|peers|transfers|upload)\b/;
-/** At most so often, in milliseconds, it is looked who holds the file. */
+/** Minimum interval between refreshes of the sources, in milliseconds. */
 const LOOK = 3000;
 
 export async function open(main, { parts: [hash], me, from, signal }) {
   const path = `/files/${encodeURIComponent(hash)}`;
-  const [file, peers] = await Promise.all([get(path, {}, signal), all("/peers", "peers", {}, { signal }).catch(() => [])]);
+  const [file, peers] = await Promise.all([get(path, { kind: "file" }, signal), all("/peers", "peers", {}, { signal }).catch(() => [])]);
   const holding = new Set(file.providers.filter((one) => !one.partial).map((one) => one.peer));
   const loaders = peers.filter((peer) => peer.loads && !holding.has(peer.id));
   const [name = hash, ...others] = file.names.map(visible);
   const fact = (label, ...value) => [h("dt", {}, label), h("dd", {}, ...value)];
   const said = h("div", {});
-  // What a browser would save in place of the file, if there is none for it any more, is told here instead.
-  const button = h("a", { class: "button main", id: "download", href: `${path}/content`, download: "", onclick: (event) => {
-    if (!event.isTrusted || event.ctrlKey || event.metaKey || event.shiftKey) return;
-    event.preventDefault();
-    attempt(null, said, async () => { await get(path, {}, signal); button.click(); });
-  } }, icon("down"), t("download"));
+  // The download URL has a token for this file, requested on click. If the file is gone, the error is shown
+  // here, instead of being saved by the browser as the file.
+  const button = h("button", { class: "main", type: "button", id: "download", onclick: () => attempt(button, said, async () => {
+    h("a", { href: `${path}/content?${await tokenFor(path)}`, download: "" }).click();
+  }) }, icon("down"), t("download"));
   const held = h("section", { class: "card pad stack" });
   function drawHolders({ providers, size }) {
     button.hidden = providers.length === 0;
@@ -110,7 +109,7 @@ export async function open(main, { parts: [hash], me, from, signal }) {
   hear("peers", calm(async () => {
     const now = await get(path, {}, signal).catch((problem) => (problem.status === 404 ? { providers: [], size: file.size } : null));
     const state = now && JSON.stringify(now.providers.map((one) => [one.peer, one.partial]));
-    // Nothing is drawn anew under the focus for nothing.
+    // Redraw only on a change, because redrawing moves the focus.
     if (!now || state === shown) return;
     shown = state;
     drawHolders(now);

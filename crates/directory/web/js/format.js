@@ -1,9 +1,9 @@
-// How numbers, times and names read.
+// Formats numbers, times and names.
 import { language, t } from "./i18n.js";
 
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 
-/** `1536` → `1.5 KiB`. */
+/** Formats a size: `1536` → `1.5 KiB`. */
 export function bytes(count) {
   let unit = 0;
   let value = Number(count) || 0;
@@ -15,7 +15,7 @@ export function bytes(count) {
 export const rate = (perSecond) => `${bytes(perSecond)}/s`;
 export const number = (value) => Number(value).toLocaleString(language());
 
-/** A number as the page's language writes it: `1,000` is a thousand in English, and one in Spanish. */
+/** Parses a number in the page's language: `1,000` is a thousand in English, and one in Spanish. */
 function decimal(text) {
   const [group, point] = language() === "es" ? [".", ","] : [",", "."];
   const isGrouped = new RegExp(`^\\d{1,3}(\\${group}\\d{3})+(\\${point}\\d+)?$`).test(text);
@@ -23,7 +23,7 @@ function decimal(text) {
   return /^\d+([.,]\d+)?$/.test(text) ? Number(text.replace(",", ".")) : NaN;
 }
 
-/** `12K`, `3 MB`, `1.5GiB` → bytes; undefined if empty, NaN if it cannot be read. */
+/** Parses `12K`, `3 MB`, `1.5GiB` to bytes; undefined if empty, NaN if it cannot be parsed. */
 export function size(text) {
   if (!text.trim()) return undefined;
   const found = /^\s*([\d.,]+)\s*([kmgtp]?)i?b?\s*$/i.exec(text);
@@ -32,11 +32,11 @@ export function size(text) {
   return Math.round(decimal(found[1]) * 1024 ** power);
 }
 
-/** Seconds since 1970 as a date and time. */
+/** Formats seconds since 1970 as a date and time. */
 export const when = (seconds) =>
   new Date(seconds * 1000).toLocaleString(language(), { dateStyle: "medium", timeStyle: "short" });
 
-/** How long ago, or until when, in words. */
+/** Formats a time relative to now: `2 minutes ago`. */
 export function ago(seconds) {
   const past = seconds - Date.now() / 1000;
   const words = new Intl.RelativeTimeFormat(language(), { numeric: "auto" });
@@ -46,15 +46,29 @@ export function ago(seconds) {
   return t("just_now");
 }
 
-// Control characters, and those that turn the direction of what follows (UAX #9).
-const HIDDEN = /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+/** Formats the time since `seconds` as a duration: `2 minutes`. */
+export function lasted(seconds) {
+  const past = Date.now() / 1000 - seconds;
+  for (const [unit, length] of [["day", 86400], ["hour", 3600], ["minute", 60]]) {
+    if (past >= length) return new Intl.NumberFormat(language(), { style: "unit", unit, unitDisplay: "long" }).format(Math.round(past / length));
+  }
+  return t("under_minute");
+}
 
-/** A peer's name as it can be shown: what is invisible or turns text round is replaced. */
+// Control characters, characters that change the text direction (UAX #9), and joiners. A joiner between two
+// characters outside ASCII is kept: there it is part of the spelling, as in Persian and in emoji.
+const HIDDEN = new RegExp(
+  "[\\u0000-\\u001f\\u007f-\\u009f\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u2069\\ufeff]" +
+    "|(?<![^\\u0000-\\u007f])[\\u200c\\u200d]|[\\u200c\\u200d](?![^\\u0000-\\u007f])",
+  "gu",
+);
+
+/** A peer's name for display: invisible and direction-changing characters are replaced. */
 export const visible = (name) => String(name).replace(HIDDEN, "\ufffd");
 
 export const base = (path) => String(path).split("/").pop();
 
-/** The ending of a name, for the badge: at most four letters. */
+/** The extension of a name, for the badge: up to four characters. */
 export function ending(name) {
   const dot = base(name).lastIndexOf(".");
   const text = dot > 0 ? base(name).slice(dot + 1) : "";

@@ -1,4 +1,4 @@
-// A picture of who holds a file: the file in the middle, its providers around; dashed is a part.
+// A diagram of a file's sources: the file in the centre, its peers around it; a dashed line means a partial copy.
 import { s } from "./dom.js";
 import { bytes, visible } from "./format.js";
 import { many, t } from "./i18n.js";
@@ -8,7 +8,7 @@ const MOST = 12;
 export function holders(file) {
   const shown = file.providers.slice(0, MOST);
   const rest = file.providers.length - shown.length;
-  // A few lie to the sides, so that the picture is level and names have room; one and the file share the middle.
+  // Up to two peers are placed at the sides, which leaves room for names; a single peer and the file are centred together.
   const centre = shown.length === 1 ? 215 : 170;
   const start = shown.length < 3 ? Math.PI : -Math.PI / 2;
   const spots = shown.map((provider, at) => {

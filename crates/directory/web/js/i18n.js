@@ -1,4 +1,4 @@
-// The page's languages: one file of sentences each, with the same keys.
+// The page's languages. Each has one file of texts; all files have the same keys.
 import en from "./lang/en.js";
 import es from "./lang/es.js";
 
@@ -21,14 +21,14 @@ export function speak(tag) {
   localStorage.setItem(KEPT, tag);
 }
 
-/** Whether there is such a sentence. */
+/** Whether the text `key` exists. */
 export const knows = (key) => key in LANGUAGES[current];
 
-/** The sentence `key`, `{name}` replaced by `values.name`. */
+/** The text `key`, with `{name}` replaced by `values.name`. */
 export function t(key, values = {}) {
   const sentence = LANGUAGES[current][key] ?? key;
   return sentence.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 }
 
-/** `key_one` for one, else `key_many`. */
+/** The text `key_one` if `count` is 1, else `key_many`. */
 export const many = (key, count) => t(`${key}_${count === 1 ? "one" : "many"}`, { count: Number(count).toLocaleString(current) });

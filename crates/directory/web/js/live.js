@@ -1,28 +1,31 @@
-// What the directory tells by itself: one stream of events for the whole page, open while a screen
-// listens. A stream that breaks off is taken up again by the browser; one that is refused by this,
-// after 2, 4, … 30 seconds. What is told meanwhile is lost, and so listeners begin anew with the next.
-import { get, OVER } from "./api.js";
+// Server-sent events: one stream for the whole page, open while a screen listens. The browser reconnects a
+// stream that breaks; a refused stream is reopened here after 2, 4, … 30 seconds. Events in between are lost,
+// so listeners start again from the next event.
+import { OVER, tokenFor } from "./api.js";
 import { h, show } from "./dom.js";
 import { t } from "./i18n.js";
 
 const PAUSE_LEAST = 2000;
 const PAUSE_MOST = 30000;
-/** So long, in milliseconds, may the stream be away before that is said. */
+/** Time without a stream before the page reports it, in milliseconds. */
 const UNSAID = 2000;
 const listeners = { peers: new Set(), transfers: new Set(), loads: new Set() };
 const bar = document.getElementById("lost");
 let source = null;
+/** Number of the current attempt to open; an attempt that was cancelled while its token was requested has another. */
+let opening = 0;
 let pause = PAUSE_LEAST;
 let reopening;
 let saying;
 let isLost = false;
+let isOpening = false;
 
-/** Runs `action` with each event `name` (`peers`, `transfers`, `loads`) until `signal` is called off. */
+/** Runs `action` for each event `name` (`peers`, `transfers`, `loads`) until `signal` aborts. */
 export function hear(name, action, signal) {
   if (signal.aborted) return;
   const listener = { action };
   listeners[name].add(listener);
-  if (!source && !reopening) open();
+  if (!source && !reopening && !isOpening) open();
   signal.addEventListener("abort", () => {
     listeners[name].delete(listener);
     if (Object.values(listeners).every((set) => set.size === 0)) close();
@@ -31,13 +34,30 @@ export function hear(name, action, signal) {
 
 const tell = (name, told) => { for (const { action } of [...listeners[name]]) action(told); };
 
-function open() {
+/** Opens the stream with a new token, because EventSource sends no headers. */
+async function open() {
   reopening = undefined;
-  const opened = new EventSource("/events");
+  isOpening = true;
+  const mine = ++opening;
+  let token;
+  try {
+    token = await tokenFor("/events");
+  } catch (problem) {
+    if (mine !== opening) return;
+    isOpening = false;
+    // The API module has already handled the end of the session.
+    if (OVER.includes(problem.code)) { close(); return; }
+    lose();
+    later();
+    return;
+  }
+  if (mine !== opening) return;
+  isOpening = false;
+  const opened = new EventSource(`/events?${token}`);
   source = opened;
   opened.addEventListener("open", () => {
     pause = PAUSE_LEAST;
-    // What is not told again is no more: lists begin empty.
+    // Entries that are not sent again have ended: clear the lists.
     if (isLost) for (const name of ["transfers", "loads"]) tell(name, null);
     found();
   });
@@ -55,16 +75,21 @@ function open() {
   }
 }
 
-/** Tries again later; if the session is over, asking for anything has said so to the whole page. */
-async function refused() {
+/** Schedules a new attempt after a refused stream, for example because its token expired. */
+function refused() {
   source.close();
   source = null;
+  later();
+}
+
+function later() {
   reopening = setTimeout(open, pause);
   pause = Math.min(PAUSE_MOST, pause * 2);
-  await get("/me").catch((problem) => { if (OVER.includes(problem.code)) close(); });
 }
 
 function close() {
+  opening += 1;
+  isOpening = false;
   source?.close();
   source = null;
   clearTimeout(reopening);
@@ -85,7 +110,7 @@ function found() {
   show(bar);
 }
 
-/** `action`, at most once in `pause` milliseconds, the last call included, until `signal` is called off. */
+/** Wraps `action` to run at most once per `pause` milliseconds, including the last call, until `signal` aborts. */
 export function calm(action, pause, signal) {
   let last = Date.now();
   let timer;

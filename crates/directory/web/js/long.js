@@ -1,10 +1,10 @@
-// Lists that may be long: some rows first, more when asked for, and a box that narrows them.
+// Long lists: the first rows, more on request, and a filter box.
 import { h, show } from "./dom.js";
 import { number } from "./format.js";
 import { t } from "./i18n.js";
 
 const STEP = 200;
-/** From so many on, there is a box to narrow the list. */
+/** Lists longer than this have a filter box. */
 const MANY = 12;
 
 /** A list of `items`, each drawn by `row`, `STEP` at a time. */
@@ -25,7 +25,7 @@ export function longList(items, row) {
   return h("div", { class: "stack" }, list, rest);
 }
 
-/** The same, with a box above it that keeps those whose `words` have what is typed there. */
+/** A list with a filter box, which matches the text of `words`. */
 export function narrowed(items, row, words) {
   if (items.length <= MANY) return longList(items, row);
   const list = h("div", {}, longList(items, row));
@@ -41,8 +41,8 @@ export function narrowed(items, row, words) {
 }
 
 /**
- * A list that follows its items: `follow(items)` makes, changes and drops rows, and leaves the focus, the place and the box
- * that narrows it alone. `make(item)` gives a row: its `line`, and `update(item)`, which changes that in place.
+ * A list that is updated in place: `follow(items)` adds, updates and removes rows, and keeps the focus, the scroll
+ * position and the filter. `make(item)` returns a row: its `line`, and `update(item)`, which updates it in place.
  */
 export function following(key, make, words) {
   const list = h("ul", { class: "card list" });

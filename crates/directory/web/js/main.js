@@ -1,5 +1,5 @@
-// Where the page begins: who is here, which screen the address names, and the frame around it.
-import { get, post, Problem, whenSignedOut } from "./api.js";
+// The start of the page: the session, the screen named by the URL, and the frame around it.
+import { forgetKey, get, pageKey, post, Problem, whenSignedOut } from "./api.js";
 import { h, icon, mark, show } from "./dom.js";
 import { language, other, speak, t } from "./i18n.js";
 import { bones, trouble } from "./notice.js";
@@ -15,20 +15,19 @@ const SCREENS = {
 const top = document.getElementById("top");
 const main = document.getElementById("main");
 let me = null;
-/** Called off when the screen that is shown is left. */
+/** Aborted when the user leaves the current screen. */
 let leaving = new AbortController();
-const KEPT = "convite.in";
 
 const decoded = (part) => { try { return decodeURIComponent(part); } catch { return part; } };
 
-/** The address' fragment: `#/screen/part/…?query`. */
+/** The parsed fragment of the URL: `#/screen/part/…?query`. */
 function place() {
   const [, path, query] = /^#?\/?([^?]*)\??(.*)$/s.exec(location.hash);
   const [screen, ...parts] = path.split("/").map(decoded);
   return { screen: Object.hasOwn(SCREENS, screen) ? screen : "search", parts, query };
 }
 
-/** A screen's module. One that does not come is a directory that does not answer. */
+/** Loads a screen's module. A failure means that the directory does not answer. */
 const load = (screen) => SCREENS[screen]().catch(() => { throw new Problem(0, { code: "unreachable" }); });
 
 function frame(screen) {
@@ -51,7 +50,7 @@ async function draw({ focus = false } = {}) {
   const { signal } = leaving;
   document.documentElement.lang = language();
   document.getElementById("skip").textContent = t("skip");
-  // What follows the invite (`&ca=…`) is for the command line.
+  // The part after the invite (`&ca=…`) is for the command line.
   const invite = /^#join=([^&]+)/.exec(location.hash)?.[1];
   if (!me || invite) {
     show(top);
@@ -63,7 +62,7 @@ async function draw({ focus = false } = {}) {
   frame(screen);
   document.title = `${t(`nav_${screen}`, me)} · Convite`;
   top.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
-  // Each screen has a room of its own: what comes late for one that was left is never seen.
+  // Each screen has its own container, so that late responses of a previous screen are not shown.
   const room = h("div", {});
   const waiting = setTimeout(() => { if (!room.hasChildNodes()) show(room, bones()); }, 150);
   show(main, room);
@@ -79,20 +78,19 @@ async function draw({ focus = false } = {}) {
   }
 }
 
-/** Whether the same may work in a moment. */
+/** Whether trying again may help. */
 const isPassing = (problem) => !(problem.status >= 400 && problem.status < 429);
 
 async function begin() {
   const now = await get("/me");
-  // Somebody else from here on: begun anew, as below.
+  // Another account: reload, as in `forget`.
   if (me && me.user !== now.user) { location.reload(); return; }
   me = now;
-  remember(true);
   if (!location.hash.startsWith("#/")) history.replaceState(null, "", "#/search");
   await draw({ focus: true });
 }
 
-/** Throws if the directory does not say that the session has ended: then it has not. */
+/** Signs out. Throws unless the directory confirms that the session has ended. */
 async function signOut() {
   try {
     await post("/logout");
@@ -102,24 +100,19 @@ async function signOut() {
   forget();
 }
 
-/** The session ended without anybody asking for it here. */
-function expire() {
+/** Handles the end of the session of `key` that the user did not request. */
+function expire(key) {
   if (me) tellOver();
-  forget();
+  forget(key);
 }
 
-function forget() {
+function forget(key = pageKey()) {
   if (!me) return;
-  // Begun anew, so that nothing of one account is there for the next.
+  // Reload, so that no data of one account remains for the next.
   me = null;
-  remember(false);
+  forgetKey(key);
   show(top);
   location.reload();
-}
-
-/** Whether somebody was signed in here, no more: strangers need not be asked who they are. */
-function remember(is) {
-  if (is) localStorage.setItem(KEPT, "yes"); else localStorage.removeItem(KEPT);
 }
 
 startTheme();
@@ -130,5 +123,7 @@ addEventListener("hashchange", () => {
   return drawn;
 });
 document.getElementById("skip").addEventListener("click", (event) => { event.preventDefault(); main.focus(); });
-if (localStorage.getItem(KEPT)) begin().catch((problem) => { if (problem.status === 401) remember(false); draw(); });
+// Without a page key nobody is signed in, and no request is necessary.
+const kept = pageKey();
+if (kept) begin().catch((problem) => { if (problem.status === 401) forgetKey(kept); draw(); });
 else draw();

@@ -1,20 +1,20 @@
-// What the page says: empty states, problems, waiting, and short messages.
+// Messages: empty states, errors, loading, and short notices.
 import { h, icon, show } from "./dom.js";
 import { knows, language, t } from "./i18n.js";
 
 let timer;
 
-/** A short message, also for screen readers; gone after some seconds. */
+/** Shows a short message, also to screen readers, for five seconds. */
 export function say(text) {
   clearTimeout(timer);
   show(document.getElementById("said"), h("p", {}, text));
   timer = setTimeout(() => show(document.getElementById("said")), 5000);
 }
 
-/** The directory's English, unless it names commands to type: there is nowhere to type them here. */
+/** The directory's English text, unless it names commands: they cannot be typed here. */
 const foreign = (text) => (text && !text.includes("`") ? h("p", { lang: "en" }, text) : "");
 
-/** What went wrong, with what to do. The directory speaks English: in another language the page says it first. */
+/** An error with its hint. The directory's texts are English: in another language, the page's own text comes first. */
 function words({ code, message, hint }) {
   const isEnglish = language() === "en";
   const said = knows(`problem_${code}`) && t(`problem_${code}`);
@@ -32,17 +32,17 @@ export function trouble(problem, again) {
 export const empty = (drawing, title, text, ...more) =>
   h("div", { class: "empty" }, icon(drawing), h("h2", {}, title), h("p", {}, text), ...more);
 
-/** What to type elsewhere, to be copied. No line ends within the dashes of a flag. */
+/** A command with a copy button. Lines do not break within a flag. */
 export const command = (text) => h("p", { class: "command" },
   h("code", {}, text.split(/(?<= )(--\S+)/).map((part) => (part.startsWith("--") ? h("span", { class: "flag" }, part) : part))),
   h("button", { class: "icon", type: "button", "aria-label": t("copy_what", { what: text }), title: t("copy"), onclick: () => copy(text) }, icon("copy")));
 
-/** Bones of a list that is on its way. */
+/** Placeholder rows of a list that is loading. */
 export const bones = () =>
   h("div", { class: "card", role: "status" }, h("span", { class: "quiet" }, t("loading")),
     [1, 2, 3].map(() => h("div", { class: "bone", "aria-hidden": "true" }, h("i"), h("i"))));
 
-/** Runs `work` for a form: its button rests, and a problem is shown in `place`, with what tries `again`. */
+/** Runs `work` with the button disabled; shows an error in `place`, with a button that calls `again`. */
 export async function attempt(button, place, work, again) {
   show(place);
   if (button) button.disabled = true;
@@ -56,7 +56,7 @@ export async function attempt(button, place, work, again) {
   }
 }
 
-/** Asks before what cannot be undone: the button's second press does it. */
+/** A button that asks for confirmation: the second press runs the action. */
 export function sure(label, about, action) {
   const button = h("button", { class: "bad", type: "button", "aria-label": `${label}: ${about}` }, label);
   let armed = false;

@@ -1,8 +1,8 @@
-// Who is online, what they share, and how fast they move.
+// Online peers, the number of their files, and their transfer rates.
 import { all, remove } from "./api.js";
 import { recommended } from "./connect.js";
 import { h, icon, show } from "./dom.js";
-import { ago, rate, visible } from "./format.js";
+import { lasted, rate, visible } from "./format.js";
 import { many, t } from "./i18n.js";
 import { hear } from "./live.js";
 import { following } from "./long.js";
@@ -27,7 +27,7 @@ export async function open(main, { me, signal }) {
       }))));
     const update = (now) => {
       show(meta, h("span", {}, visible(now.user)), h("span", {}, many("files", now.files)),
-        h("span", {}, t("online_since", { ago: ago(now.since) })), now.uploads && h("span", { class: "chip" }, t("takes_uploads")));
+        h("span", {}, t("online_since", { time: lasted(now.since) })), now.uploads && h("span", { class: "chip" }, t("takes_uploads")));
       show(sum, [now.sent_rate > 0 && `↑ ${rate(now.sent_rate)}`, now.received_rate > 0 && `↓ ${rate(now.received_rate)}`].filter(Boolean).join("  "));
     };
     return { line, update };

@@ -1,7 +1,7 @@
-// What is searched for: words and filters, as the address' fragment has them.
+// The search query: words and filters, stored in the fragment of the URL.
 import { size } from "./format.js";
 
-/** The values that a filter may have, besides none; of the others any. */
+/** Valid values of filters besides none; filters that are not listed accept any value. */
 export const CHOICES = {
   type: ["archive", "audio", "code", "document", "image", "video"],
   newer: ["1d", "7d", "30d", "1y"],
@@ -9,7 +9,7 @@ export const CHOICES = {
 };
 const NAMES = ["q", "type", "min", "max", "newer", "peer", "space", "sort"];
 
-/** From what follows the `?` of a fragment. */
+/** Parses the part of a fragment after `?`. */
 export function parsed(text) {
   const given = new URLSearchParams(text);
   return Object.fromEntries(NAMES.map((name) => {
@@ -18,22 +18,23 @@ export function parsed(text) {
   }));
 }
 
-/** The fragment that says this. */
+/** The fragment for a query. */
 export function fragment(wanted) {
   const given = new URLSearchParams(NAMES.filter((name) => wanted[name]).map((name) => [name, wanted[name]]));
   return [...given].length > 0 ? `#/search?${given}` : "#/search";
 }
 
-/** How many filters are set. */
+/** The number of active filters. */
 export const filters = (wanted) => NAMES.filter((name) => name !== "q" && name !== "sort" && wanted[name]).length;
 
-/** Whether anything is asked for: the newest of all files are something, all files in no order nothing. */
+/** Whether the query selects anything: sorting by date alone does, no words and no order do not. */
 export const isAsked = (wanted) => wanted.q.trim() !== "" || filters(wanted) > 0 || wanted.sort !== "";
 
-/** For `GET /search`; `unread` names the sizes that cannot be read. */
+/** The parameters for `GET /search`; `unread` names the size fields that cannot be parsed. */
 export function asked(wanted) {
   const [least, most] = [size(wanted.min), size(wanted.max)];
   const unread = [Number.isNaN(least) && "min", Number.isNaN(most) && "max"].filter(Boolean);
-  const query = { q: wanted.q, type: wanted.type, min_size: least, max_size: most, newer: wanted.newer, peer: wanted.peer, space: wanted.space, sort: wanted.sort, limit: 30 };
+  // The page shows and downloads files.
+  const query = { q: wanted.q, type: wanted.type || "file", min_size: least, max_size: most, newer: wanted.newer, peer: wanted.peer, space: wanted.space, sort: wanted.sort, limit: 30 };
   return { query, unread };
 }

@@ -1,13 +1,13 @@
-// What a search found, and more of it when asked for.
+// Search results, loaded page by page.
 import { h, icon, show } from "./dom.js";
 import { bytes, ending, visible } from "./format.js";
 import { many, t } from "./i18n.js";
 import { trouble } from "./notice.js";
 
-/** So many holders are named. */
+/** Number of peers named in a result. */
 const NAMED = 2;
 
-/** A name with its matching parts marked; `matches` count characters, not UTF-16 units. */
+/** A name with its matches highlighted; `matches` counts characters, not UTF-16 units. */
 function marked(hit) {
   const letters = [...hit.name];
   const parts = [];
@@ -22,7 +22,7 @@ function marked(hit) {
 const row = (query) => (hit) => {
   const more = hit.names.length - 1;
   const held = hit.peers.slice(0, NAMED).map((peer) => visible(peer.id)).join(", ");
-  // What tells alike names apart.
+  // Distinguishes results with equal names.
   const where = [held, visible(hit.folder ?? "")].filter(Boolean).join(" · ");
   return h("li", {}, h("a", { class: "item", href: `#/file/${hit.hash}` },
     h("span", { class: "kind", "aria-hidden": "true" }, ending(hit.name) || icon("file")),
@@ -33,8 +33,8 @@ const row = (query) => (hit) => {
 };
 
 /**
- * The list of `found.results`, which grows by what `fetchMore(cursor)` gives; `say` is told how many there are and
- * whether there are more. `found` grows too, so that it can be shown again as it was.
+ * The list of `found.results`, extended with the results of `fetchMore(cursor)`. Calls `say` with the number of
+ * results and whether there are more. Extends `found` too, so that the list can be restored.
  */
 export function resultList(found, query, fetchMore, say) {
   const make = row(query);

@@ -1,5 +1,5 @@
-// Search as one types. An older answer is never shown over a newer one: each question calls off the one before.
-// What is asked is in the address; what was found is kept for whoever comes back to it.
+// Search while typing. Each query aborts the previous one, so that an older response never replaces a newer one.
+// The query is in the URL; the results are kept for the Back button.
 import { all, get } from "./api.js";
 import { recommended } from "./connect.js";
 import { h, icon, show } from "./dom.js";
@@ -11,9 +11,9 @@ import { asked, CHOICES, filters as count, fragment, isAsked, parsed } from "./q
 import { resultList } from "./results.js";
 import { rename } from "./trail.js";
 
-/** So many peers are there to choose from; of more, what is shared is not summed up. */
+/** Maximum number of peers in the filter; with more, the start screen shows no totals. */
 const PEERS = 500;
-/** At most so often, in milliseconds, the peers are asked for again. */
+/** Minimum interval between refreshes of the peers, in milliseconds. */
 const LOOK = 3000;
 
 function choice(id, label, options, chosen) {
@@ -32,7 +32,7 @@ export async function open(main, { me, query: given, memory, isBack, signal: lef
   const found = h("div", {});
   const any = ["", t("any")];
   const spaces = me.spaces.map((name) => [name, visible(name)]);
-  // A filter that leads nowhere any more is shown, so that it can be taken back.
+  // Show a filter that no longer applies, so that it can be cleared.
   if (wanted.space && !me.spaces.includes(wanted.space)) spaces.push([wanted.space, t("gone_of", { name: visible(wanted.space) })]);
   const filters = h("div", { class: "filters", role: "group", "aria-label": t("filters") },
     choice("type", t("kind"), [any, ...CHOICES.type.map((kind) => [kind, t(`kind_${kind}`)])], wanted.type),
@@ -41,7 +41,7 @@ export async function open(main, { me, query: given, memory, isBack, signal: lef
     choice("peer", t("peer"), [any], ""),
     spaces.length > 0 && choice("space", t("space"), [any, ...spaces], wanted.space),
     choice("sort", t("sort"), ["", ...CHOICES.sort].map((name) => [name, t(`sort_${name || "relevance"}`)]), wanted.sort));
-  // On a narrow screen the filters are out of the way until they are wanted.
+  // On a narrow screen, the filters are collapsed.
   const opener = h("button", { class: "opener", type: "button", "aria-expanded": String(count(wanted) > 0), onclick: () =>
     opener.setAttribute("aria-expanded", String(opener.getAttribute("aria-expanded") === "false")) }, t("filters"));
   show(main, h("h1", { class: "quiet" }, t("nav_search")),
@@ -114,14 +114,14 @@ export async function open(main, { me, query: given, memory, isBack, signal: lef
         count(wanted) > 0 && h("p", { class: "after" }, h("button", { type: "button", id: "clear", onclick: clearFilters }, t("clear_filters")))));
       return;
     }
-    // Who is in the list already, by keyboard, stays in it.
+    // Keep the keyboard focus in the list.
     const focused = found.contains(document.activeElement) && (document.activeElement.getAttribute("href") ?? "");
     const say = (there, isMore) => show(total, isMore ? t("first_results", { count: there }) : many("results", there));
     show(found, resultList(what, query, (cursor) => get("/search", { ...query, cursor }, signal), say));
     if (focused !== false) (found.querySelector(`a[href="${CSS.escape(focused)}"]`) ?? found.querySelector("a"))?.focus();
   }
 
-  /** The peers to choose from: those online, and the chosen one. In place, for somebody may be choosing. */
+  /** Updates the peer filter: online peers and the selected one. In place, because the list may be open. */
   async function choosePeers() {
     const select = filters.querySelector("#peer");
     const there = await peers;
@@ -158,14 +158,14 @@ export async function open(main, { me, query: given, memory, isBack, signal: lef
   filters.addEventListener("input", narrow);
   filters.addEventListener("change", narrow);
   choosePeers();
-  // A keyboard that comes up over the screen is not wanted by itself, nor by who comes back to read on.
+  // Do not open an on-screen keyboard, and do not move the focus after Back.
   if (!isBack && !matchMedia("(pointer: coarse)").matches) box.focus();
   if (memory.found?.of === fragment(wanted)) {
     found.dataset.of = wanted.q;
     shown = "kept";
     draw(memory.found, asked(wanted).query, asking.signal);
   } else run();
-  // What is not there may come while one looks: a peer that comes back, a file just shared.
+  // Refresh when peers come online or share files.
   const look = calm(() => {
     peers = all("/peers", "peers", {}, { most: PEERS, signal: left }).catch(() => []);
     choosePeers();

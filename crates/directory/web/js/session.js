@@ -1,24 +1,24 @@
-// Signing in, and making an account with an invite.
-import { ask } from "./api.js";
+// Signing in, and creating an account with an invite.
+import { ask, keepKey } from "./api.js";
 import { h, mark, show } from "./dom.js";
 import { visible } from "./format.js";
 import { language, other, speak, t } from "./i18n.js";
 import { attempt } from "./notice.js";
 
-/** The shortest password that the directory takes, in characters. */
+/** Minimum length of a password, in characters. */
 export const PASSWORD_LEAST = 8;
-/** Set for the next page when a session ended by itself. */
+/** Set for the next page load when a session ended by itself. */
 const OVER = "convite.ended";
 
-/** Has the door say that the session is over. */
+/** Makes the sign-in page say that the session has ended. */
 export const tellOver = () => sessionStorage.setItem(OVER, "yes");
 
 const field = (id, label, props, note) =>
   h("div", {}, h("label", { for: id }, label), h("input", { id, required: true, ...props }), note && h("p", { class: "note" }, note));
 
 /**
- * Shows the form for signing in, or with an `invite` that for a new account; `entered` runs after either. Who is
- * signed in already, as `me`, may go on so.
+ * Shows the sign-in form, or with an `invite` the form for a new account; `entered` runs after either. A user who is
+ * already signed in (`me`) can continue.
  */
 export function doors(main, invite, entered, me) {
   const isJoining = invite !== undefined && invite !== null;
@@ -28,7 +28,7 @@ export function doors(main, invite, entered, me) {
   const button = h("button", { class: "main" }, t(isJoining ? "make_account" : "sign_in"));
   const form = h("form", { class: "stack" },
     isJoining && field("invite", t("invite"), { value: invite, autocomplete: "off", spellcheck: "false" }, t("invite_note")),
-    field("user", t("user"), { autocomplete: "username", autocapitalize: "none", spellcheck: "false" }),
+    field("user", t("user"), { autocomplete: "username", autocapitalize: "none", spellcheck: "false" }, isJoining && t("user_note")),
     field("password", t("password"), { type: "password", minlength: isJoining && PASSWORD_LEAST, autocomplete: isJoining ? "new-password" : "current-password" }, isJoining && `${t("password_least", { count: PASSWORD_LEAST })} ${t("password_note")}`),
     said, button);
   form.addEventListener("submit", (event) => {
@@ -40,7 +40,8 @@ export function doors(main, invite, entered, me) {
       if (isJoining) {
         await ask("POST", "/accounts", { body: { invite: read("invite").trim(), user, password }, stranger: true });
       }
-      await ask("POST", "/login", { body: { user, password, cookie: true }, stranger: true });
+      const session = await ask("POST", "/login", { body: { user, password, cookie: true }, stranger: true });
+      keepKey(session.page_key);
       if (isJoining) history.replaceState(null, "", "#/search");
       await entered();
     });

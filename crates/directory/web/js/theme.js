@@ -1,4 +1,4 @@
-// Light and dark: the system's wish, until somebody says otherwise.
+// Light or dark theme: the system's setting, unless the user chose one.
 
 const KEPT = "convite.theme";
 const dark = matchMedia("(prefers-color-scheme: dark)");

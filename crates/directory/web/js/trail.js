@@ -1,9 +1,9 @@
-// What Back finds again. Each entry of the browser's history has a name; under it lies what its screen
-// keeps, how far down one was, and where one came from. Kept in this window, and no longer.
+// State for the Back button. Each entry of the browser's history has a name; under this name, the page keeps the
+// screen's data, the scroll position, and the previous screen. Kept in this window only, in memory.
 
-/** So many entries are remembered. */
+/** Maximum number of remembered entries. */
 const MOST = 50;
-/** In milliseconds. */
+/** Delay before the URL is updated, in milliseconds. */
 const MOMENT = 250;
 const entries = new Map();
 let here = { name: undefined, hash: "" };
@@ -12,20 +12,20 @@ let renaming;
 
 history.scrollRestoration = "manual";
 
-/** Before another screen is drawn: remembers how far down one was. */
+/** Stores the scroll position before another screen is drawn. */
 export function leave() {
   const entry = entries.get(here.name);
   if (entry) entry.top = scrollY;
 }
 
 /**
- * The entry that is gone to: `memory` for its screen, `top` where one was in it, `isBack` if one has been there
+ * Returns the current entry: `memory` for its screen, `top`, its scroll position, `isBack`, whether it was visited
  * before, and `from`, the fragment of the screen that led to it first.
  */
 export function arrive() {
   const { hash } = location;
   if (!history.state?.entry) {
-    // Told apart in this window; `crypto.randomUUID` is not there without TLS.
+    // Unique in this window; `crypto.randomUUID` requires TLS.
     const name = `${Date.now()}-${Math.random()}`;
     history.replaceState({ entry: name, from: here.hash === hash ? "" : here.hash }, "");
   }
@@ -41,8 +41,8 @@ export function arrive() {
 }
 
 /**
- * Changes the address of the entry that is shown, in place: in a moment, because browsers let nobody do that at
- * each key of a quick hand, and in any case before one goes on.
+ * Changes the URL of the current entry in place, after a short delay, because browsers limit the rate of such
+ * changes while a user types; at the latest before the next navigation.
  */
 export function rename(hash) {
   next = hash;

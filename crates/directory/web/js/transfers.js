@@ -1,4 +1,4 @@
-// What moves right now, as the directory tells it, and what one has had peers fetch.
+// Active transfers, as the directory reports them, and the user's remote downloads.
 import { get } from "./api.js";
 import { h, icon, show } from "./dom.js";
 import { bytes, rate, visible } from "./format.js";
@@ -8,7 +8,7 @@ import { empty } from "./notice.js";
 
 const isOver = (load) => load.state === "done" || load.state === "failed";
 
-/** A row that changes in place, so that the focus and a screen reader stay where they are. */
+/** A row that is updated in place, so that the focus and a screen reader keep their position. */
 function makeRow(one) {
   const name = visible(one.name || one.hash);
   const meta = h("span", { class: "meta" });
@@ -29,7 +29,7 @@ function makeRow(one) {
   return { line, update };
 }
 
-/** A list that follows its items: rows are kept, made and dropped by `key`. */
+/** A list that keeps, adds and removes rows by `key`. */
 function keyed(key) {
   const list = h("ul", { class: "card list" });
   const rows = new Map();

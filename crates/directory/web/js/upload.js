@@ -1,6 +1,6 @@
-// Files from here to a peer that takes them: dropped, or chosen; one after the other, with progress.
-// They go on while one looks at other screens.
-import { all, Problem } from "./api.js";
+// Uploads to a peer: files that are dropped or chosen, sent one at a time, with progress.
+// Uploads continue while other screens are open.
+import { all, heads, Problem } from "./api.js";
 import { recommended } from "./connect.js";
 import { h, icon, show } from "./dom.js";
 import { dropped } from "./dropped.js";
@@ -12,13 +12,13 @@ const waiting = [];
 const list = h("ul", { class: "card list", id: "uploads" });
 let running = null;
 
-/** Sends one file; XMLHttpRequest, because fetch tells nothing of what has gone out. */
+/** Sends one file. Uses XMLHttpRequest because fetch reports no upload progress. */
 function send(job) {
   return new Promise((done, failed) => {
     const request = new XMLHttpRequest();
     job.stop = () => request.abort();
     request.open("POST", `/peers/${encodeURIComponent(job.peer)}/upload`);
-    request.setRequestHeader("accept", "application/json");
+    for (const [name, value] of Object.entries(heads())) request.setRequestHeader(name, value);
     request.responseType = "json";
     request.upload.addEventListener("progress", (event) => job.tell(event.loaded));
     request.addEventListener("load", () => (request.status < 300 ? done(request.response) : failed(new Problem(request.status, request.response ?? {}))));
@@ -30,7 +30,7 @@ function send(job) {
   });
 }
 
-/** One file on its way to a peer, with its row in the list. */
+/** Adds one upload to a peer, with its row in the list. */
 function addJob(peer, file) {
   const name = visible(file.name);
   const called = h("span", { class: "name" }, name);
@@ -65,7 +65,7 @@ function addJob(peer, file) {
   };
   job.done = (answer) => {
     const made = answer?.files?.[0];
-    // A name that was taken there has got a number.
+    // The peer numbers a name that already exists.
     const there = made ? visible(base(made.path)) : name;
     show(called, there);
     end(h("span", { class: "chip" }, t("uploaded")), made && h("a", { href: `#/file/${made.hash}` }, t("open_file")));
@@ -94,7 +94,7 @@ async function work() {
   running = null;
 }
 
-// Leaving the page would end what is on its way.
+// Leaving the page would cancel running uploads.
 addEventListener("beforeunload", (event) => { if (running && document.querySelector("#top nav")) event.preventDefault(); });
 
 export async function open(main, { me, signal }) {
@@ -124,7 +124,7 @@ export async function open(main, { me, signal }) {
     if (!isAll) say(t("not_all_dropped", { count: number(files.length) }));
   });
   input.addEventListener("change", () => { add(target.value, [...input.files]); input.value = ""; });
-  // A file dropped beside the zone would open in place of the page.
+    // Otherwise the browser opens a file that is dropped beside the zone.
   const guard = (event) => event.preventDefault();
   for (const kind of ["dragover", "drop"]) addEventListener(kind, guard, { signal });
 }

@@ -1,158 +1,130 @@
-//! The shell around the plan of one download: its tasks, its timer, its checkpoints.
+//! The engine of a download: runs the tasks, timer and checkpoints for its plan ([`Download`]).
 
-use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use convite_core::model::{LocatedFile, Provider};
-use convite_core::{ErrorCode, PeerId, PieceHashes, Problem};
+use convite_core::model::Provider;
+use convite_core::{PeerId, Problem};
+use convite_net::random;
 use convite_net::tls;
-use convite_swarm::{Action, Download, Event, Failure, Limits, Outcome, ProviderId, RequestId};
+use convite_provider::{
+    FileContent, LookupFuture, ProviderLookup, RateLimit, Transfer, TransferConfig, TransferEvent,
+};
+use convite_swarm::{Download, DownloadLimits, DownloadOutcome, Event};
 use tokio::sync::{mpsc, watch};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::debug;
 
-use super::availability;
-use super::connection::{self, Connection};
-use super::handle::{Control, Order};
-use super::limit::RateLimit;
-use super::member::{Member, SoFar};
-use super::partial::Partial;
-use super::place::disk_problem;
-use super::receive::{News, Receive};
-use super::{Fetch, Progress};
+use super::handle::{ControlCommand, DownloadControl};
+use super::partial::UnfinishedFile;
+use super::request::{DownloadProgress, DownloadRequest};
+use super::sizes::FailedAttempt;
+use super::target::disk_problem;
+use super::transient_peer::{DownloadState, TransientPeer};
+use crate::fs::piece_writer::PieceWriter;
 
-/// What may be lost to a power cut: at most so many bytes...
+/// The data that a power failure may lose: at most this many bytes...
 const CHECKPOINT_BYTES: u64 = 256 << 20;
-/// ...or so much time are between two checkpoints.
+/// ...or this much time between two checkpoints.
 const CHECKPOINT_TIME: Duration = Duration::from_secs(1);
-/// News on their way from the receiving tasks; they wait when it is full.
-const NEWS: usize = 64;
+/// The capacity of the channel from the watch on the swarm, which waits while it is full.
+const FOUND_BUFFERED: usize = 4;
 
-/// How a run of a download ended.
-pub(crate) enum Ended {
-    Complete(Box<Complete>),
+/// The result of running a download.
+pub(crate) enum RunOutcome {
+    Complete(Box<CompletedDownload>),
     Interrupted,
-    Failed {
-        outcome: Outcome,
-        /// Whether its last piece is verified, which proves its size.
-        is_proven: bool,
-    },
+    Failed(FailedAttempt),
 }
 
-/// Everything is verified and written.
-pub(crate) struct Complete {
-    pub(crate) partial: Partial,
+/// All pieces are verified and written.
+pub(crate) struct CompletedDownload {
+    pub(crate) partial: UnfinishedFile,
     pub(crate) received: u64,
     pub(crate) providers: Vec<PeerId>,
     pub(crate) first_verified: Option<Duration>,
-    pub(crate) member: Option<Member>,
+    pub(crate) member: Option<TransientPeer>,
 }
 
-/// What tasks other than receiving ones tell.
-pub(super) enum Told {
-    Dialled(ProviderId, Result<Dialled, Failure>),
-    Located(Result<LocatedFile, Problem>),
+/// An event from a task.
+pub(super) enum TaskEvent {
     Checkpoint(io::Result<()>),
-    Member(Result<Box<Member>, Problem>),
-    /// The watch on the swarm ended.
+    Member(Result<Box<TransientPeer>, Problem>),
+    /// The watch on the swarm has ended.
     Watched,
 }
 
-/// A provider that answered, and whose piece hashes are verified.
-pub(super) struct Dialled {
-    connection: Connection,
-    hashes: Arc<PieceHashes>,
-    /// How long it took to connect.
-    delay: Duration,
-}
-
-/// A provider as the shell knows it.
-pub(super) struct Known {
-    pub(super) provider: Provider,
-    connection: Option<Connection>,
-    /// The task that follows what it holds.
-    following: Option<AbortHandle>,
-    pub(super) sent_verified: bool,
-}
-
-impl Known {
-    pub(super) fn new(provider: Provider) -> Self {
-        Self {
-            provider,
-            connection: None,
-            following: None,
-            sent_verified: false,
-        }
-    }
-}
-
 pub(super) struct Engine<'a> {
-    pub(super) fetch: &'a Fetch,
-    pub(super) partial: Partial,
-    pub(super) plan: Download,
+    pub(super) fetch: &'a DownloadRequest,
+    pub(super) partial: UnfinishedFile,
+    pub(super) content: Arc<FileContent>,
+    pub(super) transfer: Transfer<FileContent, PieceWriter>,
     started: Instant,
-    /// When this run of the plan began: of several sizes each has a plan of its own.
-    began: Instant,
-    tls: Option<Arc<rustls::ClientConfig>>,
-    pub(super) hashes: Option<Arc<PieceHashes>>,
-    just_located: Option<LocatedFile>,
-    pub(super) known: Vec<Known>,
-    receiving: BTreeMap<RequestId, (ProviderId, AbortHandle)>,
-    pub(super) tasks: JoinSet<Told>,
-    pub(super) receivers: JoinSet<()>,
-    limit: Option<Arc<RateLimit>>,
-    pub(super) member: Option<Member>,
-    pub(super) news: mpsc::Sender<News>,
-    pub(super) outcome: Option<Outcome>,
+    pub(super) tasks: JoinSet<TaskEvent>,
+    pub(super) member: Option<TransientPeer>,
+    /// Providers that the watch on the swarm names.
+    pub(super) found: mpsc::Sender<Vec<Provider>>,
+    pub(super) outcome: Option<DownloadOutcome>,
     pub(super) received: u64,
     verified_bytes: u64,
     resumed: u64,
     pub(super) first_verified: Option<Duration>,
     corrupt: u64,
-    /// Bytes verified that no checkpoint covers.
+    /// Verified bytes that no checkpoint covers.
     unsynced: u64,
     last_checkpoint: Instant,
     checkpointing: bool,
     paused: bool,
 }
 
-/// Runs a download until it is complete, interrupted or hopeless. What was verified stays on disk.
+/// Runs a download until it is complete, interrupted or failed. Verified pieces stay on disk.
 ///
 /// # Errors
-/// `no_space` and other failures of the disk.
+/// Returns `no_space` if the disk is full, and other disk errors.
 pub(crate) async fn run(
-    fetch: &Fetch,
-    partial: Partial,
+    fetch: &DownloadRequest,
+    partial: UnfinishedFile,
     started: Instant,
-    progress: &watch::Sender<Progress>,
-    control: &mut Control,
-    limits: Limits,
-) -> Result<Ended, Problem> {
-    let (news, mut incoming) = mpsc::channel(NEWS);
+    progress: &watch::Sender<DownloadProgress>,
+    control: &mut DownloadControl,
+    limits: DownloadLimits,
+) -> Result<RunOutcome, Problem> {
+    let (found, mut incoming) = mpsc::channel(FOUND_BUFFERED);
     let geometry = partial.geometry();
+    if fetch.storage.is_shared {
+        partial.contents().compute_crc32(geometry.piece_count());
+    }
     let verified = partial.verified().clone();
     let resumed = verified.iter().map(|index| geometry.piece_len(index)).sum();
+    let content = Arc::new(FileContent::new(
+        fetch.file.hash,
+        geometry,
+        partial.hashes(),
+    ));
+    let limit = fetch.download_limit.map(RateLimit::new);
+    let config = TransferConfig {
+        content: content.clone(),
+        sink: partial.contents().clone(),
+        plan: Download::new(geometry, verified, limits, seed()?),
+        located: fetch.file.clone(),
+        lookup: lookup(fetch),
+        tls: fetch
+            .authority
+            .map(|pin| tls::peer_client_config(pin.0, &fetch.directory.clock())),
+        limit: limit.map(Arc::new),
+        locality: fetch.locality,
+    };
     let mut engine = Engine {
         fetch,
-        tls: fetch.authority.map(|pin| tls::client_config_either(pin.0)),
-        hashes: partial.hashes(),
-        just_located: Some(fetch.file.clone()),
-        plan: Download::new(geometry, verified, limits, seed()?),
         partial,
+        content,
+        transfer: Transfer::new(config),
         started,
-        began: Instant::now(),
-        known: Vec::new(),
-        receiving: BTreeMap::new(),
         tasks: JoinSet::new(),
-        receivers: JoinSet::new(),
-        limit: fetch
-            .download_limit
-            .map(|rate| Arc::new(RateLimit::new(rate))),
         member: None,
-        news,
+        found,
         outcome: None,
         received: 0,
         verified_bytes: resumed,
@@ -168,47 +140,44 @@ pub(crate) async fn run(
     engine.end(ran).await
 }
 
-/// What makes this download's order of pieces its own.
+fn lookup(fetch: &DownloadRequest) -> ProviderLookup {
+    let directory = fetch.directory.clone();
+    let (hash, kind) = (fetch.file.hash, fetch.file.kind);
+    let within = fetch.within.clone();
+    Arc::new(move || -> LookupFuture {
+        let (directory, within) = (directory.clone(), within.clone());
+        Box::pin(async move { directory.locate_within(&hash, Some(kind), &within).await })
+    })
+}
+
+/// Returns a random seed, so that each download has its own order of pieces.
 fn seed() -> Result<u64, Problem> {
-    let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes)
-        .map_err(|e| Problem::new(ErrorCode::Internal, format!("no randomness: {e}")))?;
-    Ok(u64::from_le_bytes(bytes))
+    Ok(u64::from_le_bytes(random::bytes()?))
 }
 
 impl Engine<'_> {
     async fn run(
         &mut self,
-        incoming: &mut mpsc::Receiver<News>,
-        progress: &watch::Sender<Progress>,
-        control: &mut Control,
+        incoming: &mut mpsc::Receiver<Vec<Provider>>,
+        progress: &watch::Sender<DownloadProgress>,
+        control: &mut DownloadControl,
     ) -> Result<(), Problem> {
-        self.heed(control.is_paused());
-        self.tell(Event::Tick);
+        self.set_paused(control.is_paused());
         self.join_swarm();
         self.report(progress);
         while self.outcome.is_none() {
-            let deadline = self.plan.next_deadline().map(|at| self.began + at);
-            let timer = async {
-                match deadline {
-                    Some(at) => tokio::time::sleep_until(at).await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
-                order = control.order() => match order {
-                    Order::Pause(paused) => self.heed(paused),
-                    Order::Cancel => self.tell(Event::Cancel),
+                order = control.next_command() => match order {
+                    ControlCommand::Pause(paused) => self.set_paused(paused),
+                    ControlCommand::Cancel => self.transfer.apply(Event::Cancel),
                 },
-                Some(news) = incoming.recv() => self.handle_news(news)?,
+                happened = self.transfer.next() => self.handle(happened)?,
+                Some(providers) = incoming.recv() => self.transfer.found(providers),
                 Some(told) = self.tasks.join_next() => {
                     if let Ok(told) = told {
                         self.handle_told(told)?;
                     }
                 }
-                // Reaped, lest the tasks of a large file pile up.
-                Some(_) = self.receivers.join_next() => continue,
-                () = timer => self.tell(Event::Tick),
             }
             self.checkpoint_if_due();
             self.report(progress);
@@ -216,157 +185,54 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// Pauses or goes on, if that is not so already. Connections are kept while it is paused: they
-    /// cost their providers next to nothing, and what is fetched is provided on.
-    fn heed(&mut self, paused: bool) {
+    /// Pauses or resumes, if that is a change. Connections are kept while paused: they cost
+    /// providers almost nothing, and downloaded pieces are still provided.
+    fn set_paused(&mut self, paused: bool) {
         if paused != self.paused {
             self.paused = paused;
-            self.tell(if paused { Event::Pause } else { Event::Resume });
+            let event = if paused { Event::Pause } else { Event::Resume };
+            self.transfer.apply(event);
         }
     }
 
-    pub(super) fn tell(&mut self, event: Event) {
-        let mut actions = Vec::new();
-        self.plan.handle(self.began.elapsed(), event, &mut actions);
-        for action in actions {
-            self.act(action);
+    fn handle(&mut self, happened: TransferEvent) -> Result<(), Problem> {
+        match happened {
+            TransferEvent::Received(bytes) => self.received += bytes,
+            TransferEvent::Verified(piece) => {
+                self.first_verified
+                    .get_or_insert_with(|| self.started.elapsed());
+                let bytes = self.partial.geometry().piece_len(piece);
+                self.verified_bytes += bytes;
+                self.unsynced += bytes;
+                self.share(piece);
+            }
+            TransferEvent::Corrupt(_) => self.corrupt += 1,
+            TransferEvent::SinkFailed(error) => {
+                return Err(disk_problem("write to", self.fetch.target.folder(), &error));
+            }
+            TransferEvent::Finished(outcome) => self.outcome = Some(outcome),
+            TransferEvent::LookupFailed(_) | TransferEvent::Updated => {}
         }
-    }
-
-    fn act(&mut self, action: Action) {
-        match action {
-            Action::Dial(id) => self.dial(id),
-            Action::Request {
-                provider,
-                request,
-                pieces,
-            } => {
-                let Some(connection) = self.known[provider as usize].connection.clone() else {
-                    return;
-                };
-                let Some(hashes) = self.hashes.clone() else {
-                    return;
-                };
-                let receive = Receive {
-                    request,
-                    pieces,
-                    connection,
-                    hash: self.fetch.file.hash,
-                    hashes,
-                    contents: self.partial.contents().clone(),
-                    limit: self.limit.clone(),
-                    news: self.news.clone(),
-                };
-                let task = self.receivers.spawn(receive.run());
-                self.receiving.insert(request, (provider, task));
-            }
-            Action::Cancel(request) => {
-                if let Some((_, task)) = self.receiving.remove(&request) {
-                    task.abort();
-                }
-            }
-            Action::HangUp(id) => self.disconnect(id),
-            Action::Ban(id) => {
-                let peer = &self.known[id as usize].provider.peer;
-                tracing::warn!(%peer, "the provider sent wrong bytes: it is asked no more");
-                self.disconnect(id);
-            }
-            Action::Locate => {
-                // The file was located just before: that answer is as good as a new one.
-                if let Some(file) = self.just_located.take() {
-                    self.tasks.spawn(async move { Told::Located(Ok(file)) });
-                    return;
-                }
-                let directory = self.fetch.directory.clone();
-                let (hash, within) = (self.fetch.file.hash, self.fetch.within.clone());
-                self.tasks.spawn(async move {
-                    Told::Located(directory.locate_within(&hash, &within).await)
-                });
-            }
-            Action::Finish(outcome) => self.outcome = Some(outcome),
+        if self.partial.hashes().is_none()
+            && let Some(hashes) = self.content.hashes()
+        {
+            self.partial.set_hashes(hashes.clone());
         }
+        Ok(())
     }
 
-    fn dial(&mut self, id: ProviderId) {
-        self.disconnect(id);
-        let provider = self.known[id as usize].provider.clone();
-        let (tls, hashes) = (self.tls.clone(), self.hashes.clone());
-        let (hash, geometry) = (self.fetch.file.hash, self.partial.geometry());
-        self.tasks.spawn(async move {
-            let dialled = async {
-                let began = Instant::now();
-                let connection =
-                    connection::dial(&provider, tls.as_ref())
-                        .await
-                        .map_err(|problem| {
-                            debug!(peer = %provider.peer, "cannot dial: {problem}");
-                            Failure::Unreachable
-                        })?;
-                let delay = began.elapsed();
-                let hashes = match hashes {
-                    Some(hashes) => hashes,
-                    None => connection::piece_hashes(&connection, hash, geometry)
-                        .await
-                        .map(Arc::new)?,
-                };
-                Ok(Dialled {
-                    connection,
-                    hashes,
-                    delay,
-                })
-            };
-            Told::Dialled(id, dialled.await)
-        });
-    }
-
-    fn disconnect(&mut self, id: ProviderId) {
-        let known = &mut self.known[id as usize];
-        known.connection = None;
-        if let Some(following) = known.following.take() {
-            following.abort();
-        }
-        self.receiving.retain(|_, (provider, task)| {
-            if *provider == id {
-                task.abort();
-            }
-            *provider != id
-        });
-    }
-
-    fn handle_told(&mut self, told: Told) -> Result<(), Problem> {
+    fn handle_told(&mut self, told: TaskEvent) -> Result<(), Problem> {
         match told {
-            Told::Dialled(id, Ok(dialled)) => {
-                self.note_delay(id, dialled.delay);
-                let Dialled {
-                    connection, hashes, ..
-                } = dialled;
-                let is_partial = self.known[id as usize].provider.partial;
-                let following = self.receivers.spawn(availability::follow(
-                    id,
-                    connection.clone(),
-                    self.fetch.file.hash,
-                    self.partial.geometry().piece_count(),
-                    is_partial,
-                    self.news.clone(),
-                ));
-                let known = &mut self.known[id as usize];
-                known.connection = Some(connection);
-                known.following = Some(following);
-                if self.hashes.is_none() {
-                    self.partial.keep_hashes(&hashes);
-                    self.hashes = Some(hashes);
-                }
-                self.tell(Event::Ready(id));
-            }
-            Told::Dialled(id, Err(failure)) => self.tell(Event::Lost(id, failure)),
-            Told::Located(answer) => self.located(answer),
-            Told::Watched => {}
-            Told::Member(Ok(member)) => {
+            TaskEvent::Watched => {}
+            TaskEvent::Member(Ok(member)) => {
+                self.transfer.exclude(member.id().clone());
                 self.member = Some(*member);
                 self.provide_if_ready();
             }
-            Told::Member(Err(problem)) => debug!("provides nothing while it fetches: {problem}"),
-            Told::Checkpoint(done) => {
+            TaskEvent::Member(Err(problem)) => {
+                debug!("cannot share the file while downloading it: {problem}")
+            }
+            TaskEvent::Checkpoint(done) => {
                 self.checkpointing = false;
                 self.last_checkpoint = Instant::now();
                 done.map_err(|error| disk_problem("sync", self.fetch.target.folder(), &error))?;
@@ -375,76 +241,21 @@ impl Engine<'_> {
         Ok(())
     }
 
-    fn handle_news(&mut self, news: News) -> Result<(), Problem> {
-        match news {
-            News::Disk(error) => {
-                return Err(disk_problem("write to", self.fetch.target.folder(), &error));
-            }
-            News::Providers(providers) => self.found(providers),
-            News::Gone(id, failure) => {
-                if self.known[id as usize].connection.is_some() {
-                    self.disconnect(id);
-                    self.tell(Event::Lost(id, failure));
-                }
-            }
-            News::Broken(request, failure) => {
-                // Not if it was cancelled meanwhile.
-                if let Some((id, _)) = self.receiving.remove(&request) {
-                    self.disconnect(id);
-                    self.tell(Event::Lost(id, failure));
-                }
-            }
-            News::Plan(event) => {
-                match &event {
-                    Event::Received(_, bytes) => self.received += bytes,
-                    Event::Verified(request, piece) => self.note_verified(*request, *piece),
-                    Event::Corrupt(..) => self.corrupt += 1,
-                    Event::Ended(request) => {
-                        self.receiving.remove(request);
-                    }
-                    _ => {}
-                }
-                let verified = match event {
-                    Event::Verified(_, piece) => Some(piece),
-                    _ => None,
-                };
-                self.tell(event);
-                if let Some(piece) = verified {
-                    self.share(piece);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn note_verified(&mut self, request: RequestId, piece: u32) {
-        // It is there also if its request was cancelled since.
-        if let Some((id, _)) = self.receiving.get(&request) {
-            self.known[*id as usize].sent_verified = true;
-        }
-        self.first_verified
-            .get_or_insert_with(|| self.started.elapsed());
-        if !self.plan.verified().contains(piece) {
-            let bytes = self.partial.geometry().piece_len(piece);
-            self.verified_bytes += bytes;
-            self.unsynced += bytes;
-        }
-    }
-
     fn checkpoint_if_due(&mut self) {
         let due = self.unsynced >= CHECKPOINT_BYTES
             || (self.unsynced > 0 && self.last_checkpoint.elapsed() >= CHECKPOINT_TIME);
         if due && !self.checkpointing && self.outcome.is_none() {
             self.checkpointing = true;
             self.unsynced = 0;
-            let job = self.partial.checkpoint(self.plan.verified());
-            self.tasks.spawn_blocking(move || Told::Checkpoint(job()));
+            let job = self.partial.checkpoint(self.transfer.verified());
+            self.tasks
+                .spawn_blocking(move || TaskEvent::Checkpoint(job()));
         }
     }
 
-    pub(super) fn count(&mut self, goes_on: bool) {
+    pub(super) fn update_counters(&mut self, goes_on: bool) {
         if let Some(member) = &mut self.member {
-            member.count(SoFar {
+            member.record_state(DownloadState {
                 held: self.verified_bytes,
                 verified: self.verified_bytes.saturating_sub(self.resumed),
                 received: self.received,
@@ -454,14 +265,15 @@ impl Engine<'_> {
         }
     }
 
-    fn report(&mut self, progress: &watch::Sender<Progress>) {
-        self.count(true);
-        let now = Progress {
+    fn report(&mut self, progress: &watch::Sender<DownloadProgress>) {
+        self.update_counters(true);
+        let now = DownloadProgress {
             verified: self.verified_bytes,
             resumed: self.resumed,
             size: self.partial.geometry().file_size(),
-            providers: self.plan.ready(),
+            providers: self.transfer.ready(),
             paused: self.paused,
+            kept: None,
         };
         progress.send_if_modified(|last| {
             let changed = *last != now;

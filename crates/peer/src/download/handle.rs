@@ -1,31 +1,29 @@
-//! A download in the hands of somebody: paused, resumed, given up, looked at.
+//! Controls a running download: pause, resume, cancel, progress.
 
-use std::future::Future;
 use std::sync::Arc;
 
-use convite_core::Problem;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{Fetch, Fetched, Progress, controlled};
+use super::request::DownloadProgress;
 
-/// What a running download is told from outside.
-pub(super) struct Control {
-    /// None once nobody can change it any more.
+/// The receiving side of a download's controls.
+pub(super) struct DownloadControl {
+    /// `None` once all handles are gone.
     paused: Option<watch::Receiver<bool>>,
     cancel: CancellationToken,
 }
 
-/// What a download is told.
-pub(super) enum Order {
-    /// To pause, or to go on.
+/// A command to a download.
+pub(super) enum ControlCommand {
+    /// Pause (`true`) or resume (`false`).
     Pause(bool),
-    /// To give up.
+    /// Cancel.
     Cancel,
 }
 
-impl Control {
-    /// Of a download that nobody can pause.
+impl DownloadControl {
+    /// Controls for a download that cannot be paused.
     pub(super) fn unpaused(cancel: CancellationToken) -> Self {
         Self {
             paused: None,
@@ -33,21 +31,30 @@ impl Control {
         }
     }
 
+    /// Returns the token that is cancelled with the download.
+    pub(super) fn cancelled(&self) -> CancellationToken {
+        self.cancel.clone()
+    }
+
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.cancel.is_cancelled()
+    }
+
     pub(super) fn is_paused(&mut self) -> bool {
         let paused = self.paused.as_mut();
         paused.is_some_and(|paused| *paused.borrow_and_update())
     }
 
-    /// The next order; pending while there is none. Nothing is lost if this is dropped.
-    pub(super) async fn order(&mut self) -> Order {
+    /// Waits for the next command. Cancel safe.
+    pub(super) async fn next_command(&mut self) -> ControlCommand {
         tokio::select! {
-            () = self.cancel.cancelled() => Order::Cancel,
-            paused = changed(&mut self.paused) => Order::Pause(paused),
+            () = self.cancel.cancelled() => ControlCommand::Cancel,
+            paused = changed(&mut self.paused) => ControlCommand::Pause(paused),
         }
     }
 }
 
-/// Whether a download is to be paused, once that changes.
+/// Waits for a change and returns whether to pause.
 async fn changed(paused: &mut Option<watch::Receiver<bool>>) -> bool {
     let Some(heard) = paused else {
         return std::future::pending().await;
@@ -55,28 +62,28 @@ async fn changed(paused: &mut Option<watch::Receiver<bool>>) -> bool {
     if heard.changed().await.is_ok() {
         return *heard.borrow_and_update();
     }
-    // A download of which every handle is gone must not stand still for ever.
+    // A download without handles must not stay paused forever.
     *paused = None;
     false
 }
 
-/// The way to a download that runs. Clones are handles of the same download; once all are gone, it
-/// goes on unpaused to its end.
+/// A handle of a running download. Clones refer to the same download. When all handles are dropped,
+/// it continues unpaused.
 #[derive(Debug, Clone)]
 pub struct DownloadHandle {
     paused: Arc<watch::Sender<bool>>,
     cancel: CancellationToken,
-    progress: watch::Receiver<Progress>,
+    progress: watch::Receiver<DownloadProgress>,
 }
 
 impl DownloadHandle {
-    /// Asks for nothing until [`Self::resume`]. Requests under way are given up, which frees their
-    /// providers' slots; connections are kept, and what has been fetched is provided on.
+    /// Pauses until [`Self::resume`]. Requests in progress are cancelled, which frees their
+    /// providers' slots. Connections are kept, and downloaded pieces are still provided.
     pub fn pause(&self) {
         self.set(true);
     }
 
-    /// Goes on where it was paused; what is verified is not fetched again.
+    /// Resumes. Verified pieces are not downloaded again.
     pub fn resume(&self) {
         self.set(false);
     }
@@ -89,34 +96,30 @@ impl DownloadHandle {
         });
     }
 
-    /// Whether it is paused, or about to be.
+    /// Returns whether the download is paused or about to be paused.
     pub fn is_paused(&self) -> bool {
         *self.paused.borrow()
     }
 
-    /// Gives it up: it ends with none. What is verified is kept, and a later download of the same
-    /// file with the same home goes on from there.
+    /// Cancels the download, which then returns `None`. Verified pieces are kept, and a later
+    /// download of the same file with the same home resumes.
     pub fn cancel(&self) {
         self.cancel.cancel();
     }
 
-    /// How it stands. A receiver of its own: [`watch::Receiver::changed`] on it waits for news.
-    pub fn progress(&self) -> watch::Receiver<Progress> {
+    /// Returns a receiver of the progress. [`watch::Receiver::changed`] on it waits for changes.
+    pub fn progress(&self) -> watch::Receiver<DownloadProgress> {
         self.progress.clone()
     }
 }
 
-/// [`super::fetch`], with a handle on it. The download runs while the future is polled.
-pub fn begin(
-    wanted: Fetch,
-) -> (
-    DownloadHandle,
-    impl Future<Output = Result<Option<Fetched>, Problem>> + Send,
-) {
-    let (sender, progress) = watch::channel(Progress::default());
+/// Returns a handle and the receiving side of its controls.
+pub(super) fn handle(
+    progress: watch::Receiver<DownloadProgress>,
+) -> (DownloadHandle, DownloadControl) {
     let (paused, heard) = watch::channel(false);
     let cancel = CancellationToken::new();
-    let control = Control {
+    let control = DownloadControl {
         paused: Some(heard),
         cancel: cancel.clone(),
     };
@@ -125,5 +128,5 @@ pub fn begin(
         cancel,
         progress,
     };
-    (handle, controlled(wanted, sender, control))
+    (handle, control)
 }

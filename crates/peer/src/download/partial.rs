@@ -1,210 +1,200 @@
-//! An unfinished download on disk.
+//! Unfinished downloads on disk.
 //!
 //! ```text
-//! HOME/downloads/HASH-SIZE/lock         held while somebody works on it
-//! HOME/downloads/HASH-SIZE/where        where the contents are, see `whereabouts`
-//! HOME/downloads/HASH-SIZE/left         contents that are to be carried over
-//! HOME/downloads/HASH-SIZE/hashes       the piece hashes, verified
-//! HOME/downloads/HASH-SIZE/pieces       of which contents which pieces are verified and synced
-//! HOME/downloads/HASH-SIZE/contents-ID  the file as far as it has come
+//! HOME/downloads.lock                   locked while disk space is checked and allocated
+//! HOME/downloads/HASH-SIZE/lock         locked by the process that downloads the file
+//! HOME/downloads/HASH-SIZE/about        metadata and target, see `unfinished`
+//! HOME/downloads/HASH-SIZE/where        the path of the contents, see `location`
+//! HOME/downloads/HASH-SIZE/left         the path of contents to be moved to another file system
+//! HOME/downloads/HASH-SIZE/hashes       the verified piece hashes
+//! HOME/downloads/HASH-SIZE/pieces       the last checkpoint: verified pieces of a file, see
+//! `checkpoint`
+//! HOME/downloads/HASH-SIZE/contents-ID  the contents so far
 //! ```
 //!
-//! What is fetched within one space is kept apart, as `HASH-SIZE@SPACE` (`HASH-SIZE@` for that of
-//! everyone): pieces that came out of one must not end in a copy that lies in another.
+//! Downloads within one space are separate, as `HASH-SIZE@SPACE` (`HASH-SIZE@` for the space of
+//! everyone): pieces from one space must not end in a copy in another.
 //!
-//! The contents are on the file system they will be renamed on: here if that is the target's, else
-//! in a hidden file beside the target. If the next target is on another one, what is right of them
-//! is carried over. Order of durability: contents, sync, `pieces`. What was written after the last
-//! sync is not lost by a kill: on resuming, pieces that are on disk but not in `pieces` are hashed
-//! again and kept if they are right. `pieces` says of which contents it speaks, and of any others
-//! nothing is taken from it (`trust`).
+//! The contents are on the file system of the target: in this folder if it is on the same one,
+//! otherwise in a hidden file beside the target. If the next target is on another file system,
+//! verified pieces are moved there. Order of durability: contents, sync, checkpoint. A checkpoint
+//! is used only if the file has not changed since. After a kill it has changed: then every piece on
+//! disk is hashed again, and correct pieces are kept, including those written after the checkpoint.
 
-mod trust;
-mod whereabouts;
+mod checkpoint;
+pub(super) mod location;
+mod opening;
+pub(super) mod summary;
 
 use std::fs::{self, File};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use convite_client::Home;
 use convite_client::home::write_private;
-use convite_core::{ContentHash, ErrorCode, PieceGeometry, PieceHashes, Problem, Within};
+use convite_core::{ContentHash, ErrorCode, PieceGeometry, PieceHashes, Problem};
+use convite_net::task::blocking;
 use convite_swarm::PieceSet;
+use tokio_util::sync::CancellationToken;
 
-use super::place::{Target, disk_problem, on_blocking_thread};
-use crate::contents::Contents;
-use crate::positioned::write_all_at;
-use trust::Identity;
-use whereabouts::{Opened, Whereabouts};
+use super::disk_space;
+use super::target::{Target, disk_problem};
+use crate::fs::fallbacks::{self, ExtendMethod};
+use crate::fs::piece_writer::PieceWriter;
+use checkpoint::{PieceSearch, Stamping};
+use location::{LockedContents, PartialLocation};
+pub(crate) use opening::Opening;
+use opening::VerifiedContents;
+use summary::name_of;
 
-/// An unfinished download, locked for this process.
-pub(crate) struct Partial {
+/// An unfinished download, locked by this process.
+pub(crate) struct UnfinishedFile {
     folder: PathBuf,
     path: PathBuf,
-    contents: Arc<Contents>,
-    identity: Identity,
+    contents: Arc<PieceWriter>,
     geometry: PieceGeometry,
-    /// The pieces that were found verified when it was opened.
+    hash: ContentHash,
+    /// The pieces that were verified when it was opened.
     verified: PieceSet,
     hashes: Option<Arc<PieceHashes>>,
-    /// Held until this is dropped.
+    extended: ExtendMethod,
+    /// Locked until this is dropped.
     _lock: Arc<File>,
 }
 
-impl Partial {
-    /// Opens what an earlier run left, or begins anew.
+impl UnfinishedFile {
+    /// Opens the unfinished download of an earlier run, or begins a new one.
     ///
     /// # Errors
-    /// `no_space` if the file system of the target has not enough room for what is missing, or
-    /// takes no file as large; `in_use` if another process is fetching the same file; those
-    /// of the file system.
-    pub(crate) async fn open(
-        home: &Home,
-        hash: ContentHash,
-        geometry: PieceGeometry,
-        target: &Target,
-        within: &Within,
-    ) -> Result<Self, Problem> {
-        let mut name = format!("{hash}-{}", geometry.file_size());
-        if let Some(space) = within.sent() {
-            name = format!("{name}@{space}");
-        }
-        let folder = home.downloads().join(name);
-        let target = target.clone();
-        on_blocking_thread(move || {
+    /// Returns `no_space` if the target's file system has too little free space or does not support
+    /// files of this size, and `in_use` if another process downloads the same file. Fails otherwise
+    /// as the file system does.
+    pub(crate) async fn open(opening: Opening) -> Result<Self, Problem> {
+        blocking(move || {
+            let folder = opening.folder();
+            let target = &opening.target;
             fs::create_dir_all(target.folder())
-                .map_err(|error| disk_problem("make", target.folder(), &error))?;
-            let lock = Arc::new(whereabouts::lock(&folder)?);
-            let places = Whereabouts::new(&folder, &hash, geometry.file_size());
+                .map_err(|error| disk_problem("create", target.folder(), &error))?;
+            let turn = disk_space::lock_allocation(&opening.home);
+            let lock = Arc::new(location::lock(&folder)?);
+            let places = PartialLocation::new(&folder, &opening.hash, opening.geometry.file_size());
             let is_new = places.is_empty();
-            let opened = Self::open_locked(folder.clone(), lock.clone(), hash, geometry, &target);
+            let opened = opening::open(&opening, &folder, &places, turn);
             if opened.is_err() && is_new {
                 let _ = fs::remove_dir_all(&folder);
             }
-            opened
+            let VerifiedContents {
+                opened: LockedContents { path, file },
+                verified,
+                hashes,
+                extended,
+            } = opened?;
+            let size = opening.geometry.file_size();
+            let partial = Self {
+                contents: Arc::new(PieceWriter::new(file, &path, size)),
+                folder,
+                path,
+                geometry: opening.geometry,
+                hash: opening.hash,
+                verified,
+                hashes: hashes.map(Arc::new),
+                extended,
+                _lock: lock,
+            };
+            if !partial.verified.is_empty() {
+                // So that it is not hashed again if this run makes no progress.
+                partial.checkpoint_with(&partial.verified, Stamping::Reliable)()
+                    .map_err(|error| disk_problem("write", &partial.path, &error))?;
+            }
+            Ok(partial)
         })
         .await
     }
 
-    fn open_locked(
-        folder: PathBuf,
-        lock: Arc<File>,
-        hash: ContentHash,
-        geometry: PieceGeometry,
-        target: &Target,
-    ) -> Result<Self, Problem> {
-        let size = geometry.file_size();
-        let places = Whereabouts::new(&folder, &hash, size);
-        let hashes = trust::read_hashes(&folder.join("hashes"), hash, geometry).map(Arc::new);
-        let noted = folder.join("pieces");
-        let failed = |error: io::Error| disk_problem("use", &folder, &error);
-        let (opened, existed) = match places.current()? {
-            Some(current) if Whereabouts::suit(&current.path, target) => (current, true),
-            current => {
-                if let Some(current) = &current {
-                    let mut all = PieceSet::empty(geometry.piece_count());
-                    carry_over(&places, current, hashes.as_deref(), &mut all)?;
-                }
-                let path = places.choose(target).map_err(failed)?;
-                check_room(path.parent().unwrap_or(&path), size, target)?;
-                // Closed, and with that unlocked, before it is opened to be carried over.
-                let old = current.map(|current| current.path);
-                places.begin(&path, old.as_deref()).map_err(failed)?;
-                (whereabouts::create(path)?, false)
-            }
-        };
-        let Opened { path, file } = &opened;
-        let write_failed = |error: io::Error| disk_problem("write", path, &error);
-        let about = file.metadata().map_err(write_failed)?;
-        if existed {
-            check_room(path, size.saturating_sub(on_disk(&about)), target)?;
-        }
-        if let Err(error) = file.set_len(size) {
-            if !existed {
-                let _ = fs::remove_file(path);
-            }
-            return Err(write_failed(error));
-        }
-
-        let identity = Identity::of(file, path).map_err(write_failed)?;
-        let count = geometry.piece_count();
-        let is_whole = existed && about.len() == size;
-        let trusted = is_whole.then(|| identity.noted(&noted, count)).flatten();
-        if trusted.is_none() {
-            // It speaks of contents that are no more.
-            remove_if_there(&noted).map_err(failed)?;
-        }
-        let mut verified = trusted.unwrap_or_else(|| PieceSet::empty(count));
-        if let Some(hashes) = hashes.as_deref().filter(|_| existed) {
-            trust::find_right(file, hashes, &mut verified, |_, _| Ok(())).map_err(write_failed)?;
-        }
-        carry_over(&places, &opened, hashes.as_deref(), &mut verified)?;
-        let Opened { path, file } = opened;
-        Ok(Self {
-            folder,
-            contents: Arc::new(Contents::new(file, &path, size)),
-            identity,
-            path,
-            geometry,
-            verified,
-            hashes,
-            _lock: lock,
-        })
-    }
-
-    /// The contents, to be written at the offsets of verified pieces.
-    pub(crate) fn contents(&self) -> &Arc<Contents> {
+    /// Returns the piece writer of the contents.
+    pub(crate) fn contents(&self) -> &Arc<PieceWriter> {
         &self.contents
     }
 
-    /// How the file is divided.
+    /// Returns the pieces of the file.
     pub(crate) fn geometry(&self) -> PieceGeometry {
         self.geometry
     }
 
-    /// The pieces that were there when it was opened.
+    /// Returns the pieces that were verified when it was opened.
     pub(crate) fn verified(&self) -> &PieceSet {
         &self.verified
     }
 
-    /// The piece hashes, if an earlier run learned them.
+    /// Returns the piece hashes, if an earlier run stored them.
     pub(crate) fn hashes(&self) -> Option<Arc<PieceHashes>> {
         self.hashes.clone()
     }
 
-    /// Keeps the piece hashes for a resume. Losing them costs only the chance to keep unsynced
-    /// pieces, so that a failure is no reason to stop.
-    pub(crate) fn keep_hashes(&self, hashes: &PieceHashes) {
+    /// Stores the piece hashes for a resume. A failure is not an error: without them, only unsynced
+    /// pieces cannot be kept.
+    fn keep_hashes(&self, hashes: &PieceHashes) {
         if let Err(error) = write_private(
             &self.folder.join("hashes"),
             hashes.as_slice().as_flattened(),
         ) {
-            tracing::warn!(%error, "cannot keep the piece hashes");
+            tracing::warn!(%error, "cannot store the piece hashes");
         }
     }
 
-    /// A job that makes `pieces` last: syncs the contents, then notes what is verified.
+    /// Sets the piece hashes and stores them for a resume.
+    pub(crate) fn set_hashes(&mut self, hashes: Arc<PieceHashes>) {
+        self.keep_hashes(&hashes);
+        self.hashes = Some(hashes);
+    }
+
+    /// Returns the job that makes `pieces` durable: it syncs the contents, then writes the
+    /// checkpoint.
     pub(crate) fn checkpoint(
         &self,
         verified: &PieceSet,
     ) -> impl FnOnce() -> io::Result<()> + use<> {
+        self.checkpoint_with(verified, Stamping::Immediate)
+    }
+
+    fn checkpoint_with(
+        &self,
+        verified: &PieceSet,
+        stamping: Stamping,
+    ) -> impl FnOnce() -> io::Result<()> + use<> {
         let (file, path) = (self.contents.file().clone(), self.folder.join("pieces"));
-        let (identity, verified) = (self.identity.clone(), verified.clone());
+        let (name, verified) = (name_of(&self.path), verified.clone());
         move || {
-            file.sync_data()?;
-            identity.note(&path, &verified)
+            fallbacks::sync_data(&file)?;
+            checkpoint::write_checkpoint(&path, &name, &file, &verified, stamping)
         }
     }
 
-    /// Removes everything, of a download that has nothing worth keeping.
-    pub(crate) async fn abandon(&self) {
+    /// Same as [`Self::checkpoint`], at the end of an unfinished download: unused disk space is
+    /// released, and the checkpoint gets a reliable stamp.
+    pub(crate) fn final_checkpoint(
+        &self,
+        verified: &PieceSet,
+    ) -> impl FnOnce() -> io::Result<()> + use<> {
+        let (file, geometry) = (self.contents.file().clone(), self.geometry);
+        let missing = missing_runs(geometry, verified);
+        let checkpoint = self.checkpoint_with(verified, Stamping::Reliable);
+        move || {
+            for run in missing {
+                fallbacks::release(&file, &run)?;
+            }
+            checkpoint()
+        }
+    }
+
+    /// Removes a download without verified pieces.
+    pub(crate) async fn remove(&self) {
         let (folder, path) = (self.folder.clone(), self.path.clone());
-        let removed = on_blocking_thread(move || {
+        let removed = blocking(move || {
             if folder.join("left").exists() {
                 return Ok(());
             }
-            remove_if_there(&path)
+            fallbacks::remove_if_there(&path)
                 .and_then(|()| fs::remove_dir_all(&folder))
                 .map_err(|error| disk_problem("remove", &folder, &error))
         });
@@ -213,89 +203,93 @@ impl Partial {
         }
     }
 
-    /// Syncs the whole file, moves it to its place and forgets the rest.
+    /// Syncs the whole file, moves it to its target and removes the state. If another process put
+    /// the same file there meanwhile, that file is used. Returns the file at the target.
     ///
     /// # Errors
-    /// `file_exists` if something appeared there meanwhile; those of the file system. The contents
-    /// are kept then.
-    pub(crate) async fn put_in_place(self, target: &Target) -> Result<PathBuf, Problem> {
+    /// Returns `file_exists` if a different file appeared there meanwhile. Fails otherwise as the
+    /// file system does. The contents are kept on failure.
+    pub(crate) async fn put_in_place(self, target: &Target) -> Result<Arc<File>, Problem> {
         let target = target.clone();
-        on_blocking_thread(move || {
+        blocking(move || {
             let file = self.contents.file();
-            file.sync_all()
-                .map_err(|error| disk_problem("sync", &self.path, &error))?;
-            target.receive(&self.path)?;
-            // It is the user's now, also while it is still provided.
+            fallbacks::sync_all(file).map_err(|error| disk_problem("sync", &self.path, &error))?;
+            if self.extended == ExtendMethod::WriteZeros {
+                self.verify_on_disk(&target)?;
+            }
+            let placed = match target.move_here(&self.path, file, &self.hash) {
+                Err(problem)
+                    if problem.code == ErrorCode::FileExists && target.holds(&self.hash) =>
+                {
+                    fallbacks::remove_if_there(&self.path)
+                        .map_err(|error| disk_problem("remove", &self.path, &error))?;
+                    let placed = File::open(&target.path);
+                    placed
+                        .map(Arc::new)
+                        .map_err(|error| disk_problem("read", &target.path, &error))?
+                }
+                placed => placed?,
+            };
+            // The file belongs to the user now, even while it is still provided.
             let _ = file.unlock();
-            // What is open keeps its place in a folder there, which then stays.
+            // On Windows an open file keeps its folder from being removed.
             #[cfg(windows)]
             drop(self._lock);
             if let Err(error) = fs::remove_dir_all(&self.folder) {
                 tracing::warn!(%error, "cannot remove the state of a finished download");
             }
-            Ok(target.path)
+            Ok(placed)
         })
         .await
     }
+
+    /// Verifies the file on disk again, where the file system may lose data written beyond the end.
+    fn verify_on_disk(&self, target: &Target) -> Result<(), Problem> {
+        let file = self.contents.file();
+        #[cfg(target_os = "linux")]
+        {
+            // Read from disk and not from the page cache. Only advice; errors do not matter.
+            let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
+        }
+        let mut right = PieceSet::empty(self.geometry.piece_count());
+        if let Some(hashes) = self.hashes.as_deref() {
+            let search = PieceSearch {
+                from: file,
+                hashes,
+                stop: &CancellationToken::new(),
+                found: &|_| {},
+            };
+            search
+                .find(&mut right)
+                .map_err(|error| disk_problem("read", &self.path, &error))?;
+        }
+        if right.is_full() {
+            return Ok(());
+        }
+        // The checkpoint must not be used by the next run.
+        let _ = fallbacks::remove_if_there(&self.folder.join("pieces"));
+        Err(Problem::new(
+            ErrorCode::CorruptContents,
+            format!(
+                "the disk of {} lost written data",
+                target.folder().display()
+            ),
+        )
+        .hint("run the same command again, or choose another target with -o PATH"))
+    }
 }
 
-/// Copies what is right of contents on another file system into those that took their place, and
-/// removes them. What a kill leaves undone is done at the next start.
-fn carry_over(
-    places: &Whereabouts<'_>,
-    into: &Opened,
-    hashes: Option<&PieceHashes>,
-    verified: &mut PieceSet,
-) -> Result<(), Problem> {
-    let Some(old) = places.left()? else {
-        return Ok(());
-    };
-    let failed = |error: io::Error| disk_problem("write", &into.path, &error);
-    if let Some(hashes) = hashes {
-        let copy = |piece: &[u8], offset| write_all_at(&into.file, piece, offset);
-        trust::find_right(&old.file, hashes, verified, copy).map_err(failed)?;
-        into.file.sync_data().map_err(failed)?;
+/// Returns the byte ranges without verified pieces.
+fn missing_runs(geometry: PieceGeometry, verified: &PieceSet) -> Vec<std::ops::Range<u64>> {
+    let mut runs: Vec<std::ops::Range<u64>> = Vec::new();
+    for index in (0..geometry.piece_count()).filter(|index| !verified.contains(*index)) {
+        let piece = geometry.piece_range(index);
+        match runs.last_mut() {
+            Some(last) if last.end == piece.start => last.end = piece.end,
+            _ => runs.push(piece),
+        }
     }
-    if let Err(error) = places.forget_left(old) {
-        tracing::warn!(%error, "cannot remove what was carried over");
-    }
-    Ok(())
-}
-
-fn remove_if_there(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
-/// Bytes that a file takes up on its disk.
-fn on_disk(about: &fs::Metadata) -> u64 {
-    #[cfg(unix)]
-    return std::os::unix::fs::MetadataExt::blocks(about).saturating_mul(512);
-    #[cfg(not(unix))]
-    return about.len();
-}
-
-/// Refuses to begin what cannot be finished: `wanted` bytes more, on the file system of `place`.
-fn check_room(place: &Path, wanted: u64, target: &Target) -> Result<(), Problem> {
-    let Ok(free) = fs4::available_space(place) else {
-        return Ok(());
-    };
-    if wanted <= free {
-        return Ok(());
-    }
-    let bytes = convite_core::display::bytes;
-    Err(Problem::new(
-        ErrorCode::NoSpace,
-        format!(
-            "{} has no room for the file: {} are wanted, {} are free",
-            target.folder().display(),
-            bytes(wanted),
-            bytes(free)
-        ),
-    )
-    .hint("make room, or choose another place with -o PATH"))
+    runs
 }
 
 #[cfg(test)]

@@ -1,42 +1,52 @@
-//! The sizes that providers claim of a file, and in which order they are tried.
+//! The sizes of a file claimed by providers, and the order in which they are tried.
 //!
-//! Only one can be true, which its last piece proves. A false one must neither keep the others from
-//! being tried, whatever comes of it, nor be waited for where another may be true.
+//! Only one size can be correct, which its last piece proves. A false size must neither prevent the
+//! others from being tried nor delay them.
 
 use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use convite_core::model::LocatedFile;
-use convite_core::{ErrorCode, Problem};
-use convite_swarm::{Limits, Outcome};
+use convite_core::{ErrorCode, PeerId, Problem};
+use convite_provider::no_provider_left;
+use convite_swarm::{DownloadLimits, DownloadOutcome};
 
-/// How long nobody may be there for one size while another is to be tried.
-const BRIEFLY: Duration = Duration::from_secs(5);
+/// The timeout without providers for one size while other sizes remain to be tried.
+const BRIEF_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The sizes that are still to be tried.
-pub(super) struct Sizes {
-    next: VecDeque<Attempt>,
-    /// Whether there were several at first.
+/// The sizes that remain to be tried.
+pub(super) struct SizeAttempts {
+    next: VecDeque<SizeAttempt>,
+    /// Whether there were several sizes at the start.
     several: bool,
-    /// What came of those that were tried, with how much there is to be said for each.
-    failed: Vec<(Standing, Problem)>,
+    /// The errors of failed attempts, each with its rank.
+    failed: Vec<(SizeRank, Problem)>,
 }
 
-/// A size that is to be tried.
+/// An attempt with one size.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Attempt {
+pub(super) struct SizeAttempt {
     pub(super) size: u64,
-    /// How many providers claim it.
+    /// The number of providers that claim it.
     claims: usize,
     is_brief: bool,
 }
 
-/// What there is to be said for a size, more for the lesser: how many claim it, and that it was
-/// not found wrong.
-type Standing = (Reverse<usize>, bool);
+/// A failed attempt.
+pub(super) struct FailedAttempt {
+    pub(super) outcome: DownloadOutcome,
+    /// Whether its last piece is verified, which proves its size.
+    pub(super) is_proven: bool,
+    /// The last error of each lost provider.
+    pub(super) reasons: Vec<(PeerId, Problem)>,
+}
 
-/// The sizes that providers claim, the one that most claim first.
+/// The rank of a size, best first: by the number of providers that claim it, then whether it was
+/// not found wrong.
+type SizeRank = (Reverse<usize>, bool);
+
+/// Returns the sizes that providers claim, the one with most claims first.
 pub(super) fn claimed_sizes(file: &LocatedFile) -> Vec<u64> {
     let mut sizes = vec![file.size];
     for provider in &file.providers {
@@ -52,11 +62,11 @@ fn claims(file: &LocatedFile, size: u64) -> usize {
     file.providers.iter().filter(|p| p.size == size).count()
 }
 
-impl Sizes {
+impl SizeAttempts {
     pub(super) fn of(file: &LocatedFile) -> Self {
         let sizes = claimed_sizes(file);
         let several = sizes.len() > 1;
-        let attempt = |size| Attempt {
+        let attempt = |size| SizeAttempt {
             size,
             claims: claims(file, size),
             is_brief: several,
@@ -68,71 +78,65 @@ impl Sizes {
         }
     }
 
-    pub(super) fn next(&mut self) -> Option<Attempt> {
+    pub(super) fn next(&mut self) -> Option<SizeAttempt> {
         self.next.pop_front()
     }
 
-    /// With what patience, and whether the size has to be proved.
-    pub(super) fn limits(&self, attempt: Attempt) -> Limits {
-        let mut limits = Limits {
+    /// Returns the timeouts of an attempt, and whether its size must be proven.
+    pub(super) fn limits(&self, attempt: SizeAttempt) -> DownloadLimits {
+        let mut limits = DownloadLimits {
             prove_size: self.several,
-            ..Limits::default()
+            ..DownloadLimits::default()
         };
         if attempt.is_brief {
-            limits.patience = BRIEFLY;
-            limits.patience_with_others = BRIEFLY;
-            limits.say = BRIEFLY;
+            limits.give_up_after = BRIEF_TIMEOUT;
+            limits.give_up_after_busy = BRIEF_TIMEOUT;
+            limits.report_timeout = BRIEF_TIMEOUT;
         }
         limits
     }
 
-    /// A download did not come to its end.
-    pub(super) fn failed(&mut self, attempt: Attempt, outcome: Outcome, is_proven: bool) {
-        let is_wrong = outcome == Outcome::NoneHonest;
-        if is_proven {
+    /// Records a failed attempt, with the last errors of its providers.
+    pub(super) fn failed(&mut self, attempt: SizeAttempt, failed: FailedAttempt) {
+        let is_wrong = failed.outcome == DownloadOutcome::AllDishonest;
+        if failed.is_proven {
             self.next.clear();
             self.failed.clear();
         }
         if attempt.is_brief && !is_wrong && !self.next.iter().any(|next| !next.is_brief) {
-            // The first of those that may be right is waited for, when all have been tried.
-            self.next.push_back(Attempt {
+            // After all sizes were tried, wait for the first one that may be correct.
+            self.next.push_back(SizeAttempt {
                 is_brief: false,
                 ..attempt
             });
             return;
         }
         let problem = if is_wrong {
-            Problem::new(
-                ErrorCode::CorruptContents,
-                "every provider sent bytes that are not the file",
+            Problem::new(ErrorCode::CorruptContents, "all sources sent wrong data").hint(
+                "the error was reported to them; search again in a minute; \
+                 no wrong data was kept",
             )
-            .hint("ask those who share it to check their disks; nothing wrong was kept")
         } else {
-            Problem::new(
-                ErrorCode::Unavailable,
-                "no provider of the file can be reached",
-            )
-            .hint("what was fetched is kept: run the same command again when one is back")
+            no_provider_left(&failed.reasons)
         };
         self.failed
             .push(((Reverse(attempt.claims), is_wrong), problem));
     }
 
-    /// A file of that size cannot be kept here.
-    pub(super) fn refused(&mut self, attempt: Attempt, problem: Problem) {
+    /// Records that a file of this size cannot be stored.
+    pub(super) fn record_no_space(&mut self, attempt: SizeAttempt, problem: Problem) {
         self.failed
             .push(((Reverse(attempt.claims), false), problem));
     }
 
-    /// What to say when nothing is left to be tried: what came of the size for which most is to
-    /// be said.
+    /// Returns the error of the best-ranked size, when no size remains to be tried.
     pub(super) fn problem(self) -> Problem {
         let best = self
             .failed
             .into_iter()
             .min_by_key(|(standing, _)| *standing);
         best.map_or_else(
-            || Problem::not_found("nobody online has the file"),
+            || Problem::not_found("no online peer has the file"),
             |(_, problem)| problem,
         )
     }
@@ -141,10 +145,10 @@ impl Sizes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use convite_core::ContentHash;
     use convite_core::model::Provider;
+    use convite_core::{ContentHash, EntryKind};
 
-    /// A file of which providers claim these sizes.
+    /// Creates a file with providers that claim these sizes.
     fn file(sizes: &[u64]) -> LocatedFile {
         let provider = |size: &u64| Provider {
             peer: "peer".parse().unwrap(),
@@ -155,73 +159,83 @@ mod tests {
         };
         LocatedFile {
             hash: ContentHash::of(b"x"),
+            kind: EntryKind::File,
+            files: None,
             size: sizes[0],
             names: Vec::new(),
             providers: sizes.iter().map(provider).collect(),
         }
     }
 
+    fn ended(outcome: DownloadOutcome, is_proven: bool) -> FailedAttempt {
+        FailedAttempt {
+            outcome,
+            is_proven,
+            reasons: Vec::new(),
+        }
+    }
+
     fn no_space() -> Problem {
-        Problem::new(ErrorCode::NoSpace, "no room")
+        Problem::new(ErrorCode::NoSpace, "no space")
     }
 
     #[test]
-    fn what_most_claim_is_tried_first_and_told_of_at_the_end() {
-        let mut sizes = Sizes::of(&file(&[1 << 50, 7, 7]));
+    fn most_claimed_size_is_tried_first_and_reported() {
+        let mut sizes = SizeAttempts::of(&file(&[1 << 50, 7, 7]));
         let true_one = sizes.next().unwrap();
         assert_eq!(true_one.size, 7);
-        sizes.refused(true_one, no_space());
+        sizes.record_no_space(true_one, no_space());
         let false_one = sizes.next().unwrap();
-        sizes.failed(false_one, Outcome::NoneHonest, false);
+        sizes.failed(false_one, ended(DownloadOutcome::AllDishonest, false));
         assert!(sizes.next().is_none());
         assert_eq!(sizes.problem().code, ErrorCode::NoSpace);
 
-        let mut sizes = Sizes::of(&file(&[1 << 50, 7, 7]));
+        let mut sizes = SizeAttempts::of(&file(&[1 << 50, 7, 7]));
         let true_one = sizes.next().unwrap();
-        sizes.failed(true_one, Outcome::NoneHonest, false);
+        sizes.failed(true_one, ended(DownloadOutcome::AllDishonest, false));
         let false_one = sizes.next().unwrap();
-        sizes.refused(false_one, no_space());
+        sizes.record_no_space(false_one, no_space());
         assert_eq!(sizes.problem().code, ErrorCode::CorruptContents);
     }
 
     #[test]
-    fn one_that_was_found_wrong_hides_no_other_that_as_many_claim() {
-        let mut sizes = Sizes::of(&file(&[1, 7]));
+    fn wrong_size_does_not_hide_another_size() {
+        let mut sizes = SizeAttempts::of(&file(&[1, 7]));
         let false_one = sizes.next().unwrap();
-        sizes.failed(false_one, Outcome::NoneHonest, false);
+        sizes.failed(false_one, ended(DownloadOutcome::AllDishonest, false));
         let true_one = sizes.next().unwrap();
-        sizes.refused(true_one, no_space());
+        sizes.record_no_space(true_one, no_space());
         assert_eq!(sizes.problem().code, ErrorCode::NoSpace);
     }
 
     #[test]
-    fn nobody_is_waited_for_long_until_all_were_tried() {
-        let patience = Limits::default().patience;
-        let mut sizes = Sizes::of(&file(&[1, 2, 3]));
+    fn first_round_uses_brief_timeouts() {
+        let give_up_after = DownloadLimits::default().give_up_after;
+        let mut sizes = SizeAttempts::of(&file(&[1, 2, 3]));
         let mut tried = Vec::new();
         while let Some(attempt) = sizes.next() {
             let limits = sizes.limits(attempt);
             assert!(limits.prove_size);
-            tried.push((attempt.size, limits.patience == patience));
-            sizes.failed(attempt, Outcome::NoProviders, false);
+            tried.push((attempt.size, limits.give_up_after == give_up_after));
+            sizes.failed(attempt, ended(DownloadOutcome::NoProviders, false));
         }
         assert_eq!(tried, [(1, false), (2, false), (3, false), (1, true)]);
         assert_eq!(sizes.problem().code, ErrorCode::Unavailable);
 
-        let mut only = Sizes::of(&file(&[1]));
+        let mut only = SizeAttempts::of(&file(&[1]));
         let attempt = only.next().unwrap();
         let limits = only.limits(attempt);
-        assert!(!limits.prove_size && limits.patience == patience);
+        assert!(!limits.prove_size && limits.give_up_after == give_up_after);
     }
 
     #[test]
-    fn after_a_size_is_proved_no_other_is_tried() {
-        let mut sizes = Sizes::of(&file(&[1, 2]));
+    fn proven_size_ends_the_search() {
+        let mut sizes = SizeAttempts::of(&file(&[1, 2]));
         let attempt = sizes.next().unwrap();
-        sizes.failed(attempt, Outcome::NoProviders, true);
+        sizes.failed(attempt, ended(DownloadOutcome::NoProviders, true));
         let again = sizes.next().unwrap();
         assert_eq!((again.size, again.is_brief), (1, false));
-        sizes.failed(again, Outcome::NoProviders, true);
+        sizes.failed(again, ended(DownloadOutcome::NoProviders, true));
         assert!(sizes.next().is_none());
         assert_eq!(sizes.problem().code, ErrorCode::Unavailable);
     }

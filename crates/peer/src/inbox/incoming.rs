@@ -1,4 +1,4 @@
-//! The bytes of an upload on their way to the disk: hashed as they come, written in blocks.
+//! Receives the bytes of an upload: hashes them on arrival and writes them in blocks.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -11,76 +11,83 @@ use bytes::Bytes;
 use convite_core::{
     ContentHash, ErrorCode, PieceGeometry, PieceHash, PieceHashes, Problem, StreamHasher,
 };
+use convite_net::{random, task};
+use convite_provider::PieceBuffer;
 use tokio::task::JoinHandle;
 
-use super::turns::Busy;
-use super::unfinished::{FOLDER, Unfinished};
-use crate::contents::{Contents, Gathered};
-use crate::positioned::write_all_at;
+use super::concurrency::UploadLock;
+use super::unfinished::{FOLDER, UnfinishedUpload};
+use crate::fs::fallbacks;
+use crate::fs::piece_writer::{FileBuffer, PieceWriter};
+use crate::fs::positioned_io::write_all_at;
 
-/// What is written at once of a file whose size is not known, in bytes.
+/// The block size in bytes for a file of unknown size.
 const BLOCK: u64 = 1 << 20;
-/// Blocks that are being written at once.
-const WRITING: usize = 3;
-/// A time of modification farther in the future than this is not believed.
+/// The number of blocks written concurrently.
+const WRITES_MAX: usize = 3;
+/// Modification times farther in the future than this are ignored.
 const FUTURE_MAX: Duration = Duration::from_secs(24 * 3600);
 
-/// A file that comes, in order.
-pub(super) struct Incoming {
-    temporary: Temporary,
-    contents: Arc<Contents>,
+/// A file that is received in order.
+pub(super) struct UploadWriter {
+    temporary: TemporaryFile,
+    contents: Arc<PieceWriter>,
     hasher: StreamHasher,
+    /// `None` if the first bytes were received by an earlier stream.
+    crc32: Option<crc32fast::Hasher>,
     block: u64,
-    /// The block that is coming, and how much of it has come.
-    coming: Option<(Gathered, u64)>,
+    /// The current block, and the number of its bytes received.
+    coming: Option<(FileBuffer, u64)>,
     writing: VecDeque<JoinHandle<io::Result<()>>>,
-    /// Blocks that are written.
+    /// The number of written blocks.
     written: usize,
-    notes: Option<Notes>,
-    /// Held by each job on the disk, so that none comes after somebody else has begun.
-    busy: Option<Arc<Busy>>,
+    notes: Option<HashFile>,
+    /// Held by each job on the disk, so that none runs after another stream has started.
+    busy: Option<Arc<UploadLock>>,
 }
 
-/// Where the hashes of pieces are noted that are written.
-struct Notes {
+/// The file with the hashes of written pieces.
+struct HashFile {
     file: Arc<File>,
     noted: usize,
 }
 
-/// A file that is removed when it was not taken; none of an upload that can go on.
-pub(super) struct Temporary {
+/// A file that is removed on drop, unless it was moved or belongs to an upload that can resume.
+pub(super) struct TemporaryFile {
     path: PathBuf,
     goes: bool,
 }
 
-impl Drop for Temporary {
+impl Drop for TemporaryFile {
     fn drop(&mut self) {
         if self.goes {
-            // Gone already if it got its name.
+            // It does not exist if it was moved to its name.
             let _ = std::fs::remove_file(&self.path);
         }
     }
 }
 
-/// A file that came whole, checked and synced.
-pub(super) struct Whole {
-    pub(super) temporary: Temporary,
+/// A complete file, verified and synced.
+pub(super) struct VerifiedUpload {
+    pub(super) temporary: TemporaryFile,
+    pub(super) file: Arc<File>,
     pub(super) hashes: PieceHashes,
+    /// The CRC-32 of the contents; `None` if parts were received by an earlier stream.
+    pub(super) crc32: Option<u32>,
 }
 
-impl Whole {
+impl VerifiedUpload {
     pub(super) fn path(&self) -> &Path {
         &self.temporary.path
     }
 }
 
-impl Incoming {
-    /// A file of which nothing is known.
+impl UploadWriter {
+    /// Begins a file of unknown size.
     pub(super) fn begin(inbox: &Path) -> io::Result<Self> {
-        let mut random = [0; 16];
-        getrandom::fill(&mut random).map_err(io::Error::other)?;
+        let random: [u8; 16] = random::bytes().map_err(io::Error::other)?;
         let name = format!("form-{}", data_encoding::HEXLOWER.encode(&random));
-        let temporary = Temporary {
+        let temporary = TemporaryFile {
             path: inbox.join(FOLDER).join(name),
             goes: true,
         };
@@ -89,7 +96,7 @@ impl Incoming {
             .write(true)
             .create_new(true)
             .open(&temporary.path)?;
-        let contents = Contents::new(file, &temporary.path, 0);
+        let contents = PieceWriter::new(file, &temporary.path, 0);
         Ok(Self::new(
             temporary,
             contents,
@@ -100,31 +107,41 @@ impl Incoming {
         ))
     }
 
-    /// Goes on after the pieces of which these are the hashes.
+    /// Resumes after the pieces with these hashes.
     pub(super) fn resume(
-        unfinished: &Unfinished,
+        unfinished: &UnfinishedUpload,
         geometry: &PieceGeometry,
         held: Vec<PieceHash>,
-        busy: Arc<Busy>,
+        busy: Arc<UploadLock>,
     ) -> io::Result<Self> {
         let open = |path: &Path| {
             let mut options = File::options();
             options.read(true).write(true).create(true).truncate(false);
             options.open(path)
         };
-        let temporary = Temporary {
+        let temporary = TemporaryFile {
             path: unfinished.contents(),
             goes: false,
         };
-        let contents = Contents::new(
+        let contents = PieceWriter::new(
             open(&temporary.path)?,
             &temporary.path,
             geometry.file_size(),
         );
         let file = open(&unfinished.hashes())?;
-        // What comes after is written anew, and so are its notes.
-        file.set_len(held.len() as u64 * 32)?;
-        let notes = Notes {
+        // Later pieces are written again, and so are their hashes.
+        let noted = held.len() as u64 * 32;
+        let file = match fallbacks::set_len(&file, noted) {
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                drop(file);
+                std::fs::remove_file(unfinished.hashes())?;
+                let file = open(&unfinished.hashes())?;
+                write_all_at(&file, held.as_flattened(), 0)?;
+                file
+            }
+            cut => cut.map(|_| file)?,
+        };
+        let notes = HashFile {
             file: Arc::new(file),
             noted: held.len(),
         };
@@ -141,43 +158,47 @@ impl Incoming {
     }
 
     fn new(
-        temporary: Temporary,
-        contents: Contents,
+        temporary: TemporaryFile,
+        contents: PieceWriter,
         hasher: StreamHasher,
         block: u64,
-        notes: Option<Notes>,
-        busy: Option<Arc<Busy>>,
+        notes: Option<HashFile>,
+        busy: Option<Arc<UploadLock>>,
     ) -> Self {
         Self {
             temporary,
             contents: Arc::new(contents),
             written: (hasher.len() / block) as usize,
+            crc32: hasher.is_empty().then(crc32fast::Hasher::new),
             hasher,
             block,
             coming: None,
-            writing: VecDeque::with_capacity(WRITING),
+            writing: VecDeque::with_capacity(WRITES_MAX),
             notes,
             busy,
         }
     }
 
-    /// Bytes that came, those before a resume included.
+    /// Returns the number of bytes received, including those before a resume.
     pub(super) fn len(&self) -> u64 {
         self.hasher.len()
     }
 
-    /// Takes the next bytes.
+    /// Appends bytes.
     pub(super) async fn take(&mut self, mut bytes: Bytes) -> io::Result<()> {
         while !bytes.is_empty() {
             let at = self.hasher.len();
             let (gathered, filled) = self.coming.get_or_insert_with(|| {
                 let range = at..at + self.block;
-                (self.contents.gather(&range), 0)
+                (self.contents.buffer_for(&range), 0)
             });
             let room = usize::try_from(self.block - *filled).unwrap_or(usize::MAX);
             let part = bytes.split_to(bytes.len().min(room));
             *filled += part.len() as u64;
             self.hasher.update(&part);
+            if let Some(crc32) = &mut self.crc32 {
+                crc32.update(&part);
+            }
             gathered.push(part);
             if *filled == self.block {
                 self.write().await?;
@@ -190,12 +211,12 @@ impl Incoming {
         let Some((gathered, _)) = self.coming.take() else {
             return Ok(());
         };
-        if self.writing.len() >= WRITING {
+        if self.writing.len() >= WRITES_MAX {
             self.written().await?;
         }
         let (note, busy) = (self.note(), self.busy.clone());
-        let write = self.contents.clone().writing(gathered.finish()).await;
-        self.writing.push_back(tokio::task::spawn_blocking(move || {
+        let write = self.contents.clone().write_job(gathered).await;
+        self.writing.push_back(task::start_blocking(move || {
             let _busy = busy;
             write()?;
             note()
@@ -212,11 +233,11 @@ impl Incoming {
         Ok(())
     }
 
-    /// The job of noting the hashes of what is written and was not noted.
+    /// Returns the job that stores the hashes of pieces written since the last call.
     fn note(&mut self) -> impl FnOnce() -> io::Result<()> + Send + use<> {
         let mut job = None;
         if let Some(notes) = &mut self.notes {
-            let hashes = self.hasher.finished();
+            let hashes = self.hasher.complete_hashes();
             let to = self.written.min(hashes.len());
             if notes.noted < to {
                 let bytes = hashes[notes.noted..to].as_flattened().to_vec();
@@ -230,12 +251,12 @@ impl Incoming {
         }
     }
 
-    /// Nothing more comes. Syncs what came, if it is `expected`, else `corrupt_contents`.
+    /// Ends the file and syncs it. Returns `corrupt_contents` if its hash is not `expected`.
     pub(super) async fn finish(
         mut self,
         expected: Option<ContentHash>,
         modified_ns: i64,
-    ) -> io::Result<Result<Whole, Problem>> {
+    ) -> io::Result<Result<VerifiedUpload, Problem>> {
         let size = self.hasher.len();
         self.write().await?;
         while !self.writing.is_empty() {
@@ -248,29 +269,31 @@ impl Incoming {
         if expected.is_some_and(|expected| expected != hashes.content()) {
             return Ok(Err(Problem::new(
                 ErrorCode::CorruptContents,
-                "what came is not what was sent",
+                "the received data does not match the sender's hash",
             )
-            .hint("the file may have changed meanwhile: send it again")));
+            .hint("the file may have changed during the upload; send it again")));
         }
-        let (contents, busy) = (self.contents, self.busy);
-        let synced = tokio::task::spawn_blocking(move || {
+        let (file, busy) = (self.contents.file().clone(), self.busy);
+        let whole = file.clone();
+        task::blocking(move || {
             let _busy = busy;
-            let file = contents.file();
-            file.set_len(size)?;
-            if let Some(modified) = believed(modified_ns) {
-                file.set_modified(modified)?;
+            fallbacks::set_len(&file, size)?;
+            if let Some(modified) = plausible_time(modified_ns) {
+                fallbacks::if_supported(file.set_modified(modified))?;
             }
-            file.sync_all()
-        });
-        synced.await.unwrap_or_else(|e| Err(io::Error::other(e)))?;
-        Ok(Ok(Whole {
+            fallbacks::sync_all(&file)
+        })
+        .await?;
+        Ok(Ok(VerifiedUpload {
             temporary: self.temporary,
+            file: whole,
             hashes,
+            crc32: self.crc32.map(crc32fast::Hasher::finalize),
         }))
     }
 }
 
-fn believed(modified_ns: i64) -> Option<SystemTime> {
+fn plausible_time(modified_ns: i64) -> Option<SystemTime> {
     let since = u64::try_from(modified_ns).ok().filter(|ns| *ns > 0)?;
     let modified = SystemTime::UNIX_EPOCH.checked_add(Duration::from_nanos(since))?;
     (modified <= SystemTime::now() + FUTURE_MAX).then_some(modified)
@@ -280,42 +303,42 @@ fn believed(modified_ns: i64) -> Option<SystemTime> {
 mod tests {
     use std::sync::mpsc;
 
-    use super::super::turns::Turns;
-    use super::super::unfinished::About;
+    use super::super::concurrency::UploadSlots;
+    use super::super::unfinished::UploadRecord;
     use super::*;
 
     #[test]
-    fn an_upload_that_broke_off_is_nobody_elses_before_its_last_write_is_done() {
+    fn interrupted_upload_stays_locked_until_its_last_write() {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(1)
             .build()
             .unwrap();
         let inbox = tempfile::tempdir().unwrap();
-        let about = About {
+        let about = UploadRecord {
             user: "ana".parse().unwrap(),
             name: "x".to_owned(),
             size: 200_000,
             modified_ns: 0,
         };
         let id = about.id();
-        Unfinished::create(inbox.path(), &id, &about).unwrap();
-        let unfinished = Unfinished::open(inbox.path(), &id).unwrap();
+        UnfinishedUpload::create(inbox.path(), &id, &about).unwrap();
+        let unfinished = UnfinishedUpload::open(inbox.path(), &id).unwrap();
         let geometry = PieceGeometry::new(about.size).unwrap();
-        let turns = Turns::default();
-        let busy = turns.occupy(&id).unwrap();
-        let mut incoming = Incoming::resume(&unfinished, &geometry, Vec::new(), busy).unwrap();
+        let turns = UploadSlots::default();
+        let busy = turns.lock_upload(&id).unwrap();
+        let mut incoming = UploadWriter::resume(&unfinished, &geometry, Vec::new(), busy).unwrap();
         runtime.block_on(async {
-            // The disk is slow: the one thread for it has something else to do.
+            // Simulates a slow disk: its only thread is busy.
             let (ready, wait) = mpsc::channel::<()>();
-            let other = tokio::task::spawn_blocking(move || wait.recv());
+            let other = task::start_blocking(move || wait.recv());
             incoming.take(vec![1; 100_000].into()).await.unwrap();
             drop(incoming);
-            assert!(turns.occupy(&id).is_err());
+            assert!(turns.lock_upload(&id).is_err());
             ready.send(()).unwrap();
             other.await.unwrap().unwrap();
-            tokio::task::spawn_blocking(|| ()).await.unwrap();
-            assert!(turns.occupy(&id).is_ok());
+            task::start_blocking(|| ()).await.unwrap();
+            assert!(turns.lock_upload(&id).is_ok());
         });
         assert_eq!(std::fs::read(unfinished.contents()).unwrap(), [1; 65_536]);
     }

@@ -1,35 +1,37 @@
-//! How much of whom may be in the inbox: what is there, and what is promised to uploads under way.
+//! The quota of each account in the inbox: bytes stored, and bytes reserved for uploads in
+//! progress.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use convite_core::{ErrorCode, Problem, UserName, display};
+use parking_lot::Mutex;
 use walkdir::WalkDir;
 
-use super::place::folder_of;
+use super::file_name::folder_of;
 
-/// Free disk space is looked at again after so many bytes.
-const LOOK_EVERY: u64 = 16 << 20;
-/// What a file counts at least, in bytes: it takes a place on the disk, however little is in it.
+/// The free disk space is checked again after this many bytes.
+const DISK_CHECK_BYTES: u64 = 16 << 20;
+/// The minimum size in bytes that a file counts: even a small file occupies disk space.
 const FILE_MIN: u64 = 4096;
 
-pub(super) struct Quota {
-    /// The inbox.
+pub(super) struct InboxQuota {
+    /// The folder of the inbox.
     folder: PathBuf,
-    /// Bytes for each account.
+    /// The limit for each account in bytes.
     limit: u64,
     accounts: Mutex<HashMap<UserName, Account>>,
 }
 
 #[derive(Default)]
 struct Account {
-    /// What is in its folder; not known before somebody asks.
+    /// Bytes stored in the account's folder; `None` until they are measured.
     stored: Option<u64>,
     reserved: u64,
 }
 
-impl Quota {
+impl InboxQuota {
     pub(super) fn new(folder: PathBuf, limit: u64) -> Self {
         Self {
             folder,
@@ -38,29 +40,34 @@ impl Quota {
         }
     }
 
-    /// Room for a file of so many bytes, until it is given back. Blocks the first time.
+    /// Reserves quota for a file of `size` bytes, until the result is dropped. Blocks at the first
+    /// call.
     ///
     /// # Errors
-    /// `too_large` if the account has no more.
+    /// Returns `too_large` if the quota is exceeded.
     pub(super) fn reserve(
         self: &Arc<Self>,
         user: &UserName,
         size: u64,
-    ) -> Result<Reserved, Problem> {
+    ) -> Result<QuotaReservation, Problem> {
         self.add(user, counted(size))?;
         Ok(self.reserved(user, size))
     }
 
-    /// [`Self::reserve`], whether there is room or not.
-    pub(super) fn reserve_anyway(self: &Arc<Self>, user: &UserName, size: u64) -> Reserved {
-        let mut accounts = self.lock();
+    /// Reserves quota even if it is exceeded.
+    pub(super) fn reserve_unchecked(
+        self: &Arc<Self>,
+        user: &UserName,
+        size: u64,
+    ) -> QuotaReservation {
+        let mut accounts = self.accounts.lock();
         accounts.entry(user.clone()).or_default().reserved += counted(size);
         drop(accounts);
         self.reserved(user, size)
     }
 
-    fn reserved(self: &Arc<Self>, user: &UserName, size: u64) -> Reserved {
-        Reserved {
+    fn reserved(self: &Arc<Self>, user: &UserName, size: u64) -> QuotaReservation {
+        QuotaReservation {
             quota: self.clone(),
             user: user.clone(),
             size,
@@ -70,13 +77,17 @@ impl Quota {
     }
 
     fn add(&self, user: &UserName, bytes: u64) -> Result<(), Problem> {
-        let known = self.lock().get(user).and_then(|account| account.stored);
+        let known = self
+            .accounts
+            .lock()
+            .get(user)
+            .and_then(|account| account.stored);
         if let Some(stored) = known
             && self.fits(user, stored, bytes)
         {
             return Ok(());
         }
-        // Its owner may have made room.
+        // The owner may have removed files.
         let stored = self.measure(user);
         if self.fits(user, stored, bytes) {
             return Ok(());
@@ -84,15 +95,15 @@ impl Quota {
         Err(Problem::new(
             ErrorCode::TooLarge,
             format!(
-                "your part of this peer's inbox, {}, is full",
-                display::bytes(self.limit)
+                "your quota in this peer's inbox, {}, is full",
+                display::format_bytes(self.limit)
             ),
         )
-        .hint("ask its owner to make room there, or to raise `--upload-quota`"))
+        .hint("ask its owner to remove files from it or to raise `--upload-quota`"))
     }
 
     fn fits(&self, user: &UserName, stored: u64, bytes: u64) -> bool {
-        let mut accounts = self.lock();
+        let mut accounts = self.accounts.lock();
         let account = accounts.entry(user.clone()).or_default();
         account.stored = Some(stored);
         let sum = stored
@@ -115,38 +126,34 @@ impl Quota {
             .sum()
     }
 
-    /// A file of that size is in the account's folder now.
+    /// Counts a file of `size` bytes as stored in the account's folder.
     pub(super) fn keep(&self, user: &UserName, size: u64) {
         if let Some(Account {
             stored: Some(stored),
             ..
-        }) = self.lock().get_mut(user)
+        }) = self.accounts.lock().get_mut(user)
         {
             *stored += counted(size);
         }
     }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<UserName, Account>> {
-        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-/// Room that an upload has, until this is dropped.
-pub(super) struct Reserved {
-    quota: Arc<Quota>,
+/// Quota reserved for an upload, until this is dropped.
+pub(super) struct QuotaReservation {
+    quota: Arc<InboxQuota>,
     user: UserName,
-    /// Of the file so far.
+    /// The size of the file so far.
     size: u64,
-    /// What is reserved for it.
+    /// The number of reserved bytes.
     bytes: u64,
     looked: u64,
 }
 
-impl Reserved {
-    /// Room for more. Whether it is time to look at the disk.
+impl QuotaReservation {
+    /// Reserves more bytes. Returns whether the free disk space should be checked.
     ///
     /// # Errors
-    /// `too_large` if the account has no more.
+    /// Returns `too_large` if the quota is exceeded.
     pub(super) fn grow(&mut self, bytes: u64) -> Result<bool, Problem> {
         let more = counted(self.size + bytes) - self.bytes;
         if more > 0 {
@@ -154,7 +161,7 @@ impl Reserved {
         }
         self.size += bytes;
         self.bytes += more;
-        let is_time = self.bytes - self.looked >= LOOK_EVERY;
+        let is_time = self.bytes - self.looked >= DISK_CHECK_BYTES;
         if is_time {
             self.looked = self.bytes;
         }
@@ -162,14 +169,14 @@ impl Reserved {
     }
 }
 
-/// What a file of that size counts.
+/// Returns the number of bytes that a file of `size` counts.
 fn counted(size: u64) -> u64 {
     size.max(FILE_MIN)
 }
 
-impl Drop for Reserved {
+impl Drop for QuotaReservation {
     fn drop(&mut self) {
-        if let Some(account) = self.quota.lock().get_mut(&self.user) {
+        if let Some(account) = self.quota.accounts.lock().get_mut(&self.user) {
             account.reserved -= self.bytes;
         }
     }
@@ -180,16 +187,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_without_contents_cost_something_too() {
+    fn empty_files_count_in_the_quota() {
         let inbox = tempfile::tempdir().unwrap();
         let user: UserName = "ana".parse().unwrap();
         std::fs::create_dir(inbox.path().join("ana")).unwrap();
         std::fs::write(inbox.path().join("ana/empty"), "").unwrap();
-        let quota = Arc::new(Quota::new(inbox.path().to_owned(), 3 * FILE_MIN));
+        let quota = Arc::new(InboxQuota::new(inbox.path().to_owned(), 3 * FILE_MIN));
         let mut first = quota.reserve(&user, 0).unwrap();
         let second = quota.reserve(&user, 1).unwrap();
         assert!(quota.reserve(&user, 0).is_err());
-        // What it costs anyway is not counted twice when something comes.
+        // The minimum that a file counts is not added to its first bytes.
         first.grow(FILE_MIN).unwrap();
         assert!(first.grow(1).is_err());
         drop(second);

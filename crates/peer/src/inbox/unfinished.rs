@@ -1,15 +1,16 @@
-//! An unfinished upload on disk.
+//! Unfinished uploads on disk.
 //!
 //! ```text
-//! INBOX/.convite-uploads/ID/about     whose it is, its name and size
-//! INBOX/.convite-uploads/ID/contents  the file as far as it has come
-//! INBOX/.convite-uploads/ID/hashes    the hashes of its pieces, each noted once its piece was written
-//! INBOX/.convite-uploads/ID.done      how one ended: see `finished`
-//! INBOX/.convite-uploads/form-N       a file of a form: goes when it breaks off
+//! INBOX/.convite-uploads/ID/about     the account, file name and size
+//! INBOX/.convite-uploads/ID/contents  the received part of the file
+//! INBOX/.convite-uploads/ID/hashes    the hashes of its pieces, each stored after its piece was
+//! written
+//! INBOX/.convite-uploads/ID.done      the result of a finished upload: see `finished`
+//! INBOX/.convite-uploads/form-N       a file of a form: removed if the upload is interrupted
 //! ```
 //!
-//! Beside the place that the file will be renamed to, so that it is on the same file system. Neither
-//! contents nor hashes are synced on the way: what a power cut leaves is looked at again.
+//! This folder is in the inbox so that files can be renamed within one file system. Neither
+//! contents nor hashes are synced before the end: after a power failure they are verified.
 
 use std::fs::{self, File};
 use std::io;
@@ -22,27 +23,30 @@ use convite_core::{PieceGeometry, PieceHash, UserName};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::finished::ENDING;
-use crate::positioned::read_exact_at;
-use crate::scan::PARTIAL_PREFIX;
+use crate::fs::names::PARTIAL_PREFIX;
+use crate::fs::positioned_io::read_exact_at;
+use crate::fs::stamp::FileStamp;
 
-/// In the inbox; hidden, so that nothing of it is shared.
+/// The folder in the inbox; hidden, so that it is not shared.
 pub(super) const FOLDER: &str = ".convite-uploads";
 const _: () = assert!(PARTIAL_PREFIX.len() < FOLDER.len());
+/// The suffix of the files that record finished uploads.
+pub(super) const SUFFIX: &str = ".done";
 
-/// What is known of a file before it comes.
+/// The metadata of an upload, known before its contents.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct About {
+pub(super) struct UploadRecord {
     pub(super) user: UserName,
-    /// As it will be called here.
+    /// The file name in the inbox.
     pub(super) name: String,
     pub(super) size: u64,
-    /// In nanoseconds since 1970; 0 if that is not known.
+    /// The modification time in nanoseconds since 1970; 0 if it is unknown.
     pub(super) modified_ns: i64,
 }
 
-impl About {
-    /// The same for the same file of the same account, so that an upload is found again.
+impl UploadRecord {
+    /// Returns an id that is equal for the same file of the same account, so that an upload can
+    /// resume.
     pub(super) fn id(&self) -> String {
         let mut hasher = blake3::Hasher::new();
         for part in [self.user.as_str(), &self.name] {
@@ -55,14 +59,14 @@ impl About {
     }
 }
 
-/// See the module.
-pub(super) struct Unfinished {
+/// An unfinished upload.
+pub(super) struct UnfinishedUpload {
     folder: PathBuf,
 }
 
-impl Unfinished {
-    /// Begins one.
-    pub(super) fn create(inbox: &Path, id: &str, about: &About) -> io::Result<()> {
+impl UnfinishedUpload {
+    /// Creates the folder of an upload.
+    pub(super) fn create(inbox: &Path, id: &str, about: &UploadRecord) -> io::Result<()> {
         let folder = inbox.join(FOLDER).join(id);
         fs::create_dir_all(&folder)?;
         write_private(&folder.join("about"), &serde_json::to_vec(about)?)
@@ -70,9 +74,10 @@ impl Unfinished {
 
     pub(super) fn open(inbox: &Path, id: &str) -> io::Result<Self> {
         let folder = inbox.join(FOLDER).join(id);
-        match folder.join("about").is_file() {
-            true => Ok(Self { folder }),
-            false => Err(io::ErrorKind::NotFound.into()),
+        if folder.join("about").is_file() {
+            Ok(Self { folder })
+        } else {
+            Err(io::ErrorKind::NotFound.into())
         }
     }
 
@@ -84,8 +89,18 @@ impl Unfinished {
         self.folder.join("hashes")
     }
 
-    /// The hashes of the pieces that are here and right, from the first on; never of all, so that
-    /// something is left to come.
+    /// Returns the stamp of the contents; `None` if there are none or the file system does not
+    /// support it.
+    pub(super) fn stamp(&self) -> io::Result<Option<FileStamp>> {
+        match File::open(self.contents()) {
+            Ok(file) => FileStamp::of(&file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns the hashes of the verified pieces, from the first on. The last piece is never
+    /// included, so that something is left to send.
     pub(super) fn verified(&self, geometry: &PieceGeometry) -> io::Result<Vec<PieceHash>> {
         let (noted, file) = match (fs::read(self.hashes()), File::open(self.contents())) {
             (Ok(noted), Ok(file)) => (noted, file),
@@ -109,18 +124,19 @@ impl Unfinished {
     }
 }
 
-/// All that are here, with when they were touched last; what is damaged, or cannot go on, is removed.
-pub(super) fn all(inbox: &Path) -> io::Result<Vec<(String, About, SystemTime)>> {
+/// Returns all unfinished uploads with the time of their last change. Removes those that are
+/// damaged or cannot resume.
+pub(super) fn all(inbox: &Path) -> io::Result<Vec<(String, UploadRecord, SystemTime)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(inbox.join(FOLDER))? {
         let entry = entry?;
         let id = entry.file_name().to_string_lossy().into_owned();
-        if id.ends_with(ENDING) {
+        if id.ends_with(SUFFIX) {
             continue;
         }
         let about = fs::read(entry.path().join("about"))
             .ok()
-            .and_then(|bytes| serde_json::from_slice::<About>(&bytes).ok())
+            .and_then(|bytes| serde_json::from_slice::<UploadRecord>(&bytes).ok())
             .filter(|about| about.id() == id);
         match about {
             Some(about) => {
@@ -136,7 +152,7 @@ pub(super) fn all(inbox: &Path) -> io::Result<Vec<(String, About, SystemTime)>> 
     Ok(found)
 }
 
-/// Keeps nothing of an upload. A disk that refuses is tried again at the next start.
+/// Removes an upload. If this fails, it is retried at the next start.
 pub(super) fn remove(inbox: &Path, id: &str) {
     if let Err(error) = fs::remove_dir_all(inbox.join(FOLDER).join(id)) {
         tracing::warn!(%error, "cannot remove an unfinished upload");

@@ -1,4 +1,4 @@
-//! The body of `UploadFile`: the file's runs as they are read, uncopied, and its hash.
+//! The request body of `UploadFile`: the chunks of the file, not copied, and its hash.
 
 use std::collections::VecDeque;
 use std::io;
@@ -10,19 +10,19 @@ use convite_wire::chunk;
 use http_body::{Body, Frame};
 use tokio::sync::watch;
 
-use super::Progress;
-use super::reading::{Part, Reading};
+use super::progress::UploadProgress;
+use super::reading::{SourceChunk, SourceReader};
 
-pub(super) struct Sending {
-    reading: Reading,
-    /// Frames that are ready to go.
+pub(super) struct UploadBody {
+    reading: SourceReader,
+    /// Frames that are ready to send.
     ready: VecDeque<Bytes>,
     ended: bool,
-    progress: watch::Sender<Progress>,
+    progress: watch::Sender<UploadProgress>,
 }
 
-impl Sending {
-    pub(super) fn new(reading: Reading, progress: watch::Sender<Progress>) -> Self {
+impl UploadBody {
+    pub(super) fn new(reading: SourceReader, progress: watch::Sender<UploadProgress>) -> Self {
         Self {
             reading,
             ready: VecDeque::with_capacity(2),
@@ -32,7 +32,7 @@ impl Sending {
     }
 }
 
-impl Body for Sending {
+impl Body for UploadBody {
     type Data = Bytes;
     type Error = io::Error;
 
@@ -47,14 +47,14 @@ impl Body for Sending {
             return Poll::Ready(None);
         }
         Poll::Ready(match ready!(self.reading.parts.poll_recv(context)) {
-            Some(Part::Run(offset, run)) => {
+            Some(SourceChunk::Run(offset, run)) => {
                 let end = offset + run.len() as u64;
                 self.progress.send_modify(|progress| progress.sent = end);
                 let head = chunk::head(offset, run.len());
                 self.ready.push_back(run);
                 Some(Ok(Frame::data(head)))
             }
-            Some(Part::End(hash)) => {
+            Some(SourceChunk::End(hash)) => {
                 self.ended = true;
                 Some(Ok(Frame::data(chunk::end(&hash))))
             }

@@ -1,54 +1,66 @@
-//! The file that is put: opened once, read and hashed in order, and the same at the end as at the
-//! beginning.
+//! The source file of an upload: opened once, read and hashed in order, and checked to be unchanged
+//! at the end.
 
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use convite_core::verify::hash_piece;
 use convite_core::{
     ContentHash, ErrorCode, PieceGeometry, PieceHash, PieceHashes, Problem, StreamHasher, display,
 };
+use convite_net::task;
+use parking_lot::Mutex;
 use rayon::prelude::*;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use crate::beneath::Identity;
-use crate::hashing::read_in_order;
-use crate::positioned::read_exact_at;
-use crate::serve::buffers::{Buffers, LARGE};
+use crate::fs::identity::FileIdentity;
+use crate::fs::open_beneath::check_size;
+use crate::fs::positioned_io::read_exact_at;
+use crate::serve::download::buffers::{LARGE, UploadBuffers};
+use crate::sharing::hashing::advise_sequential;
 
-/// Chunks read ahead of the network: 3 MiB, so that reading, hashing and sending need not wait for each other.
+/// Chunks read ahead of the network: 3 MiB, so that reading, hashing and sending run in parallel.
 const AHEAD: usize = 12;
 
-/// A file, as it was when it was opened.
-pub(super) struct Opened {
+/// The file and its identity when it was opened.
+pub(super) struct SourceFile {
     file: File,
     name: String,
-    identity: Identity,
+    identity: FileIdentity,
     geometry: PieceGeometry,
 }
 
-impl Opened {
+impl SourceFile {
     pub(super) fn open(path: &Path) -> Result<Self, Problem> {
         let shown = path.to_string_lossy();
         let shown = display::escape(&shown);
         let unreadable = |error: io::Error| match error.kind() {
-            io::ErrorKind::NotFound => Problem::not_found(format!("there is no file {shown}")),
+            io::ErrorKind::NotFound => Problem::not_found(format!("{shown} does not exist")),
             _ => Problem::invalid(format!("cannot read {shown}: {error}")),
         };
         let metadata = path.metadata().map_err(unreadable)?;
         if !metadata.is_file() {
-            return Err(Problem::invalid(format!("{shown} is not a file"))
-                .hint("name files; a folder can be packed into one before"));
+            return Err(Problem::invalid(format!("{shown} is not a regular file"))
+                .hint("name regular files, not folders, pipes or devices"));
         }
-        let file = File::open(path).map_err(unreadable)?;
-        let identity = Identity::of(&file).map_err(unreadable)?;
+        let file = open_at_once(path).map_err(unreadable)?;
+        // The file may have been replaced since.
+        if !file.metadata().map_err(unreadable)?.is_file() {
+            return Err(Problem::invalid(format!("{shown} is no longer a file")));
+        }
+        let identity = FileIdentity::of(&file).map_err(unreadable)?;
+        check_size(&file, identity.size).map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => Problem::invalid(format!("cannot send {shown}: {error}"))
+                .hint("copy it to a regular file and send the copy"),
+            _ => unreadable(error),
+        })?;
         let name = path.file_name().and_then(|name| name.to_str());
-        let name =
-            name.ok_or_else(|| Problem::invalid(format!("{shown} is not named in UTF-8")))?;
+        let name = name
+            .ok_or_else(|| Problem::invalid(format!("the name of {shown} is not valid UTF-8")))?;
         let geometry = PieceGeometry::new(identity.size)
             .ok_or_else(|| Problem::new(ErrorCode::TooLarge, format!("{shown} is too large")))?;
         Ok(Self {
@@ -75,9 +87,12 @@ impl Opened {
         self.geometry.piece_size()
     }
 
-    /// Of these hashes of the first pieces those that are the file's. Blocks.
-    pub(super) fn agreed(&self, mut held: Vec<PieceHash>) -> Result<Vec<PieceHash>, Problem> {
-        // Of a file that is there whole something is left to send: whoever says otherwise errs.
+    /// Returns the longest prefix of `held` that matches the file's piece hashes. Blocks.
+    pub(super) fn matching_prefix(
+        &self,
+        mut held: Vec<PieceHash>,
+    ) -> Result<Vec<PieceHash>, Problem> {
+        // At least the last piece is always sent, even if the receiver claims to have all pieces.
         held.truncate(self.geometry.piece_count().saturating_sub(1) as usize);
         let is_ours = |(index, hash): (usize, &PieceHash)| {
             let index = index as u32;
@@ -92,7 +107,7 @@ impl Opened {
         Ok(held)
     }
 
-    /// The file's content hash. Blocks until all of it is read.
+    /// Returns the file's content hash. Blocks until the whole file is read.
     pub(super) fn hash(&self) -> Result<ContentHash, Problem> {
         let hash = |index: u32| {
             let range = self.geometry.piece_range(index);
@@ -108,10 +123,11 @@ impl Opened {
     }
 
     fn check_unchanged(&self) -> Result<(), Problem> {
-        let now = Identity::of(&self.file);
-        match now.is_ok_and(|now| now == self.identity) {
-            true => Ok(()),
-            false => Err(changed()),
+        let now = FileIdentity::of(&self.file);
+        if now.is_ok_and(|now| now == self.identity) {
+            Ok(())
+        } else {
+            Err(changed())
         }
     }
 
@@ -126,39 +142,50 @@ impl Opened {
     }
 }
 
+/// Opens a file without blocking, even if it is a pipe.
+fn open_at_once(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        let flags = rustix::fs::OFlags::NONBLOCK.bits();
+        options.custom_flags(flags.cast_signed());
+    }
+    options.open(path)
+}
+
 fn changed() -> Problem {
     Problem::new(
         ErrorCode::ContentChanged,
         "the file changed while it was sent",
     )
-    .hint("send it again when nobody writes to it")
+    .hint("send it again when no program is writing to it")
 }
 
-/// A run of the file, or its hash at the end.
-pub(super) enum Part {
+/// A chunk of the file, or the hash at its end.
+pub(super) enum SourceChunk {
     Run(u64, Bytes),
     End(ContentHash),
 }
 
-/// Reads the file on a thread of its own.
-pub(super) struct Reading {
-    pub(super) parts: mpsc::Receiver<Part>,
-    /// Why no more comes, if that is not the end.
+/// A thread that reads the file.
+pub(super) struct SourceReader {
+    pub(super) parts: mpsc::Receiver<SourceChunk>,
+    /// The error, if the parts end early.
     pub(super) trouble: Arc<Mutex<Option<Problem>>>,
 }
 
-impl Reading {
-    /// Reads what comes after the pieces with these hashes.
-    pub(super) fn start(opened: Arc<Opened>, agreed: Vec<PieceHash>) -> Self {
+impl SourceReader {
+    /// Starts to read after the pieces with the hashes `agreed`.
+    pub(super) fn start(opened: Arc<SourceFile>, agreed: Vec<PieceHash>) -> Self {
         let (out, parts) = mpsc::channel(AHEAD);
         let trouble = Arc::new(Mutex::new(None));
         let told = trouble.clone();
         let runtime = Handle::current();
-        tokio::task::spawn_blocking(move || {
-            if let Err(problem) = read(&opened, agreed, &runtime, &out)
-                && let Ok(mut told) = told.lock()
-            {
-                *told = Some(problem);
+        task::start_blocking(move || {
+            if let Err(problem) = read(&opened, agreed, &runtime, &out) {
+                *told.lock() = Some(problem);
             }
         });
         Self { parts, trouble }
@@ -166,30 +193,30 @@ impl Reading {
 }
 
 fn read(
-    opened: &Opened,
+    opened: &SourceFile,
     agreed: Vec<PieceHash>,
     runtime: &Handle,
-    out: &mpsc::Sender<Part>,
+    out: &mpsc::Sender<SourceChunk>,
 ) -> Result<(), Problem> {
-    read_in_order(&opened.file);
-    let buffers = Buffers::new();
+    advise_sequential(&opened.file);
+    let buffers = UploadBuffers::new();
     let mut hasher = StreamHasher::resume(&opened.geometry, agreed);
     while hasher.len() < opened.size() {
         let at = hasher.len();
         let wanted = (opened.size() - at).min(LARGE as u64) as usize;
-        let Some(room) = runtime.block_on(buffers.room(wanted)) else {
+        let Some(room) = runtime.block_on(buffers.acquire(wanted)) else {
             return Ok(());
         };
         let len = room.len().min(wanted);
         let run = room.fill(len, |buffer| read_exact_at(&opened.file, buffer, at));
         let run = run.map_err(|error| opened.changed(&error))?;
         hasher.update(&run);
-        if out.blocking_send(Part::Run(at, run)).is_err() {
+        if out.blocking_send(SourceChunk::Run(at, run)).is_err() {
             return Ok(());
         }
     }
     opened.check_unchanged()?;
-    // Nobody listens any more if the other side broke off.
-    let _ = out.blocking_send(Part::End(hasher.finish()?.content()));
+    // The send fails if the connection is gone.
+    let _ = out.blocking_send(SourceChunk::End(hasher.finish()?.content()));
     Ok(())
 }

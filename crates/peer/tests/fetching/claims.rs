@@ -1,14 +1,14 @@
-//! Files of which providers claim several sizes: a false one keeps nobody from the true one.
+//! Files with several claimed sizes: a false size must not prevent the download of the file.
 
 use convite_core::ErrorCode;
 use convite_core::model::Provider;
 
 use super::*;
 
-/// More than any disk has room for.
+/// Larger than any disk.
 const HUGE: u64 = 1 << 50;
 
-/// A provider that claims `size` and is not there.
+/// Returns a provider that claims `size` and cannot be reached.
 fn absent(peer: &str, size: u64) -> Provider {
     Provider {
         peer: peer.parse().unwrap(),
@@ -20,13 +20,13 @@ fn absent(peer: &str, size: u64) -> Provider {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_false_size_keeps_nobody_from_the_file() {
-    for claimed in [HUGE, u64::MAX, 5, SIZE as u64 + 1] {
+async fn false_size_does_not_block_the_download() {
+    for claimed in [HUGE, u64::MAX, 5, SIZE as u64 + 1, 0] {
         let mut scene = Scene::new();
         scene
             .provide("good", &[b"http/1.1"], Manner::Honest, open())
             .await;
-        // More claim the false size than the true one, and so it is tried first.
+        // More providers claim the false size than the true one, so it is tried first.
         for peer in ["liar_1", "liar_2"] {
             scene.providers.push(absent(peer, claimed));
         }
@@ -41,12 +41,12 @@ async fn a_false_size_keeps_nobody_from_the_file() {
         );
         let left = scene.folder.path().join("home/downloads");
         let left = std::fs::read_dir(left).unwrap().count();
-        assert_eq!(left, 0, "something is left of the false size {claimed}");
+        assert_eq!(left, 0, "files of the false size {claimed} were left");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn that_there_is_no_room_is_told_though_somebody_claims_another_size() {
+async fn no_space_is_reported_despite_other_sizes() {
     let mut scene = Scene::new();
     let manner = Manner::FlipsAByte;
     scene.provide("liar", &[b"http/1.1"], manner, open()).await;
@@ -55,4 +55,13 @@ async fn that_there_is_no_room_is_told_though_somebody_claims_another_size() {
     }
     let problem = scene.fetch_as(SIZE as u64).await.err().unwrap();
     assert_eq!(problem.code, ErrorCode::NoSpace, "{problem}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_only_claimed_to_be_empty_is_not_stored() {
+    let mut scene = Scene::new();
+    scene.providers.push(absent("liar", 0));
+    let problem = scene.fetch_as(0).await.err().unwrap();
+    assert_eq!(problem.code, ErrorCode::CorruptContents, "{problem}");
+    assert!(!scene.folder.path().join("fetched").exists());
 }

@@ -1,7 +1,8 @@
-//! Fetching over real connections: from providers that speak only HTTP/1.1, and paused in between.
+//! Downloads over real connections: from providers with HTTP/1.1 only, and with pauses.
 //!
-//! The directory is away: what it said when the file was located is all that a download needs.
+//! There is no directory: the located file is all that a download needs.
 
+#![allow(clippy::disallowed_methods, reason = "tests start tasks without names")]
 #![allow(clippy::unwrap_used)]
 
 mod claims;
@@ -21,9 +22,13 @@ use axum::routing::get;
 use convite_client::{Credentials, DirectoryClient, Home};
 use convite_core::model::{LocatedFile, Provider};
 use convite_core::verify::hash_piece;
-use convite_core::{ContentHash, PeerId, PieceGeometry, PieceHashes, Problem, Within};
+use convite_core::{
+    ContentHash, EntryKind, PeerId, PieceGeometry, PieceHashes, Problem, SearchScope,
+};
 use convite_net::tls;
-use convite_peer::download::{Fetch, Fetched, Progress, Target, fetch};
+use convite_peer::download::{
+    DownloadProgress, DownloadRequest, DownloadResult, Storage, Target, download,
+};
 use convite_wire::invite::Fingerprint;
 use data_encoding::HEXLOWER;
 use http::header::{AUTHORIZATION, CONTENT_RANGE, RANGE};
@@ -34,17 +39,17 @@ use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 const TICKET: &str = "a-ticket";
-/// Many pieces, the last of them short.
+/// Many pieces, with a short last one.
 const SIZE: usize = (3 << 20) + 4321;
-/// No test takes as long.
+/// An upper bound for the duration of each test.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-struct Contents {
+struct PieceWriter {
     bytes: Vec<u8>,
     hashes: PieceHashes,
 }
 
-impl Contents {
+impl PieceWriter {
     fn new() -> Arc<Self> {
         let bytes: Vec<u8> = (0..SIZE)
             .map(|i| (i as u32).wrapping_mul(2_654_435_761).to_be_bytes()[0])
@@ -68,7 +73,7 @@ impl Contents {
     }
 }
 
-/// How a server answers requests for ranges.
+/// The behavior of a server for range requests.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Manner {
     Honest,
@@ -80,13 +85,13 @@ enum Manner {
 }
 
 struct Server {
-    contents: Arc<Contents>,
+    contents: Arc<PieceWriter>,
     manner: Manner,
-    /// How many ranges it was asked for.
+    /// The number of range requests received.
     asked: AtomicUsize,
-    /// Nothing is sent before this is true.
+    /// Nothing is sent until this is true.
     gate: watch::Receiver<bool>,
-    /// Set when it has been asked.
+    /// Set to true by the first request.
     opens: watch::Sender<bool>,
 }
 
@@ -152,7 +157,7 @@ async fn file(
         .unwrap()
 }
 
-/// Gives servers their certificates.
+/// Issues the servers' certificates.
 struct Authority {
     issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
     der: Vec<u8>,
@@ -169,7 +174,7 @@ impl Authority {
         Self { issuer, der }
     }
 
-    /// Presents a certificate of `peer`, and negotiates only the protocols of `alpn`.
+    /// Returns a configuration with a certificate for `peer` and exactly the protocols `alpn`.
     fn server_config(&self, peer: &PeerId, alpn: &[&[u8]]) -> Arc<rustls::ServerConfig> {
         let key = rcgen::KeyPair::generate().unwrap();
         let params = rcgen::CertificateParams::new([peer.certificate_name()]).unwrap();
@@ -186,7 +191,7 @@ impl Authority {
 
 struct Scene {
     authority: Authority,
-    contents: Arc<Contents>,
+    contents: Arc<PieceWriter>,
     providers: Vec<Provider>,
     folder: TempDir,
     stop: CancellationToken,
@@ -198,7 +203,7 @@ impl Scene {
         let stop = CancellationToken::new();
         Self {
             authority: Authority::new(),
-            contents: Contents::new(),
+            contents: PieceWriter::new(),
             providers: Vec::new(),
             folder: TempDir::new().unwrap(),
             _stopped_at_the_end: stop.clone().drop_guard(),
@@ -206,7 +211,7 @@ impl Scene {
         }
     }
 
-    /// Starts a provider that sends once `gate` is open.
+    /// Starts a provider that sends once `gate` is true.
     async fn provide(
         &mut self,
         peer: &str,
@@ -246,10 +251,10 @@ impl Scene {
         server
     }
 
-    /// Fetches the file, and compares it bit for bit.
-    async fn fetch(&self) -> Fetched {
+    /// Downloads the file and compares its contents.
+    async fn fetch(&self) -> DownloadResult {
         let fetched = self.fetch_as(SIZE as u64).await.unwrap().unwrap();
-        assert!(self.is_whole(), "the file is not what was provided");
+        assert!(self.is_whole(), "the file differs from the provided one");
         fetched
     }
 
@@ -257,8 +262,8 @@ impl Scene {
         std::fs::read(self.folder.path().join("fetched")).unwrap() == self.contents.bytes
     }
 
-    /// Fetches the file, of which the directory says that it has `size` bytes.
-    async fn fetch_as(&self, size: u64) -> Result<Option<Fetched>, Problem> {
+    /// Downloads the file, with `size` as the size from the directory.
+    async fn fetch_as(&self, size: u64) -> Result<Option<DownloadResult>, Problem> {
         let credentials = Credentials {
             addresses: vec!["127.0.0.1:1".parse().unwrap()],
             authority: None,
@@ -267,13 +272,15 @@ impl Scene {
             peer: None,
         };
         let path = self.folder.path().join("fetched");
-        let wanted = Fetch {
+        let wanted = DownloadRequest {
             home: Home::open(self.folder.path().join("home")).unwrap(),
             directory: DirectoryClient::new(&credentials).unwrap(),
             authority: Some(Fingerprint(tls::fingerprint(&self.authority.der))),
-            within: Within::Seen,
+            within: SearchScope::Visible,
             file: LocatedFile {
                 hash: self.contents.hash(),
+                kind: EntryKind::File,
+                files: None,
                 size,
                 names: vec!["fetched".to_owned()],
                 providers: self.providers.clone(),
@@ -285,9 +292,10 @@ impl Scene {
             },
             download_limit: None,
             member: None,
+            storage: Storage::default(),
         };
-        let (progress, _) = watch::channel(Progress::default());
-        let fetching = fetch(wanted, progress, CancellationToken::new());
+        let (progress, _) = watch::channel(DownloadProgress::default());
+        let fetching = download(wanted, progress, CancellationToken::new());
         let fetched = tokio::time::timeout(PATIENCE, fetching).await;
         fetched.expect("the download did not end")
     }
@@ -298,8 +306,8 @@ fn open() -> watch::Receiver<bool> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_provider_that_speaks_only_http1_is_fetched_from() {
-    // A server that negotiates nothing speaks HTTP/1.1 too.
+async fn download_from_an_http1_provider() {
+    // A server that negotiates nothing uses HTTP/1.1 too.
     let protocols: [&[&[u8]]; 2] = [&[b"http/1.1"], &[]];
     for alpn in protocols {
         let mut scene = Scene::new();
@@ -310,13 +318,13 @@ async fn a_provider_that_speaks_only_http1_is_fetched_from() {
         let asked = server.asked.load(Ordering::SeqCst);
         assert!(
             asked < scene.contents.hashes.as_slice().len(),
-            "neighbours are asked for together, not in {asked} requests"
+            "adjacent pieces must be requested together, not in {asked} requests"
         );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_provider_that_does_not_send_what_was_asked_is_dropped() {
+async fn provider_that_sends_other_data_is_dropped() {
     let manners = [
         Manner::FlipsAByte,
         Manner::SendsMore,
@@ -327,7 +335,8 @@ async fn a_provider_that_does_not_send_what_was_asked_is_dropped() {
     for manner in manners {
         let mut scene = Scene::new();
         let bad = scene.provide("bad", &[b"http/1.1"], manner, open()).await;
-        // The honest one waits until the other has been asked: it cannot be done before.
+        // The honest provider waits until the other one got a request, so that the download cannot
+        // end before.
         let gate = bad.opens.subscribe();
         let honest = scene
             .provide("good", &[b"http/1.1"], Manner::Honest, gate)
@@ -339,7 +348,7 @@ async fn a_provider_that_does_not_send_what_was_asked_is_dropped() {
         let asked = bad.asked.load(Ordering::SeqCst);
         assert!(asked > 0, "{manner:?}");
         if matches!(manner, Manner::FlipsAByte | Manner::SendsMore) {
-            // Two requests are under way at a provider at once.
+            // At most two requests per provider are in progress.
             assert!(asked <= 2, "{manner:?}: asked {asked} times");
         }
         if manner != Manner::SendsMore {
@@ -347,7 +356,7 @@ async fn a_provider_that_does_not_send_what_was_asked_is_dropped() {
             assert_eq!(
                 from,
                 std::slice::from_ref(good),
-                "{manner:?}: nothing of it is kept"
+                "{manner:?}: no unfinished download may be left"
             );
         }
     }

@@ -1,21 +1,23 @@
-//! Downloads that are paused, resumed and given up, from a real peer.
+//! Downloads from a real peer that are paused, resumed and cancelled.
 
 use std::time::Duration;
 
 use convite_client::{Credentials, DirectoryClient, Home};
 use convite_core::model::{LocatedFile, Provider};
-use convite_core::{ContentHash, Within};
-use convite_peer::download::{DownloadHandle, Fetch, Progress, Target, begin};
-use convite_peer::serve::uploads::UploadLimits;
+use convite_core::{ContentHash, EntryKind, SearchScope};
+use convite_peer::download::{
+    DownloadHandle, DownloadProgress, DownloadRequest, Storage, Target, download_with_handle,
+};
+use convite_peer::serve::download::uploads::UploadLimits;
 use tempfile::TempDir;
 
 use super::PATIENCE;
 use super::peer::{Peer, contents};
 
 const SIZE: usize = 12 << 20;
-/// Slow enough to be paused in between.
+/// Slow enough for a pause during the download.
 const RATE: u64 = 4 << 20;
-/// Paused once so much is there.
+/// The number of verified bytes after which the tests pause.
 const SOME: u64 = 1 << 20;
 
 struct Scene {
@@ -28,7 +30,7 @@ struct Scene {
 impl Scene {
     async fn new() -> Self {
         let peer = Peer::limited(UploadLimits {
-            in_all: Some(RATE),
+            total: Some(RATE),
             ..UploadLimits::default()
         })
         .await;
@@ -43,8 +45,8 @@ impl Scene {
         }
     }
 
-    /// What to fetch, into the machine `name`.
-    fn wanted(&self, name: &str) -> Fetch {
+    /// Returns the parameters of a download on the machine `name`.
+    fn wanted(&self, name: &str) -> DownloadRequest {
         let credentials = Credentials {
             addresses: vec!["127.0.0.1:1".parse().unwrap()],
             authority: None,
@@ -52,13 +54,15 @@ impl Scene {
             token: None,
             peer: None,
         };
-        Fetch {
+        DownloadRequest {
             home: Home::open(self.folder.path().join(name).join("home")).unwrap(),
             directory: DirectoryClient::new(&credentials).unwrap(),
             authority: None,
-            within: Within::Seen,
+            within: SearchScope::Visible,
             file: LocatedFile {
                 hash: self.hash,
+                kind: EntryKind::File,
+                files: None,
                 size: SIZE as u64,
                 names: vec!["film.mkv".to_owned()],
                 providers: vec![Provider {
@@ -76,6 +80,7 @@ impl Scene {
             locality: true,
             download_limit: None,
             member: None,
+            storage: Storage::default(),
         }
     }
 
@@ -87,7 +92,7 @@ impl Scene {
         self.peer.state.uploads.bytes_served()
     }
 
-    /// Waits until the peer sends nothing to anybody.
+    /// Waits until the peer sends nothing.
     async fn is_free(&self) {
         let free = async {
             while !self.peer.state.status().uploads.is_empty() {
@@ -96,21 +101,27 @@ impl Scene {
         };
         tokio::time::timeout(PATIENCE, free)
             .await
-            .expect("the provider is still held");
+            .expect("the provider is still sending");
     }
 }
 
-async fn reaches(handle: &DownloadHandle, what: impl Fn(&Progress) -> bool) -> Progress {
+async fn reaches(
+    handle: &DownloadHandle,
+    what: impl Fn(&DownloadProgress) -> bool,
+) -> DownloadProgress {
     let mut progress = handle.progress();
     let reached = progress.wait_for(|now| what(now));
     let reached = tokio::time::timeout(PATIENCE, reached).await;
-    reached.expect("never got there").unwrap().clone()
+    reached
+        .expect("the expected progress was not reached")
+        .unwrap()
+        .clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_paused_download_asks_for_nothing_and_resumes_without_fetching_anything_twice() {
+async fn paused_download_requests_nothing_and_resumes() {
     let scene = Scene::new().await;
-    let (handle, download) = begin(scene.wanted("ana"));
+    let (handle, download) = download_with_handle(scene.wanted("ana"));
     let download = tokio::spawn(download);
     reaches(&handle, |now| now.verified >= SOME).await;
     handle.pause();
@@ -119,16 +130,20 @@ async fn a_paused_download_asks_for_nothing_and_resumes_without_fetching_anythin
     scene.is_free().await;
     let before = scene.served();
 
-    // The provider has all its rate for somebody else, who fetches the whole file meanwhile.
-    let (_other, whole) = begin(scene.wanted("ben"));
+    // Another downloader gets the provider's whole rate and downloads the whole file meanwhile.
+    let (_other, whole) = download_with_handle(scene.wanted("ben"));
     tokio::time::timeout(PATIENCE, whole)
         .await
-        .expect("the other did not end")
+        .expect("the other download did not end")
         .unwrap()
         .unwrap();
     scene.is_free().await;
     assert!(scene.is_whole("ben"));
-    assert_eq!(scene.served() - before, SIZE as u64, "somebody else asked");
+    assert_eq!(
+        scene.served() - before,
+        SIZE as u64,
+        "another download used the provider"
+    );
     assert!(!download.is_finished());
     let paused = handle.progress().borrow().clone();
     assert!(paused.verified < SIZE as u64);
@@ -136,30 +151,40 @@ async fn a_paused_download_asks_for_nothing_and_resumes_without_fetching_anythin
     let before = scene.served();
     handle.resume();
     let fetched = tokio::time::timeout(PATIENCE, download).await;
-    let fetched = fetched.expect("did not go on").unwrap().unwrap().unwrap();
+    let fetched = fetched
+        .expect("the download did not continue")
+        .unwrap()
+        .unwrap()
+        .unwrap();
     assert!(!fetched.was_there);
     assert!(scene.is_whole("ana"));
     assert_eq!(scene.served() - before, SIZE as u64 - paused.verified);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_download_that_is_given_up_while_paused_is_kept_for_later() {
+async fn cancelled_paused_download_is_kept() {
     let scene = Scene::new().await;
-    let (handle, download) = begin(scene.wanted("ana"));
+    let (handle, download) = download_with_handle(scene.wanted("ana"));
     let download = tokio::spawn(download);
     reaches(&handle, |now| now.verified >= SOME).await;
     handle.pause();
     let kept = reaches(&handle, |now| now.paused).await;
     handle.cancel();
     let ended = tokio::time::timeout(PATIENCE, download).await;
-    assert!(ended.expect("did not end").unwrap().unwrap().is_none());
+    assert!(
+        ended
+            .expect("the download did not end")
+            .unwrap()
+            .unwrap()
+            .is_none()
+    );
     assert!(!scene.folder.path().join("ana/fetched").exists());
 
     scene.is_free().await;
     let before = scene.served();
-    let (handle, download) = begin(scene.wanted("ana"));
+    let (handle, download) = download_with_handle(scene.wanted("ana"));
     let fetched = tokio::time::timeout(PATIENCE, download).await;
-    fetched.expect("did not end").unwrap().unwrap();
+    fetched.expect("the download did not end").unwrap().unwrap();
     let resumed = handle.progress().borrow().resumed;
     assert!(resumed >= kept.verified && resumed < SIZE as u64);
     assert!(scene.is_whole("ana"));
@@ -167,9 +192,9 @@ async fn a_download_that_is_given_up_while_paused_is_kept_for_later() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_download_whose_handles_are_gone_is_paused_no_more() {
+async fn download_without_handles_resumes() {
     let scene = Scene::new().await;
-    let (handle, download) = begin(scene.wanted("ana"));
+    let (handle, download) = download_with_handle(scene.wanted("ana"));
     handle.pause();
     let mut progress = handle.progress();
     let download = tokio::spawn(download);
@@ -177,5 +202,11 @@ async fn a_download_whose_handles_are_gone_is_paused_no_more() {
     assert_eq!(scene.served(), 0);
     drop(handle);
     let ended = tokio::time::timeout(PATIENCE + Duration::from_secs(1), download).await;
-    assert!(ended.expect("stands still").unwrap().unwrap().is_some());
+    assert!(
+        ended
+            .expect("the download is still paused")
+            .unwrap()
+            .unwrap()
+            .is_some()
+    );
 }

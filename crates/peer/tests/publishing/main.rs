@@ -1,7 +1,10 @@
-//! A whole peer against a directory that is held in memory and fails on demand.
+//! A whole peer with an in-memory directory that fails on demand.
 
 #![allow(clippy::unwrap_used)]
 
+mod folders;
+mod mounts;
+mod skipping;
 mod spaces;
 mod watching;
 
@@ -12,13 +15,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use convite_client::{Lease, Published, Registered};
+use convite_client::{Lease, Published, Registered, Registering};
 use convite_core::model::FileEntry;
-use convite_core::{
-    ContentHash, ErrorCode, PeerAddress, PeerId, Problem, SafePath, Terms, UnixMillis,
-};
-use convite_core::{SpaceName, UserName, model};
-use convite_peer::directory::Directory;
+use convite_core::{ContentHash, EntryKind, ErrorCode, PeerId, Problem, SafePath, UnixMillis};
+use convite_core::{SpaceName, UserName};
+use convite_net::clock::DirectoryClock;
+use convite_peer::announce::directory::Directory;
 use convite_peer::run::start_with;
 use convite_peer::{PeerConfig, RunningPeer};
 use convite_wire::ticket::TicketSigner;
@@ -28,21 +30,26 @@ use tokio_util::sync::CancellationToken;
 #[derive(Default)]
 struct Held {
     files: BTreeMap<String, FileEntry>,
+    folders: BTreeMap<String, FileEntry>,
     generation: u64,
     away: bool,
     refusal: Option<ErrorCode>,
-    /// Spaces that the account does not belong to.
+    /// Spaces that the account is not a member of.
     closed: Vec<SpaceName>,
-    /// Every file that was ever put in, with its space.
+    /// Every file that was ever published, with its space.
     ever: Vec<(String, Option<SpaceName>)>,
     listed: bool,
     registered: u32,
     changes: u32,
     wholes: u32,
     beats: u32,
-    /// Whether the last to register was transient.
+    /// Whether the last registration was transient.
     transient: bool,
-    /// Gives certificates, if there is one.
+    /// For each registration, whether it was marked as the first of its process.
+    starts: Vec<bool>,
+    /// The peer's address as the directory sees it.
+    observed: String,
+    /// Issues certificates, if set.
     authority: Option<Authority>,
     certificate_life: Duration,
 }
@@ -59,6 +66,16 @@ impl Held {
             .map(|file| (file.path.to_string(), file.space.clone()));
         self.ever.extend(put);
         Ok(())
+    }
+
+    fn insert(&mut self, entries: impl IntoIterator<Item = FileEntry>) {
+        for entry in entries {
+            let rows = match entry.kind {
+                EntryKind::File => &mut self.files,
+                EntryKind::Folder => &mut self.folders,
+            };
+            rows.insert(entry.path.to_string(), entry);
+        }
     }
 }
 
@@ -86,6 +103,7 @@ impl Authority {
 #[derive(Default)]
 struct Memory {
     held: Mutex<Held>,
+    clock: DirectoryClock,
     happened: tokio::sync::Notify,
 }
 
@@ -95,7 +113,7 @@ impl Memory {
         if held.away {
             return Err(Problem::new(
                 ErrorCode::Unavailable,
-                "the directory is away",
+                "the directory cannot be reached",
             ));
         }
         Ok(held)
@@ -109,37 +127,30 @@ impl Memory {
         self.set(|held| held.files.keys().cloned().collect())
     }
 
-    /// Waits until `condition` holds, looked at whenever the directory was called.
+    /// Waits until `condition` holds; checks it after each call of the directory.
     async fn until(&self, condition: impl Fn(&Held) -> bool) {
         let waiting = async {
             while !self.set(|held| condition(held)) {
                 self.happened.notified().await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(30), waiting)
+        tokio::time::timeout(Duration::from_secs(90), waiting)
             .await
-            .expect("what was waited for did not come");
+            .expect("the condition did not hold in time");
     }
 }
 
 #[async_trait]
 impl Directory for Memory {
-    async fn register_peer(
-        &self,
-        _id: &PeerId,
-        _port: u16,
-        addresses: &[PeerAddress],
-        signing_request: Option<&[u8]>,
-        transient: bool,
-        _terms: &Terms,
-    ) -> Result<Registered, Problem> {
+    async fn register_peer(&self, peer: &Registering<'_>) -> Result<Registered, Problem> {
         let mut held = self.held()?;
         if let Some(code) = held.refusal {
             return Err(Problem::new(code, "refused"));
         }
         held.listed = true;
         held.registered += 1;
-        held.transient = transient;
+        held.transient = peer.transient;
+        held.starts.push(peer.is_starting);
         self.happened.notify_one();
         Ok(Registered {
             lease: Duration::from_millis(600),
@@ -147,20 +158,21 @@ impl Directory for Memory {
             certificate: held
                 .authority
                 .as_ref()
-                .map(|authority| authority.sign(signing_request.unwrap())),
+                .map(|authority| authority.sign(peer.signing_request.unwrap())),
             authority: held
                 .authority
                 .as_ref()
                 .map(|authority| authority.der.clone()),
-            certificate_expires: UnixMillis::from(SystemTime::now()).after(held.certificate_life),
+            certificate_expires: self.clock.now().after(held.certificate_life),
             ticket_key: TicketSigner::generate().unwrap().public_key().to_vec(),
-            addresses: addresses.to_vec(),
+            addresses: peer.addresses.to_vec(),
         })
     }
 
     async fn heartbeat(
         &self,
         _id: &PeerId,
+        _run: Option<[u8; 16]>,
         _activity: &convite_core::activity::Activity,
     ) -> Result<Lease, Problem> {
         let mut held = self.held()?;
@@ -172,6 +184,7 @@ impl Directory for Memory {
         Ok(Lease {
             lease: Duration::from_millis(600),
             generation: held.generation,
+            observed: held.observed.clone(),
         })
     }
 
@@ -195,35 +208,40 @@ impl Directory for Memory {
         held.admit(&upsert)?;
         for path in &remove {
             held.files.remove(path.as_str());
+            held.folders.remove(path.as_str());
         }
         let published = Published {
             generation,
             upserted: upsert.len() as u64,
             removed: remove.len() as u64,
         };
-        for file in upsert {
-            held.files.insert(file.path.to_string(), file);
-        }
+        held.insert(upsert);
         held.generation = generation;
         held.changes += 1;
         self.happened.notify_one();
         Ok(published)
     }
 
-    async fn publish_all(
+    async fn publish_index(
         &self,
         _peer: &PeerId,
         generation: u64,
         mut batches: mpsc::Receiver<Vec<FileEntry>>,
     ) -> Result<Published, Problem> {
         drop(self.held()?);
-        let mut files: BTreeMap<String, model::FileEntry> = BTreeMap::new();
+        let mut entries: Vec<FileEntry> = Vec::new();
         while let Some(batch) = batches.recv().await {
             self.held()?.admit(&batch)?;
-            files.extend(batch.into_iter().map(|file| (file.path.to_string(), file)));
+            entries.extend(batch);
         }
+        assert!(
+            entries.is_sorted_by(|a, b| a.path < b.path),
+            "the index is not in path order"
+        );
         let mut held = self.held()?;
-        held.files = files;
+        held.files.clear();
+        held.folders.clear();
+        held.insert(entries);
         held.generation = generation;
         held.wholes += 1;
         self.happened.notify_one();
@@ -232,6 +250,10 @@ impl Directory for Memory {
             upserted: 0,
             removed: 0,
         })
+    }
+
+    fn clock(&self) -> DirectoryClock {
+        self.clock.clone()
     }
 
     fn is_plaintext(&self) -> bool {
@@ -248,6 +270,8 @@ struct Group {
     directory: Arc<Memory>,
     transient: bool,
     rescan: Duration,
+    /// The shared folder.
+    folder: std::path::PathBuf,
 }
 
 impl Group {
@@ -255,6 +279,7 @@ impl Group {
         let place = tempfile::tempdir().unwrap();
         fs::create_dir(place.path().join("share")).unwrap();
         Self {
+            folder: place.path().join("share"),
             place,
             directory: Arc::default(),
             transient: false,
@@ -262,20 +287,21 @@ impl Group {
         }
     }
 
-    /// Writes a file that was modified long ago.
+    /// Writes a file with an old modification time.
     fn write(&self, name: &str, contents: &str) {
         let path = self.place.path().join("share").join(name);
         fs::write(&path, contents).unwrap();
         let file = fs::File::options().write(true).open(&path).unwrap();
         let old = SystemTime::now() - Duration::from_secs(3600);
         file.set_modified(old).unwrap();
+        settle(&path);
     }
 
     async fn start(&self) -> Result<(RunningPeer, CancellationToken), Problem> {
         let stop = CancellationToken::new();
         let config = PeerConfig {
             addresses: vec!["peer.example:7000".parse().unwrap()],
-            shares: vec![self.place.path().join("share")],
+            shares: vec![self.folder.clone()],
             rescan: self.rescan,
             ..PeerConfig::new(
                 (!self.transient).then(|| self.place.path().join("home")),
@@ -288,13 +314,24 @@ impl Group {
     }
 }
 
+/// Waits until the times of a file are reliable.
+fn settle(path: &Path) {
+    let identity = || {
+        let metadata = path.symlink_metadata().unwrap();
+        convite_peer::fs::identity::FileIdentity::at(path, &metadata).unwrap()
+    };
+    while identity().changed_too_recently(SystemTime::now()) {
+        std::thread::yield_now();
+    }
+}
+
 async fn end(peer: RunningPeer, stop: &CancellationToken) {
     stop.cancel();
     peer.finished().await.unwrap();
 }
 
 #[tokio::test]
-async fn a_restart_hashes_and_sends_nothing_unchanged() {
+async fn restart_hashes_and_publishes_nothing() {
     let group = Group::new();
     group.write("a", "one");
     group.write("b", "two");
@@ -319,7 +356,7 @@ async fn a_restart_hashes_and_sends_nothing_unchanged() {
     );
     end(peer, &stop).await;
 
-    // What changed while it was off, and only that.
+    // Only what changed while the peer was off.
     group.write("b", "two, changed");
     group.write("c", "three");
     fs::remove_file(group.place.path().join("share/a")).unwrap();
@@ -334,7 +371,7 @@ async fn a_restart_hashes_and_sends_nothing_unchanged() {
 }
 
 #[tokio::test]
-async fn changes_are_found_and_a_share_that_goes_away_is_unlisted() {
+async fn missing_share_is_withdrawn() {
     let group = Group::new();
     group.write("a", "one");
     let (mut peer, stop) = group.start().await.unwrap();
@@ -349,11 +386,11 @@ async fn changes_are_found_and_a_share_that_goes_away_is_unlisted() {
             peer.changed().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), troubled)
+    tokio::time::timeout(Duration::from_secs(90), troubled)
         .await
-        .expect("the share's trouble is never told");
+        .expect("the share's trouble was not reported");
     let advised = peer.status().shares[0].hint.contains("convite unshare");
-    assert!(advised, "what to do about it is not said");
+    assert!(advised, "the hint is missing");
     fs::rename(group.place.path().join("away"), &share).unwrap();
     group.directory.until(|held| held.files.len() == 2).await;
     let mended = async {
@@ -361,20 +398,20 @@ async fn changes_are_found_and_a_share_that_goes_away_is_unlisted() {
             peer.changed().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), mended)
+    tokio::time::timeout(Duration::from_secs(90), mended)
         .await
-        .expect("the share is broken for good");
+        .expect("the share did not recover");
     assert_eq!(peer.hashed(), 2);
     end(peer, &stop).await;
 }
 
 #[tokio::test]
-async fn a_directory_that_forgot_is_told_everything() {
+async fn lost_generation_republishes_the_index() {
     let group = Group::new();
     group.write("a", "one");
     let (mut peer, stop) = group.start().await.unwrap();
     peer.first_scan_done().await.unwrap();
-    // Restored from an empty backup, noticed by the heartbeat.
+    // The directory was restored from an empty backup; the heartbeat detects that.
     group.directory.set(|held| {
         held.files.clear();
         held.generation = 0;
@@ -383,13 +420,14 @@ async fn a_directory_that_forgot_is_told_everything() {
         .directory
         .until(|held| held.wholes > 0 && held.files.len() == 1)
         .await;
-    // Forgotten as a peer too.
+    // The directory forgot the peer as well.
     let before = group.directory.set(|held| {
         held.listed = false;
         held.registered
     });
     group.directory.until(|held| held.registered > before).await;
-    // Holding something else than it was told last: noticed by the next change.
+    // The directory has another generation than the last published one; the next change detects
+    // that.
     group.directory.set(|held| held.generation += 1);
     group.write("b", "two");
     group.directory.until(|held| held.files.len() == 2).await;
@@ -397,7 +435,7 @@ async fn a_directory_that_forgot_is_told_everything() {
 }
 
 #[tokio::test]
-async fn an_unreachable_directory_is_told_when_it_is_back() {
+async fn changes_are_published_when_the_directory_is_back() {
     let group = Group::new();
     group.write("a", "one");
     group.directory.set(|held| held.away = true);
@@ -409,13 +447,13 @@ async fn an_unreachable_directory_is_told_when_it_is_back() {
     group.directory.until(|held| held.files.len() == 1).await;
     assert_eq!(peer.first_scan_done().await.unwrap(), 1);
     assert!(peer.status().online);
-    // It ends in time though the directory is away again.
+    // The peer ends in time although the directory cannot be reached.
     group.directory.set(|held| held.away = true);
     end(peer, &stop).await;
 }
 
 #[tokio::test]
-async fn what_cannot_go_well_fails_at_the_start() {
+async fn permanent_errors_fail_at_the_start() {
     let group = Group::new();
     group
         .directory
@@ -432,7 +470,7 @@ async fn what_cannot_go_well_fails_at_the_start() {
 }
 
 #[tokio::test]
-async fn a_peer_proves_who_it_is_and_renews_that_in_time() {
+async fn peer_registers_with_a_certificate_and_renews_it() {
     let group = Group::new();
     let authority = Authority::new();
     let fingerprint = convite_net::tls::fingerprint(&authority.der);
@@ -456,7 +494,7 @@ async fn a_peer_proves_who_it_is_and_renews_that_in_time() {
         .await
         .unwrap();
     group.directory.until(|held| held.registered >= 3).await;
-    // What was open stays open, and new connections are taken.
+    // Existing connections stay open, and new ones are accepted.
     assert!(!open.is_closed());
     assert!(
         Connection::connect(&address, Some(&expecting("peer_1")))
@@ -468,11 +506,59 @@ async fn a_peer_proves_who_it_is_and_renews_that_in_time() {
 }
 
 #[tokio::test]
-async fn a_transient_peer_is_registered_as_such_and_publishes_nothing() {
+async fn certificate_is_renewed_after_a_clock_jump() {
+    let group = Group::new();
+    let own = || UnixMillis::from(SystemTime::now());
+    group.directory.set(|held| {
+        held.authority = Some(Authority::new());
+        held.certificate_life = Duration::from_secs(24 * 3600);
+    });
+    let (mut peer, stop) = group.start().await.unwrap();
+    peer.first_scan_done().await.unwrap();
+    group.directory.until(|held| held.beats >= 2).await;
+    assert_eq!(group.directory.set(|held| held.registered), 1);
+    // The machine slept for 20 hours; then a clock that was far ahead is corrected.
+    for hours in [20, -400 * 24] {
+        let registered = group.directory.set(|held| held.registered);
+        let moved = UnixMillis(own().0 + hours * 3_600_000);
+        group.directory.clock.record(moved, own());
+        let again = |held: &Held| held.registered == registered + 1;
+        group.directory.until(again).await;
+    }
+    let beats = group.directory.set(|held| held.beats);
+    group.directory.until(|held| held.beats >= beats + 2).await;
+    // Once each, not in a loop.
+    assert_eq!(
+        group.directory.set(|held| held.starts.clone()),
+        [true, false, false]
+    );
+    end(peer, &stop).await;
+}
+
+#[tokio::test]
+async fn changed_observed_address_registers_again() {
+    let group = Group::new();
+    let (mut peer, stop) = group.start().await.unwrap();
+    peer.first_scan_done().await.unwrap();
+    group
+        .directory
+        .set(|held| held.observed = "127.0.0.1".to_owned());
+    let beats = group.directory.set(|held| held.beats);
+    group.directory.until(|held| held.beats >= beats + 2).await;
+    assert_eq!(group.directory.set(|held| held.registered), 1);
+    group
+        .directory
+        .set(|held| held.observed = "192.0.2.9".to_owned());
+    group.directory.until(|held| held.registered >= 2).await;
+    end(peer, &stop).await;
+}
+
+#[tokio::test]
+async fn transient_peer_publishes_nothing() {
     let mut group = Group::new();
     group.transient = true;
     group.write("a", "one");
-    // The directory holds something else under this id: no reason to publish anything.
+    // The directory has another generation for this id, which is no reason to publish.
     group.directory.set(|held| held.generation = 7);
     let (mut peer, stop) = group.start().await.unwrap();
     assert_eq!(peer.first_scan_done().await.unwrap(), 0);

@@ -1,6 +1,7 @@
-//! What is told of files in spaces, above all when the directory refuses them.
+//! Publishing of files in spaces, including spaces that the directory refuses.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use convite_core::SpaceName;
 
@@ -15,7 +16,7 @@ impl Group {
         self.place.path().join("share").canonicalize().unwrap()
     }
 
-    /// What the directory holds: paths with their spaces.
+    /// Returns the published paths with their spaces.
     fn told(&self) -> Vec<String> {
         self.directory.set(|held| {
             let files = held.files.values();
@@ -29,7 +30,7 @@ impl Group {
 }
 
 #[tokio::test]
-async fn a_share_that_moves_between_spaces_is_told_anew_without_hashing() {
+async fn moving_a_share_to_a_space_hashes_nothing() {
     let group = Group::new();
     group.write("a", "one");
     let (mut peer, stop) = group.start().await.unwrap();
@@ -45,7 +46,7 @@ async fn a_share_that_moves_between_spaces_is_told_anew_without_hashing() {
         group.directory.until(told).await;
         assert_eq!(group.told(), [format!("share/a@{name}")]);
     }
-    // Started again, it remembers; naming no space changes nothing.
+    // After a restart the space is still set, and sharing without a space does not change it.
     peer.state().share(&group.root(), None).unwrap();
     peer.first_scan_done().await.unwrap();
     end(peer, &stop).await;
@@ -58,7 +59,7 @@ async fn a_share_that_moves_between_spaces_is_told_anew_without_hashing() {
 }
 
 #[tokio::test]
-async fn a_refused_space_is_told_to_nobody_and_holds_up_nothing_else() {
+async fn refused_space_blocks_nothing_else() {
     let group = Group::new();
     group.write("a", "one");
     let other = group.place.path().join("other");
@@ -67,7 +68,7 @@ async fn a_refused_space_is_told_to_nobody_and_holds_up_nothing_else() {
     group.directory.set(|held| held.closed = vec![space("lab")]);
     let (mut peer, stop) = group.start().await.unwrap();
     peer.first_scan_done().await.unwrap();
-    // What everyone saw goes into a space that refuses it: it is taken back.
+    // Files in the space of everyone move to a refused space: they are withdrawn.
     peer.state()
         .share(&group.root(), Some(space("lab")))
         .unwrap();
@@ -75,13 +76,27 @@ async fn a_refused_space_is_told_to_nobody_and_holds_up_nothing_else() {
     let settled = |held: &super::Held| held.files.keys().eq(["other/b"]);
     group.directory.until(settled).await;
     assert_eq!(group.told(), ["other/b"]);
+    // The files of the space may be sent after the others.
+    let refused = async {
+        while peer.status().shares[0].trouble.is_empty() {
+            peer.changed().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(90), refused)
+        .await
+        .expect("the refusal was not reported");
     let status = peer.status();
     let share = &status.shares[0];
-    assert!(share.trouble.contains("refuses"), "{}", share.trouble);
+    assert!(
+        share.trouble.contains("refused by the directory"),
+        "{}",
+        share.trouble
+    );
     assert_eq!(share.hint, "ask");
     assert_eq!(status.shares[1].trouble, "");
 
-    // A directory that is told everything anew (here: it forgot) is told no more than that.
+    // A directory that needs the whole index again (here because it lost it) gets no more than
+    // that.
     group.directory.set(|held| {
         held.files.clear();
         held.ever.clear();
@@ -89,9 +104,11 @@ async fn a_refused_space_is_told_to_nobody_and_holds_up_nothing_else() {
     });
     group.directory.until(settled).await;
     let ever = group.directory.set(|held| std::mem::take(&mut held.ever));
-    assert!(ever.iter().all(|(path, _)| path == "other/b"), "{ever:?}");
+    assert!(!ever.is_empty(), "nothing was published again");
+    let others = |path: &str| matches!(path, "other" | "other/b");
+    assert!(ever.iter().all(|(path, _)| others(path)), "{ever:?}");
 
-    // Let in, the account's index begins anew, and all is told.
+    // When the account is added to the space, its index is reset and everything is published.
     group.directory.set(|held| {
         held.closed.clear();
         held.generation = 0;
@@ -107,18 +124,18 @@ async fn a_refused_space_is_told_to_nobody_and_holds_up_nothing_else() {
 }
 
 #[tokio::test]
-async fn one_refused_space_of_two_stays_alone() {
+async fn only_the_refused_space_is_withheld() {
     let group = Group::new();
     group.write("a", "one");
     let other = group.place.path().join("other");
     std::fs::create_dir(&other).unwrap();
     std::fs::write(other.join("b"), "two").unwrap();
     group.directory.set(|held| held.closed = vec![space("lab")]);
-    // Known from before the first start, so that all of it is one change.
+    // Shared before the first start, so that everything is one change.
     let (peer, stop) = group.start().await.unwrap();
     end(peer, &stop).await;
     let list = group.place.path().join("home/peer/shares.json");
-    let mut shares = convite_peer::shares::ShareList::load(list).unwrap();
+    let mut shares = convite_peer::sharing::shares::ShareList::load(list).unwrap();
     shares.add(&group.root(), Some(space("lab"))).unwrap();
     shares.add(&other, Some(space("club"))).unwrap();
     let (mut peer, stop) = group.start().await.unwrap();
@@ -128,7 +145,7 @@ async fn one_refused_space_of_two_stays_alone() {
         .until(|held| held.files.contains_key("other/b"))
         .await;
     assert_eq!(group.told(), ["other/b@club"]);
-    // Asked again when somebody shares there again.
+    // The directory is asked again when a folder is shared in that space again.
     group.directory.set(|held| held.closed.clear());
     peer.state()
         .share(&group.root(), Some(space("lab")))
@@ -139,7 +156,7 @@ async fn one_refused_space_of_two_stays_alone() {
 }
 
 #[tokio::test]
-async fn of_nested_shares_the_nearest_decides() {
+async fn innermost_of_nested_shares_decides() {
     let group = Group::new();
     let inner = group.root().join("inner");
     std::fs::create_dir_all(inner.join("open")).unwrap();
@@ -154,7 +171,7 @@ async fn of_nested_shares_the_nearest_decides() {
     let in_lab = |held: &super::Held| held.files.contains_key("inner/b") && held.files.len() == 3;
     group.directory.until(in_lab).await;
     assert_eq!(group.told(), ["inner/b@lab", "inner/open/c@lab", "share/a"]);
-    // What changes inside is the inner share's, also when it is noticed alone.
+    // Changes inside belong to the nested share, also when only they are noticed.
     group.write("inner/d", "new");
     let has_new = |held: &super::Held| held.files.contains_key("inner/d");
     group.directory.until(has_new).await;
@@ -164,7 +181,7 @@ async fn of_nested_shares_the_nearest_decides() {
             .iter()
             .any(|path| path.starts_with("share/inner"))
     );
-    state.unshare(&inner).unwrap();
+    state.files.unshare(&inner).unwrap();
     let outer = |held: &super::Held| held.files.contains_key("share/inner/d");
     group.directory.until(outer).await;
     assert_eq!(group.told().len(), 4);

@@ -1,4 +1,4 @@
-//! Changes that the system tells of, with nothing looked at by the clock.
+//! Changes reported by the system, without periodic scans.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,9 +8,12 @@ use convite_core::ContentHash;
 
 use super::{Group, Held, end};
 
-/// From a change to the directory's knowing it, on a machine that does much else: it takes less
-/// than one second on one that does not.
-const SOON: Duration = Duration::from_secs(8);
+/// The longest time from a change until it is published, on a busy machine. On an idle one it takes
+/// less than a second.
+const SOON: Duration = Duration::from_secs(60);
+
+/// The time without writes after which a file is hashed.
+const QUIET: Duration = Duration::from_millis(500);
 
 fn watched() -> Group {
     Group {
@@ -24,7 +27,7 @@ impl Group {
         self.place.path().join("share").join(name)
     }
 
-    /// Waits until the directory knows it, which has to be soon.
+    /// Waits until the condition holds in the directory, within `SOON`.
     async fn soon(&self, known: impl Fn(&Held) -> bool) {
         let began = Instant::now();
         self.directory.until(known).await;
@@ -38,7 +41,7 @@ impl Group {
 }
 
 #[tokio::test]
-async fn what_is_added_changed_renamed_and_removed_is_told_soon() {
+async fn changes_are_published_soon() {
     let group = watched();
     group.write("a", "one");
     let (mut peer, stop) = group.start().await.unwrap();
@@ -52,14 +55,14 @@ async fn what_is_added_changed_renamed_and_removed_is_told_soon() {
         .soon(|held| held.files["share/a"].hash == changed)
         .await;
 
-    // A tree that appears at once, whose inner folders nobody could watch in time.
+    // A tree that appears at once, so that its inner folders could not be watched in time.
     fs::create_dir_all(group.in_share("x/y/z")).unwrap();
     fs::write(group.in_share("x/y/z/deep"), "deep").unwrap();
     fs::write(group.in_share("x/.hidden"), "no").unwrap();
     group
         .soon_paths(&["share/a", "share/b", "share/x/y/z/deep"])
         .await;
-    // It is watched by now.
+    // The new folder is watched now.
     fs::write(group.in_share("x/y/z/later"), "later").unwrap();
     group.soon(|held| held.files.len() == 4).await;
 
@@ -82,18 +85,33 @@ async fn what_is_added_changed_renamed_and_removed_is_told_soon() {
 }
 
 #[tokio::test]
-async fn a_file_is_hashed_when_it_is_not_being_written_any_more() {
+async fn file_is_hashed_after_its_last_write() {
     let group = watched();
     let (mut peer, stop) = group.start().await.unwrap();
     peer.first_scan_done().await.unwrap();
     let path = group.in_share("growing");
     let mut ticks = tokio::time::interval(Duration::from_millis(100));
-    for length in 1..=20 {
+    let mut written = Instant::now();
+    let (mut hashed, mut length) = (0, 0);
+    // Requires twenty consecutive writes in time: on a busy machine a late write makes the file
+    // look complete.
+    let mut in_time = 0;
+    while in_time < 20 {
         ticks.tick().await;
+        let is_in_time = written.elapsed() < QUIET / 2;
+        length += 1;
         fs::write(&path, vec![7; length]).unwrap();
-        assert_eq!(peer.hashed(), 0, "it was hashed while it was written");
+        written = Instant::now();
+        let before = std::mem::replace(&mut hashed, peer.hashed());
+        in_time = if is_in_time { in_time + 1 } else { 0 };
+        let rest = in_time == 0 || hashed == before;
+        assert!(rest, "the file was hashed while it was being written");
+        assert!(
+            length < 2_000,
+            "this machine is too slow to write every 100 ms"
+        );
     }
-    let whole = ContentHash::of(&[7; 20]);
+    let whole = ContentHash::of(&vec![7; length]);
     group
         .soon(|held| {
             held.files
@@ -105,27 +123,30 @@ async fn a_file_is_hashed_when_it_is_not_being_written_any_more() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_replaced_is_served_as_what_it_is_and_a_moved_one_is_not_hashed_again() {
+async fn replaced_file_is_rehashed_and_moved_folder_is_not() {
     let group = watched();
-    group.write("a", "one");
+    fs::create_dir(group.in_share("a")).unwrap();
+    group.write("a/f", "one");
     let (mut peer, stop) = group.start().await.unwrap();
     peer.first_scan_done().await.unwrap();
     assert_eq!(peer.hashed(), 1);
     fs::rename(group.in_share("a"), group.in_share("b")).unwrap();
-    group.soon_paths(&["share/b"]).await;
+    group.soon_paths(&["share/b/f"]).await;
     assert_eq!(peer.hashed(), 1, "the same file was hashed again");
 
-    // As editors save: a new file takes the name.
+    // As editors save: a new file is renamed to the name.
     let new = group.place.path().join("new");
     fs::write(&new, "saved").unwrap();
-    fs::rename(&new, group.in_share("b")).unwrap();
+    fs::rename(&new, group.in_share("b/f")).unwrap();
     let saved = ContentHash::of(b"saved");
-    group.soon(|held| held.files["share/b"].hash == saved).await;
+    group
+        .soon(|held| held.files["share/b/f"].hash == saved)
+        .await;
     end(peer, &stop).await;
 }
 
 #[tokio::test]
-async fn ten_thousand_new_files_are_known_in_time() {
+async fn ten_thousand_new_files_are_published_in_time() {
     const FILES: usize = 10_000;
     let group = watched();
     let (mut peer, stop) = group.start().await.unwrap();
@@ -143,6 +164,6 @@ async fn ten_thousand_new_files_are_known_in_time() {
         .until(|held| held.files.len() == FILES)
         .await;
     let took = began.elapsed();
-    assert!(took < Duration::from_secs(30), "it took {took:?}");
+    assert!(took < SOON, "it took {took:?}");
     end(peer, &stop).await;
 }

@@ -1,6 +1,6 @@
-"""Downloads a file from a peer with stock grpcio, from the .proto files alone.
+"""Downloads a file from a peer with grpcio, using only the .proto files.
 
-Arguments: folder of the .proto files, folder for generated code, HOST:PORT, hash, ticket, output.
+Arguments: folder with the .proto files, folder for generated code, HOST:PORT, hash, ticket, output.
 """
 
 import sys
@@ -14,7 +14,7 @@ if protoc.main(["protoc", f"-I{protos}", *outputs, "convite/v1/peer.proto"]) != 
     sys.exit("the .proto files do not compile")
 sys.path.insert(0, generated)
 
-from convite.v1 import peer_pb2, peer_pb2_grpc  # noqa: E402 (made just now)
+from convite.v1 import peer_pb2, peer_pb2_grpc  # noqa: E402 (generated above)
 
 bearer = [("authorization", f"Bearer {ticket}")]
 with grpc.insecure_channel(address) as channel, open(output, "wb") as file:
@@ -25,10 +25,10 @@ with grpc.insecure_channel(address) as channel, open(output, "wb") as file:
         file.write(chunk.data)
     held = next(iter(peer.Availability(peer_pb2.AvailabilityRequest(hash=request.hash), metadata=bearer)))
     if not held.whole:
-        sys.exit("the peer does not say that it holds the file")
+        sys.exit("the peer does not report that it holds the whole file")
     try:
         next(iter(peer.DownloadFile(request)))
-        sys.exit("the peer served somebody without a ticket")
+        sys.exit("the peer served a request without a ticket")
     except grpc.RpcError as refused:
         if refused.code() != grpc.StatusCode.UNAUTHENTICATED:
             raise

@@ -1,8 +1,8 @@
-//! Contents and control over gRPC, read by the stock generated clients.
+//! Contents and control over gRPC, with the generated clients.
 
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use convite_core::{ContentHash, ErrorCode, PieceGeometry, PieceHashes};
@@ -11,8 +11,8 @@ use convite_wire::status::from_status;
 use convite_wire::v1::control_client::ControlClient;
 use convite_wire::v1::peer_client::PeerClient;
 use convite_wire::v1::{
-    ByteRange, DownloadFileRequest, GetPiecesRequest, LeaveRequest, ShareRequest, StatusRequest,
-    UnshareRequest,
+    ByteRange, DownloadFileRequest, GetPiecesRequest, LeaveRequest, ReportPieceRequest,
+    ShareRequest, StatusRequest, UnshareRequest,
 };
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
@@ -56,7 +56,7 @@ pub(crate) async fn collect(
 }
 
 #[tokio::test]
-async fn a_stock_client_reads_whole_files_and_ranges() {
+async fn grpc_client_reads_files_and_ranges() {
     let peer = Peer::start(8).await;
     let bytes = contents(3_000_001);
     let hash = peer.write("f", &bytes);
@@ -97,7 +97,7 @@ async fn a_stock_client_reads_whole_files_and_ranges() {
 }
 
 #[tokio::test]
-async fn refusals_carry_code_and_hint() {
+async fn errors_carry_code_and_hint() {
     let peer = Peer::start(8).await;
     let hash = peer.write("f", b"contents");
     let absent = ContentHash::of(b"absent");
@@ -167,7 +167,7 @@ async fn piece_hashes_fold_to_the_content_hash() {
 }
 
 #[tokio::test]
-async fn a_file_that_changed_after_it_was_hashed_is_refused_until_the_next_scan() {
+async fn changed_file_is_refused_until_the_next_scan() {
     let peer = Peer::start(8).await;
     let old = peer.write("f", b"old contents");
     peer.scan().await;
@@ -176,18 +176,19 @@ async fn a_file_that_changed_after_it_was_hashed_is_refused_until_the_next_scan(
     let request = || with(asking(old, &[]), &peer.ticket(old));
     let status = client.download_file(request()).await.unwrap_err();
     assert_eq!(from_status(&status).code, ErrorCode::ContentChanged);
-    // The peer noticed: it is time for a scan.
-    peer.state.rescan.notified().await;
+    // The peer noticed the change and requests a scan.
+    peer.state.files.rescan.notified().await;
     peer.scan().await;
     let status = client.download_file(request()).await.unwrap_err();
-    assert_eq!(from_status(&status).code, ErrorCode::NotFound);
+    // The reason is remembered.
+    assert_eq!(from_status(&status).code, ErrorCode::ContentChanged);
     let request = with(asking(new, &[]), &peer.ticket(new));
     let stream = client.download_file(request).await.unwrap().into_inner();
     assert_eq!(collect(stream).await.unwrap()[0].1, "new, longer contents");
 }
 
 #[tokio::test]
-async fn a_file_that_is_truncated_during_a_download_ends_it_with_an_error() {
+async fn truncated_file_ends_the_download_with_an_error() {
     let peer = Peer::start(8).await;
     let size = 96 << 20;
     let hash = peer.write("big", &vec![7; size]);
@@ -204,7 +205,7 @@ async fn a_file_that_is_truncated_during_a_download_ends_it_with_an_error() {
     let status = loop {
         match stream.message().await {
             Ok(Some(chunk)) => got += chunk.data.len(),
-            Ok(None) => panic!("the stream ended well after {got} bytes"),
+            Ok(None) => panic!("the stream ended without an error after {got} bytes"),
             Err(status) => break status,
         }
     };
@@ -213,7 +214,7 @@ async fn a_file_that_is_truncated_during_a_download_ends_it_with_an_error() {
 }
 
 #[tokio::test]
-async fn control_is_for_the_home_alone() {
+async fn control_needs_the_token_of_the_home() {
     let peer = Peer::start(8).await;
     let hash = peer.write("f", b"x");
     peer.scan().await;
@@ -250,13 +251,13 @@ async fn control_is_for_the_home_alone() {
     };
     client.share(with(request, &peer.control)).await.unwrap();
     peer.scan().await;
-    assert_eq!(peer.state.catalogue.totals().0, 2);
+    assert_eq!(peer.state.files.catalogue.totals().0, 2);
     client
         .unshare(with(UnshareRequest { folder }, &peer.control))
         .await
         .unwrap();
-    // At once, without waiting for a scan.
-    assert_eq!(peer.state.catalogue.totals().0, 1);
+    // At once, without a scan.
+    assert_eq!(peer.state.files.catalogue.totals().0, 1);
     let relative = ShareRequest {
         folder: "here".to_owned(),
         ..ShareRequest::default()
@@ -274,14 +275,11 @@ async fn control_is_for_the_home_alone() {
 }
 
 #[tokio::test]
-async fn piece_hashes_that_got_lost_are_found_again() {
+async fn lost_piece_hashes_are_computed_again() {
     let peer = Peer::start(8).await;
     let bytes = contents(300_000);
     let hash = peer.write("f", &bytes);
-    // Old enough not to be hashed again for being fresh.
-    let file = std::fs::File::options().write(true).open(peer.file("f"));
-    let modified = SystemTime::now() - Duration::from_secs(60);
-    file.unwrap().set_modified(modified).unwrap();
+    peer.settle("f");
     peer.scan().await;
     let mut client = client(&peer).await;
     let asked = || {
@@ -292,24 +290,109 @@ async fn piece_hashes_that_got_lost_are_found_again() {
     };
     client.get_pieces(asked()).await.unwrap();
     peer.cache
-        .keep_only(&HashSet::new(), &HashSet::new())
+        .retain_files(&HashSet::new(), &peer.volumes(), &HashSet::new())
         .unwrap();
     for _ in 0..2 {
         let refused = client.get_pieces(asked()).await.unwrap_err();
         assert_eq!(from_status(&refused).code, ErrorCode::Unavailable);
     }
-    // It asks for a look, and serves on.
-    peer.state.rescan.notified().await;
-    assert_eq!(peer.state.catalogue.by_hash(&hash).len(), 1);
-    let hashed = peer.state.hashed.load(Ordering::Relaxed);
+    // It requests a scan and continues to serve the file.
+    peer.state.files.rescan.notified().await;
+    assert_eq!(peer.state.files.catalogue.by_hash(&hash).len(), 1);
+    let hashed = peer.state.files.hashed.load(Ordering::Relaxed);
     for _ in 0..2 {
         peer.scan().await;
         client.get_pieces(asked()).await.unwrap();
     }
-    assert_eq!(peer.state.hashed.load(Ordering::Relaxed), hashed + 1);
+    assert_eq!(peer.state.files.hashed.load(Ordering::Relaxed), hashed + 1);
 }
 
-/// Half of a message, and no end.
+fn reporting(
+    peer: &Peer,
+    user: &str,
+    hash: ContentHash,
+    piece: u32,
+) -> Request<ReportPieceRequest> {
+    let request = ReportPieceRequest {
+        hash: Bytes::copy_from_slice(hash.as_bytes()),
+        piece,
+    };
+    with(request, &peer.ticket_for(user, hash))
+}
+
+#[tokio::test]
+async fn report_of_a_wrong_piece_is_verified() {
+    let peer = Peer::start(8).await;
+    let bytes = contents(300_000);
+    let hash = peer.write("f", &bytes);
+    peer.settle("f");
+    peer.scan().await;
+    let hashed = peer.state.files.hashed.load(Ordering::Relaxed);
+    let mut client = client(&peer).await;
+    let report = |user: &'static str, piece| reporting(&peer, user, hash, piece);
+    let reply = client.report_piece(report("ana", 2)).await.unwrap();
+    assert!(!reply.into_inner().withdrawn);
+    assert_eq!(peer.state.files.catalogue.by_hash(&hash).len(), 1);
+    let refused = client.report_piece(report("ana", 5)).await.unwrap_err();
+    assert_eq!(from_status(&refused).code, ErrorCode::InvalidArgument);
+    let strangers = Request::new(report("ana", 2).into_inner());
+    let refused = client.report_piece(strangers).await.unwrap_err();
+    assert_eq!(from_status(&refused).code, ErrorCode::Unauthenticated);
+    // The number of checked reports is bounded, from however many accounts they come.
+    let mut looked = 0;
+    let refused = loop {
+        match client.report_piece(report("ben", 0)).await {
+            Ok(reply) => assert!(!reply.into_inner().withdrawn),
+            Err(status) => break from_status(&status),
+        }
+        looked += 1;
+        assert!(looked < 100, "the number of reports is not bounded");
+    };
+    assert_eq!(refused.code, ErrorCode::TooManyRequests);
+    peer.scan().await;
+    assert_eq!(
+        peer.state.files.hashed.load(Ordering::Relaxed),
+        hashed,
+        "the file was hashed again"
+    );
+}
+
+#[tokio::test]
+async fn reported_changed_file_is_rehashed_and_listed() {
+    let peer = Peer::start(8).await;
+    let (old, new) = (contents(300_000), contents(300_001)[1..].to_vec());
+    let hash = peer.write("f", &old);
+    peer.settle("f");
+    peer.scan().await;
+    // The cached hash is that of other contents, and the file's times do not show it.
+    std::fs::write(peer.file("f"), &new).unwrap();
+    peer.settle("f");
+    peer.believe("f", hash);
+    let mut client = client(&peer).await;
+    let report = || reporting(&peer, "ana", hash, 4);
+    let reply = client.report_piece(report()).await.unwrap();
+    assert!(reply.into_inner().withdrawn);
+    assert!(peer.state.files.catalogue.by_hash(&hash).is_empty());
+    assert!(
+        peer.state.files.publish_queue.count() > 0,
+        "the directory is not notified"
+    );
+    peer.state.files.rescan.notified().await;
+    peer.scan().await;
+    assert_eq!(
+        peer.state
+            .files
+            .catalogue
+            .by_hash(&ContentHash::of(&new))
+            .len(),
+        1
+    );
+    // The file is no longer served here.
+    let reply = client.report_piece(report()).await.unwrap();
+    assert!(!reply.into_inner().withdrawn);
+}
+
+/// Returns an incomplete message without an end.
 fn half() -> tonic::body::Body {
     let half = tokio_stream::iter([Ok::<_, Status>(Frame::data(Bytes::from_static(&[0; 3])))]);
     let body = half.chain(tokio_stream::pending());
@@ -317,13 +400,13 @@ fn half() -> tonic::body::Body {
 }
 
 #[tokio::test]
-async fn a_request_that_never_ends_is_given_up() {
+async fn endless_request_times_out() {
     let peer = Peer::start(8).await;
     let hash = peer.write("f", b"contents");
     peer.scan().await;
     let connection = peer.connect().await;
     let mut asked = tokio::task::JoinSet::new();
-    // Most of them by strangers.
+    // Most of them without a ticket.
     for method in [
         "convite.v1.Peer/DownloadFile",
         "convite.v1.Peer/GetPieces",
@@ -347,7 +430,7 @@ async fn a_request_that_never_ends_is_given_up() {
             (method, from_status(&status).code)
         });
     }
-    // A request after them is answered, so they have come.
+    // Answering a later request shows that those have arrived.
     let mut client = client(&peer).await;
     let request = with(asking(hash, &[]), &peer.ticket(hash));
     client.download_file(request).await.unwrap();
@@ -358,7 +441,7 @@ async fn a_request_that_never_ends_is_given_up() {
     tokio::time::resume();
     while let Some(answered) = asked.join_next().await {
         let (method, code) = answered.unwrap();
-        // What reflection makes of a stream that breaks off is its own.
+        // Reflection chooses its own error for a broken stream.
         let is_given_up = matches!(code, ErrorCode::Unavailable | ErrorCode::Internal);
         assert!(is_given_up, "{method}: {code:?}");
     }

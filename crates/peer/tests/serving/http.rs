@@ -1,11 +1,11 @@
-//! Contents over HTTP/1.1.
+//! File contents over HTTP/1.1.
 
 use std::os::unix::fs::symlink;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use convite_core::{ContentHash, UnixMillis};
-use convite_peer::serve::uploads::UploadLimits;
+use convite_peer::serve::download::uploads::UploadLimits;
 use convite_wire::ticket::TicketSigner;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Empty};
@@ -56,7 +56,7 @@ pub(crate) async fn code(response: Response<Incoming>) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn ranges_and_conditions_are_answered_as_the_rfc_says() {
+async fn ranges_and_conditions_follow_the_rfc() {
     let peer = Peer::start(8).await;
     let bytes = contents(1_000_000);
     let hash = peer.write("a/ñ file.txt", &bytes);
@@ -78,6 +78,8 @@ async fn ranges_and_conditions_are_answered_as_the_rfc_says() {
         (vec![("range", "bytes=-2000000")], 206, 0..size),
         (vec![("range", "bytes=10-2000000")], 206, 10..size),
         (vec![("range", "lines=1-2")], 200, 0..size),
+        (vec![("range", "bytes=0-1,")], 206, 0..2),
+        (vec![("range", "bytes=0-1,5-6")], 200, 0..size),
         (
             vec![("range", "bytes=0-9"), ("if-range", &etag)],
             206,
@@ -117,7 +119,7 @@ async fn ranges_and_conditions_are_answered_as_the_rfc_says() {
         assert_eq!(response.status(), 304);
         assert!(body(response).await.is_empty());
     }
-    for range in ["bytes=1000000-", "bytes=-0", "bytes=0-1,5-6"] {
+    for range in ["bytes=1000000-", "bytes=-0"] {
         let response = send(&peer, "GET", &path, Some(&ticket), &[("range", range)]).await;
         assert_eq!(
             header(&response, "content-range"),
@@ -142,7 +144,7 @@ async fn ranges_and_conditions_are_answered_as_the_rfc_says() {
 }
 
 #[tokio::test]
-async fn an_empty_file_is_served_whole_and_has_no_ranges() {
+async fn empty_file_is_served_without_ranges() {
     let peer = Peer::start(8).await;
     let hash = peer.write("empty", b"");
     peer.scan().await;
@@ -152,12 +154,76 @@ async fn an_empty_file_is_served_whole_and_has_no_ranges() {
     assert_eq!(response.status(), 200);
     assert_eq!(header(&response, "content-length"), "0");
     assert!(body(response).await.is_empty());
-    let response = send(&peer, "GET", &path, Some(&ticket), &[("range", "bytes=0-")]).await;
-    assert_eq!(response.status(), 416);
+    for range in ["bytes=0-", "bytes=-1", "bytes=5-9"] {
+        let response = send(&peer, "GET", &path, Some(&ticket), &[("range", range)]).await;
+        assert_eq!(response.status(), 200, "{range}");
+        assert_eq!(header(&response, "content-length"), "0");
+    }
 }
 
 #[tokio::test]
-async fn only_the_right_ticket_opens_a_file() {
+async fn unknown_paths_and_wrong_methods_are_refused() {
+    let peer = Peer::start(8).await;
+    let local = ("host", "127.0.0.1");
+    for path in ["/", "/file/x", "/uploads", "/files", "/convite.v1.Peer/No"] {
+        let answer = send(&peer, "GET", path, None, &[local]).await;
+        assert_eq!(code(answer).await, (404, "not_found".to_owned()), "{path}");
+    }
+    for (method, path, allow) in [
+        ("POST", "/files/x", "GET,HEAD"),
+        ("GET", "/upload", "POST"),
+        ("DELETE", "/healthz", "GET,HEAD"),
+    ] {
+        let answer = send(&peer, method, path, None, &[local]).await;
+        assert_eq!(header(&answer, "allow"), allow, "{path}");
+        let want = (405, "method_not_allowed".to_owned());
+        assert_eq!(code(answer).await, want, "{path}");
+    }
+    // A gRPC client gets a gRPC status.
+    let grpc = [("content-type", "application/grpc"), local];
+    let answer = send(&peer, "POST", "/convite.v1.Peer/No", None, &grpc).await;
+    assert_eq!(answer.status(), 200);
+    assert_eq!(header(&answer, "grpc-status"), "12");
+}
+
+#[tokio::test]
+async fn path_without_share_works_if_unambiguous() {
+    let peer = Peer::start(8).await;
+    let hash = peer.write("a/x.txt", b"x");
+    peer.scan().await;
+    let ticket = peer.ticket(hash);
+    for path in ["/files/share/a/x.txt", "/files/a/x.txt"] {
+        let answer = send(&peer, "GET", path, Some(&ticket), &[]).await;
+        assert_eq!(&*body(answer).await, b"x", "{path}");
+    }
+    let answer = send(&peer, "GET", "/files/x.txt", Some(&ticket), &[]).await;
+    assert_eq!(code(answer).await, (403, "ticket_invalid".to_owned()));
+}
+
+#[tokio::test]
+async fn a_ticket_that_was_accepted_ends_with_its_expiry_time() {
+    let peer = Peer::start(8).await;
+    let hash = peer.write("f", b"contents");
+    peer.scan().await;
+    let path = format!("/files/{hash}");
+    let ticket = peer.sign("peer_1", hash, Duration::from_secs(300));
+    let now = UnixMillis::from(SystemTime::now());
+    for (seconds, is_accepted) in [(0, true), (240, true), (3_600, false), (240, true)] {
+        // The peer remembers the ticket from the first request on.
+        peer.clock
+            .record(now.after(Duration::from_secs(seconds)), now);
+        let answer = send(&peer, "GET", &path, Some(&ticket), &[]).await;
+        if is_accepted {
+            assert_eq!(answer.status(), 200, "after {seconds} s");
+        } else {
+            let refused = code(answer).await;
+            assert_eq!(refused, (403, "ticket_invalid".to_owned()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn file_needs_its_own_ticket() {
     let peer = Peer::start(8).await;
     let hash = peer.write("f", b"contents");
     let other = peer.write("other", b"other contents");
@@ -172,7 +238,7 @@ async fn only_the_right_ticket_opens_a_file() {
         String::from_utf8(bytes).unwrap()
     };
     let absent = ContentHash::of(b"absent");
-    // The same answer whether the file is there or not.
+    // The same response whether the file exists or not.
     for path in [
         format!("/files/{hash}"),
         format!("/files/{absent}"),
@@ -216,7 +282,7 @@ async fn only_the_right_ticket_opens_a_file() {
 }
 
 #[tokio::test]
-async fn nothing_outside_the_share_is_ever_served() {
+async fn paths_outside_the_share_are_not_served() {
     let peer = Peer::start(8).await;
     let secret = b"secret of the machine";
     std::fs::create_dir(peer.outside().join("out")).unwrap();
@@ -264,7 +330,7 @@ async fn nothing_outside_the_share_is_ever_served() {
         );
     }
 
-    // What was a folder when it was scanned and is a link out of the share now.
+    // A folder that was scanned and is a link out of the share now.
     let hash = peer.write("swap/file", secret);
     peer.scan().await;
     std::fs::rename(peer.file("swap"), peer.outside().join("moved")).unwrap();
@@ -281,7 +347,7 @@ async fn nothing_outside_the_share_is_ever_served() {
 }
 
 #[tokio::test]
-async fn a_file_that_shrinks_while_it_is_sent_breaks_off() {
+async fn shrinking_file_aborts_the_response() {
     let peer = Peer::start(8).await;
     let size = 96 << 20;
     let hash = peer.write("big", &vec![7; size]);
@@ -307,10 +373,10 @@ async fn a_file_that_shrinks_while_it_is_sent_breaks_off() {
 }
 
 #[tokio::test]
-async fn no_more_is_served_at_once_than_allowed() {
+async fn concurrent_uploads_are_limited() {
     let peer = Peer::limited(UploadLimits {
         slots: 1,
-        patience: Duration::from_millis(300),
+        queue_timeout: Duration::from_millis(300),
         ..UploadLimits::default()
     })
     .await;

@@ -1,7 +1,10 @@
-//! What a peer serves, to whom, and what it refuses, over real connections.
+//! What a peer serves and refuses, over real connections.
 
+#![allow(clippy::disallowed_methods, reason = "tests start tasks without names")]
 #![allow(clippy::unwrap_used)]
 
+mod folders;
+mod forms;
 mod grpc;
 mod http;
 mod limits;

@@ -1,9 +1,9 @@
-//! What a peer counts, read as Prometheus reads it.
+//! The metrics of a peer, as Prometheus reads them.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use convite_metrics::Definition;
+use convite_metrics::MetricDefinition;
 use convite_metrics::catalogue::{PEER, PROCESS};
 use convite_net::dial::http1_request;
 use http::Request;
@@ -26,7 +26,7 @@ async fn get(peer: &Peer, path: &str, token: Option<&str>) -> (u16, Bytes) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_metric_of_the_catalogue_is_there_and_no_other() {
+async fn metrics_page_matches_the_catalogue() {
     let peer = Peer::start(4).await;
     let bytes = contents(200_000);
     let hash = peer.write("hidden-name.bin", &bytes);
@@ -47,7 +47,7 @@ async fn every_metric_of_the_catalogue_is_there_and_no_other() {
         .map(|line| line.rsplit_once(' ').unwrap())
         .map(|(key, value)| (key, value.parse().unwrap()))
         .collect();
-    let all: Vec<&Definition> = PEER.iter().chain(PROCESS).collect();
+    let all: Vec<&MetricDefinition> = PEER.iter().chain(PROCESS).collect();
     let name = |sample: &str| sample.split('{').next().unwrap().to_owned();
     for sample in samples.keys() {
         let known = all.iter().any(|metric| metric.name == name(sample));

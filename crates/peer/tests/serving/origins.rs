@@ -1,10 +1,10 @@
-//! Pages of other sites, and names that are made to resolve to a peer.
+//! Requests from pages of other sites, and from names that were made to resolve to a peer.
 
 use super::http::{code, header, send};
 use super::{Peer, contents};
 
 #[tokio::test]
-async fn pages_of_other_sites_follow_links_to_contents_and_do_nothing_else() {
+async fn other_sites_can_only_link_to_contents() {
     let peer = Peer::start(8).await;
     let hash = peer.write("page.html", &contents(1_000));
     peer.scan().await;
@@ -16,7 +16,7 @@ async fn pages_of_other_sites_follow_links_to_contents_and_do_nothing_else() {
     ];
     let answer = send(&peer, "GET", &link, None, &elsewhere).await;
     assert_eq!(answer.status(), 200);
-    // What it was given, a page can show, and not read.
+    // A page can show linked contents but cannot read them.
     assert_eq!(header(&answer, "access-control-allow-origin"), "");
 
     let leave = "/convite.v1.Control/Leave";
@@ -39,9 +39,9 @@ async fn pages_of_other_sites_follow_links_to_contents_and_do_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_page_whose_name_is_made_to_resolve_to_a_peer_reaches_nothing() {
+async fn dns_rebinding_reaches_no_peer() {
     let peer = Peer::start(8).await;
-    // The name `peer`, under which these tests ask, is not this peer's.
+    // These tests use the host name `peer`, which is not a name of this peer.
     let refused = send(&peer, "GET", "/metrics", None, &[]).await;
     assert_eq!(code(refused).await, (421, "wrong_host".to_owned()));
     assert_eq!(

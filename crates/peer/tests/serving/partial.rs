@@ -1,4 +1,4 @@
-//! Files that are still being fetched, and what subscribers are told of files.
+//! Partial files, and the availability stream.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use convite_core::verify::hash_piece;
 use convite_core::{ContentHash, ErrorCode, PieceGeometry, PieceHashes};
-use convite_peer::partial_files::{PartialFile, PartialHandle};
+use convite_peer::sharing::partial_files::{PartialFile, PartialHandle};
 use convite_swarm::PieceSet;
 use convite_wire::status::from_status;
 use convite_wire::v1::{AvailabilityReply, AvailabilityRequest, GetPiecesRequest};
@@ -20,7 +20,7 @@ use super::{Peer, contents};
 
 const PIECE: usize = 64 << 10;
 
-/// A download of `bytes` that has no piece yet.
+/// A download of `bytes` without any piece yet.
 struct Fetching {
     bytes: Vec<u8>,
     hash: ContentHash,
@@ -37,7 +37,7 @@ impl Fetching {
         let hashes = Arc::new(PieceHashes::fold(geometry, hashes.collect()).unwrap());
         let file = tempfile::tempfile().unwrap();
         file.set_len(bytes.len() as u64).unwrap();
-        let handle = peer.state.partial_files.insert(PartialFile {
+        let handle = peer.state.files.partial_files.insert(PartialFile {
             hash: hashes.content(),
             geometry,
             hashes: hashes.clone(),
@@ -73,16 +73,16 @@ async fn subscribe(
     client.availability(request).await.unwrap().into_inner()
 }
 
-/// The next message; none if the stream ended.
+/// Returns the next message; `None` if the stream ended.
 async fn next(stream: &mut Streaming<AvailabilityReply>) -> Option<AvailabilityReply> {
-    tokio::time::timeout(Duration::from_secs(20), stream.message())
+    tokio::time::timeout(Duration::from_secs(60), stream.message())
         .await
-        .expect("no message came")
+        .expect("no message arrived")
         .unwrap()
 }
 
 #[tokio::test]
-async fn a_stock_client_reads_the_pieces_of_a_partial_file_and_no_others() {
+async fn partial_file_serves_only_its_pieces() {
     let peer = Peer::start(8).await;
     let fetching = Fetching::new(&peer, contents(5 * PIECE + 77));
     for index in [0, 1, 3, 5] {
@@ -131,7 +131,7 @@ async fn a_stock_client_reads_the_pieces_of_a_partial_file_and_no_others() {
 }
 
 #[tokio::test]
-async fn a_partial_file_over_http_wants_a_range_that_is_there() {
+async fn http_serves_only_available_ranges_of_a_partial_file() {
     let peer = Peer::start(8).await;
     let fetching = Fetching::new(&peer, contents(2 * PIECE + 1));
     fetching.fetch(1);
@@ -167,7 +167,7 @@ async fn a_partial_file_over_http_wants_a_range_that_is_there() {
 }
 
 #[tokio::test]
-async fn a_subscriber_of_a_whole_file_hears_what_is_handed_out_until_it_goes() {
+async fn subscriber_of_a_complete_file_gets_promises() {
     let peer = Peer::start(8).await;
     let hash = peer.write("f", &contents(3 * PIECE + 5));
     peer.scan().await;
@@ -206,7 +206,7 @@ async fn a_subscriber_of_a_whole_file_hears_what_is_handed_out_until_it_goes() {
 }
 
 #[tokio::test]
-async fn a_subscriber_of_a_partial_file_hears_of_each_piece_and_of_the_last() {
+async fn subscriber_of_a_partial_file_gets_each_piece() {
     let peer = Peer::start(8).await;
     let fetching = Fetching::new(&peer, contents(5 * PIECE));
     fetching.fetch(3);
@@ -216,7 +216,7 @@ async fn a_subscriber_of_a_partial_file_hears_of_each_piece_and_of_the_last() {
     assert_eq!((first.whole, &first.held[..]), (false, &[0b1000][..]));
     fetching.fetch(0);
     assert_eq!(next(&mut stream).await.unwrap().pieces, [0]);
-    // The same piece again is no news, so that the next message has the next piece.
+    // A known piece is not reported again, so the next message has the next piece.
     fetching.fetch(0);
     fetching.fetch(4);
     assert_eq!(next(&mut stream).await.unwrap().pieces, [4]);
@@ -228,7 +228,7 @@ async fn a_subscriber_of_a_partial_file_hears_of_each_piece_and_of_the_last() {
 }
 
 #[tokio::test]
-async fn a_subscriber_asks_anew_when_a_whole_file_is_there_in_part_only() {
+async fn subscription_ends_when_a_file_becomes_partial() {
     let peer = Peer::start(8).await;
     let bytes = contents(3 * PIECE);
     let fetching = Fetching::new(&peer, bytes.clone());
@@ -247,7 +247,7 @@ async fn a_subscriber_asks_anew_when_a_whole_file_is_there_in_part_only() {
 }
 
 #[tokio::test]
-async fn a_slow_subscriber_gets_all_that_it_missed_in_few_messages() {
+async fn slow_subscriber_gets_combined_messages() {
     let peer = Peer::start(8).await;
     let count = 1000u32;
     let fetching = Fetching::new(&peer, vec![1; count as usize * PIECE]);
@@ -263,7 +263,7 @@ async fn a_slow_subscriber_gets_all_that_it_missed_in_few_messages() {
     let mut messages = 0;
     while known != want {
         for piece in next(&mut stream).await.unwrap().pieces {
-            assert!(known.insert(piece), "piece {piece} came twice");
+            assert!(known.insert(piece), "piece {piece} was reported twice");
         }
         messages += 1;
     }
@@ -272,7 +272,7 @@ async fn a_slow_subscriber_gets_all_that_it_missed_in_few_messages() {
 }
 
 #[tokio::test]
-async fn the_end_of_the_peer_ends_what_it_tells() {
+async fn subscriptions_end_with_the_peer() {
     let peer = Peer::start(8).await;
     let hash = peer.write("f", b"x");
     peer.scan().await;

@@ -1,38 +1,46 @@
-//! The peer that the tests talk to.
+//! The peer under test.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use convite_core::{Allowed, ContentHash, PeerAddress, UnixMillis};
+use convite_core::{AccessList, ContentHash, PeerAddress, UnixMillis};
+use convite_net::clock::DirectoryClock;
 use convite_net::dial::Http2;
-use convite_peer::cache::Cache;
+use convite_peer::announce::tickets::TicketVerification;
+use convite_peer::fs::identity::FileIdentity;
+use convite_peer::fs::volume::Volume;
 use convite_peer::inbox::{Inbox, InboxConfig};
-use convite_peer::indexing::Indexing;
-use convite_peer::serve::auth::TicketGate;
-use convite_peer::serve::control::{ControlService, ControlToken};
-use convite_peer::serve::metrics::Metrics;
-use convite_peer::serve::uploads::{UploadLimits, Uploads};
-use convite_peer::serve::{Serving, router};
-use convite_peer::shares::ShareList;
-use convite_peer::state::PeerState;
+use convite_peer::node::control::{ControlService, ControlToken};
+use convite_peer::node::metrics::Metrics;
+use convite_peer::node::router::router;
+use convite_peer::node::state::PeerState;
+use convite_peer::serve::download::uploads::{UploadLimits, Uploads};
+use convite_peer::sharing::cache::Cache;
+use convite_peer::sharing::cache::HashedFile;
+use convite_peer::sharing::catalogue::IndexedFile;
+use convite_peer::sharing::indexing::Indexer;
+use convite_peer::sharing::shares::ShareList;
 use convite_wire::ticket::{Ticket, TicketSigner};
 use convite_wire::upload_ticket::UploadTicket;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// A peer's serving half with one share, `share`, and no directory.
+/// A peer's API with one share, `share`, and without a directory.
 pub(crate) struct Peer {
     place: TempDir,
     pub(crate) address: PeerAddress,
     pub(crate) signer: TicketSigner,
+    /// The directory's clock, as this peer knows it.
+    pub(crate) clock: DirectoryClock,
     pub(crate) control: String,
     pub(crate) state: Arc<PeerState>,
     pub(crate) cache: Arc<Cache>,
-    indexing: Arc<Indexing>,
+    indexing: Arc<Indexer>,
     _stop: DropGuard,
 }
 
@@ -50,7 +58,7 @@ impl Peer {
         Self::listening(limits, listener).await
     }
 
-    /// With an inbox for those of the list, who may each have so many bytes in it.
+    /// Starts a peer with an inbox for the accounts `allowed`, with a quota in bytes for each.
     pub(crate) async fn with_inbox(allowed: &str, quota: u64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let inbox = (allowed.parse().unwrap(), quota);
@@ -64,7 +72,7 @@ impl Peer {
     async fn built(
         limits: UploadLimits,
         listener: TcpListener,
-        inbox: Option<(Allowed, u64)>,
+        inbox: Option<(AccessList, u64)>,
     ) -> Self {
         let place = tempfile::tempdir().unwrap();
         let root = place.path().join("share");
@@ -82,14 +90,19 @@ impl Peer {
         ));
         let cache = Arc::new(Cache::open(&place.path().join("cache.redb")).unwrap());
         let signer = TicketSigner::generate().unwrap();
-        let gate = Arc::new(TicketGate::default());
-        gate.trust(&signer.public_key(), state.id.clone()).unwrap();
-        let mut serving = Serving::new(&state, cache.clone(), gate);
+        let clock = DirectoryClock::default();
+        let gate = Arc::new(TicketVerification::with_clock(clock.clone()));
+        gate.set_key(&signer.public_key(), state.registration.id.clone())
+            .unwrap();
+        let mut serving = state.serve_context(cache.clone(), gate);
         if let Some((allowed, quota)) = inbox {
             let folder = place.path().join("inbox");
             let config = Some(InboxConfig { folder, quota });
-            let inbox = Inbox::open_if_any(config, allowed, &state, &cache).await;
+            let inbox = Inbox::open_if_any(config, allowed, state.inbox_owner(cache.clone())).await;
             serving.inbox = inbox.unwrap();
+            if let Some(inbox) = &serving.inbox {
+                let _ = state.inbox.set(inbox.level().clone());
+            }
         }
         let token = ControlToken::random().unwrap();
         let service = ControlService::new(state.clone(), &token, None);
@@ -107,8 +120,9 @@ impl Peer {
             place,
             address,
             signer,
+            clock,
             control: token.text().to_owned(),
-            indexing: Arc::new(Indexing::new(state.clone(), cache.clone()).unwrap()),
+            indexing: Arc::new(Indexer::new(state.files.clone(), cache.clone()).unwrap()),
             cache,
             state,
             _stop: stop.drop_guard(),
@@ -123,7 +137,7 @@ impl Peer {
         self.place.path()
     }
 
-    /// Writes a file into the share; [`Self::scan`] makes it served.
+    /// Writes a file into the share; [`Self::scan`] adds it to the catalogue.
     pub(crate) fn write(&self, name: &str, contents: &[u8]) -> ContentHash {
         let path = self.file(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -131,9 +145,47 @@ impl Peer {
         ContentHash::of(contents)
     }
 
+    /// Waits until the times of a file are reliable.
+    pub(crate) fn settle(&self, name: &str) {
+        while self.identity(name).changed_too_recently(SystemTime::now()) {
+            std::thread::yield_now();
+        }
+    }
+
+    fn identity(&self, name: &str) -> FileIdentity {
+        let path = self.file(name);
+        FileIdentity::at(&path, &path.symlink_metadata().unwrap()).unwrap()
+    }
+
+    /// Makes the peer use an old hash for a changed file, in memory and on disk.
+    pub(crate) fn believe(&self, name: &str, hash: ContentHash) {
+        let served = self.state.files.catalogue.by_hash(&hash).remove(0);
+        let identity = self.identity(name);
+        let volume = Volume::of(&self.file(name)).unwrap();
+        let keys = volume.keys(&served.root, served.inner(), &identity);
+        let size = identity.size;
+        let pieces = self.cache.pieces(hash, size).unwrap().unwrap();
+        let hashed = HashedFile {
+            keys: Some(keys),
+            pieces,
+            crc32: 0,
+        };
+        self.cache.store_hashes(&[hashed]).unwrap();
+        self.state.files.catalogue.put(IndexedFile {
+            identity,
+            ..(*served).clone()
+        });
+    }
+
+    /// Returns the parts shared by the keys of the share's files in the cache.
+    pub(crate) fn volumes(&self) -> HashSet<u128> {
+        let root = self.file("");
+        Volume::of(&root).unwrap().key_volumes(&root).collect()
+    }
+
     pub(crate) async fn scan(&self) {
         let indexing = self.indexing.clone();
-        tokio::task::spawn_blocking(move || indexing.scan_once())
+        tokio::task::spawn_blocking(move || indexing.scan_all())
             .await
             .unwrap()
             .unwrap();
@@ -153,7 +205,7 @@ impl Peer {
         sign(&self.signer, peer, hash, expires)
     }
 
-    /// What lets `user`, who is in these spaces, upload here.
+    /// Returns a ticket with which `user`, a member of `spaces`, may upload to this peer.
     pub(crate) fn upload_ticket(&self, user: &str, spaces: &[&str]) -> String {
         let ticket = UploadTicket {
             user: user.parse().unwrap(),
@@ -195,7 +247,7 @@ pub(crate) fn sign_for(
         .unwrap()
 }
 
-/// Bytes that are nowhere alike.
+/// Returns bytes without repetitions.
 pub(crate) fn contents(len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
     let mut hasher = blake3::Hasher::new();

@@ -1,4 +1,4 @@
-//! Files left in a peer's inbox: as a form over HTTP, and over gRPC by the stock generated client.
+//! Uploads to a peer's inbox over gRPC, with the generated client.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,29 +10,25 @@ use convite_peer::inbox::{Inbox, InboxConfig};
 use convite_wire::status::from_status;
 use convite_wire::upload_ticket::UploadTicket;
 use convite_wire::v1::{BeginUploadReply, BeginUploadRequest, UploadChunk, UploadFileReply};
-use http::{Request, Response};
-use http_body_util::Full;
-use hyper::body::Incoming;
 use tonic::Status;
 
 use super::grpc::{Client, client, with};
-use super::http::{body, code};
 use super::{Peer, contents};
 
-const QUOTA: u64 = 8 << 20;
-/// When the files were modified that are sent over gRPC.
+pub(super) const QUOTA: u64 = 8 << 20;
+/// The modification time of files sent over gRPC.
 const MODIFIED: i64 = 1_600_000_000_123_456_789;
 
-async fn peer() -> Peer {
+pub(super) async fn peer() -> Peer {
     Peer::with_inbox("ana,@lab", QUOTA).await
 }
 
-fn inbox(peer: &Peer) -> PathBuf {
+pub(super) fn inbox(peer: &Peer) -> PathBuf {
     peer.outside().join("inbox")
 }
 
-/// What is in the inbox for all to see, sorted.
-fn files(peer: &Peer) -> Vec<String> {
+/// Returns the visible files in the inbox, sorted.
+pub(super) fn files(peer: &Peer) -> Vec<String> {
     let walk = walk(&inbox(peer));
     let mut files: Vec<_> = walk
         .into_iter()
@@ -42,8 +38,8 @@ fn files(peer: &Peer) -> Vec<String> {
     files
 }
 
-/// What is kept of uploads that did not come to an end.
-fn unfinished(peer: &Peer) -> usize {
+/// Returns the number of unfinished uploads.
+pub(super) fn unfinished(peer: &Peer) -> usize {
     let kept = fs::read_dir(inbox(peer).join(".convite-uploads")).unwrap();
     let names = kept.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     names.filter(|name| !name.ends_with(".done")).count()
@@ -53,122 +49,13 @@ fn walk(folder: &std::path::Path) -> Vec<String> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
         let name = entry.file_name().into_string().unwrap();
-        match entry.file_type().unwrap().is_dir() {
-            true => found.extend(walk(&entry.path()).iter().map(|f| format!("{name}/{f}"))),
-            false => found.push(name),
+        if entry.file_type().unwrap().is_dir() {
+            found.extend(walk(&entry.path()).iter().map(|f| format!("{name}/{f}")))
+        } else {
+            found.push(name)
         }
     }
     found
-}
-
-fn part(head: &str, bytes: &[u8]) -> Vec<u8> {
-    let head = format!("--b\r\ncontent-disposition: form-data; {head}\r\n\r\n");
-    [head.as_bytes(), bytes, b"\r\n"].concat()
-}
-
-fn file(name: &str, bytes: &[u8]) -> Vec<u8> {
-    let mut form = part(&format!("name=\"file\"; filename=\"{name}\""), bytes);
-    form.extend_from_slice(b"--b--\r\n");
-    form
-}
-
-async fn post(peer: &Peer, ticket: &str, form: Vec<u8>) -> Response<Incoming> {
-    let request = Request::post(format!("/upload?ticket={ticket}"))
-        .header("host", peer.address.to_string())
-        .header("content-type", "multipart/form-data; boundary=b")
-        .body(Full::new(Bytes::from(form)))
-        .unwrap();
-    convite_net::dial::http1_request(&peer.address, None, request)
-        .await
-        .unwrap()
-}
-
-#[tokio::test]
-async fn a_form_is_kept_under_a_harmless_name_replaces_nothing_and_is_served() {
-    let peer = peer().await;
-    let ana = peer.upload_ticket("ana", &[]);
-    let bytes = contents(3_000_000);
-    for (name, kept) in [
-        ("x.txt", "x.txt"),
-        ("x.txt", "x (1).txt"),
-        ("../../x.txt", "_.._.._x.txt"),
-        (".bashrc", "_.bashrc"),
-        ("C:\\\\aux", "C___aux"),
-    ] {
-        let answer = post(&peer, &ana, file(name, &bytes[..100_000])).await;
-        assert_eq!(answer.status(), 200, "{name}");
-        let answer: serde_json::Value = serde_json::from_slice(&body(answer).await).unwrap();
-        let got = &answer["files"][0];
-        assert_eq!(got["path"], format!("inbox/ana/{kept}"));
-        assert_eq!(got["hash"], ContentHash::of(&bytes[..100_000]).to_string());
-        let there = inbox(&peer).join("ana").join(kept);
-        assert!(fs::read(there).unwrap() == bytes[..100_000]);
-    }
-    // Larger than a form may be elsewhere, and served at once, as it was never hashed again.
-    assert_eq!(post(&peer, &ana, file("big", &bytes)).await.status(), 200);
-    let hash = ContentHash::of(&bytes);
-    assert_eq!(peer.state.catalogue.by_hash(&hash).len(), 1);
-    let path = format!("/files/{hash}");
-    let answer = super::http::send(&peer, "GET", &path, Some(&peer.ticket(hash)), &[]).await;
-    assert!(body(answer).await == bytes);
-    assert_eq!((files(&peer).len(), unfinished(&peer)), (6, 0));
-}
-
-#[tokio::test]
-async fn what_is_not_allowed_leaves_nothing() {
-    let peer = peer().await;
-    let ana = peer.upload_ticket("ana", &[]);
-    let form = || file("x", b"contents");
-    let wrong = {
-        let hash = ContentHash::of(b"other").to_string();
-        [part("name=\"hash\"", hash.as_bytes()), form()].concat()
-    };
-    let torn = file("x", &[b'x'; 200_000])[..100_000].to_vec();
-    let torn_at_its_end = form()[..form().len() - 6].to_vec();
-    let read = peer.ticket(ContentHash::of(b"x"));
-    let bob = peer.upload_ticket("bob", &["others"]);
-    let too_much = contents(QUOTA as usize + 1);
-    for (who, form, want) in [
-        (&read, form(), (403, "ticket_invalid")),
-        (&bob, form(), (403, "permission_denied")),
-        (&ana, file("x", &too_much), (413, "too_large")),
-        (&ana, wrong, (502, "corrupt_contents")),
-        (&ana, torn, (400, "invalid_argument")),
-        (&ana, torn_at_its_end, (400, "invalid_argument")),
-        (&ana, part("name=\"else\"", b"x"), (400, "invalid_argument")),
-    ] {
-        let answer = post(&peer, who, form).await;
-        assert_eq!(code(answer).await, (want.0, want.1.to_owned()));
-        assert_eq!(files(&peer), [""; 0], "{want:?}");
-        assert_eq!(unfinished(&peer), 0, "{want:?}");
-    }
-    // The quota is free again, and each account has its own.
-    let most = file("big", &contents(QUOTA as usize - 100));
-    let bob = peer.upload_ticket("bob", &["lab"]);
-    for user in [&ana, &bob] {
-        assert_eq!(post(&peer, user, most.clone()).await.status(), 200);
-        let answer = post(&peer, user, file("x", &[0; 200])).await;
-        assert_eq!(code(answer).await, (413, "too_large".to_owned()));
-    }
-    // Whoever owns the inbox makes room by removing files.
-    fs::remove_file(inbox(&peer).join("ana/big")).unwrap();
-    assert_eq!(post(&peer, &ana, form()).await.status(), 200);
-
-    let closed = Peer::start(8).await;
-    let answer = post(&closed, &closed.upload_ticket("ana", &[]), form()).await;
-    assert_eq!(code(answer).await, (403, "permission_denied".to_owned()));
-}
-
-#[tokio::test]
-async fn a_form_holds_no_more_than_a_thousand_files() {
-    let peer = peer().await;
-    let ana = peer.upload_ticket("ana", &[]);
-    let one = |number: usize| part(&format!("name=\"file\"; filename=\"{number}\""), b"");
-    let mut form: Vec<u8> = (0..=1000).flat_map(one).collect();
-    form.extend_from_slice(b"--b--\r\n");
-    let answer = post(&peer, &ana, form).await;
-    assert_eq!(code(answer).await, (413, "too_large".to_owned()));
-    assert_eq!((files(&peer).len(), unfinished(&peer)), (1000, 0));
 }
 
 async fn begin(
@@ -180,7 +67,7 @@ async fn begin(
     begin_as(client, ticket, name, size, false).await
 }
 
-/// [`begin`], or `anew`.
+/// Same as [`begin`], with `anew` as an argument.
 async fn begin_as(
     client: &mut Client,
     ticket: &str,
@@ -231,7 +118,7 @@ async fn upload(
 }
 
 #[tokio::test]
-async fn an_upload_that_broke_off_goes_on_where_it_was() {
+async fn interrupted_upload_resumes() {
     let peer = peer().await;
     let ana = peer.upload_ticket("ana", &[]);
     let mut client = client(&peer).await;
@@ -251,7 +138,7 @@ async fn an_upload_that_broke_off_goes_on_where_it_was() {
     assert_eq!(begun.upload, id);
     let held = begun.piece_hashes.len() / 32;
     assert!((10..=3_000_000 / piece).contains(&held), "{held}");
-    // Of what rotted on the disk nothing is believed.
+    // Data that was damaged on disk is not used.
     let kept = inbox(&peer)
         .join(".convite-uploads")
         .join(&id)
@@ -263,7 +150,7 @@ async fn an_upload_that_broke_off_goes_on_where_it_was() {
         .await
         .unwrap();
     assert_eq!(begun.piece_hashes.len() / 32, 4);
-    // Not farther than that, not within a piece, not by another.
+    // Not beyond that, not within a piece, and not from another account.
     for from in [5 * piece, piece + 1] {
         let refused = upload(&mut client, &ana, &id, &bytes, from, Some(hash)).await;
         assert_eq!(refused.unwrap_err(), ErrorCode::InvalidArgument);
@@ -285,18 +172,18 @@ async fn an_upload_that_broke_off_goes_on_where_it_was() {
     let since = modified.duration_since(std::time::UNIX_EPOCH).unwrap();
     assert_eq!(since.as_secs(), 1_600_000_000);
     assert_eq!(unfinished(&peer), 0);
-    assert_eq!(peer.state.catalogue.by_hash(&hash).len(), 1);
+    assert_eq!(peer.state.files.catalogue.by_hash(&hash).len(), 1);
 }
 
 #[tokio::test]
-async fn nothing_is_published_under_a_hash_that_it_is_not() {
+async fn upload_with_a_wrong_hash_is_refused() {
     let peer = peer().await;
     let ana = peer.upload_ticket("ana", &[]);
     let mut client = client(&peer).await;
     let bytes = contents(400_000);
     let hash = ContentHash::of(&bytes);
     let piece = PieceGeometry::new(400_000).unwrap().piece_size() as usize;
-    // All but the last piece, so that their hashes are known.
+    // All but the last piece, so that their hashes are stored.
     let kept = 6 * piece;
     let begun = begin(&mut client, &ana, "x", bytes.len()).await.unwrap();
     let id = begun.upload;
@@ -305,7 +192,7 @@ async fn nothing_is_published_under_a_hash_that_it_is_not() {
     let begun = begin_when_free(&mut client, &ana, "x", bytes.len()).await;
     let held = begun.piece_hashes.len() / 32 * piece;
     assert!(held >= piece);
-    // Other bytes in their place, and then the rest, as if they were what they had been.
+    // Other bytes replace them, followed by the rest, as if the pieces were unchanged.
     let mut other = bytes.clone();
     other[7] ^= 1;
     let broke_off = upload(&mut client, &ana, &id, &other[..held], 0, None).await;
@@ -317,9 +204,9 @@ async fn nothing_is_published_under_a_hash_that_it_is_not() {
         }
     };
     assert_eq!(refused, Err(ErrorCode::NotFound));
-    assert_eq!(peer.state.catalogue.by_hash(&hash).len(), 0);
+    assert_eq!(peer.state.files.catalogue.by_hash(&hash).len(), 0);
     assert_eq!(files(&peer), [""; 0]);
-    // Whoever begins anew goes on with what is there now.
+    // After a new `begin`, the upload resumes with the pieces that are on disk now.
     let begun = begin_when_free(&mut client, &ana, "x", bytes.len()).await;
     let held = begun.piece_hashes.len() / 32 * piece;
     let refused = upload(&mut client, &ana, &id, &bytes, held, Some(hash)).await;
@@ -329,7 +216,7 @@ async fn nothing_is_published_under_a_hash_that_it_is_not() {
     }
 }
 
-/// [`begin`], once what is left of the stream before it is done.
+/// Calls [`begin`] once the previous stream has ended.
 async fn begin_when_free(
     client: &mut Client,
     ticket: &str,
@@ -346,7 +233,7 @@ async fn begin_when_free(
 }
 
 #[tokio::test]
-async fn an_upload_whose_answer_was_lost_is_not_taken_in_twice() {
+async fn upload_with_a_lost_reply_is_stored_once() {
     let peer = peer().await;
     let ana = peer.upload_ticket("ana", &[]);
     let mut client = client(&peer).await;
@@ -370,12 +257,12 @@ async fn an_upload_whose_answer_was_lost_is_not_taken_in_twice() {
     }
     let (id, reply) = sent.unwrap();
     assert_eq!((files(&peer).len(), unfinished(&peer)), (2, 0));
-    // It is nobody else's.
+    // Other accounts do not get the result.
     let bob = peer.upload_ticket("bob", &["lab"]);
     let begun = begin(&mut client, &bob, "x", bytes.len()).await.unwrap();
     assert_eq!(begun.done, None);
 
-    // Nor after the peer was killed when the file had just got its name.
+    // The same holds if the peer was killed just after the file got its name.
     let left = inbox(&peer).join(".convite-uploads").join(&id);
     fs::create_dir(&left).unwrap();
     let about = format!(
@@ -389,7 +276,8 @@ async fn an_upload_whose_answer_was_lost_is_not_taken_in_twice() {
         quota: QUOTA,
     };
     let allowed = "ana".parse().unwrap();
-    let reopened = Inbox::open(config, allowed, peer.state.clone(), peer.cache.clone()).unwrap();
+    let owner = peer.state.inbox_owner(peer.cache.clone());
+    let reopened = Inbox::open(config, allowed, owner).unwrap();
     assert!(!left.exists());
     let ticket = UploadTicket {
         user: "ana".parse().unwrap(),
@@ -403,13 +291,13 @@ async fn an_upload_whose_answer_was_lost_is_not_taken_in_twice() {
         (done.path, done.hash, done.size),
         (reply.path, hash, 300_000)
     );
-    // What its owner has removed, or changed, may come again.
+    // A file that the owner removed or changed can be uploaded again.
     fs::write(inbox(&peer).join("ana/x (1)"), &bytes).unwrap();
     assert_eq!(begin().unwrap().done, None);
 }
 
 #[tokio::test]
-async fn a_sender_that_lies_leaves_nothing() {
+async fn false_sender_leaves_nothing() {
     let peer = peer().await;
     let ana = peer.upload_ticket("ana", &[]);
     let mut client = client(&peer).await;
@@ -425,7 +313,7 @@ async fn a_sender_that_lies_leaves_nothing() {
     assert_eq!(refused.unwrap_err(), ErrorCode::CorruptContents);
     assert_eq!((files(&peer).len(), unfinished(&peer)), (0, 0));
 
-    // More than was told, less than was told.
+    // More, and then fewer, bytes than announced.
     let id = begin(&mut client, &ana, "x", 200_000).await.unwrap().upload;
     let refused = upload(&mut client, &ana, &id, &bytes, 0, Some(hash)).await;
     assert_eq!(refused.unwrap_err(), ErrorCode::InvalidArgument);
@@ -434,7 +322,7 @@ async fn a_sender_that_lies_leaves_nothing() {
     assert_eq!(refused.unwrap_err(), ErrorCode::Unavailable);
     assert_eq!(files(&peer).len(), 0);
 
-    // What is promised counts, before it comes.
+    // The announced size counts before the bytes arrive.
     let refused = begin(&mut client, &ana, "big", QUOTA as usize).await;
     assert_eq!(from_status(&refused.unwrap_err()).code, ErrorCode::TooLarge);
     for id in ["../../x", "", "0123456789abcdef0123456789abcdef"] {
@@ -451,7 +339,7 @@ async fn a_sender_that_lies_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn the_same_upload_is_not_under_way_twice() {
+async fn same_upload_runs_once() {
     let peer = peer().await;
     let ana = peer.upload_ticket("ana", &[]);
     let mut first = client(&peer).await;
@@ -468,7 +356,7 @@ async fn the_same_upload_is_not_under_way_twice() {
         hash: Bytes::new(),
     };
     chunks.send(chunk(0)).await.unwrap();
-    // The second one is refused from the moment on that the first has begun.
+    // The second upload is refused as soon as the first has begun.
     let mut second = client(&peer).await;
     let refused = async {
         loop {
@@ -478,9 +366,9 @@ async fn the_same_upload_is_not_under_way_twice() {
             }
         }
     };
-    let refused = tokio::time::timeout(Duration::from_secs(20), refused).await;
+    let refused = tokio::time::timeout(Duration::from_secs(60), refused).await;
     assert_eq!(refused, Ok(ErrorCode::Unavailable));
-    // Its owner sees it come.
+    // The owner sees the upload in progress.
     let coming = || peer.state.status().inbox.unwrap().coming;
     assert_eq!(
         (coming()[0].name.as_str(), coming()[0].user.as_str()),

@@ -1,4 +1,4 @@
-//! The index on disk: what stays, what is found damaged, what is made anew.
+//! Tests of the index on disk: persistence, damage, rebuilding.
 
 use std::path::Path;
 
@@ -42,7 +42,7 @@ fn documents_are_replaced_and_dropped_and_kept_with_their_position() {
     check(&index);
     index.apply(vec![(1, vec![])], Progress::At(43)).unwrap();
     assert_eq!(found(&index, ""), [2]);
-    // While it is filled anew it knows where to go on.
+    // While it is being filled again, it stores where to continue.
     let walking = Progress::Walking {
         position: 40,
         after: 3,
@@ -105,7 +105,8 @@ fn an_index_that_cannot_be_read_is_made_anew() {
             }
             std::fs::write(path, bytes).unwrap();
             let index = SearchIndex::open(folder.path(), "db").unwrap();
-            // Either the damage did not matter, or it begins anew and says so by its position.
+            // Either the damage does not matter, or the index starts empty and its position shows
+            // it.
             match index.progress() {
                 Progress::At(1) => assert_eq!(found(&index, ""), [2, 1], "{}", path.display()),
                 other => {
@@ -140,7 +141,7 @@ fn merges_leave_no_documents_behind() {
     assert_eq!(found(&index, "").len(), 20);
     assert_eq!(found(&index, "round59").len(), 20);
     assert_eq!(found(&index, "round58"), [0; 0]);
-    // Sixty commits of one segment each, ten files a segment, if nothing was merged and deleted.
+    // Without merging and deletion there would be sixty segments with ten files each.
     assert!(files(folder.path()).len() < 200);
 }
 
@@ -157,7 +158,7 @@ fn an_index_of_another_database_is_made_anew() {
 fn an_index_that_is_deleted_while_it_is_in_use_is_made_anew() {
     let (index, folder) = index(&[&["s/a"]]);
     std::fs::remove_dir_all(folder.path()).unwrap();
-    // What was found is found, until something is to be written.
+    // Searches still work until the next write.
     assert_eq!(found(&index, "a"), [1]);
     let refused = index.apply(changes(vec![document(2, &["s/b"])]), Progress::At(2));
     assert_eq!(refused.unwrap_err().code, ErrorCode::Internal);

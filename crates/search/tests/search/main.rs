@@ -1,13 +1,15 @@
-//! What a person who searches would notice.
+//! Tests of the search from the user's point of view.
 #![allow(clippy::unwrap_used)]
 
 mod finding;
+mod hostile;
 mod keeping;
 mod ordering;
 mod seeing;
 
 use std::collections::HashSet;
 
+use convite_core::EntryKind;
 use convite_core::sort::{Order, Sort};
 use convite_search::{Document, Filter, Hits, Progress, Query, Search, SearchIndex};
 
@@ -18,6 +20,7 @@ const EVERYONE: i64 = 0;
 fn document(key: i64, paths: &[&str]) -> Document {
     Document {
         key,
+        kind: EntryKind::File,
         space: EVERYONE,
         size: key as u64 * 100,
         modified: key * 1000,
@@ -26,7 +29,7 @@ fn document(key: i64, paths: &[&str]) -> Document {
     }
 }
 
-/// An index of one document for each list of paths, with keys from 1 on.
+/// Creates an index with one document for each list of paths, with keys from 1.
 fn index(documents: &[&[&str]]) -> (SearchIndex, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let index = SearchIndex::open(folder.path(), "db").unwrap();
@@ -35,7 +38,7 @@ fn index(documents: &[&[&str]]) -> (SearchIndex, tempfile::TempDir) {
     (index, folder)
 }
 
-/// Documents of one content follow one another.
+/// Applies documents; those of one content must be adjacent.
 fn put(index: &SearchIndex, documents: Vec<Document>) {
     let mut changes: Vec<(i64, Vec<Document>)> = Vec::new();
     for document in documents {
@@ -47,9 +50,11 @@ fn put(index: &SearchIndex, documents: Vec<Document>) {
     index.apply(changes, Progress::At(1)).unwrap();
 }
 
-/// What is asked, with what nobody has to say.
+/// The parameters of a search, with defaults.
 struct Asked<'a> {
     query: &'a str,
+    /// If not empty, used instead of `query`.
+    any: &'a [&'a str],
     filter: Filter,
     spaces: &'a [i64],
     online: HashSet<i64>,
@@ -62,6 +67,7 @@ impl<'a> Asked<'a> {
     fn new(query: &'a str) -> Self {
         Self {
             query,
+            any: &[],
             filter: Filter::default(),
             spaces: &[EVERYONE],
             online: HashSet::from([ANA]),
@@ -72,7 +78,10 @@ impl<'a> Asked<'a> {
     }
 
     fn page(&self, index: &SearchIndex, after: Option<convite_search::Place>) -> Hits {
-        let query = Query::parse(self.query).unwrap();
+        let query = match self.any {
+            [] => Query::parse(self.query).unwrap(),
+            any => Query::any(any.iter().copied()).unwrap(),
+        };
         let search = Search {
             query: &query,
             filter: &self.filter,
@@ -86,7 +95,7 @@ impl<'a> Asked<'a> {
         index.search(&search).unwrap()
     }
 
-    /// The keys of all pages, with `between` called after each.
+    /// Returns the keys of all pages and calls `between` after each.
     fn pages(&self, index: &SearchIndex, mut between: impl FnMut()) -> Vec<i64> {
         let mut keys = Vec::new();
         let mut after = None;

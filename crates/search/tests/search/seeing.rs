@@ -1,4 +1,4 @@
-//! Who sees what: by who is online, and by space.
+//! Tests of visibility by online peers and by space.
 
 use convite_search::{Document, Filter};
 
@@ -43,7 +43,7 @@ fn what_lies_in_other_spaces_is_not_there() {
         vec![
             of(1, EVERYONE, "s/plan.txt"),
             of(2, 7, "s/plan secret.txt"),
-            // The same content under a harmless name for all.
+            // The same content under a harmless name for everyone.
             of(3, EVERYONE, "s/harmless.txt"),
             of(3, 7, "s/plan merger.txt"),
             of(3, 8, "s/plan.pdf"),
@@ -107,6 +107,6 @@ fn a_page_is_full_however_much_is_hidden() {
     let page = asked.page(&index, None);
     assert_eq!(page.hits.len(), 10);
     let page = asked.page(&index, page.next);
-    // Exactly the rest, and no sign of more.
+    // Exactly the rest, and no next page.
     assert_eq!((page.hits.len(), page.next), (10, None));
 }

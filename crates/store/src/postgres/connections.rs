@@ -1,8 +1,8 @@
-//! Connections to the server: lent out of a pool, each with its statements prepared once.
+//! Pool of connections to the server. Each connection prepares a statement once.
 //!
-//! A transaction that is dropped before its commit closes its connection, so that none goes back
-//! into the pool half done. What a replica that stalls or vanishes holds locked is let go by the
-//! server, which ends transactions that wait for their client ([`IDLE_IN_TRANSACTION`]).
+//! Dropping a transaction before its commit closes its connection, so that the pool never contains
+//! a connection with an open transaction. The server ends transactions of replicas that stall or
+//! disappear, which releases their locks ([`IDLE_IN_TRANSACTION`]).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,36 +14,39 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::address::Address;
-use super::failure::{Failure, Outcome};
 use crate::Load;
+use crate::error::{DbError, DbResult};
 
-/// Connections of one replica; whoever needs one more waits. PostgreSQL allows 100 in all unless told
-/// otherwise.
+/// Maximum number of connections per replica. Further requests wait. PostgreSQL's default limit is
+/// 100 in total.
 const CONNECTIONS_MAX: usize = 16;
-/// How long to wait for a connection in the pool, and for a new one.
+/// Timeout for getting a connection from the pool, and for opening one.
 const WAIT: Duration = Duration::from_secs(10);
-/// After this long a transaction whose client says nothing is undone.
+/// The server rolls back a transaction whose client is idle for this long.
 const IDLE_IN_TRANSACTION: &str = "SET idle_in_transaction_session_timeout = '10s'";
-/// How each connection is set up. Every query here goes by an index, as it was written; a planner
-/// that has seen a table nearly empty, and keeps that plan while a million rows come in, must not
-/// think otherwise.
-const SETTINGS: [&str; 6] = [
+/// Settings of each connection. Every query is written to use an index. Without these settings, a
+/// planner that has seen a nearly empty table could keep a sequential plan while a million rows are
+/// added.
+const SETTINGS: [&str; 8] = [
     IDLE_IN_TRANSACTION,
     "SET statement_timeout = '60s'",
     "SET enable_seqscan = off",
     "SET enable_hashjoin = off",
     "SET enable_mergejoin = off",
+    // Use each index alone: no full index scans to combine indexes or to materialize rows.
+    "SET enable_bitmapscan = off",
+    "SET enable_material = off",
     "SET jit = off",
 ];
 
-/// Lends out connections.
+/// The connection pool.
 #[derive(Clone)]
 pub(super) struct Connections {
     pool: Pool,
     work: Arc<Work>,
 }
 
-/// The transactions that have ended.
+/// Statistics of ended transactions.
 #[derive(Default)]
 struct Work {
     transactions: AtomicU64,
@@ -64,9 +67,9 @@ impl Connections {
             .post_create(Hook::async_fn(|client, _| {
                 Box::pin(async move {
                     for setting in SETTINGS {
-                        // What speaks the protocol need not know every setting.
+                        // Compatible servers may not support every setting.
                         if let Err(error) = client.batch_execute(setting).await {
-                            tracing::debug!(%error, setting, "a setting was not taken");
+                            tracing::debug!(%error, setting, "the server rejected a setting");
                         }
                     }
                     Ok(())
@@ -76,7 +79,7 @@ impl Connections {
             .map_err(|error| {
                 Problem::new(
                     ErrorCode::Internal,
-                    format!("no pool of connections: {error}"),
+                    format!("cannot create the connection pool: {error}"),
                 )
             })?;
         Ok(Self {
@@ -85,7 +88,7 @@ impl Connections {
         })
     }
 
-    /// How busy they are.
+    /// Returns the load of the pool.
     pub(super) fn load(&self) -> Load {
         let pool = self.pool.status();
         Load {
@@ -97,17 +100,18 @@ impl Connections {
         }
     }
 
-    /// A connection on which each statement is a transaction of its own.
-    pub(super) async fn get(&self) -> Outcome<Connection> {
+    /// Returns a connection in which each statement is a separate transaction.
+    pub(super) async fn get(&self) -> DbResult<Connection> {
         Ok(Connection {
             client: self.pool.get().await?,
+            changed: Vec::new(),
         })
     }
 
-    /// A connection with a transaction begun: each statement sees what others have committed by its
-    /// start, and rows that it locks stay as they are.
-    pub(super) async fn begin(&self) -> Outcome<Transaction> {
-        let transaction = Transaction {
+    /// Begins a transaction: each statement sees what was committed before it, and rows that it
+    /// locks do not change.
+    pub(super) async fn begin(&self) -> DbResult<Transaction> {
+        let mut transaction = Transaction {
             connection: Some(self.get().await?),
             began: Instant::now(),
             work: Arc::clone(&self.work),
@@ -120,67 +124,69 @@ impl Connections {
     }
 }
 
-/// The values of a statement's parameters.
+/// Parameter values of a statement.
 pub(super) type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
 
-/// A connection out of the pool.
-pub(super) struct Connection {
+/// A connection from the pool.
+pub struct Connection {
     client: Object,
+    /// Contents that the transaction has changed, for the change log.
+    pub(super) changed: Vec<i64>,
 }
 
 impl Connection {
-    pub(super) async fn rows(&self, sql: &str, values: Values<'_>) -> Outcome<Vec<Row>> {
+    pub(super) async fn rows(&self, sql: &str, values: Values<'_>) -> DbResult<Vec<Row>> {
         let statement = self.client.prepare_cached(sql).await?;
         Ok(self.client.query(&statement, values).await?)
     }
 
-    /// The only row, if there is one.
-    pub(super) async fn row(&self, sql: &str, values: Values<'_>) -> Outcome<Option<Row>> {
+    /// Returns the only row, if there is one.
+    pub(super) async fn row(&self, sql: &str, values: Values<'_>) -> DbResult<Option<Row>> {
         let statement = self.client.prepare_cached(sql).await?;
         Ok(self.client.query_opt(&statement, values).await?)
     }
 
-    /// The one row that there always is.
-    pub(super) async fn one(&self, sql: &str, values: Values<'_>) -> Outcome<Row> {
+    /// Returns the only row of a query that always returns one.
+    pub(super) async fn one(&self, sql: &str, values: Values<'_>) -> DbResult<Row> {
         let statement = self.client.prepare_cached(sql).await?;
         Ok(self.client.query_one(&statement, values).await?)
     }
 
-    /// Returns how many rows it changed.
-    pub(super) async fn execute(&self, sql: &str, values: Values<'_>) -> Outcome<u64> {
+    /// Returns the number of changed rows.
+    pub(super) async fn execute(&self, sql: &str, values: Values<'_>) -> DbResult<u64> {
         let statement = self.client.prepare_cached(sql).await?;
         Ok(self.client.execute(&statement, values).await?)
     }
 }
 
-/// A transaction under way. Dropped before its end it closes its connection, and is undone.
+/// An open transaction. Dropping it closes its connection, which rolls it back.
 pub(super) struct Transaction {
-    /// None once it has ended.
+    /// `None` after the end of the transaction.
     connection: Option<Connection>,
     began: Instant,
     work: Arc<Work>,
 }
 
 impl Transaction {
-    /// What its statements run on.
-    pub(super) fn db(&self) -> Outcome<&Connection> {
-        self.connection.as_ref().ok_or(Failure::Overtaken)
+    /// Returns the connection for its statements.
+    pub(super) fn db(&mut self) -> DbResult<&mut Connection> {
+        self.connection.as_mut().ok_or(DbError::Conflict)
     }
 
-    /// Keeps what was changed.
-    pub(super) async fn commit(mut self) -> Outcome<()> {
+    /// Commits the transaction.
+    pub(super) async fn commit(mut self) -> DbResult<()> {
         self.db()?.client.batch_execute("COMMIT").await?;
-        // Back into the pool.
+        // Returns the connection to the pool.
         drop(self.connection.take());
         Ok(())
     }
 
-    /// Runs a last statement and commits, both sent at once: what the statement locks is let go
-    /// however slow, or dead, this replica is.
-    pub(super) async fn commit_with(mut self, sql: &str, values: Values<'_>) -> Outcome<()> {
+    /// Runs a last statement and commits. Both are sent at once, so that the server releases the
+    /// statement's locks even if this replica is slow or dies.
+    pub(super) async fn commit_with(mut self, sql: &str, values: Values<'_>) -> DbResult<()> {
         let client = &self.db()?.client;
         let statement = client.prepare_cached(sql).await?;
-        // If the statement fails, the server takes COMMIT for ROLLBACK.
+        // If the statement fails, the server treats COMMIT as ROLLBACK.
         let (done, committed) = tokio::join!(
             biased;
             client.execute(&statement, values),
@@ -192,7 +198,7 @@ impl Transaction {
         Ok(())
     }
 
-    /// Undoes what was changed, and keeps the connection.
+    /// Rolls the transaction back and returns the connection to the pool.
     pub(super) async fn roll_back(mut self) {
         let Ok(db) = self.db() else {
             return;
@@ -209,7 +215,7 @@ impl Drop for Transaction {
         self.work.nanoseconds.fetch_add(took, Ordering::Relaxed);
         self.work.transactions.fetch_add(1, Ordering::Relaxed);
         if let Some(connection) = self.connection.take() {
-            // Out of the pool: closing it undoes the transaction.
+            // Taken from the pool: closing the connection rolls the transaction back.
             drop(Object::take(connection.client));
         }
     }

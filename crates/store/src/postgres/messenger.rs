@@ -1,12 +1,12 @@
-//! News between replicas: one connection that listens and tells.
+//! Notifications between replicas, over one connection that listens and notifies.
 //!
-//! News is told after the commit that it is of, never within it: a transaction with a `NOTIFY`
-//! makes all others that have one wait until it has committed. What is told at about the same time
-//! goes in one message. News may get lost, when a replica dies between a commit and its message or
-//! while the connection is down; so everybody also looks from time to time, and whoever has
-//! connected anew takes anything to have happened.
+//! A notification is sent after the commit of its change, never within the transaction: a
+//! transaction with a `NOTIFY` blocks all others that have one until it has committed.
+//! Notifications within a short time share one message. They may be lost, if a replica fails
+//! between a commit and its notification or while the connection is down. So every replica also
+//! polls, and after a reconnect it assumes that anything may have changed.
 //!
-//! The task ends with the store.
+//! The task ends when the store is dropped.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,26 +20,26 @@ use tokio_postgres::{AsyncMessage, Client};
 use super::address::Address;
 use crate::News;
 
-/// The channel's name, among all that use the same database.
+/// Channel name, unique among the users of the same database.
 const LISTEN: &str = "LISTEN convite_news";
 const NOTIFY: &str = "SELECT pg_notify('convite_news', $1)";
-/// News waiting to be told, and to be heard.
+/// Capacity of the queues of outgoing and incoming notifications.
 const QUEUE: usize = 1024;
-/// What is told within this time goes in one message.
+/// Notifications within this time share one message.
 const GATHER: Duration = Duration::from_millis(10);
-/// The most contents that one message names; of more it says that anything may have happened.
-/// (A message has at most 8,000 bytes.)
+/// Maximum number of contents in one message. Above it, the message says that anything may have
+/// changed. (A message has at most 8,000 bytes.)
 const CONTENTS_MAX: usize = 100;
-/// The most peers that one does.
+/// Maximum number of peers in one message, with the same rule.
 const PEERS_MAX: usize = 100;
-/// The wait before connecting anew.
+/// Delay before a reconnect. Doubled each time, up to `PAUSE_MAX`.
 const PAUSE: Duration = Duration::from_millis(250);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
-/// The way to the task.
+/// Handle of the task.
 pub(super) struct Messenger {
     told: mpsc::Sender<News>,
-    /// More was told than fits the queue.
+    /// A notification did not fit into the queue.
     overflown: Arc<AtomicBool>,
     heard: broadcast::Sender<News>,
 }
@@ -55,6 +55,10 @@ impl Messenger {
             overflown: Arc::clone(&overflown),
             heard: heard.clone(),
         };
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this crate is below `convite_net`"
+        )]
         tokio::spawn(task.run_messenger());
         Self {
             told,
@@ -74,9 +78,9 @@ impl Messenger {
     }
 }
 
-/// Why a connection was given up.
+/// Reason why a connection ended.
 enum Ended {
-    /// The store is gone.
+    /// The store was dropped.
     Store,
     Connection(Option<tokio_postgres::Error>),
 }
@@ -97,7 +101,10 @@ impl Task {
                 Ended::Store => return,
                 Ended::Connection(error) => {
                     let error = error.map(|error| error.to_string());
-                    tracing::warn!(error, "no news from other replicas, connecting anew");
+                    tracing::warn!(
+                        error,
+                        "lost the notification connection to the database, reconnecting"
+                    );
                 }
             }
             if was_connected {
@@ -108,7 +115,11 @@ impl Task {
         }
     }
 
-    /// Listens and tells until something ends.
+    /// Listens and notifies until the connection ends or the store is dropped.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this crate is below `convite_net`"
+    )]
     async fn run_connection(&mut self, was_connected: &mut bool) -> Ended {
         let connecting = self.address.config.connect(self.address.tls.clone());
         let (client, mut connection) = match connecting.await {
@@ -125,7 +136,7 @@ impl Task {
                 match message {
                     Some(Ok(AsyncMessage::Notification(told))) => {
                         if Some(told.process_id()) != own {
-                            // Nobody may be listening.
+                            // Fails only if nobody is subscribed.
                             let _ = heard.send(read(told.payload()));
                         }
                     }
@@ -160,7 +171,7 @@ impl Task {
             Err(error) => return Ended::Connection(Some(error)),
         };
         *was_connected = true;
-        // What was told before is not known here, and what was to be told may not have been.
+        // Notifications from before the connection are lost, both incoming and outgoing.
         let _ = self.heard.send(News::Anything);
         while let Some(first) = self.queue.recv().await {
             let mut gathered = Gathered::default();
@@ -174,7 +185,7 @@ impl Task {
             }
             for message in gathered.messages() {
                 if let Err(error) = client.execute(&notify, &[&message]).await {
-                    // Told when there is a connection again.
+                    // Sent as "anything" after the reconnect.
                     self.overflown.store(true, Ordering::Release);
                     return Ended::Connection(Some(error));
                 }
@@ -184,7 +195,7 @@ impl Task {
     }
 }
 
-/// News of about the same time.
+/// Notifications that are merged into few messages.
 #[derive(Default)]
 struct Gathered {
     anything: bool,
@@ -245,8 +256,8 @@ impl Gathered {
     }
 }
 
-/// What a message says; of one that cannot be read (a newer version's) that anything may have
-/// happened.
+/// Parses a message. An unknown message, from a newer version, means that anything may have
+/// changed.
 fn read(message: &str) -> News {
     let mut words = message.split(' ');
     match words.next() {
@@ -284,7 +295,7 @@ mod tests {
         hashes
     }
 
-    /// The longest ids there are.
+    /// Peer ids of the maximum length.
     fn peers(numbers: std::ops::Range<usize>) -> Vec<PeerId> {
         let id = |n: usize| format!("p{n:063}").parse().unwrap();
         numbers.map(id).collect()

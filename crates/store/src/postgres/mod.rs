@@ -1,66 +1,63 @@
-//! The directory's tables in PostgreSQL, or what speaks its protocol: for several directories on one
-//! database, replicas of each other.
+//! Store on PostgreSQL or a compatible server. Several directories (replicas) can share one
+//! database.
 //!
-//! A pool of connections (`connections`) runs whatever comes; nothing is kept in the process. What
-//! one thread did for SQLite, row locks do here: of a peer while its files change, of a content
-//! that may go, and of the one row that numbers the changes (`changes`). Transactions that lose
-//! against each other are run again. Each noun has a room with its statements, at the end of which
-//! stands its trait.
+//! All queries use a pool of connections (`connections`); the process keeps no state. Row locks
+//! serialize conflicting transactions: on a peer while its files change, on a content that may be
+//! deleted, and on the single row that numbers the changes (`changes`). A transaction that loses a
+//! conflict is retried. `database` implements the interface for the operations that are written
+//! once. The operations on files and contents (`publication`, `query`, `changes`, `listing`) have
+//! statements of their own.
 
-mod accounts;
 mod address;
-mod audit;
 mod changes;
 mod connections;
-mod failure;
-mod invites;
-mod links;
+mod database;
 mod listing;
-mod loads;
 mod messenger;
 mod migrations;
+mod named;
 mod orphans;
 mod partials;
 mod paths;
-mod peers;
-mod publish;
+mod publication;
 mod query;
-mod removals;
 mod replicas;
-mod sessions;
 mod shared;
 mod sizes;
 mod spaces;
 mod tls;
-mod upkeep;
 
 use std::time::Duration;
 
 use convite_core::Problem;
 
+use crate::error::DbError;
+use crate::{Quotas, Settings};
 use address::Address;
 use connections::Connections;
 use messenger::Messenger;
 
-/// The variable with the database's password, as for every program that speaks to PostgreSQL.
+/// Environment variable with the database password, as in other PostgreSQL clients.
 const PASSWORD: &str = "PGPASSWORD";
-/// How often a transaction that another overtook is run.
+/// Maximum number of attempts for a transaction that conflicts with others.
 const TRIES: u32 = 12;
-/// The wait before the second try; each after it waits twice as long, up to the last.
+/// Delay before the second attempt. Doubled for each further attempt, up to `PAUSE_MAX`.
 const PAUSE: Duration = Duration::from_millis(2);
 const PAUSE_MAX: Duration = Duration::from_millis(250);
 
-/// Runs what `$body` does on `$db` as one transaction, again if another transaction overtook it.
-/// `$body` gives an `Outcome` and ends with what to return; a failure undoes all of it.
+/// Runs `$body` with `$db` as one transaction, and retries it after a conflict. `$body` is a future
+/// of an `DbResult`; its failure rolls the transaction back.
 macro_rules! transaction {
     ($store:expr, $db:ident => $body:expr) => {{
         let mut tries = 0;
         loop {
             let outcome = async {
-                let transaction = $store.connections.begin().await?;
+                let mut transaction = $store.connections.begin().await?;
                 let $db = transaction.db()?;
                 match $body.await {
-                    Ok(value) => transaction.commit().await.map(|()| value),
+                    Ok(value) => $crate::postgres::changes::commit(transaction)
+                        .await
+                        .map(|()| value),
                     Err(failure) => {
                         transaction.roll_back().await;
                         Err(failure)
@@ -76,36 +73,39 @@ macro_rules! transaction {
 }
 use transaction;
 
-/// The tables of a directory on a server that other directories may share.
+/// A store on a database server that other directories can share.
 pub struct PostgresStore {
     connections: Connections,
     messenger: Messenger,
+    quotas: Quotas,
 }
 
 impl PostgresStore {
-    /// Connects to the server that `url` names, and brings the tables up to date; of several that
-    /// start at once one does.
+    /// Connects to the server at `url` and applies pending migrations. If several directories start
+    /// at the same time, one of them migrates.
     ///
-    /// The password may be in `$PGPASSWORD` rather than in the URL.
+    /// The password may be in `$PGPASSWORD` instead of the URL.
     ///
     /// # Errors
-    /// `invalid_argument` for a URL that cannot be read (it is not repeated); `unavailable` if the
-    /// server cannot be reached; `internal` if it refuses, or cannot be migrated.
-    pub async fn open(url: &str) -> Result<Self, Problem> {
+    /// Returns `invalid_argument` for an invalid URL (the message does not contain it),
+    /// `unavailable` if the server cannot be reached, and `internal` if it refuses the connection
+    /// or the migration fails.
+    pub async fn open(url: &str, settings: Settings) -> Result<Self, Problem> {
         let password = std::env::var(PASSWORD).ok();
         let address = Address::parse(url, password.filter(|text| !text.is_empty()))?;
         migrations::run(&address).await?;
         Ok(Self {
             connections: Connections::new(&address)?,
             messenger: Messenger::start(address),
+            quotas: settings.quotas,
         })
     }
 }
 
-/// Whether to run a transaction again; waits first.
-async fn pause(failure: &failure::Failure, tries: &mut u32) -> bool {
+/// Returns whether to retry a transaction, after a delay.
+async fn pause(error: &DbError, tries: &mut u32) -> bool {
     *tries += 1;
-    if *tries >= TRIES || !failure.is_worth_another_try() {
+    if *tries >= TRIES || !error.is_retryable() {
         return false;
     }
     let pause = PAUSE.saturating_mul(1 << (*tries).min(10)).min(PAUSE_MAX);

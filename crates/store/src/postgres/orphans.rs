@@ -1,17 +1,18 @@
-//! Contents that nobody shares any more.
+//! Deletion of contents that no peer shares any more.
 
 use std::collections::BTreeSet;
 
 use super::connections::Connection;
-use super::failure::Outcome;
+use crate::error::DbResult;
 
-/// Drops those of these contents that have no files.
+/// Deletes those of `contents` that have no files.
 ///
-/// Waits for nobody: two that each share what the other gives up would wait for each other. What
-/// somebody else is at is left to [`sweep`], and passes for gone as soon as it has no files.
-pub(super) async fn drop_orphans(db: &Connection, contents: &[i64]) -> Outcome<()> {
-    // Locked first: the next statement sees what was committed by then, and until this transaction
-    // ends nobody begins to share them.
+/// Never waits for locks, because two transactions that each share what the other removes would
+/// deadlock. A content that is locked is left to [`sweep`]; without files it is already treated as
+/// deleted.
+pub(super) async fn drop_orphans(db: &Connection, contents: &[i64]) -> DbResult<()> {
+    // Lock first: the next statement then sees everything committed so far, and no other
+    // transaction can start to share these contents before this one ends.
     let rows = db
         .rows(
             "SELECT id FROM contents WHERE id = ANY ($1) FOR UPDATE SKIP LOCKED",
@@ -25,32 +26,35 @@ pub(super) async fn drop_orphans(db: &Connection, contents: &[i64]) -> Outcome<(
     if !locked.is_empty() {
         db.execute(
             "DELETE FROM contents c WHERE c.id = ANY ($1)
-             AND NOT EXISTS (SELECT 1 FROM files f WHERE f.content = c.id)",
+             AND (SELECT 1 FROM files f WHERE f.content = c.id LIMIT 1) IS NULL",
             &[&locked],
         )
         .await?;
     }
     if locked.len() < contents.len() {
+        let locked: BTreeSet<i64> = locked.into_iter().collect();
+        let left = contents.iter().filter(|id| !locked.contains(id));
+        let left: Vec<i64> = left.copied().collect();
         db.execute(
-            "INSERT INTO orphans (content)
-             SELECT g.id FROM unnest($1::BIGINT[]) AS g (id) WHERE g.id <> ALL ($2)",
-            &[&contents, &locked],
+            "INSERT INTO orphans (content) SELECT unnest($1::BIGINT[])",
+            &[&left],
         )
         .await?;
     }
     Ok(())
 }
 
-/// Drops what publications left behind.
-pub(super) async fn sweep(db: &Connection) -> Outcome<()> {
+/// Deletes contents that publications could not delete.
+pub(super) async fn sweep(db: &Connection) -> DbResult<()> {
     let rows = db
         .rows("DELETE FROM orphans RETURNING content", &[])
         .await?;
     let contents = rows.iter().map(|row| row.try_get(0));
     let contents: BTreeSet<i64> = contents.collect::<Result<_, _>>()?;
     let contents: Vec<i64> = contents.into_iter().collect();
-    match contents.is_empty() {
-        true => Ok(()),
-        false => drop_orphans(db, &contents).await,
+    if contents.is_empty() {
+        Ok(())
+    } else {
+        drop_orphans(db, &contents).await
     }
 }

@@ -1,8 +1,7 @@
-//! Paths as the tables have them: an entry of an index has at most 2,704 bytes, and a path may have
-//! more.
+//! Path keys. An index entry of PostgreSQL has at most 2,704 bytes, and a path may be longer.
 //!
-//! A path that is too long is known to the indexes by its beginning and its hash. So that is where
-//! it stands in their order; the path itself is in a column besides.
+//! A long path is represented in the indexes by its beginning and its hash, which also determines
+//! its sort position. The full path is in a separate column.
 
 use std::borrow::Cow;
 
@@ -10,13 +9,13 @@ use convite_core::{ContentHash, SafePath};
 use data_encoding::BASE64URL_NOPAD;
 use tokio_postgres::Row;
 
-use super::failure::Outcome;
-use crate::stored::damaged;
+use crate::error::DbResult;
+use crate::stored;
 
-/// The longest path, in bytes, that is its own key.
+/// Maximum length in bytes of a path that is stored unchanged as its key.
 const KEY_MAX: usize = 2_000;
 
-/// What the column `path` has for a path.
+/// Returns the value of the column `path`.
 pub(super) fn key(path: &str) -> Cow<'_, str> {
     if path.len() <= KEY_MAX {
         return Cow::Borrowed(path);
@@ -26,7 +25,7 @@ pub(super) fn key(path: &str) -> Cow<'_, str> {
         end -= 1;
     }
     let hash = ContentHash::of(path.as_bytes());
-    // No path holds a control character, so that no other has this key.
+    // Paths contain no control characters, so no path equals the key of another.
     Cow::Owned(format!(
         "{}\u{1}{}",
         &path[..end],
@@ -34,18 +33,17 @@ pub(super) fn key(path: &str) -> Cow<'_, str> {
     ))
 }
 
-/// What the column `whole` has for it.
+/// Returns the value of the column `whole`: the path if its key is shortened.
 pub(super) fn whole(path: &SafePath) -> Option<&str> {
     Some(path.as_str()).filter(|path| path.len() > KEY_MAX)
 }
 
-/// The expression that gives the path of a row of `files` named `f`.
+/// SQL expression for the path of a row of `files` with the alias `f`.
 pub(super) const PATH: &str = "coalesce(f.whole, f.path)";
 
-/// Reads a path.
-pub(super) fn from(row: &Row, column: usize) -> Outcome<SafePath> {
-    let text: &str = row.try_get(column)?;
-    Ok(text.parse().map_err(|_| damaged("a path"))?)
+/// Reads a path from a row.
+pub(super) fn from(row: &Row, column: usize) -> DbResult<SafePath> {
+    stored::path(row.try_get(column)?)
 }
 
 #[cfg(test)]

@@ -1,48 +1,41 @@
-//! Who holds a content, and what a search result shows of one.
+//! Providers of contents, and their summaries for search results.
 //!
-//! Some contents are everywhere (the empty file is shared under thousands of names), so nothing
-//! here scans all rows of one: holders are found by skipping from peer to peer in the index, and
-//! names are taken from a bounded sample of each holder's paths. The index has the space before the
-//! peer, so that no row is looked at that the viewer may not see.
+//! Some contents are very common (the empty file is shared under thousands of names), so no query
+//! reads all rows of one content. Peers are found by skipping from peer to peer in the index, and
+//! names come from a bounded sample of each peer's paths. The index has the space before the peer,
+//! so that rows that the viewer cannot see are never read.
 
 use std::collections::{BTreeSet, HashMap};
 
 use async_trait::async_trait;
-use convite_core::model::LocatedFile;
-use convite_core::{ContentHash, PeerAddress, PeerId, Problem, SpaceName, UnixMillis};
+use convite_core::model::{FolderEntry, LocatedFile, Page};
+use convite_core::{ContentHash, EntryKind, PeerId, Problem, SpaceName, UnixMillis};
 
 use super::connections::Connection;
-use super::failure::Outcome;
-use super::partials::{self, hash_from, sees_elsewhere};
+use super::partials::{self, sees_elsewhere};
 use super::paths::PATH;
-use super::peers::{addresses_from, id_from, unsigned};
-use super::{PostgresStore, changes, spaces};
+use super::{PostgresStore, changes, listing, named, spaces};
+use crate::error::DbResult;
+use crate::folder::{self, LevelScan};
 use crate::located::{
-    CLAIMS_LOOKED_AT_MAX, CLAIMS_MAX, Names, PATHS_MAX, PATHS_OF_PEER_MAX, PEERS_MAX, Sharer,
-    located, name_of, only_in,
+    Claim, Holder, Names, Sample, located, most_common_kind, name_of, only_in, ranked, shown,
 };
-use crate::stored::user_name;
-use crate::{Changes, ContentDocument, ContentKey, ContentSummary, Contents, Move, Viewer};
+use crate::stored::{self, content_hash, kind_number, peer_id, unsigned, user_name};
+use crate::{
+    Changes, ContentDocument, ContentKey, ContentSummary, Contents, FOLDER_PATH_MAX, Move, Named,
+    Viewer,
+};
 
-/// A peer online that holds a content.
-struct Holder {
-    key: i64,
-    /// Those of the spaces seen in which it does.
-    spaces: Vec<i64>,
-    id: PeerId,
-    addresses: Vec<PeerAddress>,
-}
-
-/// The holders online of each of these contents, by key.
+/// Returns the online peers that share each of these contents, by key.
 async fn holders(
     db: &Connection,
     viewer: &Viewer,
     contents: &[i64],
     now: UnixMillis,
-) -> Outcome<HashMap<i64, Vec<Holder>>> {
+) -> DbResult<HashMap<i64, Vec<Holder>>> {
     let rows = db
         .rows(
-            "SELECT k.content, p.id, p.name, p.addresses, v.space
+            "SELECT k.content, p.id, p.name, p.addresses, v.space, p.account
              FROM unnest($1::BIGINT[]) AS k (content)
              CROSS JOIN unnest($3::BIGINT[]) AS v (space) CROSS JOIN LATERAL (
                  WITH RECURSIVE steps (peer) AS (
@@ -56,8 +49,10 @@ async fn holders(
                      FROM steps s WHERE s.peer IS NOT NULL
                  )
                  SELECT peer FROM steps
-             ) h JOIN peers p ON p.id = h.peer
-             WHERE NOT p.departed AND p.lease > $2
+             ) h CROSS JOIN LATERAL (
+                 SELECT id, name, addresses, account FROM peers
+                 WHERE id = h.peer AND NOT departed AND lease > $2 LIMIT 1
+             ) p
              ORDER BY k.content, p.id, v.space",
             &[&contents, &now.0, &spaces::seen(viewer)],
         )
@@ -72,128 +67,164 @@ async fn holders(
         }
         of_content.push(Holder {
             key,
+            account: row.try_get(5)?,
             spaces: vec![space],
-            id: id_from(row.try_get(2)?)?,
-            addresses: addresses_from(row.try_get(3)?)?,
+            id: peer_id(row.try_get(2)?)?,
+            addresses: row.try_get(3)?,
         });
     }
     Ok(holders)
 }
 
-/// The names of what these holders share of each of these contents.
-async fn names(
+/// Returns the names under which these peers share each content.
+async fn names<'a>(
     db: &Connection,
-    holders: &HashMap<i64, Vec<Holder>>,
-) -> Outcome<HashMap<i64, Names>> {
+    holders: impl IntoIterator<Item = (i64, &'a [Holder])>,
+) -> DbResult<HashMap<i64, Names>> {
     let (mut contents, mut peers, mut spaces) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut accounts, mut shares) = (Vec::new(), Vec::new());
     for (content, holders) in holders {
-        // Each has a path at the least.
-        for holder in holders.iter().take(PATHS_MAX) {
-            for space in &holder.spaces {
-                contents.push(*content);
-                peers.push(holder.key);
-                spaces.push(*space);
-            }
+        let sample = Sample::of(content, holders);
+        for (account, peer, space) in sample.places {
+            contents.push(content);
+            peers.push(peer);
+            spaces.push(space);
+            accounts.push(account);
+            shares.push(sample.paths as i64);
         }
     }
     let sql = format!(
-        "SELECT k.content, {PATH}
-         FROM unnest($1::BIGINT[], $2::BIGINT[], $4::BIGINT[])
-             WITH ORDINALITY AS k (content, peer, space, nth)
+        "SELECT k.content, k.account, {PATH}
+         FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[], $5::BIGINT[])
+             WITH ORDINALITY AS k (content, peer, space, account, share, nth)
          CROSS JOIN LATERAL (
              SELECT path, whole FROM files
-             WHERE content = k.content AND space = k.space AND peer = k.peer ORDER BY path LIMIT $3
+             WHERE content = k.content AND space = k.space AND peer = k.peer
+             ORDER BY path LIMIT k.share
          ) f
-         ORDER BY k.nth"
+         ORDER BY k.nth, f.path"
     );
     let rows = db
-        .rows(
-            &sql,
-            &[&contents, &peers, &i64::from(PATHS_OF_PEER_MAX), &spaces],
-        )
+        .rows(&sql, &[&contents, &peers, &spaces, &accounts, &shares])
         .await?;
     let mut names = HashMap::<i64, Names>::new();
     for row in &rows {
         let names = names.entry(row.try_get(0)?).or_default();
-        if !names.are_enough() {
-            names.count(row.try_get(1)?);
-        }
+        names.count(row.try_get(1)?, row.try_get(2)?);
     }
     Ok(names)
 }
 
-/// The contents of a hash of which there is any file that a viewer may see, and their sizes.
-///
-/// `id + 0` here and wherever contents of a hash are bounded: in the order of `id` alone, a server
-/// that knows no statistics yet walks the index of ids for it, which is the whole table.
-async fn claims(db: &Connection, viewer: &Viewer, hash: &ContentHash) -> Outcome<Vec<(i64, u64)>> {
+/// Returns the sizes that online peers claim for a hash in the visible spaces, of one kind: the
+/// given one, or the most common. An account claims only one size (see `sizes`), unless two of its
+/// peers published different ones at the same moment.
+async fn claims(
+    db: &Connection,
+    viewer: &Viewer,
+    hash: &ContentHash,
+    kind: Option<EntryKind>,
+    now: UnixMillis,
+) -> DbResult<Vec<Claim>> {
     let rows = db
         .rows(
-            "SELECT c.id, c.size
-             FROM (SELECT id, size FROM contents WHERE hash = $1 ORDER BY id + 0 LIMIT $3) c
-             WHERE EXISTS (SELECT 1 FROM unnest($2::BIGINT[]) AS v (space) CROSS JOIN LATERAL (
-                 SELECT 1 FROM files f WHERE f.content = c.id AND f.space = v.space LIMIT 1) f)
-             ORDER BY c.id LIMIT $4",
-            &[
-                &hash.as_bytes().as_slice(),
-                &spaces::seen(viewer),
-                &i64::from(CLAIMS_LOOKED_AT_MAX),
-                &i64::from(CLAIMS_MAX),
-            ],
+            "SELECT id, kind, size, files FROM contents
+             WHERE hash = $1 AND kind = coalesce($2, kind)",
+            &[&hash.as_bytes().as_slice(), &kind.map(kind_number)],
         )
         .await?;
-    rows.iter()
-        .map(|row| Ok((row.try_get(0)?, unsigned(row.try_get(1)?)?)))
-        .collect()
+    let mut claims = Vec::with_capacity(rows.len());
+    for row in &rows {
+        claims.push(Claim {
+            content: row.try_get(0)?,
+            kind: stored::kind(row.try_get(1)?)?,
+            size: unsigned(row.try_get(2)?)?,
+            files: unsigned(row.try_get(3)?)?,
+            holders: Vec::new(),
+        });
+    }
+    if claims.is_empty() {
+        return Ok(claims);
+    }
+    let contents: Vec<i64> = claims.iter().map(|claim| claim.content).collect();
+    let mut holders = holders(db, viewer, &contents, now).await?;
+    for claim in &mut claims {
+        claim.holders = holders.remove(&claim.content).unwrap_or_default();
+    }
+    Ok(ranked(most_common_kind(claims), now))
 }
 
 async fn locate(
     db: &Connection,
     viewer: &Viewer,
     hash: &ContentHash,
+    kind: Option<EntryKind>,
     now: UnixMillis,
-) -> Outcome<Option<LocatedFile>> {
-    let claims = claims(db, viewer, hash).await?;
-    let contents: Vec<i64> = claims.iter().map(|(content, _)| *content).collect();
-    let mut holders = match contents.is_empty() {
-        true => HashMap::new(),
-        false => holders(db, viewer, &contents, now).await?,
-    };
+) -> DbResult<Option<LocatedFile>> {
+    let claims = claims(db, viewer, hash, kind, now).await?;
     let mut all = Names::default();
-    if !holders.is_empty() {
-        for names in names(db, &holders).await?.into_values() {
+    if !claims.is_empty() {
+        let holders = claims.iter();
+        let holders = holders.map(|claim| (claim.content, claim.holders.as_slice()));
+        for names in names(db, holders).await?.into_values() {
             all.add(names);
         }
     }
-    let claimed = claims.into_iter().map(|(content, size)| {
-        let sharers = holders.remove(&content).unwrap_or_default();
-        let sharers = sharers.into_iter().map(|holder| Sharer {
-            peer: holder.id,
-            addresses: holder.addresses,
-        });
-        (size, sharers.collect())
-    });
-    let claimed = claimed.collect();
-    let partial = match partials::sees(db, viewer, hash).await? {
-        true => partials::providers(db, viewer, hash, now).await?,
-        false => Vec::new(),
+    // Partial providers may outlast the last online peer that shares the content.
+    let kind = match claims.first() {
+        Some(claim) => Some(claim.kind),
+        None => partials::kind_seen(db, viewer, hash, kind).await?,
     };
-    Ok(located(hash, all, claimed, partial))
+    let Some(kind) = kind else {
+        return Ok(None);
+    };
+    let partial = partials::providers(db, viewer, hash, now).await?;
+    located(hash, kind, all, claims, partial)
+}
+
+/// Lists one level of a folder: see [`Contents::folder`].
+async fn folder(
+    db: &Connection,
+    viewer: &Viewer,
+    hash: &ContentHash,
+    limit: u32,
+    cursor: Option<&str>,
+    now: UnixMillis,
+) -> DbResult<Option<Page<FolderEntry>>> {
+    let after = folder::after(cursor, hash)?;
+    let claims = claims(db, viewer, hash, Some(EntryKind::Folder), now).await?;
+    let sql = format!(
+        "SELECT {PATH} FROM files f WHERE content = $1 AND space = $2 AND peer = $3
+         ORDER BY f.path LIMIT 1"
+    );
+    for claim in &claims {
+        for holder in &claim.holders {
+            for space in &holder.spaces {
+                let row = db.row(&sql, &[&claim.content, space, &holder.key]).await?;
+                let path: Option<String> = row.map(|row| row.try_get(0)).transpose()?;
+                if let Some(path) = path.filter(|path| path.len() <= FOLDER_PATH_MAX) {
+                    let mut scan = LevelScan::new(hash, &path, *space, limit, after);
+                    listing::level(db, holder.key, &mut scan).await?;
+                    return Ok(Some(scan.finish()));
+                }
+            }
+        }
+    }
+    Ok(None)
 }
 
 async fn lies_in(
     db: &Connection,
     viewer: &Viewer,
     hash: &ContentHash,
+    kind: EntryKind,
     now: UnixMillis,
-) -> Outcome<Option<Vec<SpaceName>>> {
-    let claims = claims(db, viewer, hash).await?;
-    let contents: Vec<i64> = claims.into_iter().map(|(content, _)| content).collect();
-    let holders = holders(db, viewer, &contents, now).await?;
-    if holders.is_empty() {
+) -> DbResult<Option<Vec<SpaceName>>> {
+    let claims = claims(db, viewer, hash, Some(kind), now).await?;
+    if claims.is_empty() {
         return Ok(None);
     }
-    let spaces = only_in(holders.values().flatten().map(|holder| &holder.spaces));
+    let holders = claims.iter().flat_map(|claim| &claim.holders);
+    let spaces = only_in(holders.map(|holder| &holder.spaces));
     let named = spaces::names(db, &spaces).await?;
     let mut names: Vec<_> = named.into_values().collect();
     names.sort();
@@ -205,21 +236,26 @@ async fn summaries(
     viewer: &Viewer,
     keys: &[ContentKey],
     now: UnixMillis,
-) -> Outcome<Vec<ContentSummary>> {
+) -> DbResult<Vec<ContentSummary>> {
     let contents: Vec<i64> = keys.iter().map(|key| key.0).collect();
     let rows = db
         .rows(
-            "SELECT c.id, c.hash, c.size FROM contents c WHERE c.id = ANY ($1)",
+            "SELECT c.id, c.hash, c.kind, c.size, c.files FROM contents c WHERE c.id = ANY ($1)",
             &[&contents],
         )
         .await?;
     let mut found = HashMap::new();
     for row in &rows {
-        let (hash, size) = (hash_from(row.try_get(1)?)?, unsigned(row.try_get(2)?)?);
-        found.insert(row.try_get::<_, i64>(0)?, (hash, size));
+        let (hash, kind) = (
+            content_hash(row.try_get(1)?)?,
+            stored::kind(row.try_get(2)?)?,
+        );
+        let (size, files) = (unsigned(row.try_get(3)?)?, unsigned(row.try_get(4)?)?);
+        found.insert(row.try_get::<_, i64>(0)?, (hash, kind, size, files));
     }
     let holders = holders(db, viewer, &contents, now).await?;
-    let mut names = names(db, &holders).await?;
+    let of_contents = holders.iter().map(|(key, of)| (*key, of.as_slice()));
+    let mut names = names(db, of_contents).await?;
     let spaces_of = |key: &i64| {
         let holders = holders.get(key).into_iter().flatten();
         only_in(holders.map(|holder| &holder.spaces))
@@ -228,16 +264,20 @@ async fn summaries(
     let spaces = spaces::names(db, &spaces).await?;
     let mut summaries = Vec::with_capacity(keys.len());
     for key in keys {
-        let (Some((hash, size)), Some(holders)) = (found.get(&key.0), holders.get(&key.0)) else {
+        let (Some((hash, kind, size, files)), Some(holders)) =
+            (found.get(&key.0), holders.get(&key.0))
+        else {
             continue;
         };
-        let peers = holders.iter().take(PEERS_MAX);
+        let peers = shown(key.0, holders).into_iter();
         let named = names.remove(&key.0).unwrap_or_default();
         let (names, folders) = named.with_folders();
         summaries.push(ContentSummary {
             key: *key,
             hash: *hash,
+            kind: *kind,
             size: *size,
+            files: *files,
             names,
             folders,
             spaces: {
@@ -251,26 +291,26 @@ async fn summaries(
             },
             providers: holders.len() as u64,
             peers: peers
-                .map(|holder| (holder.id.clone(), holder.addresses.clone()))
-                .collect(),
+                .map(|holder| Ok((holder.id.clone(), holder.addresses()?)))
+                .collect::<DbResult<_>>()?,
         });
     }
     Ok(summaries)
 }
 
-/// Of these movements those that a viewer may know of, each with a name of the content.
+/// Returns those of `moves` that the viewer may know about, each with a name of the content.
 async fn moves_seen(
     db: &Connection,
     viewer: &Viewer,
     moves: &[Move],
-) -> Outcome<HashMap<Move, String>> {
+) -> DbResult<HashMap<Move, String>> {
     let distinct: BTreeSet<&ContentHash> = moves.iter().map(|(_, hash)| hash).collect();
     let hashes: Vec<&[u8]> = distinct.iter().map(|h| h.as_bytes().as_slice()).collect();
     let seen = spaces::seen(viewer);
     let sql = format!(
         "SELECT c.hash, {PATH}
          FROM unnest($1::BYTEA[]) AS g (hash) CROSS JOIN LATERAL (
-             SELECT id, hash FROM contents WHERE hash = g.hash ORDER BY id + 0 LIMIT $3
+             SELECT id, hash FROM contents WHERE hash = g.hash OFFSET 0
          ) c
          CROSS JOIN unnest($2::BIGINT[]) AS v (space)
          CROSS JOIN LATERAL (
@@ -279,12 +319,10 @@ async fn moves_seen(
          ) f
          ORDER BY c.id DESC, v.space DESC"
     );
-    let rows = db
-        .rows(&sql, &[&hashes, &seen, &i64::from(CLAIMS_LOOKED_AT_MAX)])
-        .await?;
+    let rows = db.rows(&sql, &[&hashes, &seen]).await?;
     let mut names = HashMap::with_capacity(rows.len());
     for row in &rows {
-        names.insert(hash_from(row.try_get(0)?)?, name_of(row.try_get(1)?));
+        names.insert(content_hash(row.try_get(0)?)?, name_of(row.try_get(1)?));
     }
     let named = moves.iter().filter(|(_, hash)| names.contains_key(hash));
     let (users, hashes): (Vec<&str>, Vec<&[u8]>) = named
@@ -298,7 +336,8 @@ async fn moves_seen(
             concat!(
                 "SELECT g.name, g.hash
                  FROM unnest($1::TEXT[], $2::BYTEA[]) AS g (name, hash)
-                 LEFT JOIN accounts a ON a.name = g.name
+                 LEFT JOIN LATERAL (
+                     SELECT id FROM accounts WHERE name = g.name LIMIT 1) a ON TRUE
                  WHERE NOT ",
                 sees_elsewhere!("a.id", "g.hash", "$3")
             ),
@@ -306,7 +345,7 @@ async fn moves_seen(
         )
         .await?;
     let shown = rows.iter().map(|row| {
-        let (user, hash) = (user_name(row.try_get(0)?)?, hash_from(row.try_get(1)?)?);
+        let (user, hash) = (user_name(row.try_get(0)?)?, content_hash(row.try_get(1)?)?);
         let name = names.get(&hash).cloned().unwrap_or_default();
         Ok(((user, hash), name))
     });
@@ -319,9 +358,34 @@ impl Contents for PostgresStore {
         &self,
         viewer: &Viewer,
         hash: &ContentHash,
+        kind: Option<EntryKind>,
         now: UnixMillis,
     ) -> Result<Option<LocatedFile>, Problem> {
-        Ok(locate(&self.connections.get().await?, viewer, hash, now).await?)
+        let db = self.connections.get().await?;
+        Ok(locate(&db, viewer, hash, kind, now).await?)
+    }
+
+    async fn folder(
+        &self,
+        viewer: &Viewer,
+        hash: &ContentHash,
+        limit: u32,
+        cursor: Option<&str>,
+        now: UnixMillis,
+    ) -> Result<Option<Page<FolderEntry>>, Problem> {
+        let db = self.connections.get().await?;
+        Ok(folder(&db, viewer, hash, limit, cursor, now).await?)
+    }
+
+    async fn named(
+        &self,
+        viewer: &Viewer,
+        path: &str,
+        peer: Option<&PeerId>,
+        now: UnixMillis,
+    ) -> Result<Named, Problem> {
+        let db = self.connections.get().await?;
+        Ok(named::named(&db, viewer, path, peer, now).await?)
     }
 
     async fn sees(&self, viewer: &Viewer, hash: &ContentHash) -> Result<bool, Problem> {
@@ -341,9 +405,11 @@ impl Contents for PostgresStore {
         &self,
         viewer: &Viewer,
         hash: &ContentHash,
+        kind: EntryKind,
         now: UnixMillis,
     ) -> Result<Option<Vec<SpaceName>>, Problem> {
-        Ok(lies_in(&self.connections.get().await?, viewer, hash, now).await?)
+        let db = self.connections.get().await?;
+        Ok(lies_in(&db, viewer, hash, kind, now).await?)
     }
 
     async fn summaries(

@@ -1,12 +1,11 @@
-//! The replicas that are up: each renews its lease, and forgets those that did not.
+//! Running replicas. Each renews its own lease and deletes expired ones.
 
 use convite_core::{PeerAddress, UnixMillis};
 
 use super::connections::Connection;
-use super::failure::Outcome;
-use super::peers::addresses_from;
 use crate::ReplicaId;
-use crate::stored::damaged;
+use crate::error::DbResult;
+use crate::stored;
 
 pub(super) async fn renew(
     db: &Connection,
@@ -14,8 +13,8 @@ pub(super) async fn renew(
     addresses: &[PeerAddress],
     lease: UnixMillis,
     now: UnixMillis,
-) -> Outcome<Vec<Vec<PeerAddress>>> {
-    let addresses = serde_json::to_string(addresses).map_err(|_| damaged("addresses"))?;
+) -> DbResult<Vec<Vec<PeerAddress>>> {
+    let addresses = stored::addresses_text(addresses)?;
     let id = id.0.as_slice();
     db.execute(
         "INSERT INTO replicas (id, addresses, lease, since) VALUES ($1, $2, $3, $4)
@@ -33,11 +32,11 @@ pub(super) async fn renew(
         .await?;
     others
         .iter()
-        .map(|row| addresses_from(row.try_get(0)?))
+        .map(|row| stored::addresses(row.try_get(0)?))
         .collect()
 }
 
-pub(super) async fn remove(db: &Connection, id: ReplicaId) -> Outcome<()> {
+pub(super) async fn remove(db: &Connection, id: ReplicaId) -> DbResult<()> {
     db.execute("DELETE FROM replicas WHERE id = $1", &[&id.0.as_slice()])
         .await?;
     Ok(())

@@ -1,12 +1,13 @@
-//! What replicas share besides the tables: secrets in a table of their own, news by `NOTIFY`.
+//! State shared by replicas besides the tables: secrets in a separate table, and notifications by
+//! `NOTIFY`.
 
 use async_trait::async_trait;
 use convite_core::{PeerAddress, Problem, UnixMillis};
 use tokio::sync::broadcast;
 
 use super::connections::Connection;
-use super::failure::{Failure, Outcome};
 use super::{PostgresStore, replicas, transaction};
+use crate::error::{DbError, DbResult};
 use crate::{News, ReplicaId, Shared, Sharing};
 
 impl Sharing for PostgresStore {
@@ -15,7 +16,7 @@ impl Sharing for PostgresStore {
     }
 }
 
-async fn secret(db: &Connection, name: &str) -> Outcome<Option<Vec<u8>>> {
+async fn secret(db: &Connection, name: &str) -> DbResult<Option<Vec<u8>>> {
     let row = db
         .row("SELECT value FROM secrets WHERE name = $1", &[&name])
         .await?;
@@ -35,7 +36,8 @@ impl Shared for PostgresStore {
         new: &[u8],
     ) -> Result<Vec<u8>, Problem> {
         let db = self.connections.get().await?;
-        // Each is one statement: of several replicas one changes the row, and all read the same.
+        // Each is a single statement: only one replica changes the row, and all read the same
+        // value.
         match old {
             None => {
                 db.execute(
@@ -54,7 +56,18 @@ impl Shared for PostgresStore {
             }
         }
         let kept = secret(&db, name).await?;
-        Ok(kept.ok_or(Failure::Overtaken)?)
+        Ok(kept.ok_or(DbError::Conflict)?)
+    }
+
+    async fn clock(&self) -> Result<UnixMillis, Problem> {
+        let db = self.connections.get().await?;
+        let row = db
+            .one(
+                "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::BIGINT",
+                &[],
+            )
+            .await?;
+        Ok(UnixMillis(row.try_get(0).map_err(DbError::from)?))
     }
 
     async fn renew_replica(

@@ -1,28 +1,39 @@
-//! No file has two sizes: a peer that names two for one hash makes work for whoever locates it.
+//! Check that an account claims only one content per hash: one kind, size and number of files. Each
+//! further claim adds work to every lookup of the hash.
 
 use convite_core::model::FileEntry;
 
 use super::connections::Connection;
-use super::failure::Outcome;
+use crate::error::DbResult;
 use crate::incoming;
+use crate::stored::kind_number;
 
-/// Refuses two sizes of one peer for one of the hashes of `files`, which are put already: of a
-/// change in all that it shares, of a whole index in what that has named so far. (Of before
-/// there may be one more, which goes in the end.)
+/// Rejects `files`, which a peer has just stored, if its account now claims two contents for one
+/// of their hashes. Checks all files of the account's peers. During a full publication (`whole`), only
+/// files of the current attempt count for this peer; an older size may remain until the publication
+/// ends.
 pub(super) async fn one_each(
     db: &Connection,
     peer: i64,
     files: &[FileEntry],
     whole: Option<i64>,
-) -> Outcome<()> {
+) -> DbResult<()> {
     let hashes: Vec<&[u8]> = files.iter().map(|f| f.hash.as_bytes().as_slice()).collect();
     let sizes: Vec<i64> = files.iter().map(|f| f.size as i64).collect();
+    let numbers: Vec<i64> = files.iter().map(|f| f.files as i64).collect();
+    let kinds: Vec<i64> = files.iter().map(|f| kind_number(f.kind)).collect();
     let rows = db
         .rows(
-            "SELECT DISTINCT g.hash FROM unnest($1::BYTEA[], $2::BIGINT[]) AS g (hash, size)
-             WHERE EXISTS (SELECT 1 FROM contents c WHERE c.hash = g.hash AND c.size < g.size)
-                 OR EXISTS (SELECT 1 FROM contents c WHERE c.hash = g.hash AND c.size > g.size)",
-            &[&hashes, &sizes],
+            "SELECT DISTINCT g.hash
+             FROM unnest($1::BYTEA[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[])
+                 AS g (hash, kind, size, files)
+             WHERE (SELECT 1 FROM contents c WHERE c.hash = g.hash
+                        AND (c.kind, c.size, c.files) < (g.kind, g.size, g.files) LIMIT 1)
+                     IS NOT NULL
+                 OR (SELECT 1 FROM contents c WHERE c.hash = g.hash
+                        AND (c.kind, c.size, c.files) > (g.kind, g.size, g.files) LIMIT 1)
+                     IS NOT NULL",
+            &[&hashes, &kinds, &sizes, &numbers],
         )
         .await?;
     let contested = rows.iter().map(|row| row.try_get(0));
@@ -33,17 +44,21 @@ pub(super) async fn one_each(
     let lying = db
         .row(
             "WITH lie (space) AS (
-                 SELECT 0 UNION SELECT m.space FROM memberships m JOIN peers p
-                     ON p.account = m.account WHERE p.id = $2
+                 SELECT 0 UNION SELECT space FROM memberships
+                     WHERE account = (SELECT account FROM peers WHERE id = $2)
+             ), own (peer) AS MATERIALIZED (
+                 SELECT id FROM peers WHERE account = (SELECT account FROM peers WHERE id = $2)
              )
              SELECT g.hash FROM unnest($1::BYTEA[]) AS g (hash)
-             JOIN contents c ON c.hash = g.hash
+             CROSS JOIN LATERAL (SELECT id FROM contents WHERE hash = g.hash OFFSET 0) c
              CROSS JOIN LATERAL (
                  SELECT count(*) AS files, count(*) FILTER (WHERE n.named) AS named FROM (
-                     SELECT $3::BIGINT IS NULL OR f.attempt = $3 AS named
-                     FROM lie CROSS JOIN LATERAL (
-                         SELECT attempt FROM files WHERE content = c.id AND space = lie.space
-                             AND peer = $2 OFFSET 0
+                     SELECT own.peer <> $2 OR $3::BIGINT IS NULL OR (
+                         SELECT 1 FROM files WHERE content = c.id AND space = lie.space
+                             AND peer = own.peer AND attempt = $3 LIMIT 1) IS NOT NULL AS named
+                     FROM own CROSS JOIN lie CROSS JOIN LATERAL (
+                         SELECT 1 FROM files WHERE content = c.id AND space = lie.space
+                             AND peer = own.peer LIMIT 1
                      ) f
                  ) n
              ) k
@@ -53,7 +68,7 @@ pub(super) async fn one_each(
         )
         .await?;
     match lying {
-        Some(row) => Err(incoming::two_sizes(row.try_get(0)?).into()),
+        Some(row) => Err(incoming::two_claims(row.try_get(0)?)),
         None => Ok(()),
     }
 }

@@ -1,4 +1,4 @@
-//! TLS to the server, by rustls.
+//! TLS to the database server, with rustls.
 
 use std::io;
 use std::pin::Pin;
@@ -19,30 +19,33 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 use tokio_rustls::TlsConnector;
 
-/// Whom to take for the server.
+/// Accepted servers.
 pub(super) enum Trust {
-    /// Whoever answers: safe from those who listen, not from those who interfere.
+    /// Any server. Protects against eavesdropping, not against an active attacker.
     Anyone,
-    /// Whoever has a certificate from an authority in this PEM file (none: the machine's).
+    /// A server with a certificate from an authority in this PEM file (`None`: the machine's
+    /// authorities).
     Authority(Option<String>),
-    /// And it is for the name that was dialled.
+    /// Like `Authority`, and the certificate must be for the host name.
     Name(Option<String>),
 }
 
-/// Begins TLS on connections to the server.
+/// Starts TLS on connections to the server.
 #[derive(Clone)]
 pub(super) struct Connector {
     config: Arc<ClientConfig>,
 }
 
 impl Connector {
+    /// Creates a connector.
+    ///
     /// # Errors
-    /// `invalid_argument` if there are no authorities to trust.
+    /// Returns `invalid_argument` if no authority can be loaded.
     pub(super) fn new(trust: Trust) -> Result<Self, Problem> {
         let provider = Arc::new(default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
-            .map_err(|error| Problem::invalid(format!("no TLS: {error}")))?;
+            .map_err(|error| Problem::invalid(format!("cannot set up TLS: {error}")))?;
         let config = match trust {
             Trust::Name(file) => builder.with_root_certificates(roots(file.as_deref())?),
             Trust::Authority(file) => {
@@ -50,7 +53,7 @@ impl Connector {
                 let chain =
                     WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
                         .build()
-                        .map_err(|error| Problem::invalid(format!("no TLS: {error}")))?;
+                        .map_err(|error| Problem::invalid(format!("cannot set up TLS: {error}")))?;
                 let verifier = AnyName {
                     chain: Some(chain),
                     provider,
@@ -74,8 +77,10 @@ impl Connector {
 
 fn roots(file: Option<&str>) -> Result<RootCertStore, Problem> {
     let none = |why: String| {
-        Problem::invalid(format!("no authority to trust the database by: {why}"))
-            .hint("name a PEM file with certificates: sslrootcert=PATH")
+        Problem::invalid(format!(
+            "cannot load the certificate authorities for the database: {why}"
+        ))
+        .hint("set sslrootcert=PATH to a PEM file with their certificates")
     };
     let certificates = match file {
         Some(path) => CertificateDer::pem_file_iter(path)
@@ -86,12 +91,12 @@ fn roots(file: Option<&str>) -> Result<RootCertStore, Problem> {
     let mut roots = RootCertStore::empty();
     let (added, _) = roots.add_parsable_certificates(certificates);
     match added {
-        0 => Err(none("there is none".into())),
+        0 => Err(none("no certificate found".into())),
         _ => Ok(roots),
     }
 }
 
-/// Takes any name; and any authority, if there is no `chain`.
+/// Accepts any name, and without `chain` also any authority.
 #[derive(Debug)]
 struct AnyName {
     chain: Option<Arc<WebPkiServerVerifier>>,
@@ -110,7 +115,7 @@ impl ServerCertVerifier for AnyName {
         let Some(chain) = &self.chain else {
             return Ok(ServerCertVerified::assertion());
         };
-        // The chain is verified before the name.
+        // rustls verifies the chain before the name.
         match chain.verify_server_cert(leaf, between, name, ocsp, now) {
             Err(rustls::Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
@@ -154,7 +159,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> MakeTlsConnect<S> for C
     fn make_tls_connect(&mut self, host: &str) -> Result<Handshake, Self::Error> {
         Ok(Handshake {
             connector: TlsConnector::from(Arc::clone(&self.config)),
-            // A Unix socket has none, and no TLS either.
+            // A Unix socket has no host name, and does not use TLS.
             name: ServerName::try_from(host).ok().map(|name| name.to_owned()),
         })
     }
@@ -180,7 +185,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsConnect<S> for Hands
     }
 }
 
-/// A connection under TLS.
+/// A connection with TLS.
 pub(super) struct Encrypted<S>(Box<tokio_rustls::client::TlsStream<S>>);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for Encrypted<S> {

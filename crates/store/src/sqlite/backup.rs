@@ -1,5 +1,4 @@
-//! A copy of the whole database while others go on writing to it, and the checks of one that is to
-//! take its place. All of it blocks.
+//! Backup of a database that is in use, and checks before a restore. All functions block.
 
 use std::path::Path;
 
@@ -8,31 +7,32 @@ use convite_core::{ErrorCode, Problem};
 use rusqlite::{Connection, ErrorCode as SqliteCode, OpenFlags};
 
 use super::connections::{latest_schema, prepare};
-use super::failure::database;
+use crate::error;
 
-/// Copies the database at `from`, as it is at one moment, into the file `to`, which must be empty
-/// or not there. Others read and write meanwhile; what they write is in the log that grows beside
-/// the database until the copy is done. Returns the version of the tables.
+/// Copies a snapshot of the database at `from` into the file `to`, which must be empty or must not
+/// exist. Others can read and write meanwhile; the write-ahead log grows until the copy is done.
+/// Returns the schema version.
 ///
 /// # Errors
-/// `internal` if `from` cannot be read or `to` not be written.
+/// Returns `internal` if `from` cannot be read or `to` cannot be written.
 pub fn copy(from: &Path, to: &Path) -> Result<u32, Problem> {
     let target = to.to_str().ok_or_else(|| {
-        Problem::invalid("the path of a backup is not UTF-8").hint("choose a plainer path")
+        Problem::invalid("the path of the backup is not valid UTF-8").hint("choose another path")
     })?;
     let connection = open(from)?;
     connection
         .execute("VACUUM INTO ?", [target])
-        .map_err(|error| database(&error))?;
-    // Of the copy: a newer program may have brought the original's up to date just now.
+        .map_err(|error| error::sqlite(&error))?;
+    // Read from the copy: a newer program may have just migrated the original.
     schema(&open(to)?)
 }
 
-/// Checks that the database at `path` is whole and that this program knows its tables; returns
-/// their version.
+/// Checks that the database at `path` is intact and that this program supports its schema. Returns
+/// the schema version.
 ///
 /// # Errors
-/// `corrupt_contents` for one that is damaged; `invalid_argument` for one of a newer program.
+/// Returns `corrupt_contents` if it is damaged, and `invalid_argument` if a newer program created
+/// it.
 pub fn check(path: &Path) -> Result<u32, Problem> {
     let connection = open(path)?;
     let damaged = || {
@@ -48,34 +48,34 @@ pub fn check(path: &Path) -> Result<u32, Problem> {
     let schema = schema(&connection).map_err(|_| damaged())?;
     if schema > latest_schema() {
         return Err(Problem::invalid(format!(
-            "the database has tables of version {schema}, and this program knows them up to {}",
+            "the database has schema version {schema}; this program supports versions up to {}",
             latest_schema()
         ))
-        .hint("use the version of convite that wrote it, or a newer one"));
+        .hint("use the version of convite that created it, or a newer one"));
     }
     Ok(schema)
 }
 
-/// Ends all sessions, so that everybody has to log in again.
+/// Ends all sessions, so that all users must log in again.
 ///
 /// # Errors
-/// `internal` if the database fails.
+/// Returns `internal` if the database fails.
 pub fn end_all_sessions(path: &Path) -> Result<(), Problem> {
     let end = "BEGIN IMMEDIATE;
         DELETE FROM sessions;
         UPDATE peers SET session = NULL, lease = 0;
         COMMIT";
     let done = open(path)?.execute_batch(end);
-    done.map_err(|error| database(&error))
+    done.map_err(|error| error::sqlite(&error))
 }
 
-/// Whether another process has the database at `path` open.
+/// Returns whether another process has the database at `path` open.
 ///
 /// # Errors
-/// `internal` if it cannot be opened.
+/// Returns `internal` if it cannot be opened.
 pub fn is_in_use(path: &Path) -> Result<bool, Problem> {
     let connection = open(path)?;
-    // Wanting it for oneself alone fails while anybody else has it, idle or not.
+    // An exclusive lock fails while another process has the database open, even idle.
     let alone = connection
         .busy_timeout(std::time::Duration::ZERO)
         .and_then(|()| {
@@ -84,17 +84,17 @@ pub fn is_in_use(path: &Path) -> Result<bool, Problem> {
     match alone {
         Ok(()) => Ok(false),
         Err(error) if error.sqlite_error_code() == Some(SqliteCode::DatabaseBusy) => Ok(true),
-        Err(error) => Err(database(&error)),
+        Err(error) => Err(error::sqlite(&error)),
     }
 }
 
 fn open(path: &Path) -> Result<Connection, Problem> {
     prepare(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|error| {
-        let _ = database(&error);
+        let _ = error::sqlite(&error);
         Problem::new(
             ErrorCode::Internal,
             format!(
-                "the database {} cannot be opened",
+                "cannot open the database {}",
                 escape(&path.to_string_lossy())
             ),
         )
@@ -107,5 +107,5 @@ fn schema(connection: &Connection) -> Result<u32, Problem> {
         [],
         |row| row.get(0),
     );
-    version.map_err(|error| database(&error))
+    version.map_err(|error| error::sqlite(&error))
 }

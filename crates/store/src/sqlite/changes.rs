@@ -1,20 +1,21 @@
-//! The change log, and the documents that whoever follows it derives an index from.
+//! The change log, and the documents from which a search index is built.
 //!
-//! The numbers of the log have no gaps: one thread writes it, and a number is taken back when its
-//! transaction is. So a follower at position N has lost nothing if N + 1 is there or yet to come.
+//! The numbers of the log have no gaps: one thread writes it, and a rollback also releases its
+//! numbers. Therefore a reader at position N has missed nothing if entry N + 1 exists or has not
+//! been written yet.
 
 use std::collections::HashSet;
 
 use convite_core::ContentHash;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::failure::Outcome;
-use super::peers::unsigned;
-use crate::stored::damaged;
-use crate::{Changes, ContentDocument, ContentKey, DOCUMENT_PATHS_MAX, PeerKey, SpaceKey};
+use crate::error::{DbError, DbResult};
+use crate::located::{searchable, searched};
+use crate::stored::{self, unsigned};
+use crate::{Changes, ContentDocument, ContentKey, PeerKey, SpaceKey};
 
-pub(super) fn last(db: &Connection) -> Outcome<i64> {
-    // Kept by AUTOINCREMENT, also when the log has been emptied.
+pub(super) fn last(db: &Connection) -> DbResult<i64> {
+    // AUTOINCREMENT keeps this value even when the log is empty.
     let last = db
         .prepare_cached("SELECT seq FROM sqlite_sequence WHERE name = 'changes'")?
         .query_row([], |row| row.get(0))
@@ -22,12 +23,12 @@ pub(super) fn last(db: &Connection) -> Outcome<i64> {
     Ok(last.unwrap_or(0))
 }
 
-pub(super) fn changes(db: &Connection, position: i64, limit: u32) -> Outcome<Changes> {
+pub(super) fn changes(db: &Connection, position: i64, limit: u32) -> DbResult<Changes> {
     let last = last(db)?;
     let first: Option<i64> = db
         .prepare_cached("SELECT min(seq) FROM changes")?
         .query_row([], |row| row.get(0))?;
-    // A position beyond the end is of another database, or of this one before it was restored.
+    // A position beyond the end is from another database, or from before a restore.
     if position > last || position < first.unwrap_or(last + 1) - 1 {
         return Ok(Changes {
             contents: Vec::new(),
@@ -57,7 +58,7 @@ pub(super) fn contents(
     db: &Connection,
     after: ContentKey,
     limit: u32,
-) -> Outcome<Vec<ContentDocument>> {
+) -> DbResult<Vec<ContentDocument>> {
     let keys = {
         let mut statement =
             db.prepare_cached("SELECT id FROM contents WHERE id > ? ORDER BY id LIMIT ?")?;
@@ -72,13 +73,13 @@ pub(super) fn contents(
     Ok(all)
 }
 
-/// A content as it is now in each of the spaces in which it is; nothing if it is gone.
-fn documents(db: &Connection, key: ContentKey) -> Outcome<Vec<ContentDocument>> {
+/// Returns the current documents of a content in each space; none if it is deleted.
+fn documents(db: &Connection, key: ContentKey) -> DbResult<Vec<ContentDocument>> {
     let found = db
-        .prepare_cached("SELECT hash, size FROM contents WHERE id = ?")?
-        .query_row([key.0], |row| Ok((row.get(0)?, row.get(1)?)))
+        .prepare_cached("SELECT hash, kind, size FROM contents WHERE id = ?")?
+        .query_row([key.0], |row| row.try_into())
         .optional()?;
-    let Some((hash, size)) = found else {
+    let Some((hash, kind, size)) = found else {
         return Ok(Vec::new());
     };
     let mut step = db.prepare_cached(
@@ -91,59 +92,72 @@ fn documents(db: &Connection, key: ContentKey) -> Outcome<Vec<ContentDocument>> 
         .query_row(params![key.0, after], |row| row.get(0))
         .optional()?
     {
-        let (paths, modified) = paths(db, key, space)?;
+        let holders = holders(db, key, space)?;
+        let peers = holders.iter().map(|(_, peer)| PeerKey(*peer)).collect();
+        let (paths, modified) = paths(db, key, space, holders)?;
         documents.push(ContentDocument {
             key,
             hash: ContentHash::from_bytes(hash),
+            kind: stored::kind(kind)?,
             space: SpaceKey(space),
             size: unsigned(size)?,
             modified,
             paths,
-            peers: holders(db, key, space)?,
+            peers,
         });
         after = space;
     }
     Ok(documents)
 }
 
-/// The peers that share a content in a space.
-fn holders(db: &Connection, key: ContentKey, space: i64) -> Outcome<Vec<PeerKey>> {
+/// Returns the accounts and peers that share a content in a space, by peer.
+fn holders(db: &Connection, key: ContentKey, space: i64) -> DbResult<Vec<(i64, i64)>> {
     let mut step = db.prepare_cached(
-        "SELECT peer FROM files INDEXED BY files_by_content
-         WHERE content = ? AND space = ? AND peer > ? ORDER BY peer LIMIT 1",
+        "SELECT p.account, f.peer FROM files f INDEXED BY files_by_content
+             CROSS JOIN peers p ON p.id = f.peer
+         WHERE f.content = ? AND f.space = ? AND f.peer > ? ORDER BY f.peer LIMIT 1",
     )?;
     let mut peers = Vec::new();
     let mut after = 0;
-    while let Some(peer) = step
-        .query_row(params![key.0, space, after], |row| row.get(0))
+    while let Some((account, peer)) = step
+        .query_row(params![key.0, space, after], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
         .optional()?
     {
-        peers.push(PeerKey(peer));
+        peers.push((account, peer));
         after = peer;
     }
     Ok(peers)
 }
 
-/// The distinct paths of a content in a space, and when the newest of these files was changed.
-fn paths(db: &Connection, key: ContentKey, space: i64) -> Outcome<(Vec<String>, i64)> {
-    // In the order of the index, and no more rows than it takes.
+/// Returns distinct paths of a content in a space, and the latest modification time of these files.
+fn paths(
+    db: &Connection,
+    key: ContentKey,
+    space: i64,
+    holders: Vec<(i64, i64)>,
+) -> DbResult<(Vec<String>, i64)> {
     let mut statement = db.prepare_cached(
         "SELECT path, modified FROM files INDEXED BY files_by_content
-         WHERE content = ? AND space = ?
-         ORDER BY peer, path",
+         WHERE content = ? AND space = ? AND peer = ? ORDER BY path LIMIT ?",
     )?;
-    let mut rows = statement.query([key.0, space])?;
-    let mut paths: Vec<String> = Vec::new();
+    let (holders, most) = searched(key.0, holders);
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let mut of_peers = Vec::with_capacity(holders.len());
     let mut newest = None;
-    while paths.len() < DOCUMENT_PATHS_MAX {
-        let Some(row) = rows.next()? else {
-            break;
-        };
-        let path = row.get_ref(0)?.as_str().map_err(|_| damaged("a path"))?;
-        if !paths.iter().any(|known| known == path) {
+    for (account, peer) in holders {
+        let mut rows = statement.query(params![key.0, space, peer, most])?;
+        let mut paths = Vec::new();
+        while let Some(row) = rows.next()? {
+            let path = row
+                .get_ref(0)?
+                .as_str()
+                .map_err(|_| DbError::Damaged("a path"))?;
             paths.push(path.to_owned());
+            newest = newest.max(Some(row.get(1)?));
         }
-        newest = newest.max(Some(row.get(1)?));
+        of_peers.push((account, paths));
     }
-    Ok((paths, newest.unwrap_or_default()))
+    Ok((searchable(key.0, of_peers), newest.unwrap_or_default()))
 }

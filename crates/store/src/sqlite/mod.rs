@@ -1,62 +1,65 @@
-//! The directory's tables in one SQLite file: the default, with nothing to set up.
+//! Store in a single SQLite file, the default. It needs no setup.
 //!
-//! One thread writes (`writer`), a few connections read (`connections`). Each noun has a room
-//! with its statements, at the end of which stands its trait: that says which of them read, which
-//! read for long, and which write.
+//! One thread writes (`writer`), and a few connections read (`connections`). `database` implements
+//! the interface for the operations that are written once. The operations on files and contents
+//! (`publication`, `query`, `changes`, `listing`) have statements of their own.
 
-mod accounts;
-mod audit;
 mod backup;
 mod changes;
 mod connections;
-mod failure;
-mod invites;
-mod links;
+mod database;
+mod disk;
 mod listing;
-mod loads;
+mod named;
 mod partials;
-mod peers;
-mod publish;
+mod publication;
 mod query;
-mod removals;
-mod sessions;
 mod sizes;
 mod spaces;
-mod upkeep;
 mod writer;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use convite_core::Problem;
 
-use crate::{Shared, Sharing};
+use crate::error;
+use crate::{Quotas, Settings, Shared, Sharing};
 pub use backup::{check, copy, end_all_sessions, is_in_use};
 use connections::Readers;
+use disk::Disk;
 use writer::Writer;
 
-/// A directory's tables in one file. Dropping it waits for changes under way.
+/// A store in one file. Dropping it waits for running changes.
 pub struct SqliteStore {
     writer: Writer,
     readers: Readers,
+    quotas: Quotas,
 }
 
 impl SqliteStore {
-    /// Opens the database at `path`, making it (readable by its owner only) and its folder if they
-    /// do not exist, and brings its tables up to date. Blocking.
+    /// Opens the database at `path` and applies pending migrations. Creates the file (readable by
+    /// its owner only) and its folder if they do not exist. Blocking.
     ///
     /// # Errors
-    /// `internal` if it cannot be opened, made or migrated.
-    pub fn open(path: &Path) -> Result<Self, Problem> {
+    /// Returns `internal` if the file cannot be opened, created or migrated, and `no_space` if the
+    /// disk is full.
+    pub fn open(path: &Path, settings: Settings) -> Result<Self, Problem> {
+        let connection = connections::open_writer(path)?;
+        let disk = Arc::new(Disk::new(path, settings.disk_reserve));
+        disk::reserve_log(path);
+        disk::keep_reserve(&connection, &disk).map_err(|error| error::sqlite(&error))?;
         Ok(Self {
-            writer: Writer::start(connections::open_writer(path)?)?,
-            readers: Readers::new(path),
+            writer: Writer::start(connection, Arc::clone(&disk))?,
+            readers: Readers::new(path, disk),
+            quotas: settings.quotas,
         })
     }
 }
 
 impl Sharing for SqliteStore {
     fn shared(&self) -> Option<&dyn Shared> {
-        // A file has one directory: its keys are files beside it.
+        // A file belongs to one directory, which keeps its keys in files next to it.
         None
     }
 }

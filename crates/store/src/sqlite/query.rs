@@ -1,55 +1,43 @@
-//! Who holds a content, and what a search result shows of one.
+//! Providers of contents, and their summaries for search results.
 //!
-//! Some contents are everywhere (the empty file is shared under thousands of names), so nothing
-//! here scans all rows of one: holders are found by skipping from peer to peer in the index, and
-//! names are taken from a bounded sample of each holder's paths. The index has the space before the
-//! peer, so that no row is looked at that the viewer may not see.
+//! Some contents are very common (the empty file is shared under thousands of names), so no query
+//! reads all rows of one content. Peers are found by skipping from peer to peer in the index, and
+//! names come from a bounded sample of each peer's paths. The index has the space before the peer,
+//! so that rows that the viewer cannot see are never read.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
-use convite_core::model::LocatedFile;
-use convite_core::{ContentHash, PeerAddress, PeerId, Problem, SpaceName, UnixMillis};
+use convite_core::model::{FolderEntry, LocatedFile, Page};
+use convite_core::{ContentHash, EntryKind, PeerId, Problem, SpaceName, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::failure::Outcome;
 use super::partials::sees_elsewhere;
-use super::peers::{addresses_from, unsigned};
-use super::{SqliteStore, changes, partials, spaces};
+use super::{SqliteStore, changes, listing, named, partials, spaces};
+use crate::error::{DbError, DbResult};
+use crate::folder::{self, LevelScan};
 use crate::located::{
-    CLAIMS_MAX, Names, PATHS_OF_PEER_MAX, PEERS_MAX, Sharer, located, name_of, only_in,
+    Claim, Holder, Names, Sample, located, most_common_kind, name_of, only_in, ranked, shown,
 };
-use crate::stored::damaged;
-use crate::{Changes, ContentDocument, ContentKey, ContentSummary, Contents, Move, Viewer};
+use crate::stored::{self, peer_id, unsigned};
+use crate::{
+    Changes, ContentDocument, ContentKey, ContentSummary, Contents, FOLDER_PATH_MAX, Move, Named,
+    Viewer,
+};
 
-/// A peer online that holds a content.
-struct Holder {
-    key: i64,
-    /// Those of the spaces seen in which it does.
-    spaces: Vec<i64>,
-    id: PeerId,
-    addresses: String,
-}
-
-impl Holder {
-    fn addresses(&self) -> Outcome<Vec<PeerAddress>> {
-        addresses_from(&self.addresses)
-    }
-}
-
-/// The holders online, by key.
+/// Returns the online peers that share a content, by key.
 ///
-/// Steps from peer to peer: one look into the index each, however many files each has of the
-/// content. (A recursive query does the same at ten times the cost, for its temporary table.)
+/// Skips from peer to peer: one index lookup per peer, however many files each has of the content.
+/// (A recursive query does the same at ten times the cost, because of its temporary table.)
 fn holders(
     db: &Connection,
     viewer: &Viewer,
     content: i64,
     now: UnixMillis,
-) -> Outcome<Vec<Holder>> {
+) -> DbResult<Vec<Holder>> {
     let mut step = db.prepare_cached(
-        "SELECT p.id, p.departed = 0 AND p.lease > ?3, p.name, p.addresses
+        "SELECT p.id, p.departed = 0 AND p.lease > ?3, p.name, p.addresses, p.account
          FROM files f INDEXED BY files_by_content CROSS JOIN peers p ON p.id = f.peer
          WHERE f.content = ?1 AND f.space = ?4 AND f.peer > ?2 ORDER BY f.peer LIMIT 1",
     )?;
@@ -72,8 +60,9 @@ fn holders(
             let id: String = row.get(2)?;
             let holder = Holder {
                 key: after,
+                account: row.get(4)?,
                 spaces: vec![space.0],
-                id: id.parse().map_err(|_| damaged("a peer id"))?,
+                id: peer_id(&id)?,
                 addresses: row.get(3)?,
             };
             holders.insert(after, holder);
@@ -82,92 +71,126 @@ fn holders(
     Ok(holders.into_values().collect())
 }
 
-/// Counts the names of what these holders share of a content.
-fn look(names: &mut Names, db: &Connection, content: i64, holders: &[Holder]) -> Outcome<()> {
+/// Counts the names under which these peers share a content.
+fn look(names: &mut Names, db: &Connection, content: i64, holders: &[Holder]) -> DbResult<()> {
     let mut statement = db.prepare_cached(
         "SELECT path FROM files INDEXED BY files_by_content
          WHERE content = ? AND space = ? AND peer = ? ORDER BY path LIMIT ?",
     )?;
-    let each = holders
-        .iter()
-        .flat_map(|holder| holder.spaces.iter().map(|space| (holder.key, *space)));
-    for (peer, space) in each {
-        if names.are_enough() {
-            break;
-        }
-        let mut rows = statement.query(params![content, space, peer, PATHS_OF_PEER_MAX])?;
+    let sample = Sample::of(content, holders);
+    let paths = i64::try_from(sample.paths).unwrap_or(i64::MAX);
+    for (account, peer, space) in sample.places {
+        let mut rows = statement.query(params![content, space, peer, paths])?;
         while let Some(row) = rows.next()? {
-            names.count(row.get_ref(0)?.as_str().map_err(|_| damaged("a path"))?);
+            let path = row
+                .get_ref(0)?
+                .as_str()
+                .map_err(|_| DbError::Damaged("a path"))?;
+            names.count(account, path);
         }
     }
     Ok(())
 }
 
-/// The first known contents of the hash `?1`, as many as `CLAIMS_LOOKED_AT_MAX` says.
-macro_rules! first_claims {
-    () => {
-        "(SELECT id, size FROM contents WHERE hash = ?1 ORDER BY id LIMIT 1024)"
-    };
-}
-pub(super) use first_claims;
-
-/// The contents of a hash of which there is any file that a viewer may see, and their sizes.
-fn claims(db: &Connection, viewer: &Viewer, hash: &ContentHash) -> Outcome<Vec<(i64, i64)>> {
-    let mut statement = db.prepare_cached(concat!(
-        "SELECT c.id, c.size FROM ",
-        first_claims!(),
-        " c WHERE EXISTS (
-             SELECT 1 FROM json_each(?2) s CROSS JOIN files f INDEXED BY files_by_content
-                 ON f.content = c.id AND f.space = s.value)
-         ORDER BY c.id LIMIT ?3"
-    ))?;
-    let seen = spaces::seen(viewer);
-    let claims = statement.query_map(params![hash.as_bytes(), seen, CLAIMS_MAX], |row| {
-        Ok((row.get(0)?, row.get(1)?))
-    })?;
-    Ok(claims.collect::<Result<_, _>>()?)
+/// Returns the sizes that online peers claim for a hash in the visible spaces, of one kind: the
+/// given one, or the most common. An account claims only one size (see `sizes`), unless two of its
+/// peers published different ones at the same moment.
+fn claims(
+    db: &Connection,
+    viewer: &Viewer,
+    hash: &ContentHash,
+    kind: Option<EntryKind>,
+    now: UnixMillis,
+) -> DbResult<Vec<Claim>> {
+    let mut statement =
+        db.prepare_cached("SELECT id, kind, size, files FROM contents WHERE hash = ?")?;
+    let mut rows = statement.query([hash.as_bytes()])?;
+    let mut claims = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (content, of_kind) = (row.get(0)?, stored::kind(row.get(1)?)?);
+        if kind.is_some_and(|kind| kind != of_kind) {
+            continue;
+        }
+        claims.push(Claim {
+            content,
+            kind: of_kind,
+            size: unsigned(row.get(2)?)?,
+            files: unsigned(row.get(3)?)?,
+            holders: holders(db, viewer, content, now)?,
+        });
+    }
+    Ok(ranked(most_common_kind(claims), now))
 }
 
 pub(super) fn locate(
     db: &Connection,
     viewer: &Viewer,
     hash: &ContentHash,
+    kind: Option<EntryKind>,
     now: UnixMillis,
-) -> Outcome<Option<LocatedFile>> {
+) -> DbResult<Option<LocatedFile>> {
     let mut names = Names::default();
-    let mut claimed = Vec::new();
-    for (content, size) in claims(db, viewer, hash)? {
-        let holders = holders(db, viewer, content, now)?;
-        look(&mut names, db, content, &holders)?;
-        let sharers = holders.into_iter().map(|holder| {
-            Ok(Sharer {
-                addresses: holder.addresses()?,
-                peer: holder.id,
-            })
-        });
-        claimed.push((unsigned(size)?, sharers.collect::<Outcome<_>>()?));
+    let claims = claims(db, viewer, hash, kind, now)?;
+    for claim in &claims {
+        look(&mut names, db, claim.content, &claim.holders)?;
     }
-    let partial = match partials::sees(db, viewer, hash)? {
-        true => partials::providers(db, viewer, hash, now)?,
-        false => Vec::new(),
+    // Partial providers may outlast the last online peer that shares the content.
+    let kind = match claims.first() {
+        Some(claim) => Some(claim.kind),
+        None => partials::kind_seen(db, viewer, hash, kind)?,
     };
-    Ok(located(hash, names, claimed, partial))
+    let Some(kind) = kind else {
+        return Ok(None);
+    };
+    let partial = partials::providers(db, viewer, hash, now)?;
+    located(hash, kind, names, claims, partial)
+}
+
+/// Lists one level of a folder: see [`Contents::folder`].
+fn folder(
+    db: &Connection,
+    viewer: &Viewer,
+    hash: &ContentHash,
+    limit: u32,
+    cursor: Option<&str>,
+    now: UnixMillis,
+) -> DbResult<Option<Page<FolderEntry>>> {
+    let after = folder::after(cursor, hash)?;
+    let claims = claims(db, viewer, hash, Some(EntryKind::Folder), now)?;
+    let mut find = db.prepare_cached(
+        "SELECT path FROM files INDEXED BY files_by_content
+         WHERE content = ? AND space = ? AND peer = ? ORDER BY path LIMIT 1",
+    )?;
+    for claim in &claims {
+        for holder in &claim.holders {
+            for space in &holder.spaces {
+                let path: Option<String> = find
+                    .query_row(params![claim.content, space, holder.key], |row| row.get(0))
+                    .optional()?;
+                if let Some(path) = path.filter(|path| path.len() <= FOLDER_PATH_MAX) {
+                    let mut scan = LevelScan::new(hash, &path, *space, limit, after);
+                    listing::level(db, holder.key, &mut scan)?;
+                    return Ok(Some(scan.finish()));
+                }
+            }
+        }
+    }
+    Ok(None)
 }
 
 fn lies_in(
     db: &Connection,
     viewer: &Viewer,
     hash: &ContentHash,
+    kind: EntryKind,
     now: UnixMillis,
-) -> Outcome<Option<Vec<SpaceName>>> {
-    let mut all = Vec::new();
-    for (content, _) in claims(db, viewer, hash)? {
-        all.extend(holders(db, viewer, content, now)?);
-    }
-    if all.is_empty() {
+) -> DbResult<Option<Vec<SpaceName>>> {
+    let claims = claims(db, viewer, hash, Some(kind), now)?;
+    if claims.is_empty() {
         return Ok(None);
     }
-    let spaces = only_in(all.iter().map(|holder| &holder.spaces));
+    let holders = claims.iter().flat_map(|claim| &claim.holders);
+    let spaces = only_in(holders.map(|holder| &holder.spaces));
     spaces::names(db, &spaces).map(Some)
 }
 
@@ -176,14 +199,13 @@ pub(super) fn summaries(
     viewer: &Viewer,
     keys: &[ContentKey],
     now: UnixMillis,
-) -> Outcome<Vec<ContentSummary>> {
-    let mut find = db.prepare_cached("SELECT hash, size FROM contents WHERE id = ?")?;
+) -> DbResult<Vec<ContentSummary>> {
+    let mut find =
+        db.prepare_cached("SELECT hash, kind, size, files FROM contents WHERE id = ?")?;
     let mut summaries = Vec::with_capacity(keys.len());
     for key in keys {
-        let found = find
-            .query_row([key.0], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
-        let Some((hash, size)) = found else {
+        let found = find.query_row([key.0], |row| row.try_into()).optional()?;
+        let Some((hash, kind, size, files)) = found else {
             continue;
         };
         let holders = holders(db, viewer, key.0, now)?;
@@ -192,34 +214,34 @@ pub(super) fn summaries(
         }
         let mut names = Names::default();
         look(&mut names, db, key.0, &holders)?;
-        let peers = holders.iter().take(PEERS_MAX);
+        let peers = shown(key.0, &holders).into_iter();
         let (names, folders) = names.with_folders();
         summaries.push(ContentSummary {
             key: *key,
             hash: ContentHash::from_bytes(hash),
+            kind: stored::kind(kind)?,
             size: unsigned(size)?,
+            files: unsigned(files)?,
             names,
             folders,
             spaces: spaces::names(db, &only_in(holders.iter().map(|holder| &holder.spaces)))?,
             providers: holders.len() as u64,
             peers: peers
                 .map(|holder| Ok((holder.id.clone(), holder.addresses()?)))
-                .collect::<Outcome<_>>()?,
+                .collect::<DbResult<_>>()?,
         });
     }
     Ok(summaries)
 }
 
-/// Of these movements those that a viewer may know of, each with a name of the content.
-fn moves_seen(db: &Connection, viewer: &Viewer, moves: &[Move]) -> Outcome<HashMap<Move, String>> {
-    let mut find = db.prepare_cached(concat!(
-        "SELECT f.path FROM ",
-        first_claims!(),
-        " c CROSS JOIN json_each(?2) s
+/// Returns those of `moves` that the viewer may know about, each with a name of the content.
+fn moves_seen(db: &Connection, viewer: &Viewer, moves: &[Move]) -> DbResult<HashMap<Move, String>> {
+    let mut find = db.prepare_cached(
+        "SELECT f.path FROM contents c CROSS JOIN json_each(?2) s
              CROSS JOIN files f INDEXED BY files_by_content
                  ON f.content = c.id AND f.space = s.value
-         LIMIT 1"
-    ))?;
+         WHERE c.hash = ?1 LIMIT 1",
+    )?;
     let seen = spaces::seen(viewer);
     let mut hide = db.prepare_cached(concat!(
         "SELECT 1 FROM accounts a WHERE a.name = ?3 AND ",
@@ -252,9 +274,37 @@ impl Contents for SqliteStore {
         &self,
         viewer: &Viewer,
         hash: &ContentHash,
+        kind: Option<EntryKind>,
         now: UnixMillis,
     ) -> Result<Option<LocatedFile>, Problem> {
-        self.readers.read(|db| locate(db, viewer, hash, now))
+        self.readers.read(|db| locate(db, viewer, hash, kind, now))
+    }
+
+    async fn folder(
+        &self,
+        viewer: &Viewer,
+        hash: &ContentHash,
+        limit: u32,
+        cursor: Option<&str>,
+        now: UnixMillis,
+    ) -> Result<Option<Page<FolderEntry>>, Problem> {
+        let (viewer, hash, cursor) = (viewer.clone(), *hash, cursor.map(str::to_owned));
+        self.readers
+            .read_long(move |db| folder(db, &viewer, &hash, limit, cursor.as_deref(), now))
+            .await
+    }
+
+    async fn named(
+        &self,
+        viewer: &Viewer,
+        path: &str,
+        peer: Option<&PeerId>,
+        now: UnixMillis,
+    ) -> Result<Named, Problem> {
+        let (viewer, path, peer) = (viewer.clone(), path.to_owned(), peer.cloned());
+        self.readers
+            .read_long(move |db| named::named(db, &viewer, &path, peer.as_ref(), now))
+            .await
     }
 
     async fn sees(&self, viewer: &Viewer, hash: &ContentHash) -> Result<bool, Problem> {
@@ -273,9 +323,10 @@ impl Contents for SqliteStore {
         &self,
         viewer: &Viewer,
         hash: &ContentHash,
+        kind: EntryKind,
         now: UnixMillis,
     ) -> Result<Option<Vec<SpaceName>>, Problem> {
-        self.readers.read(|db| lies_in(db, viewer, hash, now))
+        self.readers.read(|db| lies_in(db, viewer, hash, kind, now))
     }
 
     async fn summaries(

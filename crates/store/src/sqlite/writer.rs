@@ -1,43 +1,47 @@
-//! The one thread that changes the database.
+//! The thread that writes to the database.
 //!
-//! Changes that arrive while the disk is busy are committed together, so that a thousand peers
-//! renewing their leases cost a few syncs and not a thousand. Each runs in a savepoint of its own:
-//! one that fails takes no other with it. The answer is sent after the commit, never before.
-//! A change whose loss in a power cut heals by itself, such as the renewal of a lease, does not wait
-//! for the disk ([`Writer::write_unsynced`]); nor does it go together with one that does.
+//! Changes that arrive while the disk is busy share one commit, so that a thousand lease renewals
+//! cost a few syncs instead of a thousand. Each change runs in its own savepoint, so a failure does
+//! not affect the others. The answer is sent after the commit, never before. Changes that are
+//! repeated anyway after a power failure, such as lease renewals, do not wait for the disk
+//! ([`Writer::write_unsynced`]). They never share a commit with changes that do.
 //!
-//! The thread ends when the last [`Writer`] is dropped and everything sent before is done.
+//! Before each commit, the thread checks that the database file is still in place. Changes that add
+//! data are refused while the disk is full (`disk`).
+//!
+//! The thread ends when the last [`Writer`] is dropped and all earlier changes are done.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use convite_core::{ErrorCode, Problem};
-use rusqlite::{Connection, Savepoint};
+use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::failure::{Failure, Outcome, database};
+use super::disk::{self, Adds, Disk};
+use crate::error::{self, DbError, DbResult};
 
-/// Changes waiting; the next has to wait to be let in.
+/// Maximum number of queued changes. Further callers wait.
 const QUEUE: usize = 64;
-/// Changes in one commit at most,
+/// Maximum number of changes per commit.
 const GROUP_MAX: usize = 64;
-/// which takes in no more after this long.
+/// Time after which no further change joins a commit.
 const GROUP_TIME: Duration = Duration::from_millis(10);
-/// Rows changed in a commit from which on it is part of something large, such as a peer's whole
-/// index.
+/// Number of changed rows from which a commit counts as part of a bulk change, such as a full
+/// publication.
 const BULK: u64 = 2_000;
-/// Pages of 4 KiB in the write-ahead log that are moved into the database: early, so that nobody
-/// waits for long,
+/// Length of the write-ahead log in pages of 4 KiB at which it is checkpointed: early, so that no
+/// checkpoint takes long.
 const CHECKPOINT: u32 = 1_000;
-/// or late, so that pages which large changes hit again and again are moved once.
+/// The same during bulk changes: late, so that pages that change often are written once.
 const CHECKPOINT_BULK: u32 = 16_384;
 
-/// Answers the caller, told whether the commit succeeded.
+/// Sends the answer to the caller after the commit, with its result.
 type Answer = Box<dyn FnOnce(Result<(), Problem>)>;
-/// Runs a change and keeps its answer back; the answer must not leave the thread.
+/// Runs a change and returns its pending answer, which must stay on the thread.
 type Change = Box<dyn FnOnce(&mut Connection) -> Answer + Send>;
 
 struct Job {
@@ -45,16 +49,16 @@ struct Job {
     durability: Durability,
 }
 
-/// What an answer promises: both survive a crash of this process.
+/// Durability of a change. Both kinds survive a crash of this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Durability {
-    /// And a power cut.
+    /// Also survives a power failure.
     Synced,
-    /// A power cut may undo it: all of it, and what came after it in the same way.
+    /// A power failure may undo it, together with later unsynced changes.
     Unsynced,
 }
 
-/// What the thread is doing, for whoever looks on.
+/// Statistics of the thread.
 #[derive(Default)]
 struct Work {
     queued: AtomicU64,
@@ -64,7 +68,7 @@ struct Work {
 }
 
 impl Work {
-    /// A transaction that began then has ended.
+    /// Records the end of a transaction.
     fn wrote(&self, began: Instant) {
         let took = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.nanoseconds.fetch_add(took, Ordering::Relaxed);
@@ -73,46 +77,49 @@ impl Work {
     }
 }
 
-/// What the thread has done so far.
+/// A snapshot of the thread's statistics.
 pub(super) struct Written {
-    /// Changes sent that it has not begun with.
+    /// Queued changes.
     pub queued: u64,
     pub is_writing: bool,
     pub transactions: u64,
-    /// What the transactions took.
+    /// Total time of the transactions.
     pub time: Duration,
 }
 
-/// A way to the thread.
+/// Handle of the thread.
 pub(super) struct Writer {
+    disk: Arc<Disk>,
     work: Arc<Work>,
-    /// Only [`Drop`] takes these.
+    /// `None` only while dropping.
     jobs: Option<mpsc::Sender<Job>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection) -> Result<Self, Problem> {
+    pub(super) fn start(connection: Connection, disk: Arc<Disk>) -> Result<Self, Problem> {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let work = Arc::new(Work::default());
         let noted = Arc::clone(&work);
+        let watched = Arc::clone(&disk);
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
-            .spawn(move || run_writer(connection, queue, &noted))
+            .spawn(move || run_writer(connection, queue, &noted, &watched))
             .map_err(|error| {
                 Problem::new(
                     ErrorCode::Internal,
-                    format!("no thread for the database: {error}"),
+                    format!("cannot start the database thread: {error}"),
                 )
             })?;
         Ok(Self {
+            disk,
             work,
             jobs: Some(jobs),
             thread: Some(thread),
         })
     }
 
-    /// What the thread has done so far.
+    /// Returns the statistics of the thread.
     pub(super) fn written(&self) -> Written {
         Written {
             queued: self.work.queued.load(Ordering::Relaxed),
@@ -122,19 +129,38 @@ impl Writer {
         }
     }
 
-    /// Runs `change` as one transaction; returns when it is on disk. A failure undoes all of it.
-    /// Once sent it happens, even if the caller does not wait for it.
+    /// Runs `change` as one transaction and returns when it is on disk. A failure rolls it back.
+    /// Once sent, the change is executed even if the caller stops waiting. Refused on a full disk.
     pub(super) async fn write<T: Send + 'static>(
         &self,
-        change: impl FnOnce(&Connection) -> Outcome<T> + Send + 'static,
+        change: impl FnOnce(&mut Connection) -> DbResult<T> + Send + 'static,
+    ) -> Result<T, Problem> {
+        self.disk.check(Adds::Some)?;
+        self.send(Durability::Synced, change).await
+    }
+
+    /// Like [`Self::write`], for published files.
+    pub(super) async fn write_files<T: Send + 'static>(
+        &self,
+        adds: Adds,
+        change: impl FnOnce(&mut Connection) -> DbResult<T> + Send + 'static,
+    ) -> Result<T, Problem> {
+        self.disk.check(adds)?;
+        self.send(Durability::Synced, change).await
+    }
+
+    /// Like [`Self::write`], for changes that must succeed on a full disk and need almost no space.
+    pub(super) async fn write_always<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&mut Connection) -> DbResult<T> + Send + 'static,
     ) -> Result<T, Problem> {
         self.send(Durability::Synced, change).await
     }
 
-    /// As [`Self::write`], and returns before it is on disk.
+    /// Like [`Self::write_always`], but returns before the change is on disk.
     pub(super) async fn write_unsynced<T: Send + 'static>(
         &self,
-        change: impl FnOnce(&Connection) -> Outcome<T> + Send + 'static,
+        change: impl FnOnce(&mut Connection) -> DbResult<T> + Send + 'static,
     ) -> Result<T, Problem> {
         self.send(Durability::Unsynced, change).await
     }
@@ -142,16 +168,16 @@ impl Writer {
     async fn send<T: Send + 'static>(
         &self,
         durability: Durability,
-        change: impl FnOnce(&Connection) -> Outcome<T> + Send + 'static,
+        change: impl FnOnce(&mut Connection) -> DbResult<T> + Send + 'static,
     ) -> Result<T, Problem> {
-        let stopped = || Problem::new(ErrorCode::Internal, "the database has stopped");
+        let stopped = || Problem::from(DbError::Stopped);
         let (reply, answer) = oneshot::channel();
         let waiting = Waiting::new(&self.work);
         let change: Change = Box::new(move |connection| {
             drop(waiting);
             let outcome = in_savepoint(connection, change).map_err(Problem::from);
             Box::new(move |committed| {
-                // Whoever asked may have gone.
+                // Fails only if the caller no longer waits.
                 let _ = reply.send(outcome.and_then(|value| committed.map(|()| value)));
             })
         });
@@ -162,7 +188,7 @@ impl Writer {
     }
 }
 
-/// A change that waits for its turn, or is given up before.
+/// Counts a queued change until it starts or is dropped.
 struct Waiting(Arc<Work>);
 
 impl Waiting {
@@ -182,48 +208,64 @@ impl Drop for Writer {
     fn drop(&mut self) {
         self.jobs = None;
         if let Some(thread) = self.thread.take() {
-            // A panic in it was reported by the panic hook.
+            // The panic hook has already reported a panic of the thread.
             let _ = thread.join();
         }
     }
 }
 
+/// Runs a change so that an error or a panic undoes it, and nothing else of the transaction.
 fn in_savepoint<T>(
     connection: &mut Connection,
-    change: impl FnOnce(&Connection) -> Outcome<T>,
-) -> Outcome<T> {
-    let savepoint: Savepoint<'_> = connection.savepoint()?;
-    // Dropped without a commit, by an error or a panic, the savepoint is undone.
-    let value = change(&savepoint)?;
-    savepoint.commit()?;
-    Ok(value)
+    change: impl FnOnce(&mut Connection) -> DbResult<T>,
+) -> DbResult<T> {
+    connection.execute_batch("SAVEPOINT change")?;
+    match catch_unwind(AssertUnwindSafe(|| change(connection))) {
+        Ok(Ok(value)) => {
+            connection.execute_batch("RELEASE change")?;
+            Ok(value)
+        }
+        failed => {
+            // Fails if SQLite has already rolled back the whole transaction.
+            let _ = connection.execute_batch("ROLLBACK TO change; RELEASE change");
+            failed.unwrap_or_else(|panic| resume_unwind(panic))
+        }
+    }
 }
 
-fn run_writer(mut connection: Connection, mut queue: mpsc::Receiver<Job>, work: &Work) {
+fn run_writer(
+    mut connection: Connection,
+    mut queue: mpsc::Receiver<Job>,
+    work: &Work,
+    disk: &Disk,
+) {
     let mut log = Log { checkpoint: 0 };
     let mut held = None;
     while let Some(first) = held.take().or_else(|| queue.blocking_recv()) {
-        held = write_group(&mut connection, &mut queue, first, work, &mut log);
+        held = write_group(&mut connection, &mut queue, first, (work, disk), &mut log);
+        if let Err(error) = disk::keep_reserve(&connection, disk) {
+            tracing::warn!(%error, "cannot change the reserved space of the database");
+        }
     }
-    // Keeps the statistics that the query planner reads fresh; harmless if it fails.
+    // Updates the statistics of the query planner. A failure is harmless.
     let _ = connection.execute_batch("PRAGMA optimize");
 }
 
-/// Runs one transaction; returns a change taken from the queue that does not go together with it.
+/// Runs one transaction. Returns a queued change that cannot share it.
 fn write_group(
     connection: &mut Connection,
     queue: &mut mpsc::Receiver<Job>,
     first: Job,
-    work: &Work,
+    (work, disk): (&Work, &Disk),
     log: &mut Log,
 ) -> Option<Job> {
     let began = Instant::now();
     work.is_writing.store(true, Ordering::Relaxed);
     let durability = first.durability;
     if let Err(error) = begin(connection, durability) {
-        // The caller is answered by its channel closing.
+        // The caller sees its channel closed.
         drop(first);
-        let _ = database(&error);
+        let _ = error::sqlite(&error);
         work.wrote(began);
         return None;
     }
@@ -238,7 +280,7 @@ fn write_group(
         }
         let change = job.change;
         answers.extend(catch_unwind(AssertUnwindSafe(|| change(connection))));
-        // A full disk and the like make SQLite give up the whole transaction.
+        // SQLite rolls back the whole transaction on errors such as a full disk.
         let open = !connection.is_autocommit();
         let room = answers.len() < GROUP_MAX && began.elapsed() < GROUP_TIME;
         next = if open && room {
@@ -248,8 +290,14 @@ fn write_group(
         };
     }
     log.fit(connection, connection.total_changes() - changes_before);
-    let committed = commit(connection);
-    // Before anyone hears of it, so that whoever looks then sees it.
+    let committed = match disk.check_file() {
+        Ok(()) => commit(connection),
+        Err(error) => {
+            let _ = connection.execute_batch("ROLLBACK");
+            Err(error.into())
+        }
+    };
+    // Before the answers are sent, so that their receivers see the updated statistics.
     work.wrote(began);
     for answer in answers {
         answer(committed.clone());
@@ -257,14 +305,14 @@ fn write_group(
     held
 }
 
-/// How long the write-ahead log may become.
+/// Limit for the length of the write-ahead log.
 struct Log {
-    /// As it was set last; 0 before.
+    /// Last configured value; 0 initially.
     checkpoint: u32,
 }
 
 impl Log {
-    /// Sets when the commit of so many changed rows moves the log into the database.
+    /// Sets the checkpoint threshold according to the number of changed rows.
     fn fit(&mut self, connection: &Connection, changes: u64) {
         let checkpoint = match changes {
             BULK.. => CHECKPOINT_BULK,
@@ -272,15 +320,15 @@ impl Log {
         };
         if self.checkpoint != checkpoint {
             let set = connection.pragma_update(None, "wal_autocheckpoint", checkpoint);
-            // Otherwise the log is as long as before: slower, and nothing worse.
+            // On failure the previous threshold stays in effect, which is only slower.
             self.checkpoint = if set.is_ok() { checkpoint } else { 0 };
         }
     }
 }
 
 fn begin(connection: &Connection, durability: Durability) -> rusqlite::Result<()> {
-    // In WAL mode NORMAL keeps the database whole whatever happens; a later sync takes all that
-    // came before along.
+    // In WAL mode, NORMAL keeps the database consistent in all cases. A later sync also covers all
+    // earlier commits.
     connection.execute_batch(match durability {
         Durability::Synced => "PRAGMA synchronous = FULL; BEGIN IMMEDIATE",
         Durability::Unsynced => "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
@@ -289,8 +337,8 @@ fn begin(connection: &Connection, durability: Durability) -> rusqlite::Result<()
 
 fn commit(connection: &Connection) -> Result<(), Problem> {
     connection.execute_batch("COMMIT").map_err(|error| {
-        // Nothing to undo if SQLite did so itself.
+        // Fails if SQLite has already rolled back.
         let _ = connection.execute_batch("ROLLBACK");
-        Problem::from(Failure::Database(error))
+        Problem::from(DbError::Sqlite(error))
     })
 }

@@ -1,18 +1,20 @@
-//! A PostgreSQL server for tests: of this machine's package, with a folder of its own, reached by a
-//! socket in that folder, gone with the process that wanted it.
+//! A PostgreSQL server for tests, from this machine's package. It has a separate folder, listens on
+//! a socket in that folder, and ends with the test process.
 //!
-//! Taken in by `#[path]` where it is needed. Missing, the package is installed if that takes no
-//! question (root, and apt); else it says that it skipped.
+//! Included with `#[path]` where it is needed. Without PostgreSQL, a test is skipped
+//! ([`Need::Postgres`]).
 #![allow(dead_code, clippy::unwrap_used)]
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Starts the server, and ends it when its input ends: however the process ends that holds the other
-/// side.
+use xtest::Need;
+
+/// Starts the server, and stops it when stdin is closed, however the process at the other end
+/// terminates.
 const KEEPER: &str = r#"
 trap '' INT TERM HUP
 dir=$1 bin=$2 options=$3
@@ -26,7 +28,7 @@ fi
 rm -rf "$dir"
 "#;
 
-/// A running server. Dropping it ends it and removes its folder.
+/// A running server. Dropping it stops the server and removes its folder.
 pub struct Cluster {
     folder: PathBuf,
     bin: PathBuf,
@@ -34,7 +36,7 @@ pub struct Cluster {
     databases: AtomicU64,
 }
 
-/// Whom the server runs as: it refuses to be root.
+/// The account that runs the server, which refuses to run as root.
 #[derive(Clone, Copy)]
 struct Account {
     uid: u32,
@@ -42,31 +44,22 @@ struct Account {
 }
 
 impl Cluster {
-    /// The one of this process, started by whoever asks first; none, loudly, if there is no
-    /// PostgreSQL here.
+    /// Returns the server of this process, started on first use. Returns `None` and skips the test
+    /// without PostgreSQL.
     pub fn shared() -> Option<&'static Self> {
-        static SHARED: OnceLock<Option<Cluster>> = OnceLock::new();
-        SHARED.get_or_init(|| Self::start(QUICK)).as_ref()
+        static SHARED: OnceLock<Cluster> = OnceLock::new();
+        let bin = binaries()?;
+        Some(SHARED.get_or_init(|| Self::begin(bin, QUICK, |_| {})))
     }
 
-    /// One of its own, with further settings (`-c NAME=VALUE …`).
+    /// Starts a separate server with more settings (`-c NAME=VALUE …`).
     pub fn start(options: &str) -> Option<Self> {
         Self::start_with(options, |_| {})
     }
 
-    /// The same; `prepare` may change the data folder before the server reads it.
+    /// Like [`Self::start`]; `prepare` can change the data folder before the server starts.
     pub fn start_with(options: &str, prepare: impl FnOnce(&Path)) -> Option<Self> {
-        match binaries() {
-            Ok(bin) => Some(Self::begin(bin, options, prepare)),
-            Err(why) => {
-                // Past the capture of a test's output.
-                let _ = writeln!(
-                    std::io::stderr(),
-                    "\n*** SKIPPED: nothing was tested on PostgreSQL: {why}"
-                );
-                None
-            }
-        }
+        Some(Self::begin(binaries()?, options, prepare))
     }
 
     fn begin(bin: PathBuf, options: &str, prepare: impl FnOnce(&Path)) -> Self {
@@ -97,7 +90,7 @@ impl Cluster {
         if line != "ready\n" {
             let mut rest = String::new();
             said.read_to_string(&mut rest).unwrap();
-            panic!("PostgreSQL does not start: {line}{rest}");
+            panic!("PostgreSQL failed to start: {line}{rest}");
         }
         Self {
             folder,
@@ -107,7 +100,12 @@ impl Cluster {
         }
     }
 
-    /// Makes an empty database, and returns its URL.
+    /// Returns the server's data folder.
+    pub fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    /// Creates an empty database and returns its URL.
     pub fn database(&self) -> String {
         let name = format!("d{}", self.databases.fetch_add(1, Ordering::Relaxed));
         let made = Command::new(self.bin.join("createdb"))
@@ -121,7 +119,7 @@ impl Cluster {
         format!("postgres://postgres@{socket}/{name}")
     }
 
-    /// Runs SQL on a database by its URL, and returns what `psql` prints.
+    /// Runs SQL on the database at `url` and returns the output of `psql`.
     pub fn sql(&self, url: &str, sql: &str) -> String {
         let done = Command::new(self.bin.join("psql"))
             .args([
@@ -142,7 +140,7 @@ impl Cluster {
         String::from_utf8(done.stdout).unwrap().trim().to_owned()
     }
 
-    /// Ends the server at once, as a crash does, and starts it again.
+    /// Stops the server immediately, like a crash, and starts it again.
     pub fn crash_and_restart(&self) {
         for how in ["-m immediate stop", "-s start"] {
             let data = self.folder.join("data");
@@ -168,49 +166,15 @@ impl Drop for Cluster {
     }
 }
 
-/// For tests: nothing has to survive a power cut.
+/// Settings for tests, where nothing must survive a power failure.
 pub const QUICK: &str = "-c fsync=off -c full_page_writes=off -c max_connections=300";
 
-/// Where the server's programs are.
-fn binaries() -> Result<PathBuf, String> {
-    if let Some(found) = find() {
-        return Ok(found);
-    }
-    if unprivileged().is_none() || !Path::new("/usr/bin/apt-get").exists() {
-        return Err("it is not installed (Debian: apt-get install postgresql)".into());
-    }
-    let done = Command::new("apt-get")
-        .args([
-            "install",
-            "-y",
-            "-q",
-            "--no-install-recommends",
-            "postgresql",
-        ])
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .output();
-    find().ok_or_else(|| format!("it is not installed, and cannot be: {done:?}"))
+/// Returns the folder with the server's programs.
+fn binaries() -> Option<PathBuf> {
+    Need::Postgres.is_met().then(xtest::postgres).flatten()
 }
 
-fn find() -> Option<PathBuf> {
-    let version = |bin: &PathBuf| -> u32 {
-        let name = bin.parent().and_then(Path::file_name);
-        name.and_then(|n| n.to_str()?.parse().ok()).unwrap_or(0)
-    };
-    let debian = std::fs::read_dir("/usr/lib/postgresql")
-        .into_iter()
-        .flatten();
-    let debian = debian.flatten().map(|entry| entry.path().join("bin"));
-    let newest = debian
-        .filter(|bin| bin.join("initdb").exists())
-        .max_by_key(version);
-    newest.or_else(|| {
-        let path = std::env::var_os("PATH")?;
-        std::env::split_paths(&path).find(|bin| bin.join("initdb").exists())
-    })
-}
-
-/// If this is root, the account that the server runs as instead.
+/// Returns the account that runs the server if this process runs as root.
 fn unprivileged() -> Option<Account> {
     let own = std::fs::metadata("/proc/self").ok()?;
     if std::os::unix::fs::MetadataExt::uid(&own) != 0 {
@@ -251,7 +215,8 @@ fn initdb(bin: &Path, data: &Path, account: Option<Account>) {
         command.current_dir(data.parent().unwrap());
         as_account(&mut command, account).output().unwrap()
     };
-    // An order of words as in a dictionary, if it can: what relies on the order of bytes must say so.
+    // Dictionary order if available, so that code that depends on byte order must request it
+    // explicitly.
     let dictionary = run(&["--locale-provider=icu", "--icu-locale=en"]);
     if !dictionary.status.success() {
         let plain = run(&[]);

@@ -1,4 +1,4 @@
-//! Accounts, invites, sessions.
+//! Accounts, invites and sessions.
 
 use std::sync::Arc;
 
@@ -110,7 +110,7 @@ pub async fn an_invite_that_is_over_lets_nobody_in(store: Arc<dyn Store>) {
     );
     assert_eq!(store.invite(&secret("code"), at(1000)).await.unwrap(), None);
     store.sweep(100, at(1000 + DAY)).await.unwrap();
-    // Asked for as of long ago: only its being gone can hide it.
+    // Queried for an earlier time, so only the deletion can hide it.
     assert_eq!(store.invite(&secret("code"), NOW).await.unwrap(), None);
 }
 
@@ -216,7 +216,7 @@ pub async fn ending_a_session_takes_its_peers_off_the_list(store: Arc<dyn Store>
     let two = store.peer_key(&peer("two")).await.unwrap().unwrap();
     assert_eq!(store.online_peers(NOW).await.unwrap(), [two]);
     assert_eq!(paths(&store, NOW).await, [""; 0]);
-    // It comes back with its index, in another session.
+    // The peer returns with its index in another session.
     assert_eq!(register(&store, "one", ana, NOW).await, 1);
     assert_eq!(paths(&store, NOW).await, ["one:s/a"]);
 }

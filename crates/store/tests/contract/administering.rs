@@ -1,12 +1,14 @@
-//! What administrators change: accounts, sessions, invites, peers; and what the log keeps of it.
+//! Administrative changes of accounts, sessions, invites and peers, and their entries in the audit
+//! log.
 
 use std::sync::Arc;
 
-use convite_core::administration::{Act, Outcome};
+use convite_core::administration::{AuditAction, AuditOutcome};
 use convite_core::model::Role;
 use convite_core::{ErrorCode, UserName};
 use convite_store::{
-    AccountChange, AccountId, Admission, AuditEntry, InviteRecord, Store, public_id,
+    AccountChange, AccountId, Admission, AuditEntry, InviteRecord, ROUTINE_LINES_MAX, Store,
+    public_id,
 };
 
 use crate::world::*;
@@ -15,18 +17,18 @@ fn user(name: &str) -> UserName {
     name.parse().unwrap()
 }
 
-fn entry(action: Act, target: &str) -> AuditEntry {
+fn entry(action: AuditAction, target: &str) -> AuditEntry {
     AuditEntry {
         at: NOW,
         actor: Some(user("root")),
         action,
         target: target.to_owned(),
         address: None,
-        outcome: Outcome::Done,
+        outcome: AuditOutcome::Done,
     }
 }
 
-async fn log(store: &Arc<dyn Store>) -> Vec<(Act, String)> {
+async fn log(store: &Arc<dyn Store>) -> Vec<(AuditAction, String)> {
     let page = store.audit(100, None).await.unwrap();
     let entries = page.items.into_iter();
     entries.map(|line| (line.action, line.target)).collect()
@@ -50,10 +52,10 @@ async fn begin(store: &Arc<dyn Store>, token: &str, account: AccountId) {
 pub async fn an_account_is_made_in_its_spaces_or_not_at_all(store: Arc<dyn Store>) {
     let (lab, none) = ("lab".parse().unwrap(), "none".parse().unwrap());
     store
-        .create_space(&lab, &entry(Act::SpaceAdd, "lab"), NOW)
+        .create_space(&lab, &entry(AuditAction::SpaceAdd, "lab"), NOW)
         .await
         .unwrap();
-    let entry = entry(Act::UserAdd, "ana");
+    let entry = entry(AuditAction::UserAdd, "ana");
     let ana = user("ana");
     let refused = store
         .add_account(&ana, "phc", Role::Guest, &[lab, none], &entry, NOW)
@@ -77,8 +79,8 @@ pub async fn an_account_is_made_in_its_spaces_or_not_at_all(store: Arc<dyn Store
 pub async fn a_change_of_an_account_is_made_whole_or_not_at_all(store: Arc<dyn Store>) {
     administrator(&store, "root").await;
     let entries = [
-        entry(Act::UserPassword, "root"),
-        entry(Act::UserDisable, "root"),
+        entry(AuditAction::UserPassword, "root"),
+        entry(AuditAction::UserDisable, "root"),
     ];
     let change = AccountChange {
         password_hash: Some("new".to_owned()),
@@ -152,8 +154,10 @@ pub async fn one_who_becomes_a_guest_or_is_disabled_has_no_peer_on_the_list(stor
             .await
             .unwrap();
         assert_eq!(store.online_peers(NOW).await.unwrap(), []);
-        // Not by a heartbeat either.
-        let lease = store.renew_lease(&peer(name), id, at(LEASE), NOW).await;
+        // A heartbeat does not bring it back either.
+        let lease = store
+            .renew_lease(&peer(name), id, None, at(LEASE), NOW)
+            .await;
         assert_eq!(lease.unwrap_err().code, ErrorCode::NotFound);
     }
     assert!(store.session(&secret("ana")).await.unwrap().is_some());
@@ -197,7 +201,7 @@ pub async fn sessions_come_in_pages_and_say_whose_they_are(store: Arc<dyn Store>
     assert_eq!(session.created_at, NOW.seconds());
     assert_eq!(session.last_used_at, at(5_000).seconds());
     assert_eq!(session.expires_at, at(LEASE * 2).seconds());
-    // Those that have run out are not alive.
+    // Expired sessions are not listed.
     let later = store.sessions(None, 10, None, at(LEASE)).await.unwrap();
     assert_eq!(later.items.len(), 1);
 }
@@ -210,8 +214,8 @@ pub async fn a_revoked_session_takes_its_peer_off_the_list(store: Arc<dyn Store>
         register(&store, name, id, NOW).await;
     }
     let id = public_id(&secret("bob"));
-    let revoke = entry(Act::SessionRevoke, &id);
-    // Another's is as one that is not there, and neither is noted.
+    let revoke = entry(AuditAction::SessionRevoke, &id);
+    // Another account's session looks like an unknown one, and neither is logged.
     for (id, of) in [(&*id, Some(ana)), ("0011223344556677", None), ("bob", None)] {
         let refused = store.revoke_session(id, of, &revoke).await;
         assert_eq!(refused.unwrap_err().code, ErrorCode::NotFound, "{id}");
@@ -222,8 +226,10 @@ pub async fn a_revoked_session_takes_its_peer_off_the_list(store: Arc<dyn Store>
     assert!(store.session(&secret("ana")).await.unwrap().is_some());
     assert_eq!(store.online_peers(NOW).await.unwrap().len(), 1);
     let wanted = format!("bob {id}");
-    assert_eq!(log(&store).await, [(Act::SessionRevoke, wanted)]);
-    let renewed = store.renew_lease(&peer("bob"), bob, at(LEASE), NOW).await;
+    assert_eq!(log(&store).await, [(AuditAction::SessionRevoke, wanted)]);
+    let renewed = store
+        .renew_lease(&peer("bob"), bob, None, at(LEASE), NOW)
+        .await;
     assert_eq!(renewed.unwrap_err().code, ErrorCode::NotFound);
 }
 
@@ -236,7 +242,7 @@ pub async fn a_revoked_invite_is_gone_and_the_others_are_listed(store: Arc<dyn S
         expires: at(1000),
         founds: false,
     };
-    let made = entry(Act::InviteAdd, "x");
+    let made = entry(AuditAction::InviteAdd, "x");
     for (code, uses) in [("a", Some(3)), ("b", Some(1)), ("spent", Some(0))] {
         store
             .create_invite(&invite(code, uses), Some(&made), NOW)
@@ -274,11 +280,14 @@ pub async fn a_revoked_invite_is_gone_and_the_others_are_listed(store: Arc<dyn S
     assert_eq!(store.invites(10, None, at(1000)).await.unwrap().items, []);
 
     let id = public_id(&secret("a"));
-    let revoke = entry(Act::InviteRevoke, &id);
+    let revoke = entry(AuditAction::InviteRevoke, &id);
     store.revoke_invite(&id, &revoke).await.unwrap();
     assert_eq!(store.invite(&secret("a"), NOW).await.unwrap(), None);
     assert!(store.invite(&secret("b"), NOW).await.unwrap().is_some());
-    assert_eq!(log(&store).await[0], (Act::InviteRevoke, id.clone()));
+    assert_eq!(
+        log(&store).await[0],
+        (AuditAction::InviteRevoke, id.clone())
+    );
     let noted = log(&store).await.len();
     for id in [&*id, "", "0011223344556677"] {
         let refused = store.revoke_invite(id, &revoke).await;
@@ -291,17 +300,22 @@ pub async fn a_removed_peer_is_forgotten_with_its_files(store: Arc<dyn Store>) {
     let files = [file("a/one.txt", "one"), file("a/two.txt", "two")];
     let ana = sharing(&store, "ana", &files).await;
     sharing(&store, "bob", &files[..1]).await;
-    let remove = entry(Act::PeerRemove, "ana");
+    let remove = entry(AuditAction::PeerRemove, "ana");
     store.remove_peer(&peer("ana"), &remove).await.unwrap();
     assert_eq!(paths(&store, NOW).await, ["bob:a/one.txt"]);
     assert_eq!(store.peer_key(&peer("ana")).await.unwrap(), None);
-    let gone = store.locate(&anyone(), &files[1].hash, NOW).await;
+    let gone = store.locate(&anyone(), &files[1].hash, None, NOW).await;
     assert_eq!(gone.unwrap(), None);
-    assert_eq!(log(&store).await, [(Act::PeerRemove, "ana".to_owned())]);
+    assert_eq!(
+        log(&store).await,
+        [(AuditAction::PeerRemove, "ana".to_owned())]
+    );
     let again = store.remove_peer(&peer("ana"), &remove).await;
     assert_eq!(again.unwrap_err().code, ErrorCode::NotFound);
-    // Its id is free, for anybody, and begins with nothing.
-    let lease = store.renew_lease(&peer("ana"), ana, at(LEASE), NOW).await;
+    // Its id is free for any account, with an empty index.
+    let lease = store
+        .renew_lease(&peer("ana"), ana, None, at(LEASE), NOW)
+        .await;
     assert_eq!(lease.unwrap_err().code, ErrorCode::NotFound);
     let carl = account(&store, "carl").await;
     assert_eq!(register(&store, "ana", carl, NOW).await, 0);
@@ -313,4 +327,84 @@ pub async fn a_removed_peer_is_forgotten_with_its_files(store: Arc<dyn Store>) {
         assert_eq!(store.totals(NOW).await.unwrap().files, 1);
         assert_eq!(paths(&store, NOW).await, ["bob:a/one.txt"]);
     }
+}
+
+pub async fn routine_acts_are_added_up_by_actor_and_push_nothing_out(store: Arc<dyn Store>) {
+    let added = entry(AuditAction::UserAdd, "ana");
+    store.record(&added).await.unwrap();
+    let by = |name: &str, action: AuditAction, target: String, millis: i64| AuditEntry {
+        at: at(millis),
+        actor: Some(user(name)),
+        target,
+        ..entry(action, "")
+    };
+    const HOUR: i64 = 3_600_000;
+    for number in 0..500 {
+        let link = by(
+            "eve",
+            AuditAction::LinkAdd,
+            format!("file {number}"),
+            number,
+        );
+        store.record(&link).await.unwrap();
+    }
+    let own = by("eve", AuditAction::SessionRevoke, "eve 1".to_owned(), 0);
+    let others = by("root", AuditAction::SessionRevoke, "eve 2".to_owned(), 0);
+    for entry in [
+        own,
+        others,
+        by("ana", AuditAction::LinkAdd, "file".to_owned(), 0),
+    ] {
+        store.record(&entry).await.unwrap();
+    }
+    let all = store.audit(1000, None).await.unwrap().items;
+    let of = |name: &str, action: AuditAction| {
+        let lines = all.iter();
+        let lines = lines.filter(|line| line.actor == Some(user(name)) && line.action == action);
+        lines.cloned().collect::<Vec<_>>()
+    };
+    let links = of("eve", AuditAction::LinkAdd);
+    assert_eq!(links.len(), ROUTINE_LINES_MAX + 1);
+    let times: u64 = links.iter().map(|line| line.times).sum();
+    assert_eq!(times, 500);
+    // Entries above the limit form one line, with first and last time.
+    let beyond = &links[0];
+    assert_eq!(beyond.target, "");
+    assert_eq!(beyond.times, 500 - ROUTINE_LINES_MAX as u64);
+    assert!(beyond.at <= beyond.last);
+    assert_eq!(of("ana", AuditAction::LinkAdd).len(), 1);
+    assert_eq!(of("root", AuditAction::UserAdd).len(), 1);
+    // The next day starts new lines.
+    let later = by("eve", AuditAction::LinkAdd, "file".to_owned(), 25 * HOUR);
+    store.record(&later).await.unwrap();
+    let newest = store.audit(1, None).await.unwrap().items.remove(0);
+    assert_eq!((newest.target.as_str(), newest.times), ("file", 1));
+}
+
+pub async fn the_last_sweep_is_remembered_and_wrong_times_are_mended(store: Arc<dyn Store>) {
+    const DAY: i64 = 24 * 3_600_000;
+    assert_eq!(store.last_sweep().await.unwrap(), None);
+    store.sweep(100, at(7)).await.unwrap();
+    assert_eq!(store.last_sweep().await.unwrap(), Some(at(7)));
+    assert_eq!(store.mark("ticket").await.unwrap(), None);
+    for value in [&b"one"[..], b"two"] {
+        store.set_mark("ticket", value).await.unwrap();
+        assert_eq!(store.mark("ticket").await.unwrap().as_deref(), Some(value));
+    }
+    // A heartbeat while the clock was ahead would list the peer for a year.
+    let ana = sharing(&store, "ana", &[]).await;
+    let ahead = at(400 * DAY);
+    store
+        .renew_lease(&peer("ana"), ana, None, at(400 * DAY + LEASE), ahead)
+        .await
+        .unwrap();
+    assert_eq!(store.online_peers(NOW).await.unwrap().len(), 1);
+    store.mend_times(NOW).await.unwrap();
+    assert_eq!(store.online_peers(NOW).await.unwrap().len(), 0);
+    store
+        .renew_lease(&peer("ana"), ana, None, at(LEASE), NOW)
+        .await
+        .unwrap();
+    store.mend_times(NOW).await.unwrap();
+    assert_eq!(store.online_peers(NOW).await.unwrap().len(), 1);
 }

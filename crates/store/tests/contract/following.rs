@@ -1,4 +1,4 @@
-//! The change log and the walk over all contents: what the search index is derived from.
+//! The change log and the listing of all contents, from which the search index is built.
 
 use std::sync::Arc;
 
@@ -6,8 +6,8 @@ use convite_store::{Changes, ContentDocument, ContentKey, DOCUMENT_PATHS_MAX, St
 
 use crate::world::*;
 
-/// What changed after `position`: the position after, and size and paths of each content in the
-/// order of their sizes; gone ones by themselves.
+/// Returns the changes after `position`: the new position, size and paths of each content sorted by
+/// size, and the number of deleted contents.
 async fn news(store: &Arc<dyn Store>, position: i64) -> (i64, Vec<(u64, Vec<String>)>, usize) {
     let changes = store.changes(position, 1000).await.unwrap();
     assert!(!changes.lost);
@@ -35,7 +35,7 @@ pub async fn the_log_tells_of_every_change_and_nothing_else(store: Arc<dyn Store
     assert_eq!(seen, [there(1, &["s/a"]), there(2, &["s/b"])]);
     assert_eq!(gone, 0);
 
-    // Another provider, another name.
+    // Another provider and another name.
     let bea = sharing(&store, "bea", &[file("t/c", "22")]).await;
     let changes = store.changes(at1, 1000).await.unwrap();
     assert_eq!(
@@ -47,29 +47,29 @@ pub async fn the_log_tells_of_every_change_and_nothing_else(store: Arc<dyn Store
     assert_eq!(document.peers.len(), 2);
     let (at2, ..) = news(&store, at1).await;
 
-    // Coming and going changes no document.
+    // Online and offline transitions change no document.
     store.leave(&peer("bea"), bea, NOW).await.unwrap();
     register(&store, "bea", bea, NOW).await;
-    // Nor does sending the same again, or another time stamp.
+    // Neither does the same file again, or another modification time.
     let mut touched = file("s/a", "1");
     touched.modified = 99;
     publish(&store, "ana", ana, 1, upsert(&[touched, file("s/b", "22")])).await;
     assert_eq!(store.last_change().await.unwrap(), at2);
 
-    // Other contents under the same path: the old one is gone.
+    // New contents at the same path: the old content is deleted.
     publish(&store, "ana", ana, 2, upsert(&[file("s/a", "333")])).await;
     let (at3, seen, gone) = news(&store, at2).await;
     assert_eq!(seen, [there(3, &["s/a"])]);
     assert_eq!(gone, 1);
 
-    // A file that moves keeps its content.
+    // A moved file keeps its content.
     let mut change = upsert(&[file("s/moved", "333")]);
     change.remove = remove(&["s/a"]).remove;
     publish(&store, "ana", ana, 3, change).await;
     let (at4, seen, gone) = news(&store, at3).await;
     assert_eq!((seen, gone), (vec![there(3, &["s/moved"])], 0));
 
-    // A whole index.
+    // A full publication.
     let sync = store.begin_full(&peer("ana"), ana, NOW).await.unwrap();
     store
         .add_full(sync, vec![file("s/new", "4444")], NOW)
@@ -128,7 +128,7 @@ pub async fn a_swept_log_is_lost_to_those_behind(store: Arc<dyn Store>) {
     assert!(lost(6).await);
     assert!(!lost(7).await);
     assert!(!lost(10).await);
-    // From another life of this database.
+    // A position from before a restore.
     assert!(lost(11).await);
     store.sweep(0, NOW).await.unwrap();
     assert!(lost(9).await);
@@ -161,7 +161,7 @@ pub async fn a_walk_over_contents_sees_each_once(store: Arc<dyn Store>) {
         after = last.key;
         sizes.extend(run.iter().map(|d| d.size));
         for document in &run {
-            // Offline holders are in it: they may return at any time.
+            // Offline peers are included, because they may return at any time.
             assert_eq!(document.peers.len(), if document.size < 3 { 2 } else { 1 });
         }
     }

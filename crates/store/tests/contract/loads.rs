@@ -1,13 +1,13 @@
-//! Loads: who asks, who reports, how long they wait, and when they are forgotten.
+//! Remote fetches: requests, reports, waiting and deletion.
 
 use std::sync::Arc;
 
-use convite_core::administration::{Act, Outcome};
-use convite_core::loads::{LoadId, LoadReport, LoadState, LoadSummary};
-use convite_core::{Allowed, ContentHash, ErrorCode, Terms, UnixMillis};
+use convite_core::administration::{AuditAction, AuditOutcome};
+use convite_core::remote_fetch::{LoadId, LoadReport, LoadState, LoadSummary};
+use convite_core::{AccessList, ContentHash, EntryKind, ErrorCode, SharingPolicy, UnixMillis};
 use convite_store::{
-    AccountId, AuditEntry, LOAD_KEPT, LOAD_PATIENCE, LOAD_SILENCE, LOADS_MAX, NewLoad, PeerKey,
-    Registration, Store, Viewer,
+    AccountId, AuditEntry, Holder, LOAD_KEPT, LOAD_PATIENCE, LOAD_SILENCE, LOADS_MAX, NewLoad,
+    PeerKey, Registration, Store, Viewer,
 };
 
 use crate::world::*;
@@ -16,10 +16,10 @@ fn entry() -> AuditEntry {
     AuditEntry {
         at: NOW,
         actor: None,
-        action: Act::LoadAdd,
+        action: AuditAction::LoadAdd,
         target: "p and a hash".to_owned(),
         address: None,
-        outcome: Outcome::Done,
+        outcome: AuditOutcome::Done,
     }
 }
 
@@ -46,7 +46,7 @@ fn says(state: LoadState, bytes: u64) -> LoadReport {
     }
 }
 
-/// An account with a peer online, and the peer's number.
+/// An account with an online peer, and the peer's number.
 async fn host(store: &Arc<dyn Store>, id: &str) -> (AccountId, PeerKey) {
     let account = sharing(store, id, &[]).await;
     let host = store.host(&peer(id)).await.unwrap().unwrap();
@@ -76,7 +76,7 @@ async fn open(store: &Arc<dyn Store>, peer: PeerKey, now: UnixMillis) -> Vec<u64
 pub async fn a_load_is_kept_until_its_peer_has_done_it(store: Arc<dyn Store>) {
     let ana = account(&store, "ana").await;
     let (ben, key) = host(&store, "ben").await;
-    // The highest number too is kept as it is.
+    // The highest id is stored unchanged too.
     let id = u64::MAX;
     assert_eq!(
         ask(&store, load(id, ana, key, "x"), NOW).await,
@@ -103,7 +103,7 @@ pub async fn a_load_is_kept_until_its_peer_has_done_it(store: Arc<dyn Store>) {
         (running.state, running.bytes, running.rate),
         (LoadState::Running, 1, 7)
     );
-    // Whoever comes back is told of what is running too.
+    // A peer that returns also receives running requests.
     assert_eq!(open(&store, key, at(10)).await, [id]);
     report(LoadState::Done, 1, 20).await.unwrap();
     let done = stands(&store, ana, id, at(20)).await;
@@ -115,7 +115,12 @@ pub async fn a_load_is_kept_until_its_peer_has_done_it(store: Arc<dyn Store>) {
     let again = report(LoadState::Failed, 0, 30).await;
     assert_eq!(again.unwrap_err().code, ErrorCode::NotFound);
     let log = store.audit(10, None).await.unwrap().items;
-    assert_eq!(log.iter().filter(|e| e.action == Act::LoadAdd).count(), 1);
+    assert_eq!(
+        log.iter()
+            .filter(|e| e.action == AuditAction::LoadAdd)
+            .count(),
+        1
+    );
 }
 
 pub async fn the_same_asked_for_again_is_the_same_load(store: Arc<dyn Store>) {
@@ -131,7 +136,7 @@ pub async fn the_same_asked_for_again_is_the_same_load(store: Arc<dyn Store>) {
     }
     assert_eq!(kept.iter().filter(|(_, is_new)| *is_new).count(), 1);
     assert!(kept.iter().all(|(id, _)| *id == kept[0].0));
-    // Another's wish is another load, and so is what is wanted once more after it has failed.
+    // A request of another account is separate, and so is a new request after a failure.
     assert!(ask(&store, load(21, ben, key, "x"), NOW).await.1);
     assert!(ask(&store, load(22, ana, key, "y"), NOW).await.1);
     let said = says(LoadState::Failed, 0);
@@ -188,10 +193,10 @@ pub async fn a_silent_peer_makes_a_load_wait_and_an_hour_ends_it(store: Arc<dyn 
     let state = async |millis| stands(&store, ana, 1, at(millis)).await.state;
     assert_eq!(state(LOAD_SILENCE - 1).await, LoadState::Running);
     assert_eq!(state(LOAD_SILENCE).await, LoadState::Waiting);
-    // While it is on the list it may be only slow.
+    // While the peer is online, it may only be slow.
     let lease = at(LOAD_SILENCE + LEASE);
     store
-        .renew_lease(&peer("ben"), ben, lease, at(1))
+        .renew_lease(&peer("ben"), ben, None, lease, at(1))
         .await
         .unwrap();
     assert_eq!(state(LOAD_SILENCE).await, LoadState::Running);
@@ -200,7 +205,7 @@ pub async fn a_silent_peer_makes_a_load_wait_and_an_hour_ends_it(store: Arc<dyn 
     assert_eq!(state(LOAD_PATIENCE).await, LoadState::Failed);
     let late = report(LOAD_PATIENCE).await.unwrap_err();
     assert_eq!(late.code, ErrorCode::NotFound);
-    // What is swept says the same, for a day from then.
+    // After the sweep the state is the same, for one more day.
     store.sweep(100, at(LOAD_PATIENCE)).await.unwrap();
     let swept = stands(&store, ana, 1, NOW).await;
     assert_eq!(swept.state, LoadState::Failed);
@@ -208,14 +213,14 @@ pub async fn a_silent_peer_makes_a_load_wait_and_an_hour_ends_it(store: Arc<dyn 
         swept.message,
         stands(&store, ana, 1, at(LOAD_PATIENCE)).await.message
     );
-    assert!(swept.message.unwrap().contains("away"));
+    assert!(swept.message.unwrap().contains("offline"));
 }
 
 pub async fn loads_come_in_pages_newest_first_and_each_sees_the_own(store: Arc<dyn Store>) {
     let ana = account(&store, "ana").await;
     let (ben, key) = host(&store, "ben").await;
     for number in 0..7 {
-        // Two of each moment, numbered against the order of time.
+        // Two at each time, with ids in reverse order of time.
         let wanted = load(100 - number, ana, key, &number.to_string());
         ask(&store, wanted, at(number as i64 / 2)).await;
     }
@@ -262,7 +267,7 @@ pub async fn open_loads_are_bounded_and_those_over_forgotten(store: Arc<dyn Stor
     let one_more = load(5_000, ana, key, "one more");
     let refused = store.create_load(&one_more, &entry(), NOW).await;
     assert_eq!(refused.unwrap_err().code, ErrorCode::TooManyRequests);
-    // What is asked for again is none more, and another account has its own bound.
+    // A repeated request does not count, and another account has its own limit.
     assert!(!ask(&store, load(5_001, ana, key, "7"), NOW).await.1);
     assert!(ask(&store, load(5_002, ben, key, "one more"), NOW).await.1);
     let said = says(LoadState::Done, 1);
@@ -275,8 +280,20 @@ pub async fn open_loads_are_bounded_and_those_over_forgotten(store: Arc<dyn Stor
     assert!(store.load_of(ana, LoadId(7), NOW).await.unwrap().is_some());
     store.sweep(100, at(LOAD_KEPT)).await.unwrap();
     assert!(store.load_of(ana, LoadId(7), NOW).await.unwrap().is_none());
-    // The others have failed by then, and are remembered as that.
+    // The others have failed by then, and are kept as failed.
     assert!(store.load_of(ana, LoadId(8), NOW).await.unwrap().is_some());
+}
+
+pub async fn a_peer_is_told_of_loads_of_every_account(store: Arc<dyn Store>) {
+    let (ana, eve) = (account(&store, "ana").await, account(&store, "eve").await);
+    let (_, key) = host(&store, "ben").await;
+    for number in 0..100 {
+        ask(&store, load(number, eve, key, &number.to_string()), NOW).await;
+    }
+    ask(&store, load(5_000, ana, key, "one"), at(1)).await;
+    let told = store.open_loads(key, 64, at(1)).await.unwrap();
+    assert!(told.iter().any(|load| load.account == ana));
+    assert_eq!(told.len(), 64);
 }
 
 pub async fn a_removed_peer_takes_its_loads_with_it(store: Arc<dyn Store>) {
@@ -290,7 +307,7 @@ pub async fn a_removed_peer_takes_its_loads_with_it(store: Arc<dyn Store>) {
 
 pub async fn only_peers_that_stay_are_asked(store: Arc<dyn Store>) {
     let ana = account(&store, "ana").await;
-    let loads: Allowed = "ben,@lab".parse().unwrap();
+    let loads: AccessList = "ben,@lab".parse().unwrap();
     let mut registration = Registration {
         id: peer("p"),
         account: ana,
@@ -298,16 +315,17 @@ pub async fn only_peers_that_stay_are_asked(store: Arc<dyn Store>) {
         addresses: Vec::new(),
         lease: at(LEASE),
         transient: true,
-        terms: Terms {
+        terms: SharingPolicy {
             loads: loads.clone(),
-            ..Terms::default()
+            ..SharingPolicy::default()
         },
+        holder: Holder::default(),
     };
     store.register_peer(&registration, NOW).await.unwrap();
     assert!(store.host(&peer("p")).await.unwrap().is_none());
     registration.transient = false;
     store.register_peer(&registration, NOW).await.unwrap();
-    // Of one that is away it says the same.
+    // The result is the same for an offline peer.
     store.leave(&peer("p"), ana, NOW).await.unwrap();
     let host = store.host(&peer("p")).await.unwrap().unwrap();
     assert_eq!(host.terms.loads, loads);
@@ -319,7 +337,7 @@ pub async fn a_content_lies_where_peers_online_share_it(store: Arc<dyn Store>) {
     let lab = "lab".parse().unwrap();
     let club = "club".parse().unwrap();
     for (space, member) in [(&lab, "ana"), (&lab, "ben"), (&club, "ben")] {
-        // The second time it is there already.
+        // The second time, the file is already stored.
         let _ = store.create_space(space, &entry(), NOW).await;
         store
             .add_member(space, &member.parse().unwrap(), &entry(), NOW)
@@ -335,7 +353,7 @@ pub async fn a_content_lies_where_peers_online_share_it(store: Arc<dyn Store>) {
     assert_eq!(Viewer::everyone().common(&eyes[1]), Viewer::everyone());
     let lies = async |viewer: &Viewer, now| {
         let spaces = store
-            .lies_in(viewer, &ContentHash::of(b"x"), now)
+            .lies_in(viewer, &ContentHash::of(b"x"), EntryKind::File, now)
             .await
             .unwrap();
         spaces.map(|spaces| spaces.iter().map(ToString::to_string).collect::<Vec<_>>())

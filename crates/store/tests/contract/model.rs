@@ -1,15 +1,15 @@
-//! A few hundred random operations, compared with plain maps after each few.
+//! A few hundred random operations, compared with maps after every few of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use convite_core::UnixMillis;
 use convite_core::model::FileEntry;
+use convite_core::{EntryKind, UnixMillis};
 use convite_store::{AccountId, ContentDocument, ContentKey, FullSync, IndexChange, Store};
 
 use crate::world::*;
 
-/// SplitMix64 (Steele et al. 2014): enough to choose operations, the same on every machine.
+/// SplitMix64 (Steele et al. 2014): sufficient to choose operations, and the same on every machine.
 struct Random(u64);
 
 impl Random {
@@ -24,8 +24,13 @@ impl Random {
     /// Few paths and fewer contents, so that they collide.
     fn file(&mut self, lie: u64) -> FileEntry {
         let mut file = file(&self.path(), &"x".repeat(self.below(6) as usize));
+        // A peer claims only one kind and size per hash.
+        if (file.size + lie / 100).is_multiple_of(4) {
+            file.kind = EntryKind::Folder;
+            file.files = file.size;
+        }
+        file.executable = self.below(4) == 0;
         file.modified = self.below(2) as i64;
-        // No peer names two sizes for one hash.
         if file.size.is_multiple_of(3) {
             file.size += lie;
         }
@@ -45,11 +50,11 @@ struct Peer {
     id: String,
     account: AccountId,
     generation: u64,
-    /// How much too large it says that some files are.
+    /// Amount by which the peer exaggerates the size of some files.
     lie: u64,
     lease: i64,
     departed: bool,
-    /// A file, and the attempt that named it last.
+    /// A file with the attempt that last contained it.
     files: BTreeMap<String, (FileEntry, i64)>,
     sync: Option<FullSync>,
 }
@@ -131,7 +136,9 @@ async fn compare(store: &Arc<dyn Store>, peers: &[Peer], now: UnixMillis) {
     let mut contents: BTreeMap<_, (BTreeSet<String>, BTreeSet<&str>)> = BTreeMap::new();
     for peer in peers {
         for (file, _) in peer.files.values() {
-            let content = contents.entry((file.hash, file.size)).or_default();
+            let content = contents
+                .entry((file.hash, file.kind, file.size))
+                .or_default();
             content.0.insert(file.path.to_string());
             content.1.insert(&peer.id);
             if online(peer) {
@@ -145,31 +152,36 @@ async fn compare(store: &Arc<dyn Store>, peers: &[Peer], now: UnixMillis) {
             .iter()
             .find(|p| p.id == listed.summary.id.as_str())
             .unwrap();
-        assert_eq!(listed.summary.files, peer.files.len() as u64);
+        let files = peer.files.values().filter(|(file, _)| file.kind.is_file());
+        assert_eq!(listed.summary.files, files.count() as u64);
     }
 
     let documents = store.contents(ContentKey(0), 10_000).await.unwrap();
     assert_eq!(documents.len(), contents.len());
     for document in &documents {
-        let (paths, holders) = &contents[&(document.hash, document.size)];
+        let (paths, holders) = &contents[&(document.hash, document.kind, document.size)];
         assert_eq!(
             &document.paths.iter().cloned().collect::<BTreeSet<_>>(),
             paths
         );
         assert_eq!(document.peers.len(), holders.len());
     }
-    for ((hash, _), _) in contents {
-        let holds = |peer: &&Peer| peer.files.values().any(|(file, _)| file.hash == hash);
+    for ((hash, kind, _), _) in contents {
+        let is_it = |file: &FileEntry| (file.hash, file.kind) == (hash, kind);
+        let holds = |peer: &&Peer| peer.files.values().any(|(file, _)| is_it(file));
         let holders = peers.iter().filter(|p| online(p)).filter(holds);
         let expected: Vec<_> = holders.map(|p| p.id.clone()).collect();
-        let located = store.locate(&anyone(), &hash, now).await.unwrap();
+        let located = store
+            .locate(&anyone(), &hash, Some(kind), now)
+            .await
+            .unwrap();
         let providers = located.map_or(Vec::new(), |located| located.providers);
         let seen: Vec<_> = providers.iter().map(|p| p.peer.to_string()).collect();
         assert_eq!(seen, expected);
     }
 }
 
-/// Without the times of which the log does not tell when they change alone.
+/// Removes modification times, because a changed time alone is not logged.
 fn timeless(mut documents: Vec<ContentDocument>) -> Vec<ContentDocument> {
     documents
         .iter_mut()
@@ -177,7 +189,7 @@ fn timeless(mut documents: Vec<ContentDocument>) -> Vec<ContentDocument> {
     documents
 }
 
-/// Follows the log as the search index does.
+/// Follows the log like the search index.
 async fn follow(
     store: &Arc<dyn Store>,
     position: &mut i64,
@@ -200,7 +212,7 @@ pub async fn the_index_agrees_with_a_plain_map(store: Arc<dyn Store>) {
     let (mut position, mut followed) = (0, BTreeMap::new());
     let mut now = 0;
     let mut peers = Vec::new();
-    // The seeds go on with one store: what one leaves behind is there for the next.
+    // All seeds use one store: each starts with the state that the previous one left.
     for seed in 0..4 {
         let mut random = Random(seed);
         let id = format!("p{seed}");

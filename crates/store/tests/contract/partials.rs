@@ -1,9 +1,9 @@
-//! Partial providers, and peers that are there for one download.
+//! Partial providers and transient peers.
 
 use std::sync::Arc;
 
-use convite_core::{ContentHash, ErrorCode, Terms, UnixMillis};
-use convite_store::{ANNOUNCEMENTS_MAX, AccountId, Registration, Store};
+use convite_core::{ContentHash, ErrorCode, SharingPolicy, UnixMillis};
+use convite_store::{ANNOUNCEMENTS_MAX, AccountId, Holder, Registration, Store};
 
 use crate::world::*;
 
@@ -15,7 +15,8 @@ async fn register_transient(store: &Arc<dyn Store>, id: &str, account: AccountId
         addresses: vec!["192.0.2.9:5001".parse().unwrap()],
         lease: UnixMillis(now.0 + LEASE),
         transient: true,
-        terms: Terms::default(),
+        terms: SharingPolicy::default(),
+        holder: Holder::default(),
     };
     store.register_peer(&registration, now).await.unwrap();
 }
@@ -24,7 +25,7 @@ fn hash(contents: &str) -> ContentHash {
     ContentHash::of(contents.as_bytes())
 }
 
-/// Somebody who shares these contents, and is away: they may be announced.
+/// Shares these contents from an offline peer, so that they can be announced.
 async fn known(store: &Arc<dyn Store>, contents: &[&str]) {
     let files: Vec<_> = contents
         .iter()
@@ -35,13 +36,19 @@ async fn known(store: &Arc<dyn Store>, contents: &[&str]) {
     store.leave(&peer("known"), account, NOW).await.unwrap();
 }
 
-/// The providers of a content at `now`; partial ones with a `~`.
+/// Returns the providers of a content at `now`; partial ones with a `~`.
 async fn located(store: &Arc<dyn Store>, contents: &str, now: UnixMillis) -> Vec<String> {
-    let located = store.locate(&anyone(), &hash(contents), now).await.unwrap();
+    let located = store
+        .locate(&anyone(), &hash(contents), None, now)
+        .await
+        .unwrap();
     let providers = located.map_or(Vec::new(), |located| located.providers);
-    let shown = providers.iter().map(|provider| match provider.partial {
-        true => format!("~{}", provider.peer),
-        false => provider.peer.to_string(),
+    let shown = providers.iter().map(|provider| {
+        if provider.partial {
+            format!("~{}", provider.peer)
+        } else {
+            provider.peer.to_string()
+        }
     });
     shown.collect()
 }
@@ -58,7 +65,7 @@ pub async fn an_announcement_lists_a_partial_provider_until_it_is_withdrawn(stor
     assert!(announce(3).await.unwrap());
     assert!(!announce(3).await.unwrap());
     let found = store
-        .locate(&anyone(), &hash("abc"), NOW)
+        .locate(&anyone(), &hash("abc"), None, NOW)
         .await
         .unwrap()
         .unwrap();
@@ -67,18 +74,21 @@ pub async fn an_announcement_lists_a_partial_provider_until_it_is_withdrawn(stor
     assert_eq!(store.announced(&peer("ana")).await.unwrap(), [hash("abc")]);
     assert!(announce(4).await.unwrap());
     let found = store
-        .locate(&anyone(), &hash("abc"), NOW)
+        .locate(&anyone(), &hash("abc"), None, NOW)
         .await
         .unwrap()
         .unwrap();
     assert_eq!((found.size, found.providers[0].size), (4, 4));
-    // Searching does not know of it.
+    // Searches do not include it.
     assert_eq!(store.last_change().await.unwrap(), changes);
     for _ in 0..2 {
         let withdrawn = store.withdraw(&peer("ana"), ana, &hash("abc"), NOW).await;
         withdrawn.unwrap();
         assert_eq!(
-            store.locate(&anyone(), &hash("abc"), NOW).await.unwrap(),
+            store
+                .locate(&anyone(), &hash("abc"), None, NOW)
+                .await
+                .unwrap(),
             None
         );
     }
@@ -127,7 +137,7 @@ pub async fn a_peer_announces_a_bounded_number_of_contents(store: Arc<dyn Store>
     }
     let refused = announce(ANNOUNCEMENTS_MAX).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::TooManyRequests);
-    // What is announced already may be again.
+    // An existing announcement can be repeated.
     assert!(!announce(0).await.unwrap());
     let first = hash("0");
     store
@@ -146,14 +156,14 @@ pub async fn a_lapsed_lease_hides_a_partial_provider(store: Arc<dyn Store>) {
         .unwrap();
     assert_eq!(located(&store, "a", at(LEASE - 1)).await, ["~ana"]);
     assert_eq!(located(&store, "a", at(LEASE)).await, [""; 0]);
-    // The heartbeat of a peer that was cut off brings it back.
+    // A heartbeat after an interruption brings it back.
     store.sweep(10, at(2 * LEASE)).await.unwrap();
     store
-        .renew_lease(&peer("ana"), ana, at(3 * LEASE), at(2 * LEASE))
+        .renew_lease(&peer("ana"), ana, None, at(3 * LEASE), at(2 * LEASE))
         .await
         .unwrap();
     assert_eq!(located(&store, "a", at(2 * LEASE)).await, ["~ana"]);
-    // A registration while online keeps what is announced, one after a break does not.
+    // A registration while online keeps the announcements, one after an interruption does not.
     register(&store, "ana", ana, at(2 * LEASE)).await;
     assert_eq!(located(&store, "a", at(2 * LEASE)).await, ["~ana"]);
     register(&store, "ana", ana, at(4 * LEASE)).await;
@@ -182,13 +192,13 @@ pub async fn whole_providers_come_first_and_are_listed_once(store: Arc<dyn Store
     }
     assert_eq!(located(&store, "abc", NOW).await, ["eve", "~ana"]);
     let found = store
-        .locate(&anyone(), &hash("abc"), NOW)
+        .locate(&anyone(), &hash("abc"), None, NOW)
         .await
         .unwrap()
         .unwrap();
-    // Who fetches it does not say how large it is, while somebody has it.
+    // While a peer shares the file, partial providers do not determine its size.
     assert_eq!((found.size, found.names), (3, vec!["a".to_owned()]));
-    // Another size of it, at somebody who is away: what is announced is still true.
+    // A peer that is now offline claims another size. The announcement remains valid.
     let mut lie = file("s/lie", "abc");
     lie.size = 5;
     let away = sharing(&store, "lie", &[lie]).await;
@@ -196,12 +206,12 @@ pub async fn whole_providers_come_first_and_are_listed_once(store: Arc<dyn Store
     publish(&store, "eve", eve, 1, remove(&["s/a"])).await;
     assert_eq!(located(&store, "abc", NOW).await, ["~ana", "~eve"]);
     let found = store
-        .locate(&anyone(), &hash("abc"), NOW)
+        .locate(&anyone(), &hash("abc"), None, NOW)
         .await
         .unwrap()
         .unwrap();
     assert_eq!(found.size, 3);
-    // Once nobody shares it any more, there is nothing through which to see it.
+    // When no peer shares the content any more, it is not visible.
     publish(&store, "lie", away, 1, remove(&["s/lie"])).await;
     assert_eq!(located(&store, "abc", NOW).await, [""; 0]);
 }
@@ -229,12 +239,12 @@ pub async fn a_transient_peer_is_not_listed_and_forgotten_when_it_goes(store: Ar
     );
     assert_eq!(store.totals(NOW).await.unwrap().peers, 0);
     store
-        .renew_lease(&peer("get"), ana, at(LEASE), NOW)
+        .renew_lease(&peer("get"), ana, None, at(LEASE), NOW)
         .await
         .unwrap();
     store.leave(&peer("get"), ana, NOW).await.unwrap();
     gone().await;
-    // Its id is free, for anyone.
+    // Its id is free for any account.
     begin(eve).await;
     store.end_session(&secret("get"), NOW).await.unwrap();
     gone().await;
@@ -243,10 +253,10 @@ pub async fn a_transient_peer_is_not_listed_and_forgotten_when_it_goes(store: Ar
     assert!(known().await);
     store.sweep(10, at(LEASE)).await.unwrap();
     gone().await;
-    // Also before it is swept.
+    // Also before the sweep.
     begin(ana).await;
     let late = store
-        .renew_lease(&peer("get"), ana, at(2 * LEASE), at(LEASE))
+        .renew_lease(&peer("get"), ana, None, at(2 * LEASE), at(LEASE))
         .await;
     assert_eq!(late.unwrap_err().code, ErrorCode::NotFound);
     let late = store
@@ -266,7 +276,8 @@ pub async fn a_transient_peer_shares_nothing_and_replaces_none_that_stays(store:
         addresses: Vec::new(),
         lease: at(LEASE),
         transient: true,
-        terms: Terms::default(),
+        terms: SharingPolicy::default(),
+        holder: Holder::default(),
     };
     let refused = store.register_peer(&claim, NOW).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::PeerTaken);
@@ -278,7 +289,7 @@ pub async fn a_transient_peer_shares_nothing_and_replaces_none_that_stays(store:
     assert_eq!(refused.unwrap_err().code, ErrorCode::InvalidArgument);
     let refused = store.begin_full(&peer("get"), ana, NOW).await;
     assert_eq!(refused.unwrap_err().code, ErrorCode::InvalidArgument);
-    // One that stays after all is a peer like any other.
+    // A transient peer that becomes permanent is a normal peer.
     register(&store, "get", ana, NOW).await;
     publish(&store, "get", ana, 0, upsert(&[file("s/b", "b")])).await;
     assert_eq!(paths(&store, NOW).await, ["ana:s/a", "get:s/b"]);

@@ -1,9 +1,9 @@
-//! Who is on the list, and when.
+//! Registration and leases of peers.
 
 use std::sync::Arc;
 
-use convite_core::{ErrorCode, Terms};
-use convite_store::{Registration, Store};
+use convite_core::{ErrorCode, SharingPolicy};
+use convite_store::{AccountId, Holder, Registration, Store};
 
 use crate::world::*;
 
@@ -17,7 +17,8 @@ pub async fn the_id_of_anothers_peer_is_refused(store: Arc<dyn Store>) {
         addresses: vec!["203.0.113.6:1".parse().unwrap()],
         lease: at(LEASE),
         transient: false,
-        terms: Terms::default(),
+        terms: SharingPolicy::default(),
+        holder: Holder::default(),
     };
     let refused = store.register_peer(&claim, NOW).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::PeerTaken);
@@ -26,7 +27,7 @@ pub async fn the_id_of_anothers_peer_is_refused(store: Arc<dyn Store>) {
     assert_eq!(listed[0].summary.addresses[0].to_string(), "192.0.2.7:5001");
     for refused in [
         store
-            .renew_lease(&peer("laptop"), eve, at(1), NOW)
+            .renew_lease(&peer("laptop"), eve, None, at(1), NOW)
             .await
             .map(drop),
         store.leave(&peer("laptop"), eve, NOW).await,
@@ -34,13 +35,101 @@ pub async fn the_id_of_anothers_peer_is_refused(store: Arc<dyn Store>) {
     ] {
         assert_eq!(refused.unwrap_err().code, ErrorCode::NotFound);
     }
-    // Ids differ by case.
+    // Ids are case-sensitive.
     claim.id = peer("Laptop");
     assert_eq!(store.register_peer(&claim, NOW).await.unwrap(), 0);
     store
-        .renew_lease(&peer("laptop"), ana, at(1), NOW)
+        .renew_lease(&peer("laptop"), ana, None, at(1), NOW)
         .await
         .unwrap();
+}
+
+pub async fn a_peer_id_stays_with_its_account_after_its_lease_ended(store: Arc<dyn Store>) {
+    sharing(&store, "laptop", &[file("s/a", "a")]).await;
+    let eve = account(&store, "eve").await;
+    let mut claim = laptop(eve, "eve", 5002, Holder::default());
+    claim.lease = at(3 * LEASE);
+    for now in [at(LEASE), at(2 * LEASE)] {
+        assert!(store.online_peers(now).await.unwrap().is_empty());
+        let refused = store.register_peer(&claim, now).await.unwrap_err();
+        assert_eq!(refused.code, ErrorCode::PeerTaken);
+    }
+    assert_eq!(paths(&store, at(2 * LEASE)).await, [""; 0]);
+}
+
+/// A registration of `laptop` in a session, from a port, by a home with a key.
+fn laptop(account: AccountId, session: &str, port: u16, holder: Holder) -> Registration {
+    Registration {
+        id: peer("laptop"),
+        account,
+        session: secret(session),
+        addresses: vec![format!("192.0.2.7:{port}").parse().unwrap()],
+        lease: at(LEASE),
+        transient: false,
+        terms: SharingPolicy::default(),
+        holder,
+    }
+}
+
+fn home(key: &str, run: u8, is_starting: bool) -> Holder {
+    Holder {
+        key: Some(secret(key)),
+        run: Some([run; 16]),
+        is_starting,
+    }
+}
+
+pub async fn a_live_lease_passes_only_to_the_home_that_holds_it(store: Arc<dyn Store>) {
+    let ana = account(&store, "ana").await;
+    let register = async |session: &str, holder, now| {
+        let registration = laptop(ana, session, 5001, holder);
+        let registered = store.register_peer(&registration, now).await;
+        registered.map_err(|problem| problem.code)
+    };
+    let renew = async |run: u8| {
+        let renewed = store
+            .renew_lease(&peer("laptop"), ana, Some([run; 16]), at(LEASE), NOW)
+            .await;
+        renewed.map(drop).map_err(|problem| problem.code)
+    };
+    let taken = Err(ErrorCode::PeerTaken);
+    assert_eq!(register("one", home("one", 1, true), NOW).await, Ok(0));
+    // Another home is refused, whatever it claims, and so is one without a key in the same session.
+    assert_eq!(register("two", home("two", 2, true), NOW).await, taken);
+    assert_eq!(register("two", home("two", 1, false), NOW).await, taken);
+    assert_eq!(register("one", Holder::default(), NOW).await, taken);
+    assert_eq!(renew(1).await, Ok(()));
+    // The same process may register again, and the same home may start again, in a new session.
+    assert_eq!(register("one", home("one", 1, false), NOW).await, Ok(0));
+    assert_eq!(register("new", home("one", 3, true), NOW).await, Ok(0));
+    // The earlier process of that home, or of its copy, cannot take the id back.
+    assert_eq!(renew(1).await, Err(ErrorCode::PeerTaken));
+    assert_eq!(register("one", home("one", 1, false), NOW).await, taken);
+    assert_eq!(renew(3).await, Ok(()));
+    // An expired or released lease is free to the account.
+    assert_eq!(
+        register("two", home("two", 2, true), at(LEASE)).await,
+        Ok(0)
+    );
+    store.leave(&peer("laptop"), ana, NOW).await.unwrap();
+    assert_eq!(renew(2).await, Err(ErrorCode::NotFound));
+    assert_eq!(register("one", home("one", 1, false), NOW).await, Ok(0));
+}
+
+pub async fn a_peer_without_a_key_is_known_by_its_session_or_its_port(store: Arc<dyn Store>) {
+    let ana = account(&store, "ana").await;
+    let register = async |session: &str, port, holder| {
+        let registration = laptop(ana, session, port, holder);
+        let registered = store.register_peer(&registration, NOW).await;
+        registered.map_err(|problem| problem.code)
+    };
+    let none = Holder::default();
+    let taken = Err(ErrorCode::PeerTaken);
+    assert_eq!(register("one", 5001, none).await, Ok(0));
+    assert_eq!(register("one", 5002, none).await, Ok(0));
+    assert_eq!(register("two", 5002, none).await, Ok(0));
+    assert_eq!(register("one", 5003, none).await, taken);
+    assert_eq!(register("two", 5002, home("one", 1, true)).await, taken);
 }
 
 pub async fn a_lapsed_lease_hides_a_peer_until_it_is_renewed(store: Arc<dyn Store>) {
@@ -65,7 +154,7 @@ pub async fn a_lapsed_lease_hides_a_peer_until_it_is_renewed(store: Arc<dyn Stor
             .await
             .unwrap();
         let located = store
-            .locate(&anyone(), &shared.hash, now)
+            .locate(&anyone(), &shared.hash, None, now)
             .await
             .unwrap()
             .is_some();
@@ -84,7 +173,7 @@ pub async fn a_lapsed_lease_hides_a_peer_until_it_is_renewed(store: Arc<dyn Stor
     assert!(visible(at(LEASE - 1)).await);
     assert!(!visible(at(LEASE)).await);
     let generation = store
-        .renew_lease(&peer("ana"), ana, at(3 * LEASE), at(2 * LEASE))
+        .renew_lease(&peer("ana"), ana, None, at(3 * LEASE), at(2 * LEASE))
         .await;
     assert_eq!(generation.unwrap(), 1);
     assert!(visible(at(2 * LEASE)).await);
@@ -98,7 +187,9 @@ pub async fn a_peer_that_left_must_register(store: Arc<dyn Store>) {
     store.leave(&peer("ana"), ana, NOW).await.unwrap();
     assert_eq!(store.online_peers(NOW).await.unwrap(), []);
     assert_eq!(paths(&store, NOW).await, [""; 0]);
-    let refused = store.renew_lease(&peer("ana"), ana, at(LEASE), NOW).await;
+    let refused = store
+        .renew_lease(&peer("ana"), ana, None, at(LEASE), NOW)
+        .await;
     assert_eq!(refused.unwrap_err().code, ErrorCode::NotFound);
     assert_eq!(store.online_peers(NOW).await.unwrap(), []);
     assert_eq!(register(&store, "ana", ana, NOW).await, 1);
@@ -117,7 +208,7 @@ pub async fn since_begins_anew_after_a_break(store: Arc<dyn Store>) {
     };
     let renew = async |millis| {
         store
-            .renew_lease(&peer("ana"), ana, at(millis + LEASE), at(millis))
+            .renew_lease(&peer("ana"), ana, None, at(millis + LEASE), at(millis))
             .await
             .unwrap();
     };
@@ -125,7 +216,7 @@ pub async fn since_begins_anew_after_a_break(store: Arc<dyn Store>) {
     renew(LEASE - 1000).await;
     register(&store, "ana", ana, at(LEASE)).await;
     assert_eq!(since(LEASE).await, 0);
-    // Its lease ran out at twice its length.
+    // Its lease expired after twice its length.
     renew(2 * LEASE).await;
     assert_eq!(since(2 * LEASE).await, 2 * LEASE);
     store.leave(&peer("ana"), ana, at(2 * LEASE)).await.unwrap();
@@ -184,10 +275,11 @@ pub async fn what_a_peer_does_for_others_is_what_it_said_last(store: Arc<dyn Sto
             addresses: Vec::new(),
             lease: at(LEASE),
             transient,
-            terms: Terms {
+            terms: SharingPolicy {
                 uploads: uploads.parse().unwrap(),
                 loads: loads.parse().unwrap(),
             },
+            holder: Holder::default(),
         };
         store.register_peer(&registration, NOW).await.unwrap();
     };

@@ -1,4 +1,4 @@
-//! Taking in what peers share.
+//! Publication of shared files.
 
 use std::sync::Arc;
 
@@ -9,7 +9,9 @@ use convite_store::{IndexChange, Store};
 use crate::world::*;
 
 async fn generation(store: &Arc<dyn Store>, id: &str, account: convite_store::AccountId) -> u64 {
-    let renewed = store.renew_lease(&peer(id), account, at(LEASE), NOW).await;
+    let renewed = store
+        .renew_lease(&peer(id), account, None, at(LEASE), NOW)
+        .await;
     renewed.unwrap()
 }
 
@@ -21,9 +23,9 @@ pub async fn a_change_is_applied_once(store: Arc<dyn Store>) {
     };
     assert_eq!(publish(&store, "ana", ana, 1, change()).await, tally(2, 0));
     let before = whole_index(&store, 10, NOW).await;
-    // The answer got lost, and the peer sends it again.
+    // The reply was lost, and the peer sends the change again.
     assert_eq!(publish(&store, "ana", ana, 1, change()).await, tally(2, 0));
-    // Whatever it holds: the generation decides.
+    // Only the generation decides, whatever the change contains.
     assert_eq!(
         publish(&store, "ana", ana, 1, remove(&["s/a"])).await,
         tally(2, 0)
@@ -94,13 +96,14 @@ pub async fn a_second_size_for_a_hash_is_refused(store: Arc<dyn Store>) {
     change(0, &two[1..]).await.unwrap();
     let refused = change(1, &two[..1]).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::InvalidArgument);
-    // What was wrong may be put right, and others may say something else.
+    // A wrong size can be corrected, and other accounts can claim another size.
     change(1, &[sized("s/b", 8), sized("s/c", 8)])
         .await
         .unwrap();
     sharing(&store, "eve", &[sized("s/b", 7)]).await;
     change(2, &[sized("s/d", 8)]).await.unwrap();
-    // Of a whole index the last file may be the one that goes.
+    // In a full publication, the old size may belong to a file that the publication removes at its
+    // end.
     let whole = async |files: &[FileEntry]| {
         let sync = store.begin_full(&peer("ana"), ana, NOW).await.unwrap();
         let added = store.add_full(sync, files.to_vec(), NOW).await;
@@ -112,7 +115,7 @@ pub async fn a_second_size_for_a_hash_is_refused(store: Arc<dyn Store>) {
     assert_eq!(paths(&store, NOW).await, ["ana:t/a", "eve:s/b"]);
     let (_, added) = whole(&[sized("t/a", 9), sized("t/b", 8)]).await;
     assert_eq!(added.unwrap_err().code, ErrorCode::InvalidArgument);
-    // Nor do attempts that are given up add up.
+    // Abandoned attempts do not accumulate.
     let (_, added) = whole(&[sized("t/b", 8)]).await;
     added.unwrap();
     let (_, added) = whole(&[sized("t/c", 7)]).await;
@@ -161,7 +164,7 @@ pub async fn a_whole_index_replaces_what_was_there(store: Arc<dyn Store>) {
         store.add_full(sync, batch.clone(), NOW).await.unwrap(),
         tally(1, 0)
     );
-    // Sent twice, as after a lost answer.
+    // Sent twice, as after a lost reply.
     assert_eq!(store.add_full(sync, batch, NOW).await.unwrap(), tally(0, 0));
     assert_eq!(
         paths(&store, NOW).await,
@@ -197,13 +200,13 @@ pub async fn the_same_index_sent_again_gets_the_same_answer(store: Arc<dyn Store
     let files = [file("s/b", "b"), file("s/c", "c")];
     assert_eq!(whole(9, &files).await, tally(2, 1));
     assert_eq!(whole(9, &files).await, tally(2, 1));
-    // Another under the same number is taken in all the same, and answered for itself.
+    // A different index with the same generation is accepted, and gets its own result.
     assert_eq!(whole(9, &files[..1]).await, tally(0, 1));
     assert_eq!(whole(9, &files[..1]).await, tally(0, 1));
-    // The same under another number changes nothing, and says so.
+    // The same index with another generation changes nothing, and the result says so.
     assert_eq!(whole(10, &files[..1]).await, tally(0, 0));
     assert_eq!(paths(&store, NOW).await, ["ana:s/b"]);
-    // What came last counts, of whatever form.
+    // The last publication counts, whatever its kind.
     assert_eq!(
         publish(&store, "ana", ana, 10, upsert(&files)).await,
         tally(1, 0)
@@ -220,7 +223,7 @@ pub async fn an_interrupted_index_leaves_nothing_after_the_next(store: Arc<dyn S
     let first = store.begin_full(&peer("ana"), ana, NOW).await.unwrap();
     let batch = vec![file("s/half", "half"), file("s/both", "both")];
     store.add_full(first, batch, NOW).await.unwrap();
-    // It crashes, returns, and sends a change and then all anew.
+    // The peer crashes, returns, and publishes a change and then a full index.
     publish(&store, "ana", ana, 1, upsert(&[file("s/late", "late")])).await;
     let second = store.begin_full(&peer("ana"), ana, NOW).await.unwrap();
     let batch = vec![file("s/both", "both"), file("s/new", "new")];
@@ -248,7 +251,7 @@ pub async fn a_newer_attempt_voids_an_older(store: Arc<dyn Store>) {
 }
 
 pub async fn a_large_removal_is_complete(store: Arc<dyn Store>) {
-    // More than goes in one transaction.
+    // More than one transaction removes.
     let files: Vec<_> = (0..20_001)
         .map(|n| file(&format!("s/{n}"), "same"))
         .collect();

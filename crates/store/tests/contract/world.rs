@@ -1,31 +1,41 @@
-//! What the scenarios are told with: a few people, their peers and their files.
+//! Fixtures of the scenarios: accounts, their peers and their files.
 
 use std::sync::Arc;
 
 use crate::cluster::Cluster;
 use convite_core::model::{FileEntry, IndexEntry, Role};
-use convite_core::{ContentHash, PeerId, Terms, UnixMillis};
+use convite_core::{ContentHash, PeerId, SharingPolicy, UnixMillis};
 use convite_store::sqlite::SqliteStore;
 use convite_store::{
-    AccountId, Admission, IndexChange, Registration, SecretHash, Store, Tally, Viewer,
+    AccountId, Admission, Holder, IndexChange, Registration, SecretHash, Settings, Store, Tally,
+    Viewer,
 };
 
-/// The time at which the scenarios begin.
+/// Start time of the scenarios.
 pub const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
-/// How long leases and sessions last here, in milliseconds.
+/// Duration of leases and sessions in milliseconds.
 pub const LEASE: i64 = 30_000;
 
-/// A fresh SQLite file, and the folder that it lives in.
+/// A fresh SQLite file in a temporary folder.
 pub async fn sqlite() -> Option<(Arc<dyn Store>, tempfile::TempDir)> {
+    sqlite_with(Settings::default()).await
+}
+
+pub async fn sqlite_with(settings: Settings) -> Option<(Arc<dyn Store>, tempfile::TempDir)> {
     let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(&folder.path().join("made/directory.sqlite")).unwrap();
+    let path = folder.path().join("made/directory.sqlite");
+    let store = SqliteStore::open(&path, settings).unwrap();
     Some((Arc::new(store), folder))
 }
 
 /// A fresh database on this process's server.
 pub async fn postgres() -> Option<(Arc<dyn Store>, ())> {
+    postgres_with(Settings::default()).await
+}
+
+pub async fn postgres_with(settings: Settings) -> Option<(Arc<dyn Store>, ())> {
     let url = Cluster::shared()?.database();
-    Some((convite_store::open(&url).await.unwrap(), ()))
+    Some((convite_store::open(&url, settings).await.unwrap(), ()))
 }
 
 pub fn at(millis: i64) -> UnixMillis {
@@ -40,19 +50,20 @@ pub fn peer(id: &str) -> PeerId {
     id.parse().unwrap()
 }
 
-/// The eyes of one who belongs to no space.
+/// Returns the visible spaces of an account that is in no space.
 pub fn anyone() -> Viewer {
     Viewer::everyone()
 }
 
-/// A file whose contents are its `contents`.
+/// A file with `contents` as its contents.
 pub fn file(path: &str, contents: &str) -> FileEntry {
     FileEntry {
-        path: path.parse().unwrap(),
-        size: contents.len() as u64,
-        hash: ContentHash::of(contents.as_bytes()),
         modified: 7,
-        space: None,
+        ..FileEntry::file(
+            path.parse().unwrap(),
+            contents.len() as u64,
+            ContentHash::of(contents.as_bytes()),
+        )
     }
 }
 
@@ -81,7 +92,7 @@ pub async fn account(store: &Arc<dyn Store>, user: &str) -> AccountId {
     account.unwrap().id
 }
 
-/// Registers `id` for `account`, in a session named as the peer, with a lease from `now`.
+/// Registers `id` for `account`, in a session named like the peer, with a lease from `now`.
 pub async fn register(
     store: &Arc<dyn Store>,
     id: &str,
@@ -95,12 +106,13 @@ pub async fn register(
         addresses: vec!["192.0.2.7:5001".parse().unwrap()],
         lease: UnixMillis(now.0 + LEASE),
         transient: false,
-        terms: Terms::default(),
+        terms: SharingPolicy::default(),
+        holder: Holder::default(),
     };
     store.register_peer(&registration, now).await.unwrap()
 }
 
-/// An account and a peer of it that is online and shares `files` as generation 1.
+/// Creates an account with an online peer that shares `files` as generation 1.
 pub async fn sharing(store: &Arc<dyn Store>, id: &str, files: &[FileEntry]) -> AccountId {
     let account = account(store, id).await;
     register(store, id, account, NOW).await;
@@ -108,7 +120,7 @@ pub async fn sharing(store: &Arc<dyn Store>, id: &str, files: &[FileEntry]) -> A
     account
 }
 
-/// Publishes a change on `base` as the generation after it.
+/// Publishes a change with the base `base`, as the next generation.
 pub async fn publish(
     store: &Arc<dyn Store>,
     id: &str,
@@ -122,7 +134,7 @@ pub async fn publish(
         .unwrap()
 }
 
-/// The whole index at `now`, in pages of `limit`.
+/// Returns the whole index at `now`, read in pages of `limit`.
 pub async fn whole_index(store: &Arc<dyn Store>, limit: u32, now: UnixMillis) -> Vec<IndexEntry> {
     let mut all = Vec::new();
     let mut cursor: Option<String> = None;
@@ -140,7 +152,7 @@ pub async fn whole_index(store: &Arc<dyn Store>, limit: u32, now: UnixMillis) ->
     }
 }
 
-/// The paths in the index at `now`, as `peer:path`.
+/// Returns the paths in the index at `now`, as `peer:path`.
 pub async fn paths(store: &Arc<dyn Store>, now: UnixMillis) -> Vec<String> {
     let index = whole_index(store, 100, now).await;
     let shown = index.iter().map(|e| format!("{}:{}", e.peer, e.file.path));

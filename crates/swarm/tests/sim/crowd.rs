@@ -1,25 +1,23 @@
-//! A crowd: one provider and many downloaders that begin at once and provide to each other, each
-//! with a link of its own.
-//!
-//! A link sends blocks of 16 KiB in turn to those who asked, passing over a receiver whose own
-//! link has a backlog, as TCP does when the receiver's window is full.
+//! A crowd: one provider and many downloaders that start at once and provide to each other, each
+//! with its own link.
+
+mod sending;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::time::Duration;
 
 use convite_core::PieceGeometry;
-use convite_swarm::{Action, Download, Event, Failure, Limits, Outcome, PieceSet, RequestId};
+use convite_swarm::{
+    Action, Download, DownloadLimits, DownloadOutcome, Event, PieceSet, ProviderFailure, RequestId,
+};
 
 use crate::world::Rng;
 
-const BLOCK: u64 = 16 << 10;
-/// How much may wait before a receiver's link.
-const BACKLOG: Duration = Duration::from_millis(30);
-/// News of pieces are gathered for so long.
+/// The time for which announcements of pieces are collected.
 const GATHER: Duration = Duration::from_millis(10);
 
-/// A link: bytes per second up and down.
+/// A link, in bytes per second up and down.
 #[derive(Clone, Copy)]
 pub struct Link {
     pub up: u64,
@@ -30,21 +28,21 @@ pub struct Crowd {
     pub size: u64,
     pub provider: Link,
     pub downloaders: Vec<Link>,
-    /// Some downloaders vanish on the way: so many, at random times.
+    /// The number of downloaders that vanish at random times.
     pub vanishing: usize,
     pub delay: Duration,
 }
 
 pub struct Report {
     pub last: Duration,
-    /// Bytes sent by the provider over the size of the file.
+    /// Bytes sent by the provider, divided by the file size.
     pub copies: f64,
-    /// Bytes received twice over all bytes received.
+    /// Bytes received twice, divided by the bytes required.
     pub waste: f64,
 }
 
 impl Crowd {
-    /// The least time in which all can have the file (Kumar and Ross, 2006).
+    /// Returns the minimum time in seconds until all have the file (Kumar and Ross, 2006).
     pub fn bound(&self) -> f64 {
         let size = self.size as f64;
         let count = self.downloaders.len() as f64;
@@ -63,12 +61,14 @@ enum Happening {
     Dialled(usize, usize, u32),
     /// The sender's link is free for the next block.
     Free(usize),
-    /// A receiver's link has room again.
+    /// The receiver's link has room again.
     Room(usize),
-    /// A block has come: to, from, connection, request, piece, bytes, whether it ends the piece.
+    /// A block was received: to, from, connection, request, piece, bytes, whether it ends the
+    /// piece.
     Block(usize, usize, u32, RequestId, u32, u64, bool),
     Tell(usize),
-    Heard(usize, usize, u32, bool, Vec<u32>),
+    /// Pieces were announced: to, from, connection, whether they are promised, pieces.
+    Announced(usize, usize, u32, bool, Vec<u32>),
     Joined(usize),
     Vanish(usize),
 }
@@ -78,7 +78,7 @@ struct Flow {
     connection: u32,
     open: bool,
     queue: VecDeque<(RequestId, VecDeque<u32>)>,
-    /// Bytes of the first piece that have been sent.
+    /// Bytes sent of the first piece.
     sent: u64,
 }
 
@@ -89,7 +89,7 @@ struct Node {
     done: Option<Duration>,
     gone: bool,
     joined: bool,
-    /// To whom it sends, and where in the turn it is.
+    /// The receivers, and the one served last.
     flows: BTreeMap<usize, Flow>,
     turn: usize,
     sending: bool,
@@ -140,7 +140,12 @@ impl Running {
         nodes[0].joined = true;
         for link in &crowd.downloaders {
             let own = rng.below(u64::MAX);
-            let plan = Download::new(geometry, PieceSet::empty(count), Limits::default(), own);
+            let plan = Download::new(
+                geometry,
+                PieceSet::empty(count),
+                DownloadLimits::default(),
+                own,
+            );
             nodes.push(node(*link, Some(plan), PieceSet::empty(count)));
         }
         let mut running = Self {
@@ -176,7 +181,10 @@ impl Running {
     pub fn run(mut self) -> Report {
         let over = |n: &Node| n.done.is_some() || n.gone || n.plan.is_none();
         while !self.nodes.iter().all(over) {
-            let Reverse((time, _, happening)) = self.agenda.pop().expect("the crowd hangs");
+            let Reverse((time, _, happening)) = self
+                .agenda
+                .pop()
+                .expect("the simulation has no pending events");
             assert!(time < Duration::from_secs(36_000), "the crowd does not end");
             self.now = time;
             self.happen(happening);
@@ -234,11 +242,12 @@ impl Running {
                 self.block_came(to, from, connection, request, piece, bytes, ends);
             }
             Happening::Tell(id) => self.spread(id),
-            Happening::Heard(id, from, connection, promised, pieces) => {
+            Happening::Announced(id, from, connection, promised, pieces) => {
                 if self.nodes[from].flows.get(&id).map(|f| f.connection) == Some(connection) {
-                    let event = match promised {
-                        true => Event::HandedOut(from as u32, pieces),
-                        false => Event::Has(from as u32, pieces),
+                    let event = if promised {
+                        Event::Promised(from as u32, pieces)
+                    } else {
+                        Event::Has(from as u32, pieces)
                     };
                     self.tell(id, event);
                 }
@@ -254,7 +263,10 @@ impl Running {
             return;
         }
         if gone {
-            return self.tell(id, Event::Lost(provider as u32, Failure::Unreachable));
+            return self.tell(
+                id,
+                Event::Lost(provider as u32, ProviderFailure::Unreachable),
+            );
         }
         flow.open = true;
         let held = self.nodes[provider].held.clone();
@@ -320,8 +332,9 @@ impl Running {
         for (to, connection) in listeners {
             for (promised, pieces) in [(true, &promised), (false, &fresh)] {
                 if !pieces.is_empty() {
-                    let heard = Happening::Heard(to, id, connection, promised, pieces.clone());
-                    self.soon(self.crowd.delay, heard);
+                    let announced =
+                        Happening::Announced(to, id, connection, promised, pieces.clone());
+                    self.soon(self.crowd.delay, announced);
                 }
             }
         }
@@ -332,7 +345,7 @@ impl Running {
         let listeners: Vec<usize> = self.nodes[id].flows.keys().copied().collect();
         for to in listeners {
             self.disconnect(id, to);
-            self.tell(to, Event::Lost(id as u32, Failure::Unreachable));
+            self.tell(to, Event::Lost(id as u32, ProviderFailure::Unreachable));
         }
         for from in 0..self.nodes.len() {
             self.disconnect(from, id);
@@ -346,68 +359,6 @@ impl Running {
                 ..Flow::default()
             };
         }
-    }
-
-    /// Sends the next block of whoever's turn it is and whose link has room.
-    fn send_next(&mut self, id: usize) {
-        if self.nodes[id].sending || self.nodes[id].gone {
-            return;
-        }
-        let to: Vec<usize> = self.nodes[id]
-            .flows
-            .iter()
-            .filter(|(_, flow)| !flow.queue.is_empty())
-            .map(|(to, _)| *to)
-            .collect();
-        let after = to
-            .iter()
-            .position(|to| *to > self.nodes[id].turn)
-            .unwrap_or(0);
-        let in_turn = to[after..].iter().chain(&to[..after]).copied();
-        let mut earliest: Option<Duration> = None;
-        for to in in_turn {
-            let room_at = self.nodes[to].down_free.saturating_sub(BACKLOG);
-            if room_at > self.now {
-                earliest = Some(earliest.map_or(room_at, |e| e.min(room_at)));
-                continue;
-            }
-            self.nodes[id].turn = to;
-            return self.send_block(id, to);
-        }
-        if let Some(time) = earliest
-            && self.nodes[id].wake.is_none_or(|wake| wake > time)
-        {
-            self.nodes[id].wake = Some(time);
-            self.at(time, Happening::Room(id));
-        }
-    }
-
-    fn send_block(&mut self, id: usize, to: usize) {
-        let flow = self.nodes[id].flows.get_mut(&to).unwrap();
-        let connection = flow.connection;
-        let (request, pieces) = flow.queue.front_mut().unwrap();
-        let (request, piece) = (*request, pieces[0]);
-        let bytes = BLOCK.min(self.geometry.piece_len(piece) - flow.sent);
-        flow.sent += bytes;
-        let ends = flow.sent == self.geometry.piece_len(piece);
-        if ends {
-            flow.sent = 0;
-            pieces.pop_front();
-            if pieces.is_empty() {
-                flow.queue.pop_front();
-            }
-        }
-        let sender = &mut self.nodes[id];
-        sender.sent += bytes;
-        sender.sending = true;
-        let left = self.now + Duration::from_secs_f64(bytes as f64 / sender.link.up as f64);
-        self.at(left, Happening::Free(id));
-        let receiver = &mut self.nodes[to];
-        let begins = (left + self.crowd.delay).max(receiver.down_free);
-        let came = begins + Duration::from_secs_f64(bytes as f64 / receiver.link.down as f64);
-        receiver.down_free = came;
-        let block = Happening::Block(to, id, connection, request, piece, bytes, ends);
-        self.at(came, block);
     }
 
     fn tell(&mut self, id: usize, event: Event) {
@@ -477,11 +428,11 @@ impl Running {
                     }
                 }
             }
-            Action::HangUp(provider) => self.disconnect(provider as usize, id),
-            Action::Ban(_) => panic!("nobody lies here"),
+            Action::Disconnect(provider) => self.disconnect(provider as usize, id),
+            Action::Ban(_) => panic!("no provider of a crowd sends wrong data"),
             Action::Locate => self.soon(self.crowd.delay * 2, Happening::Located(id)),
             Action::Finish(outcome) => {
-                assert_eq!(outcome, Outcome::Complete);
+                assert_eq!(outcome, DownloadOutcome::Complete);
                 self.nodes[id].done = Some(self.now);
             }
         }

@@ -1,15 +1,25 @@
-//! The virtual network: each provider sends what it is asked in turn, at its rate.
+//! The virtual network: each provider answers its requests in order, at its rate.
+
+mod reading;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::time::Duration;
 
-use convite_core::PieceGeometry;
+use convite_core::{PieceGeometry, PieceLayout};
 use convite_swarm::{
-    Action, Download, Event, Failure, Limits, Outcome, PieceSet, ProviderId, RequestId,
+    Action, Download, DownloadLimits, DownloadOutcome, Event, PieceSet, ProviderFailure,
+    ProviderId, RequestId,
 };
 
-/// SplitMix64 (Steele, Lea and Flood, 2014): small, seeded, the same everywhere.
+use reading::Reader;
+pub use reading::ReaderPlan;
+
+/// The interval at which received bytes are reported to a reader's download.
+const CHUNK: Duration = Duration::from_millis(50);
+
+/// SplitMix64 (Steele, Lea and Flood, 2014), a small seeded generator with the same output
+/// everywhere.
 pub struct Rng(u64);
 
 impl Rng {
@@ -25,7 +35,7 @@ impl Rng {
         z ^ (z >> 31)
     }
 
-    /// From 0 to below `bound`.
+    /// Returns a number from 0 to below `bound`.
     pub fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound.max(1)
     }
@@ -35,67 +45,120 @@ impl Rng {
     }
 }
 
-/// How a provider behaves.
+/// The behaviour of a provider.
 #[derive(Clone, Default)]
 pub struct Behaviour {
     /// Bytes per second.
     pub rate: u64,
-    /// From a request to its first byte.
+    /// Time from a request to its first byte.
     pub delay: Duration,
-    /// The share of pieces that are wrong.
+    /// Fraction of the pieces that are wrong.
     pub lies: f64,
-    /// It sends piece hashes of another file.
+    /// Sends the piece hashes of another file.
     pub dishonest_hashes: bool,
-    /// Its connections break at that time, and no new one is accepted...
+    /// Time at which its connections break and no new ones are accepted.
     pub vanishes: Option<Duration>,
-    /// ...until that time.
+    /// Time at which it is online again.
     pub returns: Option<Duration>,
-    /// It sends nothing any more from that time on, but stays connected.
+    /// Time from which it sends nothing but stays connected.
     pub stalls: Option<Duration>,
-    /// From that time on it answers no request, and breaks off instead; it can be dialled again.
+    /// Time from which it disconnects instead of answering a request; it can be dialled again.
     pub refuses: Option<Duration>,
-    /// When it no longer refuses.
+    /// Time from which it answers again.
     pub relents: Option<Duration>,
-    /// What it says when it refuses.
+    /// Whether it reports that it is busy when it refuses.
     pub is_busy: bool,
-    /// It never says what it holds.
+    /// Whether its refusal or absence is certain: it reports that it lost the file, or its machine
+    /// refuses connections.
+    pub is_certain: bool,
+    /// Time after `vanishes` until which the directory still names it.
+    pub is_named_for: Option<Duration>,
+    /// Never reports its pieces.
     pub is_mute: bool,
-    /// It holds only every so manieth piece, for ever.
+    /// Holds only every nth piece, permanently.
     pub holds_every: Option<u32>,
-    /// It breaks off in the middle of every piece.
+    /// Disconnects in the middle of every piece.
     pub breaks: bool,
-    /// Of a piece under way, something comes every second.
+    /// Sends some bytes of the current piece every second.
     pub drips: bool,
-    /// It sends a byte a second, and never a whole piece.
+    /// Sends a byte per second and never a whole piece.
     pub trickles: bool,
 }
 
 impl Behaviour {
+    /// Returns whether it never fails, and holds a piece.
+    fn is_usable(&self, piece: u32) -> bool {
+        let holds = self
+            .holds_every
+            .is_none_or(|every| piece.is_multiple_of(every));
+        let ends = [self.vanishes, self.stalls, self.refuses];
+        let fails = self.breaks || self.trickles || self.is_mute || self.dishonest_hashes;
+        holds && self.lies == 0.0 && !fails && ends.iter().all(Option::is_none)
+    }
+
     fn is_there(&self, now: Duration) -> bool {
         let gone = self.vanishes.is_some_and(|at| now >= at);
         !gone || self.returns.is_some_and(|at| now >= at)
     }
+
+    /// Returns whether the directory names it.
+    fn is_named(&self, now: Duration) -> bool {
+        let named_for = self.is_named_for.unwrap_or_default();
+        let until = self.vanishes.map(|at| at.saturating_add(named_for));
+        self.is_there(now) || until.is_some_and(|until| now < until)
+    }
+
+    /// Returns the failure of dialling it while it is offline.
+    fn absence(&self) -> ProviderFailure {
+        if self.is_certain {
+            ProviderFailure::Gone
+        } else {
+            ProviderFailure::Unreachable
+        }
+    }
+
+    /// Returns the failure of a request that it refuses.
+    fn loss(&self) -> ProviderFailure {
+        match (self.is_certain, self.is_busy) {
+            (true, _) => ProviderFailure::Gone,
+            (false, true) => ProviderFailure::Busy,
+            (false, false) => ProviderFailure::Unreachable,
+        }
+    }
 }
 
 pub struct Scenario {
-    pub size: u64,
+    pub layout: PieceLayout,
     pub behaviours: Vec<Behaviour>,
-    /// The directory answers nothing before that time.
+    pub limits: DownloadLimits,
+    /// The reader, if the pieces are needed in order.
+    pub reader: Option<ReaderPlan>,
+    /// The directory does not answer before this time.
     pub directory_away: Duration,
-    /// Half of the pieces are there already.
+    /// The directory does not answer from this time on.
+    pub directory_leaves: Option<Duration>,
+    /// Whether about half of the pieces are already verified.
     pub resume: bool,
-    /// From when to when it is paused.
+    /// Begin and end of a pause.
     pub paused: Option<(Duration, Duration)>,
-    /// When it is given up.
+    /// Time of cancellation.
     pub cancelled: Option<Duration>,
 }
 
 impl Scenario {
+    /// Creates a download of a file of `size` bytes.
     pub fn new(size: u64, behaviours: Vec<Behaviour>) -> Self {
+        Self::of(PieceGeometry::new(size).unwrap().into(), behaviours)
+    }
+
+    pub fn of(layout: PieceLayout, behaviours: Vec<Behaviour>) -> Self {
         Self {
-            size,
+            layout,
             behaviours,
+            limits: DownloadLimits::default(),
+            reader: None,
             directory_away: Duration::ZERO,
+            directory_leaves: None,
             resume: false,
             paused: None,
             cancelled: None,
@@ -104,10 +167,16 @@ impl Scenario {
 }
 
 pub struct Report {
-    pub outcome: Outcome,
+    pub outcome: DownloadOutcome,
     pub took: Duration,
     pub bytes_received: u64,
     pub banned: Vec<ProviderId>,
+    /// The providers that sent a wrong piece.
+    pub lied: BTreeSet<ProviderId>,
+    /// The number of requests.
+    pub requests: u32,
+    /// How long the reader waited each time.
+    pub waits: Vec<Duration>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -115,12 +184,17 @@ enum Happening {
     Tick,
     Answer,
     Dialled(ProviderId, u32),
-    /// The next piece of the queue of a provider has come, on its connection of that number.
+    /// The next queued piece of a provider was received on this connection.
     Piece(ProviderId, u32),
     Breaks(ProviderId),
-    /// A provider breaks off, some bytes after it was asked.
+    /// A provider disconnects after some bytes of a reply.
     Fails(ProviderId, u32, u64),
     Trickle(ProviderId, u32),
+    /// Some bytes of a piece were received.
+    Chunk(ProviderId, u32, u64),
+    /// The reader has read a piece; void after another number of jumps.
+    Read(usize),
+    Seek(usize),
     Pause,
     Resume,
     Cancel,
@@ -128,51 +202,68 @@ enum Happening {
 
 #[derive(Default)]
 struct Line {
-    /// Counts connections, so that what was sent on an old one never arrives.
+    /// Connection counter, so that data of an old connection is discarded.
     connection: u32,
     connected: bool,
     queue: VecDeque<(RequestId, VecDeque<u32>)>,
     sending: bool,
+    /// Bytes received of the current piece.
+    received: u64,
+    /// Time of its last byte, or of a request when it had none.
+    last_sent: Duration,
 }
 
 pub struct World {
+    seed: u64,
     rng: Rng,
     scenario: Scenario,
-    geometry: PieceGeometry,
+    layout: PieceLayout,
     download: Download,
     now: Duration,
     agenda: BinaryHeap<Reverse<(Duration, u64, Happening)>>,
     order: u64,
     lines: Vec<Line>,
-    /// When the next tick is due.
+    /// Time of the next tick.
     timer: Option<Duration>,
     cancelled: BTreeMap<RequestId, ()>,
     bytes_received: u64,
+    requests: u32,
     banned: Vec<ProviderId>,
-    outcome: Option<Outcome>,
+    lied: BTreeSet<ProviderId>,
+    outcome: Option<DownloadOutcome>,
+    reader: Option<Reader>,
 }
 
 impl World {
     pub fn new(seed: u64, scenario: Scenario) -> Self {
         let mut rng = Rng::new(seed);
-        let geometry = PieceGeometry::new(scenario.size).unwrap();
-        let mut verified = PieceSet::empty(geometry.piece_count());
+        let layout = scenario.layout.clone();
+        let mut verified = PieceSet::empty(layout.piece_count());
         if scenario.resume {
-            for index in 0..geometry.piece_count() {
+            for index in 0..layout.piece_count() {
                 if rng.chance(0.5) {
                     verified.insert(index);
                 }
             }
         }
-        let download = Download::new(geometry, verified, Limits::default(), seed);
+        let limits = scenario.limits.clone();
+        let mut download = Download::new(layout.clone(), verified, limits, seed);
+        let reader = scenario.reader.clone().map(|plan| {
+            let wanted = layout.pieces_of(plan.range.clone());
+            Reader::new(plan, wanted)
+        });
+        if let Some(reader) = &reader {
+            download = download.of_pieces(reader.wanted(layout.piece_count()));
+        }
         let lines = scenario
             .behaviours
             .iter()
             .map(|_| Line::default())
             .collect();
         Self {
+            seed,
             rng,
-            geometry,
+            layout,
             download,
             lines,
             scenario,
@@ -182,8 +273,11 @@ impl World {
             timer: None,
             cancelled: BTreeMap::new(),
             bytes_received: 0,
+            requests: 0,
             banned: Vec::new(),
+            lied: BTreeSet::new(),
             outcome: None,
+            reader,
         }
     }
 
@@ -205,21 +299,30 @@ impl World {
         if let Some(time) = self.scenario.cancelled {
             self.at(time, Happening::Cancel);
         }
+        self.begin_reading();
         self.at(Duration::ZERO, Happening::Tick);
         while self.outcome.is_none() {
-            let Reverse((time, _, happening)) = self.agenda.pop().expect("the download hangs");
+            let Reverse((time, _, happening)) = self
+                .agenda
+                .pop()
+                .expect("the simulation has no pending events");
             assert!(
                 time < Duration::from_secs(3600),
                 "the download does not end"
             );
             self.now = time;
             self.happen(happening);
+            self.check_wait();
         }
+        let waits = self.finish_reading();
         Report {
             outcome: self.outcome.unwrap(),
             took: self.now,
             bytes_received: self.bytes_received,
             banned: self.banned,
+            lied: self.lied,
+            requests: self.requests,
+            waits,
         }
     }
 
@@ -230,12 +333,16 @@ impl World {
                 self.tell(Event::Tick);
             }
             Happening::Answer => {
-                if self.now < self.scenario.directory_away {
+                let has_left = self.scenario.directory_leaves;
+                let has_left = has_left.is_some_and(|at| self.now >= at);
+                if self.now < self.scenario.directory_away || has_left {
                     return self.tell(Event::LocateFailed);
                 }
                 for id in 0..self.scenario.behaviours.len() {
-                    if self.scenario.behaviours[id].is_there(self.now) {
-                        self.tell(Event::Found(id as u32));
+                    if self.scenario.behaviours[id].is_named(self.now) {
+                        self.tell(Event::Found(id as u32))
+                    } else {
+                        self.tell(Event::Unlisted(id as u32))
                     }
                 }
                 self.tell(Event::Located);
@@ -246,9 +353,10 @@ impl World {
                     return;
                 }
                 if !behaviour.is_there(self.now) {
-                    self.tell(Event::Lost(id, Failure::Unreachable));
+                    let failure = behaviour.absence();
+                    self.tell(Event::Lost(id, failure));
                 } else if behaviour.dishonest_hashes {
-                    self.tell(Event::Lost(id, Failure::Dishonest));
+                    self.tell(Event::Lost(id, ProviderFailure::Dishonest));
                 } else {
                     self.lines[id as usize].connected = true;
                     let (is_mute, every) = (behaviour.is_mute, behaviour.holds_every);
@@ -258,13 +366,16 @@ impl World {
                     }
                     self.tell(match every {
                         Some(every) => {
-                            let pieces = 0..self.geometry.piece_count();
+                            let pieces = 0..self.layout.piece_count();
                             Event::Has(id, pieces.step_by(every as usize).collect())
                         }
                         None => Event::HasAll(id),
                     });
                 }
             }
+            Happening::Chunk(id, connection, bytes) => self.chunk_came(id, connection, bytes),
+            Happening::Read(jumps) => self.has_read(jumps),
+            Happening::Seek(number) => self.seek_planned(number),
             Happening::Pause => self.tell(Event::Pause),
             Happening::Resume => self.tell(Event::Resume),
             Happening::Cancel => self.tell(Event::Cancel),
@@ -274,6 +385,7 @@ impl World {
                 let line = &self.lines[id as usize];
                 let request = line.queue.front().map(|(request, _)| *request);
                 if let Some(request) = request.filter(|_| line.connection == connection) {
+                    self.lines[id as usize].last_sent = self.now;
                     self.tell(Event::Received(request, 1));
                     let next = self.now + Duration::from_secs(1);
                     self.at(next, Happening::Trickle(id, connection));
@@ -284,7 +396,7 @@ impl World {
             Happening::Breaks(id) => {
                 if self.lines[id as usize].connected {
                     self.disconnect(id);
-                    self.tell(Event::Lost(id, Failure::Unreachable));
+                    self.tell(Event::Lost(id, ProviderFailure::Unreachable));
                 }
             }
         }
@@ -307,10 +419,7 @@ impl World {
             self.tell(Event::Received(*request, bytes));
         }
         self.disconnect(id);
-        let failure = match self.scenario.behaviours[id as usize].is_busy {
-            true => Failure::Busy,
-            false => Failure::Unreachable,
-        };
+        let failure = self.scenario.behaviours[id as usize].loss();
         self.tell(Event::Lost(id, failure));
     }
 
@@ -328,23 +437,48 @@ impl World {
         if ended {
             line.queue.pop_front();
         }
-        let bytes = self.geometry.piece_len(piece);
+        // The next queued piece follows without delay.
+        let follows = self.reader.is_some() && !line.queue.is_empty();
+        line.sending = follows;
+        let bytes = self.layout.piece_len(piece);
         self.bytes_received += bytes;
+        let line = &mut self.lines[id as usize];
+        line.last_sent = self.now;
+        let bytes = bytes - std::mem::take(&mut line.received);
         let wrong = self.rng.chance(self.scenario.behaviours[id as usize].lies);
         self.tell(Event::Received(request, bytes));
         if wrong {
+            self.lied.insert(id);
             self.tell(Event::Corrupt(request, piece));
         } else {
+            self.buffer(piece);
             self.tell(Event::Verified(request, piece));
+            self.read();
         }
         if ended && !self.cancelled.contains_key(&request) {
             self.tell(Event::Ended(request));
         }
+        if follows && self.lines[id as usize].connection == connection {
+            self.lines[id as usize].sending = false;
+        }
         self.send_next(id, Duration::ZERO);
     }
 
+    fn chunk_came(&mut self, id: ProviderId, connection: u32, bytes: u64) {
+        let line = &mut self.lines[id as usize];
+        if line.connection != connection {
+            return;
+        }
+        if let Some((request, _)) = line.queue.front() {
+            let request = *request;
+            line.received += bytes;
+            line.last_sent = self.now;
+            self.tell(Event::Received(request, bytes));
+        }
+    }
+
     fn send_next(&mut self, id: ProviderId, delay: Duration) {
-        let behaviour = &self.scenario.behaviours[id as usize];
+        let behaviour = self.scenario.behaviours[id as usize].clone();
         let line = &mut self.lines[id as usize];
         if line.sending || behaviour.stalls.is_some_and(|at| self.now >= at) {
             return;
@@ -361,9 +495,10 @@ impl World {
         let refuses = behaviour.refuses.is_some_and(|at| self.now >= at)
             && behaviour.relents.is_none_or(|at| self.now < at);
         if refuses || behaviour.breaks {
-            let bytes = match refuses {
-                true => 0,
-                false => self.geometry.piece_len(pieces[0]) / 2,
+            let bytes = if refuses {
+                0
+            } else {
+                self.layout.piece_len(pieces[0]) / 2
             };
             let sent = Duration::from_secs_f64(bytes as f64 / behaviour.rate as f64);
             return self.at(
@@ -371,8 +506,16 @@ impl World {
                 Happening::Fails(id, connection, bytes),
             );
         }
-        let seconds = self.geometry.piece_len(pieces[0]) as f64 / behaviour.rate as f64;
+        let seconds = self.layout.piece_len(pieces[0]) as f64 / behaviour.rate as f64;
         let time = self.now + delay + Duration::from_secs_f64(seconds);
+        if self.reader.is_some() {
+            let bytes = (behaviour.rate as f64 * CHUNK.as_secs_f64()) as u64;
+            let mut chunk = self.now + delay + CHUNK;
+            while chunk < time {
+                self.at(chunk, Happening::Chunk(id, connection, bytes));
+                chunk += CHUNK;
+            }
+        }
         if behaviour.drips {
             let soon = self.now + Duration::from_secs(1);
             self.at(soon, Happening::Trickle(id, connection));
@@ -409,8 +552,16 @@ impl World {
                 pieces,
             } => {
                 assert!(!pieces.is_empty());
+                self.check_request(&pieces);
+                self.requests += 1;
                 let line = &mut self.lines[provider as usize];
-                assert!(line.connected, "asked of a provider that is not connected");
+                assert!(
+                    line.connected,
+                    "request to a provider that is not connected"
+                );
+                if line.queue.is_empty() {
+                    line.last_sent = self.now;
+                }
                 line.queue.push_back((request, pieces.into()));
                 let delay = self.scenario.behaviours[provider as usize].delay;
                 self.send_next(provider, delay);
@@ -421,14 +572,15 @@ impl World {
                     let sending_it = self.lines[id].queue.front().is_some_and(|q| q.0 == request);
                     self.lines[id].queue.retain(|queued| queued.0 != request);
                     if sending_it {
-                        // What is on the way is thrown away with the stream.
+                        // Data in transit is discarded with the stream.
                         self.lines[id].connection += 1;
                         self.lines[id].sending = false;
+                        self.lines[id].received = 0;
                         self.send_next(id as u32, Duration::ZERO);
                     }
                 }
             }
-            Action::HangUp(id) => self.disconnect(id),
+            Action::Disconnect(id) => self.disconnect(id),
             Action::Ban(id) => {
                 self.banned.push(id);
                 self.disconnect(id);
@@ -438,7 +590,7 @@ impl World {
                 self.at(time, Happening::Answer);
             }
             Action::Finish(outcome) => {
-                if outcome == Outcome::Complete {
+                if outcome == DownloadOutcome::Complete && self.reader.is_none() {
                     assert!(self.download.verified().is_full());
                 }
                 self.outcome = Some(outcome);

@@ -1,16 +1,17 @@
-//! The fixed mix: searches, locates, heartbeats, logins and changes, each at its own pace whatever
-//! the directory does, so that a slow answer delays none of the next calls and its own delay
-//! counts from the moment it was due (an open loop: "coordinated omission" hides nothing).
-//! Calls come as those of people who know nothing of each other do: as a Poisson process, the same
-//! in every run.
+//! The fixed mix of searches, locates, heartbeats, logins and changes. It is an open loop: each
+//! kind of call has its own rate, independent of the directory's answers, and the time of a call
+//! counts from the moment when it was due. So a slow answer delays no other call, and no delay is
+//! hidden ("coordinated omission"). Calls arrive like those of independent users: as a Poisson
+//! process, the same in every run.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use convite_client::{Credentials, DirectoryClient, Query};
+use convite_client::{Credentials, DirectoryClient};
 use convite_core::activity::Activity;
-use convite_core::{PeerId, Problem};
+use convite_core::{PeerId, Problem, SearchQuery};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
@@ -18,16 +19,16 @@ use super::names::{self, COMMON, RARE};
 use crate::bench::report::quantile;
 use crate::bench::system::PASSWORD;
 
-/// Searches a second.
+/// The number of searches per second.
 pub const SEARCHES: u32 = 100;
 const LOCATES: u32 = 200;
 const HEARTBEATS: u32 = 50;
 const LOGINS: u32 = 1;
-/// Publishes a second, of [`CHANGED`] files each: 1,000 changed files a second.
+/// The number of publishes per second, of [`CHANGED`] files each: 1,000 changed files per second.
 const PUBLISHES: u32 = 10;
 const CHANGED: usize = 100;
 
-/// Every search of the mix, in turn.
+/// The searches of the mix, used in turn.
 pub const QUERIES: [(&str, &str); 6] = [
     ("search, rare word", RARE),
     ("search, common word", COMMON),
@@ -37,38 +38,37 @@ pub const QUERIES: [(&str, &str); 6] = [
     ("search, one typo", "zeppelni"),
 ];
 
-/// Who calls, and with what.
+/// A caller of the directory.
 #[derive(Clone)]
 pub struct Caller {
-    /// A session.
+    /// The client with a session.
     pub client: DirectoryClient,
-    /// What logs in again.
+    /// The credentials for further logins.
     pub credentials: Credentials,
-    /// A peer of that session.
+    /// The peer of the session.
     pub peer: PeerId,
 }
 
-/// How long each call of one kind took, from when it was due.
+/// The durations of the calls of one kind, each from the moment when it was due.
 #[derive(Default)]
 struct Times {
     took: Vec<f64>,
     failed: usize,
-    said: Option<String>,
+    failure: Option<String>,
 }
 
 type Shared = Arc<Mutex<Times>>;
 
-/// A search.
-pub fn query(words: &str) -> Query {
-    Query {
-        words: words.to_owned(),
-        limit: 20,
-        ..Query::default()
+/// Returns the query for a search.
+pub fn query(words: &str) -> SearchQuery {
+    SearchQuery {
+        limit: Some(20),
+        ..SearchQuery::for_words(words)
     }
 }
 
-/// Drives the mix for `seconds`; one row for each kind of call.
-pub async fn drive(callers: &[Caller], files: usize, seconds: u64) -> Vec<Value> {
+/// Runs the mix for `seconds`. Returns one row for each kind of call.
+pub async fn run(callers: &[Caller], files: usize, seconds: u64) -> Vec<Value> {
     let mut rows = Vec::new();
     let mut running = Vec::new();
     let end = Instant::now() + Duration::from_secs(seconds);
@@ -88,7 +88,7 @@ pub async fn drive(callers: &[Caller], files: usize, seconds: u64) -> Vec<Value>
         let entry = names::entry(number * 7_919 % files, files, peers);
         async move {
             match entry {
-                Some(entry) => client.locate(&entry.hash).await.map(|_| ()),
+                Some(entry) => client.locate(&entry.hash, None).await.map(|_| ()),
                 None => Ok(()),
             }
         }
@@ -100,7 +100,7 @@ pub async fn drive(callers: &[Caller], files: usize, seconds: u64) -> Vec<Value>
         async move {
             caller
                 .client
-                .heartbeat(&caller.peer, &Activity::default())
+                .heartbeat(&caller.peer, None, &Activity::default())
                 .await
                 .map(|_| ())
         }
@@ -120,7 +120,7 @@ pub async fn drive(callers: &[Caller], files: usize, seconds: u64) -> Vec<Value>
     running.push(start("login", f64::from(LOGINS), end, &mut rows, call));
     running.push(publish(callers, files, end, &mut rows));
     for task in running {
-        // A task that failed shows as calls that are missing.
+        // Calls of a failed task are missing in the results.
         let _ = task.await;
     }
     rows.into_iter()
@@ -130,7 +130,7 @@ pub async fn drive(callers: &[Caller], files: usize, seconds: u64) -> Vec<Value>
 
 type Rows = Vec<(String, Shared)>;
 
-/// Makes a call `per_second` until `end`, never waiting for the one before.
+/// Makes `per_second` calls until `end`, without waiting for earlier ones.
 fn start<C, F>(
     name: &str,
     per_second: f64,
@@ -145,8 +145,8 @@ where
     let times = Shared::default();
     rows.push((name.to_owned(), times.clone()));
     let mut arrivals = Arrivals::new(name, per_second);
-    // A thread of its own: the runtime's timers are only good to a millisecond or two, which would
-    // count as the directory's.
+    // A separate thread: the runtime's timers are late by a millisecond or two, which would count
+    // as delay of the directory.
     let runtime = Handle::current();
     tokio::task::spawn_blocking(move || {
         let mut calls = tokio::task::JoinSet::new();
@@ -163,7 +163,8 @@ where
     })
 }
 
-/// When the calls of one kind are due: a Poisson process, whose pauses are distributed exponentially.
+/// The times at which calls of one kind are due: a Poisson process, with exponentially distributed
+/// pauses.
 struct Arrivals {
     due: Instant,
     mean: f64,
@@ -171,7 +172,7 @@ struct Arrivals {
 }
 
 impl Arrivals {
-    /// From now on, so many a second; by `name` the same ones in every run.
+    /// Starts now, with `per_second` calls. The same `name` gives the same times in every run.
     fn new(name: &str, per_second: f64) -> Self {
         let mut hasher = blake3::Hasher::new();
         hasher.update(name.as_bytes());
@@ -185,14 +186,14 @@ impl Arrivals {
     fn next(&mut self) -> Instant {
         let mut bytes = [0; 4];
         self.random.fill(&mut bytes);
-        // In (0, 1].
+        // In the range (0, 1].
         let even = (f64::from(u32::from_le_bytes(bytes)) + 1.0) / (f64::from(u32::MAX) + 1.0);
         self.due += Duration::from_secs_f64(-even.ln() * self.mean);
         self.due
     }
 }
 
-/// Each peer changes files in turn: changes of one peer are generations, one after the other.
+/// Each peer changes files in turn; the changes of one peer are consecutive generations.
 fn publish(
     callers: &[Caller],
     files: usize,
@@ -207,7 +208,7 @@ fn publish(
         for caller in &callers {
             let lease = caller
                 .client
-                .heartbeat(&caller.peer, &Activity::default())
+                .heartbeat(&caller.peer, None, &Activity::default())
                 .await;
             generations.push(lease.map_or(0, |lease| lease.generation));
         }
@@ -231,7 +232,7 @@ fn publish(
             let next = generations[at] + 1;
             let told = caller
                 .client
-                .publish_change(&caller.peer, generations[at], next, changed, Vec::new())
+                .publish_index_change(&caller.peer, generations[at], next, changed, Vec::new())
                 .await;
             if told.is_ok() {
                 generations[at] = next;
@@ -251,24 +252,24 @@ async fn login(caller: &Caller) -> Result<(), Problem> {
 
 fn note(times: &Shared, due: Instant, result: Result<(), Problem>) {
     let took = due.elapsed().as_secs_f64();
-    let mut times = times.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut times = times.lock();
     match result {
         Ok(()) => times.took.push(took),
         Err(problem) => {
             times.failed += 1;
-            times.said.get_or_insert(problem.message);
+            times.failure.get_or_insert(problem.message);
         }
     }
 }
 
 fn row(name: &str, times: &Shared) -> Value {
-    let times = times.lock().unwrap_or_else(PoisonError::into_inner);
+    let times = times.lock();
     let at = |share| quantile(times.took.iter().copied(), share) * 1_000.0;
     json!({
         "call": name,
         "calls": times.took.len(),
         "failed": times.failed,
-        "failure": times.said,
+        "failure": times.failure,
         "p50_ms": at(0.5),
         "p99_ms": at(0.99),
     })

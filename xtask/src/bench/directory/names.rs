@@ -1,13 +1,13 @@
-//! The files that the directory is filled with: names as people give them, the same in every run.
+//! The files in the directory: realistic names, the same in every run.
 
 use convite_core::ContentHash;
 use convite_core::model::FileEntry;
 
-/// One file in so many has the rare word.
+/// One of this many files has the rare word.
 pub const RARE_EVERY: usize = 20_000;
 /// A word that few names have.
 pub const RARE: &str = "zeppelin";
-/// A word of the last file of each peer: once all have been found, the index has caught up.
+/// A word in the last file of each peer. When a search finds all of them, the index is up to date.
 pub const LAST: &str = "terminus";
 /// The word that most names have.
 pub const COMMON: &str = WORDS[0];
@@ -58,12 +58,13 @@ const KINDS: [&str; 10] = [
     "pdf", "jpg", "mp4", "csv", "txt", "docx", "png", "fastq.gz", "wav", "zip",
 ];
 
-/// File `number` of `files`, the same in every run: a few words that occur as unevenly as words do.
-/// Paths are in the order of their numbers, because a peer sends its index in the order of its paths.
+/// Returns file `number` of `files`, the same in every run: a few words with a realistic, uneven
+/// distribution. Paths are in the order of their numbers, because a peer sends its index in path
+/// order.
 pub fn entry(number: usize, files: usize, peers: usize) -> Option<FileEntry> {
     let digest = *blake3::hash(&(number as u64).to_le_bytes()).as_bytes();
     let word = |at: usize| {
-        // The product of two even draws favours the front of the list, as Zipf's law would.
+        // The product of two uniform values favours the start of the list, similar to Zipf's law.
         let draw = usize::from(digest[at]) * usize::from(digest[at + 1]);
         WORDS[draw * WORDS.len() / (256 * 256)]
     };
@@ -78,13 +79,14 @@ pub fn entry(number: usize, files: usize, peers: usize) -> Option<FileEntry> {
     };
     let folder = word(6);
     let name = format!("{}_{}_{mark}{year}_{serial:04}.{kind}", word(0), word(2));
+    let path = format!("share/{number:09}/{year}/{folder}-{}/{name}", word(4));
+    let size = 1 + (u64::from(digest[10]) << (digest[11] % 24));
     Some(FileEntry {
-        path: format!("share/{number:09}/{year}/{folder}-{}/{name}", word(4))
-            .parse()
-            .ok()?,
-        size: 1 + (u64::from(digest[10]) << (digest[11] % 24)),
-        hash: ContentHash::from_slice(&digest).ok()?,
         modified: 1_500_000_000 + number as i64,
-        space: None,
+        ..FileEntry::file(
+            path.parse().ok()?,
+            size,
+            ContentHash::from_slice(&digest).ok()?,
+        )
     })
 }

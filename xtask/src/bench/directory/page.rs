@@ -1,9 +1,9 @@
-//! The web page over a directory that has much to search: how long it takes in a browser from the
-//! last key to the results. The browser test of the page does it, against the directory made here.
+//! `bench page`: the web page of a directory with many files. The browser test of the page measures
+//! the time from the last key to the results, against the directory that is filled here.
 
-use super::{fill, homes, runtime, wait_until_visible};
+use super::setup::{fill, homes, runtime, wait_until_visible};
 use crate::Failure;
-use crate::bench::Options;
+use crate::bench::options::Options;
 use crate::bench::payload::Scratch;
 use crate::bench::system::{PASSWORD, System};
 use crate::workspace::{self, cargo};
@@ -11,20 +11,19 @@ use crate::workspace::{self, cargo};
 /// Runs the benchmark; the test prints the times.
 ///
 /// # Errors
-/// If anything on the way fails, or half of the results take longer than the test allows.
+/// Fails if a process or a call fails, or if the median time is above the limit of the test.
 pub fn run(options: &Options, _: &[&str]) -> Result<(), Failure> {
     let scratch = Scratch::new("page")?;
     let system = System::new(scratch.path(), options.binary.as_deref())?;
     let test = [
         "test",
         "--quiet",
-        "--package",
-        "convite",
+        "--workspace",
         "--test",
         "e2e",
         "web::speed",
     ];
-    // Built before anything is measured.
+    // Builds the test before the measurement.
     workspace::run(cargo().args(test).arg("--no-run"))?;
     let (directory, invite) = system.directory_on(options.database.as_deref())?;
     let homes = homes(&system, &scratch, &invite)?;
@@ -43,7 +42,7 @@ pub fn run(options: &Options, _: &[&str]) -> Result<(), Failure> {
             .env("CONVITE_PAGE_USER", "loader0")
             .env("CONVITE_PASSWORD", PASSWORD),
     );
-    // What keeps the leases goes first: its connections would only be drained.
+    // Closes the connections first, so that the directory does not wait for them when it stops.
     drop(runtime);
     directory.stop()?;
     measured

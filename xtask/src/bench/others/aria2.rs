@@ -1,23 +1,24 @@
-//! aria2: over HTTP by several ranges at once, and as a BitTorrent swarm with opentracker between.
+//! aria2: HTTP downloads with several ranges at once, and a BitTorrent swarm with opentracker.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use super::super::method::Transfer;
 use super::super::netns::Host;
 use super::super::process::Process;
-use super::super::round::Round;
 use super::nginx::Nginx;
+use super::programs;
 use crate::Failure;
 
-/// Where an aria2 listens for others; each has a namespace of its own.
+/// The port of each aria2, in its own namespace.
 const PORT: u16 = 6881;
 
-/// Fetches the file `name` of `nginx` to `to` by four connections, fsync included.
+/// Downloads the file `name` of `nginx` to `to` over four connections, fsync included.
 ///
 /// # Errors
-/// If aria2 is missing or fails.
-pub fn ranges(nginx: &Nginx, name: &str, to: &Path) -> Result<Round, Failure> {
-    let mut command = quiet(&Host::loopback())?;
+/// Fails if aria2 is missing or fails.
+pub fn ranges(nginx: &Nginx, name: &str, to: &Path) -> Result<Transfer, Failure> {
+    let mut command = command(&Host::loopback())?;
     command.args(["-x4", "-s4", "-k1M", "--check-certificate=false"]);
     command.args(["--all-proxy=", "--allow-overwrite=true"]);
     command.arg("-d").arg(to.parent().unwrap_or(to));
@@ -26,14 +27,14 @@ pub fn ranges(nginx: &Nginx, name: &str, to: &Path) -> Result<Round, Failure> {
     nginx.fetch("aria2c", &mut command, to)
 }
 
-/// Starts opentracker on `host` and `port`, for the torrent with the info hash `allowed` only; its
+/// Starts opentracker on `host` and `port`, only for the torrent with the info hash `allowed`. Its
 /// files are in `folder`.
 ///
 /// # Errors
-/// If it is missing or does not start.
+/// Fails if opentracker is missing or does not start.
 pub fn tracker(host: &Host, port: u16, allowed: &str, folder: &Path) -> Result<Process, Failure> {
-    let mut command = host.command(super::program("opentracker")?);
-    // Debian's build serves nothing that is not on its list, which it reads inside `folder`.
+    let mut command = host.command(programs::program("opentracker")?);
+    // Debian's build serves only the torrents on its list, which it reads from `folder`.
     let list = folder.join("allowed");
     std::fs::write(&list, format!("{allowed}\n"))
         .map_err(|error| format!("{} cannot be written: {error}", list.display()))?;
@@ -43,25 +44,25 @@ pub fn tracker(host: &Host, port: u16, allowed: &str, folder: &Path) -> Result<P
     command.stdin(Stdio::null()).stdout(Stdio::null());
     command.stderr(Stdio::null());
     let mut process = Process::spawn("opentracker", &mut command)?;
-    process.listens(port)?;
+    process.wait_for_port(port)?;
     Ok(process)
 }
 
-/// Starts an aria2 on `host` that has, or fetches, the file of `torrent` in `folder`, and goes on
-/// serving it. It makes the file `done`.
+/// Starts an aria2 on `host` that has or downloads the file of `torrent` in `folder`, and continues
+/// to serve it. It creates the file `done` when it has the whole file.
 ///
 /// # Errors
-/// If it is missing or cannot be started.
+/// Fails if aria2 is missing or cannot be started.
 pub fn member(host: &Host, torrent: &Path, folder: &Path, done: &Path) -> Result<Process, Failure> {
     let hook = folder.with_extension("hook");
-    // aria2 gives the hook words of its own, so the hook has to be a program.
+    // aria2 passes its own arguments to the hook, so the hook must be a program.
     let text = format!("#!/bin/sh\nsync \"$3\"\n: > '{}'\n", done.display());
     let written = std::fs::write(&hook, text).and_then(|()| {
         let runs = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(&hook, runs)
     });
     written.map_err(|error| format!("{} cannot be written: {error}", hook.display()))?;
-    let mut command = quiet(host)?;
+    let mut command = command(host)?;
     command.args(["--enable-dht=false", "--enable-dht6=false"]);
     command.args(["--bt-enable-lpd=false", "--seed-ratio=0.0"]);
     command.args(["--bt-seed-unverified=true", "--bt-tracker-interval=5"]);
@@ -71,9 +72,9 @@ pub fn member(host: &Host, torrent: &Path, folder: &Path, done: &Path) -> Result
     Process::spawn("aria2c", &mut command)
 }
 
-/// An aria2 on `host` without the user's own settings.
-fn quiet(host: &Host) -> Result<Command, Failure> {
-    let mut command = host.command(super::program("aria2c")?);
+/// Returns a command for aria2 on `host`, without the user's settings.
+fn command(host: &Host) -> Result<Command, Failure> {
+    let mut command = host.command(programs::program("aria2c")?);
     command.args(["--no-conf=true", "-q", "--file-allocation=none"]);
     command.stdin(Stdio::null()).stdout(Stdio::null());
     Ok(command)

@@ -1,7 +1,7 @@
 """One member of a BitTorrent swarm: seed or leech TORRENT FOLDER ADDRESS:PORT.
 
-It prints `ready`, reads one line with the addresses of the others, prints `done SECONDS` once its
-file is whole and on the disk, and serves it until its input ends.
+It prints `ready`, reads one line with the addresses of the others, prints `done SECONDS` when the
+whole file is on the disk, and serves it until its input ends.
 """
 
 import os

@@ -1,30 +1,30 @@
-//! libtorrent by its Python binding, without trackers: each member is told the others' addresses.
+//! libtorrent with its Python binding and without trackers: each member gets the others' addresses.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::super::method::Transfer;
 use super::super::netns::Host;
 use super::super::process::{self, Process};
-use super::super::round::Round;
 use super::super::usage::{self, Usage};
-use super::torrent;
+use super::{programs, torrent};
 use crate::Failure;
 use crate::workspace;
 
 const SCRIPT: &str = include_str!("libtorrent.py");
-const READY_WITHIN: Duration = Duration::from_secs(20);
-const DONE_WITHIN: Duration = Duration::from_secs(600);
+const READY_TIMEOUT: Duration = Duration::from_secs(20);
+const DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// A Python that has the binding.
+/// Returns a Python interpreter that has the binding.
 ///
 /// # Errors
-/// If there is none.
+/// Fails if there is none.
 pub fn python() -> Result<PathBuf, Failure> {
-    // The distribution's own first: only that one has the distribution's packages.
+    // The distribution's interpreter first, because only it has the distribution's packages.
     [
         Ok(PathBuf::from("/usr/bin/python3")),
-        super::program("python3"),
+        programs::program("python3"),
     ]
     .into_iter()
     .flatten()
@@ -32,14 +32,14 @@ pub fn python() -> Result<PathBuf, Failure> {
         let mut command = Command::new(python);
         workspace::output(command.args(["-c", "import libtorrent"])).is_ok()
     })
-    .ok_or_else(|| super::NOT_INSTALLED.to_owned())
+    .ok_or_else(|| programs::NOT_INSTALLED.to_owned())
 }
 
-/// Starts a member on `host`, listening on `port`, and waits until it does. It fetches into
-/// `folder`, or has the file there if it is to `seed`.
+/// Starts a member on `host`, and waits until it listens on `port`. It downloads into `folder`;
+/// with `seed`, it has the file there already.
 ///
 /// # Errors
-/// If the binding is missing, or it does not start.
+/// Fails if the binding is missing, or if the member does not start.
 pub fn member(
     host: &Host,
     port: u16,
@@ -53,21 +53,21 @@ pub fn member(
     command.arg(format!("{}:{port}", host.address));
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
     let process = Process::spawn("libtorrent", &mut command)?;
-    let deadline = Instant::now() + READY_WITHIN;
-    process.line(deadline, |line| (line == "ready").then_some(()))?;
+    let deadline = Instant::now() + READY_TIMEOUT;
+    process.wait_for_line(deadline, |line| (line == "ready").then_some(()))?;
     Ok(process)
 }
 
-/// The seconds of a member's last line.
+/// Parses the seconds in a member's `done` line.
 pub fn done(line: &str) -> Option<f64> {
     line.strip_prefix("done ")?.parse().ok()
 }
 
-/// Moves `from` into `folder`, from one member to another, fsync included.
+/// Copies `from` into `folder`, from one member to another, fsync included.
 ///
 /// # Errors
-/// If the binding is missing, or it fails.
-pub fn copy(from: &Path, torrent: &Path, folder: &Path) -> Result<Round, Failure> {
+/// Fails if the binding is missing, or if a member fails.
+pub fn copy(from: &Path, torrent: &Path, folder: &Path) -> Result<Transfer, Failure> {
     let here = Host::loopback();
     if !torrent.exists() {
         python()?;
@@ -80,10 +80,10 @@ pub fn copy(from: &Path, torrent: &Path, folder: &Path) -> Result<Round, Failure
     let used = |process: &Process| usage::cpu(process.id());
     let before = (used(&sender)?, used(&receiver)?);
     let start = Instant::now();
-    sender.tell("")?;
-    receiver.tell(&format!("127.0.0.1:{out}"))?;
-    let (when, seconds) = receiver.line(start + DONE_WITHIN, done)?;
-    Ok(Round {
+    sender.write_line("")?;
+    receiver.write_line(&format!("127.0.0.1:{out}"))?;
+    let (when, seconds) = receiver.wait_for_line(start + DOWNLOAD_TIMEOUT, done)?;
+    Ok(Transfer {
         seconds,
         sender: (
             used(&sender)? - before.0,
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn the_script_looks_for_nobody() {
+    fn the_script_searches_for_no_peers() {
         for off in ["dht", "lsd", "upnp", "natpmp"] {
             assert!(
                 SCRIPT.contains(&format!("\"enable_{off}\": False")),

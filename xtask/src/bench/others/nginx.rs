@@ -1,33 +1,34 @@
-//! One nginx that serves a folder over TLS 1.3, and curl that fetches from it.
+//! An nginx that serves a folder over TLS 1.3, and curl that downloads from it.
 //!
-//! It is a child in the foreground, one process, with a configuration and a certificate of its own:
-//! the machine's own nginx, if there is one, is left alone.
+//! It is one child process in the foreground, with its own configuration and certificate. It does
+//! not affect an nginx that runs on the machine.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use super::super::method::Transfer;
 use super::super::netns::Host;
 use super::super::process::{self, Process};
-use super::super::round::Round;
 use super::super::usage;
+use super::programs;
 use crate::Failure;
 use crate::workspace;
 
 /// A running nginx.
 pub struct Nginx {
     process: Process,
-    /// Where its files are, with a `/` at the end.
+    /// The URL of its files, with a `/` at the end.
     pub url: String,
 }
 
 impl Nginx {
-    /// Starts one on `host` that serves `share`, with its own files in `folder`.
+    /// Starts an nginx on `host` that serves `share`. Its own files are in `folder`.
     ///
     /// # Errors
-    /// If nginx or openssl are missing, or it does not start.
+    /// Fails if nginx or openssl is missing, or if nginx does not start.
     pub fn start(host: &Host, share: &Path, folder: &Path) -> Result<Self, Failure> {
-        let nginx = super::program("nginx")?;
+        let nginx = programs::program("nginx")?;
         certificate(folder)?;
         let port = process::free_port()?;
         let address = format!("{}:{port}", host.address);
@@ -40,7 +41,7 @@ impl Nginx {
         command.stdin(Stdio::null()).stdout(Stdio::null());
         command.stderr(process::log(&said)?);
         let mut process = Process::spawn("nginx", &mut command)?;
-        process.listens(port).map_err(|failure| {
+        process.wait_for_port(port).map_err(|failure| {
             let said = std::fs::read_to_string(&said).unwrap_or_default();
             format!("{failure}\n{}", said.trim())
         })?;
@@ -48,41 +49,41 @@ impl Nginx {
         Ok(Self { process, url })
     }
 
-    /// CPU seconds that it has used.
+    /// Returns the CPU seconds of the process.
     ///
     /// # Errors
-    /// If it has ended.
+    /// Fails if the process has ended.
     pub fn cpu(&self) -> Result<f64, Failure> {
         usage::cpu(self.process.id())
     }
 
-    /// The most memory that it held, in bytes.
+    /// Returns the peak memory in bytes.
     pub fn peak(&self) -> u64 {
         usage::peak_memory(self.process.id()).unwrap_or(0)
     }
 
-    /// Bytes that its host's interface `interface` has sent.
+    /// Returns the bytes sent by its host's interface `interface`.
     pub fn sent(&self, interface: &str) -> Option<u64> {
         self.process.sent(interface)
     }
 
-    /// Lets curl fetch the file `name` to `to`, fsync included.
+    /// Downloads the file `name` to `to` with curl, fsync included.
     ///
     /// # Errors
-    /// If curl is missing or fails.
-    pub fn curl(&self, name: &str, to: &Path) -> Result<Round, Failure> {
+    /// Fails if curl is missing or fails.
+    pub fn curl(&self, name: &str, to: &Path) -> Result<Transfer, Failure> {
         let command = curl(&Host::loopback(), &format!("{}{name}", self.url), to);
         self.fetch("curl", &mut command?, to)
     }
 
-    /// Lets `command` fetch a file to `to`, fsync included.
+    /// Downloads a file to `to` with `command`, fsync included.
     ///
     /// # Errors
-    /// If it fails.
-    pub fn fetch(&self, name: &str, command: &mut Command, to: &Path) -> Result<Round, Failure> {
+    /// Fails if the command fails.
+    pub fn fetch(&self, name: &str, command: &mut Command, to: &Path) -> Result<Transfer, Failure> {
         let before = self.cpu()?;
-        let (seconds, receiver) = super::fetched(name, command, to, Instant::now())?;
-        Ok(Round {
+        let (seconds, receiver) = programs::run_and_sync(name, command, to, Instant::now())?;
+        Ok(Transfer {
             seconds,
             sender: (self.cpu()? - before, self.peak()),
             receiver,
@@ -91,13 +92,13 @@ impl Nginx {
     }
 }
 
-/// A curl on `host` that fetches `url` to `to`.
+/// Returns a command for curl on `host` that downloads `url` to `to`.
 ///
 /// # Errors
-/// If it is missing.
+/// Fails if curl is missing.
 pub fn curl(host: &Host, url: &str, to: &Path) -> Result<Command, Failure> {
-    let mut command = host.command(super::program("curl")?);
-    // -q: without the user's own settings; --noproxy: also without the environment's.
+    let mut command = host.command(programs::program("curl")?);
+    // -q ignores the user's settings, and --noproxy the proxies of the environment.
     command.args(["-q", "-k", "-s", "-S", "-f", "--noproxy", "*", "-o"]);
     command.arg(to).arg(url);
     command.stdin(Stdio::null()).stdout(Stdio::null());
@@ -105,7 +106,7 @@ pub fn curl(host: &Host, url: &str, to: &Path) -> Result<Command, Failure> {
 }
 
 fn certificate(folder: &Path) -> Result<(), Failure> {
-    let mut command = Command::new(super::program("openssl")?);
+    let mut command = Command::new(programs::program("openssl")?);
     let words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 \
         -subj /CN=localhost -keyout key.pem -out certificate.pem";
     command.args(words.split_whitespace()).current_dir(folder);
@@ -135,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_configuration_touches_nothing_of_the_machines_own() {
+    fn the_configuration_uses_only_its_own_folder() {
         let text = configuration("127.0.0.1:8443", Path::new("/s"), Path::new("/f"));
         assert!(text.contains("listen 127.0.0.1:8443 ssl;"));
         assert!(text.contains("ssl_protocols TLSv1.3;"));

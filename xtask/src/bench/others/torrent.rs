@@ -1,6 +1,6 @@
-//! A .torrent file (BEP 3) of one file, which aria2 and libtorrent both read.
+//! Writes a .torrent file (BEP 3) of one file, which aria2 and libtorrent can read.
 //!
-//! The SHA-1 of the pieces are coreutils' work, so that nothing here needs a library for it.
+//! The SHA-1 of the pieces are computed with coreutils, so that no library is needed.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,14 +9,14 @@ use crate::Failure;
 use crate::workspace;
 
 const PIECE: u64 = 256 << 10;
-/// Above this many pieces they double in size.
-const MOST_PIECES: u64 = 2_048;
+/// The maximum number of pieces; above it the piece size doubles.
+const PIECES_MAX: u64 = 2_048;
 
-/// Writes the torrent of `file` to `to`, with the tracker `announce`; returns its info hash in
+/// Writes the torrent of `file` to `to`, with the tracker `announce`. Returns its info hash in
 /// hexadecimal digits.
 ///
 /// # Errors
-/// If the file cannot be read or the torrent not be written.
+/// Fails if the file cannot be read, or if the torrent cannot be written.
 pub fn write(file: &Path, announce: Option<&str>, to: &Path) -> Result<String, Failure> {
     let failed = |error| format!("{} cannot be read: {error}", file.display());
     let size = file.metadata().map_err(failed)?.len();
@@ -29,7 +29,7 @@ pub fn write(file: &Path, announce: Option<&str>, to: &Path) -> Result<String, F
     let pieces = pieces.ok_or("sha1sum printed no sum")?.concat();
     let info = info(&name, size, piece, &pieces);
     let failed = |error| format!("{} cannot be written: {error}", to.display());
-    // First alone, for the sum of it, then with its frame.
+    // First only `info`, to compute its hash, then the whole torrent.
     std::fs::write(to, &info).map_err(failed)?;
     let sums = workspace::output(Command::new("sha1sum").arg(to))?;
     let digits = sums.get(..40).ok_or("sha1sum printed no sum")?;
@@ -39,13 +39,13 @@ pub fn write(file: &Path, announce: Option<&str>, to: &Path) -> Result<String, F
 
 fn piece_size(size: u64) -> u64 {
     let mut piece = PIECE;
-    while size.div_ceil(piece) > MOST_PIECES {
+    while size.div_ceil(piece) > PIECES_MAX {
         piece *= 2;
     }
     piece
 }
 
-/// The 20 bytes of a line of sha1sum.
+/// Parses the 20 bytes in a line of sha1sum.
 fn sum(line: &str) -> Option<Vec<u8>> {
     let digits = line.get(..40)?;
     let byte = |at: usize| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok();
@@ -56,7 +56,7 @@ fn string(text: &str) -> String {
     format!("{}:{text}", text.len())
 }
 
-/// The dictionary `info`, whose sum is the torrent's identity.
+/// Encodes the dictionary `info`; its SHA-1 is the torrent's info hash.
 fn info(name: &str, size: u64, piece: u64, pieces: &[u8]) -> Vec<u8> {
     let name = string(name);
     let count = pieces.len();
@@ -75,7 +75,7 @@ mod tests {
     use crate::bench::payload::Scratch;
 
     #[test]
-    fn a_torrent_is_a_sorted_dictionary_with_its_sums() {
+    fn a_torrent_is_a_sorted_dictionary_with_hashes() {
         let scratch = Scratch::new("torrent-test").unwrap();
         let (file, torrent) = (scratch.path().join("a"), scratch.path().join("a.torrent"));
         std::fs::write(&file, b"abc").unwrap();

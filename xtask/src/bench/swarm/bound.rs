@@ -1,4 +1,4 @@
-//! What the links of a swarm allow at best: no scheduling finishes sooner.
+//! The least time that the links of a swarm allow for any schedule.
 //!
 //! R. Kumar and K. Ross, "Peer-Assisted File Distribution: The Minimum Distribution Time" (2006):
 //! max(F/u_seed, F/d_min, N·F/(u_seed + Σu_i)). The first provider must send every byte once; the
@@ -6,22 +6,23 @@
 
 use crate::Failure;
 
-/// A file, one provider that has it, and downloaders that want it.
+/// A file, one provider that has it, and downloaders.
 pub struct Swarm {
-    /// Bytes of the file, F.
+    /// The size of the file in bytes, F.
     pub size: u64,
-    /// Bits per second of the provider's link, u_seed.
+    /// The rate of the provider's link in bits per second, u_seed.
     pub provider: u64,
-    /// Bits per second of the downloaders' links, up and down alike: u_i and d_i.
+    /// The rates of the downloaders' links in bits per second, the same in both directions: u_i and
+    /// d_i.
     pub downloaders: Vec<u64>,
 }
 
 impl Swarm {
-    /// `count` downloaders that have `rates` in turn, and a provider with `provider` or else with
-    /// the first of the rates.
+    /// Creates a swarm of `count` downloaders that have `rates` in turn, and a provider with the
+    /// rate `provider`, or else the first of the rates.
     ///
     /// # Errors
-    /// If there are no rates or no downloaders.
+    /// Fails if there are no rates or no downloaders.
     pub fn new(
         size: u64,
         provider: Option<u64>,
@@ -29,7 +30,7 @@ impl Swarm {
         count: usize,
     ) -> Result<Self, Failure> {
         let downloaders: Vec<u64> = rates.iter().copied().cycle().take(count).collect();
-        let first = downloaders.first().ok_or("a swarm wants downloaders")?;
+        let first = downloaders.first().ok_or("a swarm needs downloaders")?;
         Ok(Self {
             size,
             provider: provider.unwrap_or(*first),
@@ -37,7 +38,7 @@ impl Swarm {
         })
     }
 
-    /// The least seconds to the last finisher.
+    /// Returns the least time in seconds until the last downloader finishes.
     pub fn bound(&self) -> f64 {
         let bits = self.size as f64 * 8.0;
         let seed = self.provider as f64;
@@ -49,7 +50,7 @@ impl Swarm {
             .max(count * bits / (seed + uploads as f64))
     }
 
-    /// The members and their links, for people.
+    /// Describes the members and their links in words.
     pub fn describe(&self) -> String {
         let mbit = |rate: u64| format!("{} Mbit/s", rate as f64 / 1e6);
         let mut rates = self.downloaders.clone();
@@ -74,7 +75,7 @@ mod tests {
     fn bound(provider: u64, rates: &[u64], count: usize) -> f64 {
         let provider = Some(provider * MBIT);
         let rates: Vec<u64> = rates.iter().map(|rate| rate * MBIT).collect();
-        // 10 Mbit, so that seconds are round.
+        // 10 Mbit, for round numbers of seconds.
         let swarm = Swarm::new(1_250_000, provider, &rates, count).unwrap();
         swarm.bound()
     }
@@ -103,8 +104,8 @@ mod tests {
 
     #[test]
     fn the_sum_of_uploads_cannot_exceed_the_downloads_when_links_are_symmetric() {
-        // N·F/(u_seed+Σu) is F/mean(u) of N+1 links: between the slowest and the fastest, so with
-        // links that are alike up and down it never decides alone.
+        // N·F/(u_seed+Σu) is F/mean(u) of N+1 links, between the slowest and the fastest. So with
+        // symmetric links it is never the only maximum.
         let swarm = Swarm::new(1_250_000, None, &[10 * MBIT, 30 * MBIT], 4).unwrap();
         assert_eq!(swarm.provider, 10 * MBIT);
         assert_eq!(swarm.bound(), 1.0);

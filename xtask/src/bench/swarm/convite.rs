@@ -1,7 +1,8 @@
-//! Convite's own swarm: a directory, a provider and downloaders that are logged in before it starts.
+//! The swarm of Convite: a directory, a provider, and downloaders that are logged in before the
+//! start.
 //!
-//! A build that has no partial providers yet measures as everyone from one provider; one that cannot
-//! stay on after it is done leaves the swarm then.
+//! Older builds work too. Without partial providers, all downloaders download from one provider;
+//! without `--stay`, a downloader leaves the swarm when it is done.
 
 use std::path::Path;
 use std::time::Instant;
@@ -11,11 +12,11 @@ use serde_json::Value;
 use super::super::netns::LINK;
 use super::super::process::Process;
 use super::super::system::{Running, System};
-use super::{Finish, Scene};
+use super::setup::{SwarmResult, SwarmSetup};
 use crate::Failure;
 
-/// The processes that all rounds share.
-pub struct Group {
+/// The processes that run during all rounds.
+pub struct RunningSystem {
     system: System,
     _directory: Running,
     provider: Running,
@@ -23,34 +24,35 @@ pub struct Group {
     flags: Vec<Vec<String>>,
 }
 
-impl Group {
-    /// Starts directory and provider, and gives each downloader its account.
+impl RunningSystem {
+    /// Starts the directory and the provider, and creates an account for each downloader.
     ///
     /// # Errors
-    /// If one of them fails, or this build of convite can't limit itself where the links don't.
-    pub fn start(scene: &Scene, system: &System) -> Result<Self, Failure> {
-        let shaped = scene.provider.namespace.is_some();
-        if !shaped && !system.knows("get", "--upload-limit") {
+    /// Fails if one of them fails, or if the links have no limits and this build of convite has none.
+    pub fn start(setup: &SwarmSetup, system: &System) -> Result<Self, Failure> {
+        let shaped = setup.provider.namespace.is_some();
+        if !shaped && !system.has_flag("get", "--upload-limit") {
             return Err(
-                "without network namespaces this build of convite has no limits".to_owned(),
+                "this build of convite has no rate limits; it needs network namespaces".to_owned(),
             );
         }
-        let (directory, invite) = system.on(&scene.directory).directory()?;
-        let provider = system.on(&scene.provider);
+        let (directory, invite) = system.on_host(&setup.directory).directory()?;
+        let provider = system.on_host(&setup.provider);
         provider.join("provider", &invite)?;
-        let limit = (scene.swarm.provider / 8).to_string();
-        let flags = match shaped {
-            true => vec![],
-            false => vec!["--upload-limit", &limit],
+        let limit = (setup.swarm.provider / 8).to_string();
+        let flags = if shaped {
+            vec![]
+        } else {
+            vec!["--upload-limit", &limit]
         };
-        let share = scene.file.parent().unwrap_or(&scene.file);
+        let share = setup.file.parent().unwrap_or(&setup.file);
         let provider = provider.peer_with("provider", share, &flags)?;
-        let binds = system.knows("get", "--bind");
-        let stays = system.knows("get", "--stay");
+        let binds = system.has_flag("get", "--bind");
+        let stays = system.has_flag("get", "--stay");
         let mut flags = Vec::new();
-        let hosts = scene.downloaders.iter().zip(&scene.swarm.downloaders);
+        let hosts = setup.downloaders.iter().zip(&setup.swarm.downloaders);
         for (number, (host, rate)) in hosts.enumerate() {
-            system.on(host).join(&home(number), &invite)?;
+            system.on_host(host).join(&home(number), &invite)?;
             let mut words = Vec::new();
             let mut add = |flag: &str, value: &str| {
                 words.push(flag.to_owned());
@@ -60,7 +62,7 @@ impl Group {
                 add("--bind", &host.address);
             }
             if stays {
-                // Who is done serves on until the last one is, as in the other systems.
+                // A finished downloader serves until the last one is done, as in the other systems.
                 add("--stay", "1h");
             }
             if !shaped {
@@ -78,58 +80,58 @@ impl Group {
         })
     }
 
-    /// All downloaders get the file at once.
+    /// Downloads the file to all downloaders at once.
     ///
     /// # Errors
-    /// If one of them does not get it whole.
-    pub fn round(&self, scene: &Scene, round: usize) -> Result<Finish, Failure> {
-        let served = self.served(scene)?;
-        let carried = self.provider.sent(LINK);
+    /// Fails if one of them does not get the whole file.
+    pub fn round(&self, setup: &SwarmSetup, round: usize) -> Result<SwarmResult, Failure> {
+        let served = self.served(setup)?;
+        let sent_on_link = self.provider.sent(LINK);
         let mut targets = Vec::new();
-        for number in 0..scene.downloaders.len() {
-            let folder = scene.fresh(&format!("convite-{round}-{number}"))?;
+        for number in 0..setup.downloaders.len() {
+            let folder = setup.empty_folder(&format!("convite-{round}-{number}"))?;
             targets.push(format!("{}/", folder.display()));
         }
-        let deadline = scene.deadline();
+        let deadline = setup.deadline();
         let start = Instant::now();
         let mut getters: Vec<Process> = Vec::new();
-        for (number, host) in scene.downloaders.iter().enumerate() {
-            let mut args = vec!["get", &scene.hash, "-o", &targets[number]];
+        for (number, host) in setup.downloaders.iter().enumerate() {
+            let mut args = vec!["get", &setup.hash, "-o", &targets[number]];
             args.extend(self.flags[number].iter().map(String::as_str));
-            getters.push(self.system.on(host).begin(&home(number), &args)?);
+            getters.push(self.system.on_host(host).spawn(&home(number), &args)?);
         }
         let mut last = start;
         let mut paths = Vec::new();
         for getter in &getters {
-            let (when, path) = getter.line(deadline, done)?;
+            let (when, path) = getter.wait_for_line(deadline, done)?;
             last = last.max(when);
             paths.push(path?);
         }
         let served = served
-            .zip(self.served(scene)?)
+            .zip(self.served(setup)?)
             .map(|(before, after)| after.saturating_sub(before));
-        let carried = carried
+        let sent_on_link = sent_on_link
             .zip(self.provider.sent(LINK))
             .map(|(before, after)| after.saturating_sub(before));
         for getter in getters {
             getter.stop()?;
         }
         for path in &paths {
-            scene.check(Path::new(path))?;
+            setup.check(Path::new(path))?;
             std::fs::remove_file(path)
                 .map_err(|error| format!("{path} cannot be removed: {error}"))?;
         }
-        Ok(Finish {
+        Ok(SwarmResult {
             seconds: (last - start).as_secs_f64(),
             served,
-            carried: carried.filter(|_| scene.provider.namespace.is_some()),
+            sent_on_link: sent_on_link.filter(|_| setup.provider.namespace.is_some()),
         })
     }
 
-    /// Bytes that the provider says it has served since its start.
-    fn served(&self, scene: &Scene) -> Result<Option<u64>, Failure> {
-        let system = self.system.on(&scene.provider);
-        let (events, _) = system.finish("provider", &["status"])?;
+    /// Returns the bytes that the provider reports as served since its start.
+    fn served(&self, setup: &SwarmSetup) -> Result<Option<u64>, Failure> {
+        let system = self.system.on_host(&setup.provider);
+        let (events, _) = system.run("provider", &["status"])?;
         Ok(events
             .iter()
             .find_map(|event| event["peer"]["bytes_served"].as_u64()))
@@ -140,7 +142,7 @@ fn home(number: usize) -> String {
     format!("downloader{number}")
 }
 
-/// The path of a `done` event, or the message of an `error` event.
+/// Returns the path of a `done` event, or the message of an `error` event.
 fn done(line: &str) -> Option<Result<String, Failure>> {
     let event: Value = serde_json::from_str(line).ok()?;
     let text = |field: &str| event[field].as_str().unwrap_or_default().to_owned();

@@ -1,8 +1,12 @@
-//! What stands in front of a screen and wants an answer.
+//! Dialogs, which are shown in front of a screen.
 
 use convite_core::{ContentHash, Problem};
 
-use super::{Input, LoadDialog, PutDialog, Scroll, TransferId};
+use super::downloads::TransferId;
+use super::input::TextField;
+use super::remote_fetches::RemoteFetchDialog;
+use super::selection::Scroll;
+use super::uploads::UploadDialog;
 
 /// A question with two answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,74 +15,74 @@ pub struct Confirm {
     pub detail: String,
     pub yes: &'static str,
     pub no: &'static str,
-    /// Which answer Enter gives.
+    /// Whether Enter answers yes.
     pub is_yes: bool,
-    pub then: Consequence,
+    pub then: ConfirmedAction,
 }
 
-/// What yes means.
+/// The action after the answer yes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Consequence {
+pub enum ConfirmedAction {
     Quit,
     Unshare(String),
     Cancel(TransferId),
 }
 
-/// A file that is about to be fetched.
+/// The dialog for downloading a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GetDialog {
     pub hash: ContentHash,
     pub name: String,
     pub size: u64,
-    /// The folder and the peer that it is found in, where that is known.
+    /// The folder and the peer of the file, if known.
     pub found: String,
-    pub folder: Input,
+    pub folder: TextField,
 }
 
-/// A folder that is about to be shared.
+/// The dialog for sharing a folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ShareDialog {
-    pub folder: Input,
-    /// An answer is awaited.
+    pub folder: TextField,
+    /// Whether a request is pending.
     pub busy: bool,
-    /// Why it cannot be shared.
+    /// The error of the last attempt.
     pub problem: Option<Problem>,
 }
 
-/// All of them.
+/// The open dialog.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Dialog {
     Help(Scroll),
     Invitation,
     Get(GetDialog),
-    Load(LoadDialog),
-    Put(PutDialog),
+    RemoteFetch(RemoteFetchDialog),
+    Upload(UploadDialog),
     Share(ShareDialog),
     Confirm(Confirm),
 }
 
 impl Dialog {
-    /// Whether a letter is text here.
+    /// Returns whether letters are typed into a field.
     pub fn is_typing(&self) -> bool {
         self.input_ref().is_some()
     }
 
-    fn input_ref(&self) -> Option<&Input> {
+    fn input_ref(&self) -> Option<&TextField> {
         match self {
             Self::Get(get) => Some(&get.folder),
-            Self::Put(put) => Some(&put.file),
+            Self::Upload(upload) => Some(&upload.file),
             Self::Share(share) => Some(&share.folder),
-            Self::Help(_) | Self::Invitation | Self::Load(_) | Self::Confirm(_) => None,
+            Self::Help(_) | Self::Invitation | Self::RemoteFetch(_) | Self::Confirm(_) => None,
         }
     }
 
-    /// What is being typed.
-    pub fn input(&mut self) -> Option<&mut Input> {
+    /// Returns the text field, if there is one.
+    pub fn input(&mut self) -> Option<&mut TextField> {
         match self {
             Self::Get(get) => Some(&mut get.folder),
-            Self::Put(put) => Some(&mut put.file),
+            Self::Upload(upload) => Some(&mut upload.file),
             Self::Share(share) => Some(&mut share.folder),
-            Self::Help(_) | Self::Invitation | Self::Load(_) | Self::Confirm(_) => None,
+            Self::Help(_) | Self::Invitation | Self::RemoteFetch(_) | Self::Confirm(_) => None,
         }
     }
 }

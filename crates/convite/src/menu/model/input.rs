@@ -1,22 +1,22 @@
-//! A line that is being typed.
+//! A one-line text field.
 
-/// More is not taken.
-const LONGEST: usize = 4_096;
+/// The maximum length in bytes.
+const LENGTH_MAX: usize = 4_096;
 
-/// Text and where in it is typed.
+/// The text and the cursor of a field.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Input {
+pub struct TextField {
     text: String,
-    /// In characters.
-    at: usize,
+    /// The cursor position in characters.
+    cursor: usize,
 }
 
-impl Input {
-    /// With text in it, typed after.
+impl TextField {
+    /// Creates a field with text and the cursor at its end.
     pub fn with(text: impl Into<String>) -> Self {
         let text = text.into();
-        let at = text.chars().count();
-        Self { text, at }
+        let cursor = text.chars().count();
+        Self { text, cursor }
     }
 
     pub fn text(&self) -> &str {
@@ -27,9 +27,9 @@ impl Input {
         self.text.is_empty()
     }
 
-    /// What is before and what is after the place of typing.
+    /// Returns the text before and after the cursor.
     pub fn parts(&self) -> (&str, &str) {
-        self.text.split_at(self.byte(self.at))
+        self.text.split_at(self.byte(self.cursor))
     }
 
     fn byte(&self, at: usize) -> usize {
@@ -37,30 +37,30 @@ impl Input {
         all.nth(at).map_or(self.text.len(), |(byte, _)| byte)
     }
 
-    /// Types text; control characters are left out. Whether anything changed.
+    /// Inserts text without its control characters. Returns whether the text changed.
     pub fn insert(&mut self, text: &str) -> bool {
         let text: String = text.chars().filter(|c| !c.is_control()).collect();
-        if text.is_empty() || self.text.len() + text.len() > LONGEST {
+        if text.is_empty() || self.text.len() + text.len() > LENGTH_MAX {
             return false;
         }
-        self.text.insert_str(self.byte(self.at), &text);
-        self.at += text.chars().count();
+        self.text.insert_str(self.byte(self.cursor), &text);
+        self.cursor += text.chars().count();
         true
     }
 
-    /// Takes away the character before.
+    /// Deletes the character before the cursor.
     pub fn backspace(&mut self) -> bool {
-        if self.at == 0 {
+        if self.cursor == 0 {
             return false;
         }
-        self.at -= 1;
-        self.text.remove(self.byte(self.at));
+        self.cursor -= 1;
+        self.text.remove(self.byte(self.cursor));
         true
     }
 
-    /// Takes away the character after.
+    /// Deletes the character after the cursor.
     pub fn delete(&mut self) -> bool {
-        let byte = self.byte(self.at);
+        let byte = self.byte(self.cursor);
         let any = byte < self.text.len();
         if any {
             self.text.remove(byte);
@@ -68,14 +68,14 @@ impl Input {
         any
     }
 
-    /// Takes away the word before.
+    /// Deletes the word before the cursor.
     pub fn delete_word(&mut self) -> bool {
         let before = self.parts().0.to_owned();
         let kept = before.trim_end_matches([' ', '/']);
         let kept = kept.rfind([' ', '/']).map_or(0, |at| at + 1);
         let after = self.parts().1.to_owned();
         let changed = kept < before.len();
-        self.at = before[..kept].chars().count();
+        self.cursor = before[..kept].chars().count();
         self.text = format!("{}{after}", &before[..kept]);
         changed
     }
@@ -87,19 +87,19 @@ impl Input {
     }
 
     pub fn left(&mut self) {
-        self.at = self.at.saturating_sub(1);
+        self.cursor = self.cursor.saturating_sub(1);
     }
 
     pub fn right(&mut self) {
-        self.at = (self.at + 1).min(self.text.chars().count());
+        self.cursor = (self.cursor + 1).min(self.text.chars().count());
     }
 
     pub fn home(&mut self) {
-        self.at = 0;
+        self.cursor = 0;
     }
 
     pub fn end(&mut self) {
-        self.at = self.text.chars().count();
+        self.cursor = self.text.chars().count();
     }
 }
 
@@ -108,8 +108,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_is_typed_and_corrected_anywhere() {
-        let mut input = Input::with("añ");
+    fn text_is_edited_at_any_position() {
+        let mut input = TextField::with("añ");
         input.left();
         assert!(input.insert("文\n"));
         assert_eq!(input.parts(), ("a文", "ñ"));
@@ -118,12 +118,12 @@ mod tests {
         assert!(!input.delete());
         input.home();
         assert!(!input.backspace());
-        let mut path = Input::with("/home/ana/x y");
+        let mut path = TextField::with("/home/ana/x y");
         for left in ["/home/ana/x ", "/home/ana/", "/home/", "/", ""] {
             assert!(path.delete_word());
             assert_eq!(path.text(), left);
         }
         assert!(!path.delete_word());
-        assert!(!path.insert(&"x".repeat(LONGEST + 1)));
+        assert!(!path.insert(&"x".repeat(LENGTH_MAX + 1)));
     }
 }

@@ -1,17 +1,17 @@
-//! What the menu shows, as plain values: no terminal, no clock, no network.
+//! The state of the menu as plain values, without a terminal, a clock or a network.
 
 mod dialog;
+mod downloads;
 mod input;
-mod loads;
-mod meter;
+mod login;
 mod network;
 mod paths;
-mod puts;
+mod rate_meter;
+mod remote_fetches;
 mod search;
 mod selection;
 mod shares;
-mod transfers;
-mod welcome;
+mod uploads;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -20,23 +20,25 @@ use convite_core::model::PeerSummary;
 use convite_core::{ErrorCode, Problem};
 use convite_peer::Status;
 
-pub use dialog::{Confirm, Consequence, Dialog, GetDialog, ShareDialog};
-pub use input::Input;
-pub use loads::{LoadDialog, Loads};
-pub use meter::Meter;
-pub use network::{Level, Network, Row};
-pub use paths::Paths;
-pub use puts::{Put, PutDialog, PutState, Puts};
+pub use dialog::{Confirm, ConfirmedAction, Dialog, GetDialog, ShareDialog};
+pub use downloads::{Download, DownloadState, Downloads, SavedState, TransferId};
+pub use input::TextField;
+pub use login::{Field, LoginForm};
+pub use network::{Network, NetworkList, Row};
+pub use paths::BaseFolders;
+pub use rate_meter::RateMeter;
+pub use remote_fetches::{RemoteFetchDialog, RemoteFetches};
 pub use search::{Focus, Search};
 pub use selection::{Scroll, Selection};
 pub use shares::Shares;
-pub use transfers::{Memory, State, Transfer, TransferId, Transfers};
-pub use welcome::{Field, Secret, Welcome};
+pub use uploads::{Upload, UploadDialog, UploadState, Uploads};
 
-/// Log lines kept; older ones are forgotten.
-const LINES: usize = 2_000;
-/// How long a notice stays, unless the next key takes it away.
-const NOTICE: Duration = Duration::from_secs(6);
+use crate::session::AccountInfo;
+
+/// The maximum number of log lines; older ones are dropped.
+const LOG_LINES_MAX: usize = 2_000;
+/// How long a notice is shown; a key press removes it earlier.
+const NOTICE_DURATION: Duration = Duration::from_secs(6);
 
 /// The screens, in the order of their tabs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,29 +69,21 @@ impl Screen {
         }
     }
 
-    /// The screen `steps` to the right, around the corner.
-    pub fn beside(self, steps: usize) -> Self {
+    /// Returns the screen `steps` to the right, wrapping around.
+    pub fn offset_by(self, steps: usize) -> Self {
         let at = Self::ALL.iter().position(|screen| *screen == self);
         Self::ALL[(at.unwrap_or(0) + steps) % Self::ALL.len()]
     }
 }
 
-/// Who this is, where.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Identity {
-    pub user: String,
-    pub peer: String,
-    pub directory: String,
-}
-
-/// What lets others in, where this menu runs beside a directory.
+/// The invitation to the directory, if `up` runs it beside this menu.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invitation {
     pub link: String,
     pub web: String,
 }
 
-/// A line that tells how something went.
+/// A message in the line above the keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
     pub text: String,
@@ -98,99 +92,99 @@ pub struct Notice {
     until: Duration,
 }
 
-/// All of it.
+/// The state of the menu.
 #[derive(Debug)]
 pub struct Model {
-    /// Since the menu began.
+    /// The time since the start of the menu.
     pub now: Duration,
     pub screen: Screen,
-    /// None once this home is in a session.
-    pub welcome: Option<Welcome>,
-    pub identity: Identity,
+    /// The login form; `None` once a session has started.
+    pub login: Option<LoginForm>,
+    pub account: AccountInfo,
     pub invitation: Option<Invitation>,
     pub search: Search,
     pub network: Network,
-    pub transfers: Transfers,
-    pub loads: Loads,
-    pub puts: Puts,
+    pub downloads: Downloads,
+    pub remote_fetches: RemoteFetches,
+    pub uploads: Uploads,
     pub shares: Shares,
-    /// Log lines, the oldest first.
+    /// Log lines, oldest first.
     pub lines: VecDeque<String>,
     pub activity: Selection,
-    /// Whether the newest line is kept in sight.
-    pub follows: bool,
-    /// The peer of this home, once it runs.
+    /// Whether the log scrolls to the newest line.
+    pub is_following_log: bool,
+    /// The status of this home's peer, once it runs.
     pub peer: Option<Box<Status>>,
-    pub sent: Meter,
+    pub sent: RateMeter,
     pub dialog: Option<Dialog>,
     pub notice: Option<Notice>,
-    /// Where files go.
+    /// The target folder of downloads.
     pub folder: String,
-    /// The folder that was named for a transfer, until it is known to be good.
-    pub trying: Option<(TransferId, String)>,
-    pub paths: Paths,
-    /// Whether the directory failed to answer when it was asked last.
-    unanswered: bool,
+    /// A new target folder and its first transfer; it becomes `folder` if that transfer succeeds.
+    pub pending_folder: Option<(TransferId, String)>,
+    pub paths: BaseFolders,
+    /// Whether the last request to the directory got no answer.
+    is_directory_silent: bool,
     pub leaving: bool,
     ticket: u64,
 }
 
 impl Model {
-    pub fn new(memory: Memory, folder: String) -> Self {
+    pub fn new(saved: SavedState, folder: String) -> Self {
         Self {
             now: Duration::ZERO,
             screen: Screen::Search,
-            welcome: None,
-            identity: Identity::default(),
+            login: None,
+            account: AccountInfo::default(),
             invitation: None,
             search: Search::default(),
             network: Network::default(),
-            folder: memory.folder.clone().unwrap_or(folder),
-            transfers: Transfers::remembered(memory),
-            loads: Loads::default(),
-            puts: Puts::default(),
+            folder: saved.folder.clone().unwrap_or(folder),
+            downloads: Downloads::from_saved(saved),
+            remote_fetches: RemoteFetches::default(),
+            uploads: Uploads::default(),
             shares: Shares::default(),
             lines: VecDeque::new(),
             activity: Selection::default(),
-            follows: true,
+            is_following_log: true,
             peer: None,
-            sent: Meter::default(),
+            sent: RateMeter::default(),
             dialog: None,
             notice: None,
-            trying: None,
-            paths: Paths::default(),
-            unanswered: false,
+            pending_folder: None,
+            paths: BaseFolders::default(),
+            is_directory_silent: false,
             leaving: false,
             ticket: 0,
         }
     }
 
-    /// A number that was never used before, for a question and its answer.
+    /// Returns a unique number that links a request to its answer.
     pub fn ticket(&mut self) -> u64 {
         self.ticket += 1;
         self.ticket
     }
 
-    /// The other peers online that load for this account, and do not have the file.
-    pub fn hosts(&self, load: &LoadDialog) -> Vec<&PeerSummary> {
-        let is_other = |peer: &&PeerSummary| peer.id.as_str() != self.identity.peer;
+    /// Returns the other online peers that accept remote downloads from this account and lack the file.
+    pub fn willing_peers(&self, load: &RemoteFetchDialog) -> Vec<&PeerSummary> {
+        let is_other = |peer: &&PeerSummary| peer.id.as_str() != self.account.peer;
         let lacks = |peer: &&PeerSummary| peer.loads && !load.holders.contains(&peer.id);
         let peers = self.network.peers.iter().filter(lacks);
         peers.filter(is_other).collect()
     }
 
-    /// Says something.
-    pub fn tell(&mut self, text: impl Into<String>) {
+    /// Shows a notice.
+    pub fn notify(&mut self, text: impl Into<String>) {
         self.notice = Some(Notice {
             text: text.into(),
             hint: None,
             is_problem: false,
-            until: self.now + NOTICE,
+            until: self.now + NOTICE_DURATION,
         });
     }
 
-    /// Says what went wrong; all of it stays among the log lines.
-    pub fn complain(&mut self, problem: &Problem) {
+    /// Shows a problem as a notice, and adds it to the log lines.
+    pub fn show_problem(&mut self, problem: &Problem) {
         let mut line = format!("ERROR {}", problem.message);
         if let Some(hint) = &problem.hint {
             line.push_str(&format!("; hint: {hint}"));
@@ -200,61 +194,62 @@ impl Model {
             text: problem.message.clone(),
             hint: problem.hint.clone(),
             is_problem: true,
-            until: self.now + 2 * NOTICE,
+            until: self.now + 2 * NOTICE_DURATION,
         });
     }
 
-    /// The directory answered, or did not.
-    pub fn heard<T>(&mut self, answer: &Result<T, Problem>) {
+    /// Records whether the directory answered.
+    pub fn record_answer<T>(&mut self, answer: &Result<T, Problem>) {
         let silent = |problem: &Problem| problem.code == ErrorCode::Unavailable;
-        self.unanswered = answer.as_ref().is_err_and(silent);
+        self.is_directory_silent = answer.as_ref().is_err_and(silent);
     }
 
-    /// Whether the directory cannot be reached, so that lists show what was heard before.
-    pub fn is_cut_off(&self) -> bool {
+    /// Returns whether the directory is unreachable; lists then show the last known state.
+    pub fn is_directory_unreachable(&self) -> bool {
         let peer = self.peer.as_ref();
-        self.unanswered || peer.is_some_and(|peer| !peer.online && !peer.trouble.is_empty())
+        self.is_directory_silent
+            || peer.is_some_and(|peer| !peer.online && !peer.trouble.is_empty())
     }
 
-    /// The folder that is offered for the next file.
-    pub fn offered(&self) -> String {
-        let tried = self.trying.as_ref().map(|(_, folder)| folder);
+    /// Returns the suggested folder for the next download.
+    pub fn suggested_folder(&self) -> String {
+        let tried = self.pending_folder.as_ref().map(|(_, folder)| folder);
         tried.unwrap_or(&self.folder).clone()
     }
 
-    /// Time has come to `now`.
-    pub fn age(&mut self, now: Duration) {
+    /// Sets the current time and removes an expired notice.
+    pub fn advance_time(&mut self, now: Duration) {
         self.now = self.now.max(now);
         if self.notice.as_ref().is_some_and(|n| n.until <= self.now) {
             self.notice = None;
         }
     }
 
-    /// Takes log lines.
+    /// Adds log lines.
     pub fn log(&mut self, lines: Vec<String>) {
         self.lines.extend(lines);
-        while self.lines.len() > LINES {
+        while self.lines.len() > LOG_LINES_MAX {
             self.lines.pop_front();
             self.activity.up(1);
         }
-        if self.follows {
+        if self.is_following_log {
             self.activity.end(self.lines.len());
         }
     }
 
-    /// What is remembered for the next time.
-    pub fn memory(&self) -> Memory {
-        Memory {
+    /// Returns the state to save.
+    pub fn saved_state(&self) -> SavedState {
+        SavedState {
             folder: Some(self.folder.clone()),
-            unfinished: self.transfers.unfinished(),
+            unfinished: self.downloads.unfinished(),
         }
     }
 
-    /// Whether a letter is text just now.
+    /// Returns whether letters are typed into a field.
     pub fn is_typing(&self) -> bool {
         match &self.dialog {
             Some(dialog) => dialog.is_typing(),
-            None if self.welcome.is_some() => true,
+            None if self.login.is_some() => true,
             None => self.screen == Screen::Search && self.search.focus == Focus::Words,
         }
     }

@@ -1,72 +1,72 @@
-//! What is there: the peers online, and of one of them the folders and files.
+//! The network screen: the peers online, and the folders and files of one peer.
 
 use std::collections::BTreeMap;
 
 use convite_core::model::{FileEntry, IndexEntry, Page, PeerSummary};
 use convite_core::{PeerId, Problem};
 
-use super::Selection;
+use super::selection::Selection;
 
-/// Files of one peer that are held; beyond, searching is the way.
-const FILES: usize = 20_000;
+/// The maximum number of files listed of one peer; use the search for more.
+const FILES_MAX: usize = 20_000;
 
-/// A row inside a peer.
+/// A row in the list of a peer's files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Row {
-    /// A folder, and what is in it at any depth.
+    /// A folder, with its files and bytes at any depth.
     Folder {
         name: String,
         files: usize,
         bytes: u64,
     },
-    /// By its place in [`Network::files`].
+    /// A file, as an index into [`Network::files`].
     File(usize),
 }
 
-/// How deep one has gone.
+/// The displayed list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Level {
+pub enum NetworkList {
     Peers,
     Files,
 }
 
-/// The network screen.
+/// The state of the network screen.
 #[derive(Debug, Default)]
 pub struct Network {
     pub peers: Vec<PeerSummary>,
-    /// Whether the peers have been heard of at all.
-    pub known: bool,
+    /// Whether the list of peers was received at least once.
+    pub is_loaded: bool,
     pub chosen_peer: Selection,
-    /// The peer that is looked into.
-    pub inside: Option<PeerId>,
-    /// Its files, as far as they have come, in the order of their paths.
+    /// The opened peer.
+    pub open_peer: Option<PeerId>,
+    /// The files of the opened peer received so far, sorted by path.
     pub files: Vec<FileEntry>,
-    /// There are more than are held.
-    pub cut: bool,
-    /// The folder that is looked into, its parts.
+    /// Whether the peer has more files than are listed.
+    pub is_truncated: bool,
+    /// The path components of the opened folder.
     pub folder: Vec<String>,
     pub rows: Vec<Row>,
     pub chosen: Selection,
     pub problem: Option<Problem>,
-    /// The number of the question for files whose answer is awaited.
-    pub awaited: Option<u64>,
+    /// The number of the pending request for files.
+    pub pending: Option<u64>,
 }
 
 impl Network {
-    pub fn level(&self) -> Level {
-        match self.inside {
-            None => Level::Peers,
-            Some(_) => Level::Files,
+    pub fn shown_list(&self) -> NetworkList {
+        match self.open_peer {
+            None => NetworkList::Peers,
+            Some(_) => NetworkList::Files,
         }
     }
 
-    /// Takes the list of peers; the chosen one stays chosen.
-    pub fn take_peers(&mut self, answer: Result<Vec<PeerSummary>, Problem>) {
+    /// Sets the list of peers and keeps the selection.
+    pub fn set_peers(&mut self, answer: Result<Vec<PeerSummary>, Problem>) {
         match answer {
             Ok(peers) => {
                 let chosen = self.peer().map(|peer| peer.id.clone());
                 self.peers = peers;
-                self.known = true;
+                self.is_loaded = true;
                 self.problem = None;
                 let place = self
                     .peers
@@ -85,50 +85,51 @@ impl Network {
         self.peers.get(self.chosen_peer.at())
     }
 
-    /// Goes into a peer, whose files are asked for under `ticket`.
+    /// Opens a peer, whose files are requested with the number `ticket`.
     pub fn enter(&mut self, peer: PeerId, ticket: u64) {
-        self.inside = Some(peer);
+        self.open_peer = Some(peer);
         self.files.clear();
         self.folder.clear();
         self.rows.clear();
-        self.cut = false;
+        self.is_truncated = false;
         self.problem = None;
         self.chosen = Selection::default();
-        self.awaited = Some(ticket);
+        self.pending = Some(ticket);
     }
 
-    /// Takes a page of files; where the next one begins, if it is wanted.
-    pub fn take_files(
+    /// Adds a page of files. Returns the cursor of the next page, if it is needed.
+    pub fn add_files(
         &mut self,
         ticket: u64,
         answer: Result<Page<IndexEntry>, Problem>,
     ) -> Option<String> {
-        if self.awaited != Some(ticket) {
+        if self.pending != Some(ticket) {
             return None;
         }
         match answer {
             Ok(page) => {
-                self.files
-                    .extend(page.items.into_iter().map(|entry| entry.file));
+                // The folders of the screen follow from the paths of the files.
+                let files = page.items.into_iter().map(|entry| entry.file);
+                self.files.extend(files.filter(|file| file.kind.is_file()));
                 self.files.sort_by(|a, b| a.path.cmp(&b.path));
                 let next = page.next_cursor;
-                self.cut = next.is_some() && self.files.len() >= FILES;
-                let next = next.filter(|_| !self.cut);
+                self.is_truncated = next.is_some() && self.files.len() >= FILES_MAX;
+                let next = next.filter(|_| !self.is_truncated);
                 if next.is_none() {
-                    self.awaited = None;
+                    self.pending = None;
                 }
                 self.list();
                 next
             }
             Err(problem) => {
                 self.problem = Some(problem);
-                self.awaited = None;
+                self.pending = None;
                 None
             }
         }
     }
 
-    /// Lists the folder that is looked into; what is chosen stays so if it is still there.
+    /// Updates the rows of the opened folder and keeps the selection if that row still exists.
     fn list(&mut self) {
         let chosen = self.rows.get(self.chosen.at()).map(|row| self.name(row));
         let depth = self.folder.len();
@@ -182,7 +183,7 @@ impl Network {
         }
     }
 
-    /// Goes into the chosen folder; the chosen file, if it is one.
+    /// Opens the selected folder, or returns the selected file.
     pub fn open(&mut self) -> Option<FileEntry> {
         match self.rows.get(self.chosen.at())? {
             Row::Folder { name, .. } => {
@@ -196,7 +197,7 @@ impl Network {
         }
     }
 
-    /// The chosen file.
+    /// Returns the selected file.
     pub fn file(&self) -> Option<&FileEntry> {
         match self.rows.get(self.chosen.at())? {
             Row::Folder { .. } => None,
@@ -204,7 +205,7 @@ impl Network {
         }
     }
 
-    /// Goes out of the folder, or out of the peer.
+    /// Returns to the parent folder, or to the list of peers.
     pub fn leave(&mut self) {
         match self.folder.pop() {
             Some(name) => {
@@ -214,8 +215,8 @@ impl Network {
                 self.choose(&name);
             }
             None => {
-                self.inside = None;
-                self.awaited = None;
+                self.open_peer = None;
+                self.pending = None;
                 self.problem = None;
             }
         }
@@ -230,18 +231,16 @@ mod tests {
     fn entry(path: &str, size: u64) -> IndexEntry {
         IndexEntry {
             peer: "ana".parse().unwrap(),
-            file: FileEntry {
-                path: path.parse().unwrap(),
+            file: FileEntry::file(
+                path.parse().unwrap(),
                 size,
-                hash: ContentHash::of(path.as_bytes()),
-                modified: 0,
-                space: None,
-            },
+                ContentHash::of(path.as_bytes()),
+            ),
         }
     }
 
     #[test]
-    fn folders_are_walked_in_and_out_of() {
+    fn folders_are_opened_and_left() {
         let mut network = Network::default();
         network.enter("ana".parse().unwrap(), 7);
         let page = |paths: &[&str], next: Option<&str>| {
@@ -250,11 +249,11 @@ mod tests {
                 next_cursor: next.map(str::to_owned),
             })
         };
-        let next = network.take_files(7, page(&["lab/b/2", "lab/a.txt"], Some("c")));
+        let next = network.add_files(7, page(&["lab/b/2", "lab/a.txt"], Some("c")));
         assert_eq!(next.as_deref(), Some("c"));
-        // An answer to a question of before.
-        network.take_files(6, page(&["other/x"], None));
-        assert_eq!(network.take_files(7, page(&["lab/b/1", "z"], None)), None);
+        // An answer to an earlier request.
+        network.add_files(6, page(&["other/x"], None));
+        assert_eq!(network.add_files(7, page(&["lab/b/1", "z"], None)), None);
         let folder = |name: &str, files| Row::Folder {
             name: name.to_owned(),
             files,
@@ -271,8 +270,8 @@ mod tests {
         network.leave();
         assert_eq!(network.chosen.at(), 0);
         network.leave();
-        assert_eq!(network.level(), Level::Files);
+        assert_eq!(network.shown_list(), NetworkList::Files);
         network.leave();
-        assert_eq!(network.level(), Level::Peers);
+        assert_eq!(network.shown_list(), NetworkList::Peers);
     }
 }

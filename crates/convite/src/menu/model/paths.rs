@@ -1,26 +1,26 @@
-//! Paths as they are typed.
+//! Resolution of typed paths.
 
 use std::path::{Path, PathBuf};
 
-/// Where paths begin that do not say it.
+/// The base folders of typed paths.
 #[derive(Debug, Clone, Default)]
-pub struct Paths {
-    /// The folder that the menu was started in.
+pub struct BaseFolders {
+    /// The folder in which the menu was started.
     pub here: PathBuf,
-    /// The user's own folder.
+    /// The user's home folder, for `~`.
     pub home: Option<PathBuf>,
 }
 
-impl Paths {
-    /// The path that is meant, whole: what is remembered has to mean the same wherever the menu is
-    /// started the next time. `~` is the user's folder. What a link or `..` leads to is not looked up.
+impl BaseFolders {
+    /// Returns the absolute path, because saved paths must not depend on the folder in which the menu is
+    /// started. `~` is the user's home folder. Symbolic links and `..` are not resolved.
     pub fn absolute(&self, typed: &str) -> String {
         let meant = match (typed.strip_prefix("~/"), &self.home) {
             (Some(rest), Some(home)) => home.join(rest),
             (None, Some(home)) if typed == "~" => home.clone(),
             _ => self.here.join(typed),
         };
-        // Without `.` and doubled separators.
+        // Removes `.` and repeated separators.
         let parts: PathBuf = Path::new(&meant).components().collect();
         parts.display().to_string()
     }
@@ -31,19 +31,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_typed_means_the_same_from_everywhere() {
-        let paths = Paths {
-            here: "/work/ana".into(),
+    fn typed_paths_become_absolute() {
+        let paths = BaseFolders {
+            here: "/srv/ana".into(),
             home: Some("/home/ana".into()),
         };
         for (typed, meant) in [
-            ("out", "/work/ana/out"),
-            ("./out//x/", "/work/ana/out/x"),
-            (".", "/work/ana"),
-            ("../x", "/work/ana/../x"),
+            ("out", "/srv/ana/out"),
+            ("./out//x/", "/srv/ana/out/x"),
+            (".", "/srv/ana"),
+            ("../x", "/srv/ana/../x"),
             ("~", "/home/ana"),
             ("~/x", "/home/ana/x"),
-            ("~x", "/work/ana/~x"),
+            ("~x", "/srv/ana/~x"),
             ("/tmp/", "/tmp"),
         ] {
             assert_eq!(paths.absolute(typed), meant, "{typed}");

@@ -1,13 +1,14 @@
-//! Words, and what was found for them.
+//! The search screen.
 
 use convite_client::Found;
 use convite_core::Problem;
-use convite_core::kind::Kind;
+use convite_core::file_kind::FileKind;
 use convite_core::model::SearchHit;
 
-use super::{Input, Selection};
+use super::input::TextField;
+use super::selection::Selection;
 
-/// Where keys go.
+/// The part of the screen that receives keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Focus {
     #[default]
@@ -15,32 +16,32 @@ pub enum Focus {
     Results,
 }
 
-/// The search screen.
+/// The state of the search screen.
 #[derive(Debug, Default)]
 pub struct Search {
     pub focus: Focus,
-    pub words: Input,
-    /// None for all kinds.
-    pub kind: Option<Kind>,
+    pub words: TextField,
+    /// `None` for all kinds.
+    pub kind: Option<FileKind>,
     pub hits: Vec<SearchHit>,
     pub next_cursor: Option<String>,
     pub indexing: bool,
     pub chosen: Selection,
-    /// What went wrong with the last question.
+    /// The error of the last search.
     pub problem: Option<Problem>,
-    /// The words that `hits` answer.
-    pub answered: Option<String>,
-    /// The number of the question whose answer is awaited; answers to others are old.
-    pub awaited: Option<u64>,
+    /// The words of the search that returned `hits`.
+    pub answered_words: Option<String>,
+    /// The number of the pending search; answers to others are outdated.
+    pub pending: Option<u64>,
 }
 
 impl Search {
-    /// Takes an answer, if it is one to the last question.
-    pub fn take(&mut self, ticket: u64, more: bool, answer: Result<Found, Problem>) {
-        if self.awaited != Some(ticket) {
+    /// Applies an answer to the pending search; ignores others.
+    pub fn apply(&mut self, ticket: u64, more: bool, answer: Result<Found, Problem>) {
+        if self.pending != Some(ticket) {
             return;
         }
-        self.awaited = None;
+        self.pending = None;
         match answer {
             Ok(found) => {
                 if more {
@@ -56,7 +57,7 @@ impl Search {
                 self.next_cursor = found.next_cursor;
                 self.indexing = found.indexing;
                 self.problem = None;
-                self.answered = Some(self.words.text().trim().to_owned());
+                self.answered_words = Some(self.words.text().trim().to_owned());
             }
             Err(problem) => self.problem = Some(problem),
         }
@@ -66,7 +67,7 @@ impl Search {
         }
     }
 
-    /// Forgets what was found.
+    /// Clears the search, except the kind.
     pub fn clear(&mut self) {
         *self = Self {
             kind: self.kind,

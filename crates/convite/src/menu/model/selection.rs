@@ -1,10 +1,10 @@
-//! Which row of a list is chosen, and which rows are in sight.
+//! The selected row and the visible rows of a list.
 
 use std::cell::Cell;
 use std::ops::Range;
 
-/// A chosen row. The first row in sight follows the choice when the list is drawn, so that it moves
-/// only as far as it must.
+/// A selected row. The visible rows are adjusted when the list is drawn, so that the list scrolls only
+/// as far as needed.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
     at: usize,
@@ -12,7 +12,7 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// The chosen row; meaningless in an empty list.
+    /// Returns the selected row; 0 for an empty list.
     pub fn at(&self) -> usize {
         self.at
     }
@@ -35,12 +35,12 @@ impl Selection {
         self.clamp(len);
     }
 
-    /// After the list changed.
+    /// Limits the selection to a list of `len` rows.
     pub fn clamp(&mut self, len: usize) {
         self.at = self.at.min(len.saturating_sub(1));
     }
 
-    /// The rows in sight of a list of `len` where `height` fit.
+    /// Returns the visible rows of a list with `len` rows, of which `height` fit.
     pub fn window(&self, len: usize, height: usize) -> Range<usize> {
         if height == 0 || len == 0 {
             return 0..0;
@@ -56,7 +56,7 @@ impl Selection {
     }
 }
 
-/// How far something long is scrolled, which is corrected when it is drawn.
+/// A scroll position, which is limited when the text is drawn.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scroll {
     from: Cell<usize>,
@@ -71,7 +71,7 @@ impl Scroll {
         self.from.set(self.from.get().saturating_add(lines));
     }
 
-    /// The first line in sight of `len` where `height` fit.
+    /// Returns the first visible line of `len` lines, of which `height` fit.
     pub fn first(&self, len: usize, height: usize) -> usize {
         let first = self.from.get().min(len.saturating_sub(height));
         self.from.set(first);
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_window_moves_only_as_far_as_it_must() {
+    fn the_window_scrolls_only_as_far_as_needed() {
         let mut selection = Selection::default();
         assert_eq!(selection.window(100, 10), 0..10);
         selection.down(9, 100);

@@ -1,10 +1,10 @@
-//! What this home shares.
+//! The shares of this home.
 
 use convite_wire::v1::ShareStatus;
 
-use super::Selection;
+use super::selection::Selection;
 
-/// The shares screen.
+/// The state of the shares screen.
 #[derive(Debug, Default)]
 pub struct Shares {
     pub all: Vec<ShareStatus>,

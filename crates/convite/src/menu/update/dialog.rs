@@ -1,10 +1,11 @@
-//! Keys of what stands in front.
+//! Keys of the dialogs.
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent};
 
-use super::{PAGE, edited, leave, loads, puts, shares, transfers};
+use super::keys::{PAGE_ROWS, edited, leave};
+use super::{remote_fetches, shares, transfers, uploads};
 use crate::menu::message::Effect;
-use crate::menu::model::{Confirm, Consequence, Dialog, Model};
+use crate::menu::model::{Confirm, ConfirmedAction, Dialog, Model};
 
 pub(super) fn pressed(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>) {
     let Some(dialog) = model.dialog.take() else {
@@ -19,8 +20,8 @@ pub(super) fn pressed(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect
                 KeyCode::Enter | KeyCode::F(1) | KeyCode::Char('?' | 'q' | ' ') => return,
                 KeyCode::Up | KeyCode::Char('k') => scroll.up(1),
                 KeyCode::Down | KeyCode::Char('j') => scroll.down(1),
-                KeyCode::PageUp | KeyCode::Home => scroll.up(PAGE),
-                KeyCode::PageDown | KeyCode::End => scroll.down(PAGE),
+                KeyCode::PageUp | KeyCode::Home => scroll.up(PAGE_ROWS),
+                KeyCode::PageDown | KeyCode::End => scroll.down(PAGE_ROWS),
                 _ => {}
             }
             model.dialog = Some(Dialog::Help(scroll));
@@ -35,16 +36,16 @@ pub(super) fn pressed(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect
             }
         }
         Dialog::Confirm(confirm) => confirmed(model, confirm, key, effects),
-        Dialog::Load(load) => loads::pressed(model, load, key, effects),
+        Dialog::RemoteFetch(load) => remote_fetches::pressed(model, load, key, effects),
         Dialog::Get(get) if key.code == KeyCode::Enter => {
             let folder = get.folder.text().trim();
             if folder.is_empty() {
-                model.tell("name the folder that it goes to");
+                model.notify("enter the target folder");
                 model.dialog = Some(Dialog::Get(get));
                 return;
             }
             let folder = model.paths.absolute(folder);
-            let wanted = transfers::Wanted {
+            let wanted = transfers::FileChoice {
                 hash: get.hash,
                 name: get.name,
                 size: get.size,
@@ -52,8 +53,10 @@ pub(super) fn pressed(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect
             };
             transfers::get(model, wanted, folder, effects);
         }
-        Dialog::Put(put) if key.code == KeyCode::Enter => puts::begin(model, put, effects),
-        Dialog::Share(share) => shares::named(model, share, key, effects),
+        Dialog::Upload(upload) if key.code == KeyCode::Enter => {
+            uploads::start(model, upload, effects)
+        }
+        Dialog::Share(share) => shares::share_dialog_pressed(model, share, key, effects),
         mut other => {
             if let Some(input) = other.input() {
                 edited(input, key);
@@ -78,8 +81,8 @@ fn confirmed(model: &mut Model, mut confirm: Confirm, key: KeyEvent, effects: &m
         return;
     }
     match confirm.then {
-        Consequence::Quit => leave(model, effects),
-        Consequence::Unshare(folder) => effects.push(Effect::Unshare(folder)),
-        Consequence::Cancel(id) => transfers::cancel(model, id, effects),
+        ConfirmedAction::Quit => leave(model, effects),
+        ConfirmedAction::Unshare(folder) => effects.push(Effect::Unshare(folder)),
+        ConfirmedAction::Cancel(id) => transfers::cancel(model, id, effects),
     }
 }

@@ -1,17 +1,18 @@
-//! Keys of the network: peers, their folders, their files.
+//! Keys of the network screen.
 
 use convite_core::model::FileEntry;
 use ratatui::crossterm::event::{KeyCode, KeyEvent};
 
-use super::transfers::Wanted;
-use super::{loads, moved, puts, transfers};
+use super::keys::moved;
+use super::transfers::FileChoice;
+use super::{remote_fetches, transfers, uploads};
 use crate::menu::message::Effect;
-use crate::menu::model::{Level, LoadDialog, Model};
+use crate::menu::model::{Model, NetworkList, RemoteFetchDialog};
 
 pub(super) fn pressed(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>) {
-    match model.network.level() {
-        Level::Peers => at_peers(model, key, effects),
-        Level::Files => at_files(model, key, effects),
+    match model.network.shown_list() {
+        NetworkList::Peers => at_peers(model, key, effects),
+        NetworkList::Files => at_files(model, key, effects),
     }
 }
 
@@ -29,7 +30,7 @@ fn at_peers(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>) {
             }
         }
         KeyCode::Char('r') => effects.push(Effect::ListPeers),
-        KeyCode::Char('u') => puts::ask_what(model),
+        KeyCode::Char('u') => uploads::open_dialog(model),
         _ => {
             let len = model.network.peers.len();
             moved(&mut model.network.chosen_peer, key, len);
@@ -42,35 +43,35 @@ fn at_files(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>) {
         KeyCode::Enter | KeyCode::Right => {
             if let Some(file) = model.network.open() {
                 let wanted = wanted(model, &file);
-                transfers::ask_where(model, wanted, model.offered());
+                transfers::open_dialog(model, wanted, model.suggested_folder());
             }
         }
         KeyCode::Char('l') => {
             if let Some(file) = model.network.file() {
-                let load = LoadDialog {
+                let load = RemoteFetchDialog {
                     hash: file.hash,
                     name: file.path.file_name().to_owned(),
                     size: file.size,
-                    holders: model.network.inside.clone().into_iter().collect(),
+                    holders: model.network.open_peer.clone().into_iter().collect(),
                     chosen: None,
                 };
-                loads::ask_where(model, load, effects);
+                remote_fetches::open_dialog(model, load, effects);
             }
         }
         KeyCode::Char('g') => {
             if let Some(file) = model.network.file() {
-                let (wanted, folder) = (wanted(model, file), model.offered());
+                let (wanted, folder) = (wanted(model, file), model.suggested_folder());
                 transfers::get(model, wanted, folder, effects);
             }
         }
         KeyCode::Esc | KeyCode::Left | KeyCode::Backspace => {
             model.network.leave();
-            if model.network.level() == Level::Peers {
+            if model.network.shown_list() == NetworkList::Peers {
                 effects.push(Effect::ListPeers);
             }
         }
         KeyCode::Char('r') => {
-            if let Some(peer) = model.network.inside.clone() {
+            if let Some(peer) = model.network.open_peer.clone() {
                 let ticket = model.ticket();
                 let folder = std::mem::take(&mut model.network.folder);
                 model.network.enter(peer.clone(), ticket);
@@ -89,14 +90,14 @@ fn at_files(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>) {
     }
 }
 
-fn wanted(model: &Model, file: &FileEntry) -> Wanted {
+fn wanted(model: &Model, file: &FileEntry) -> FileChoice {
     let path = file.path.as_str();
-    let peer = model.network.inside.as_ref().map(ToString::to_string);
+    let peer = model.network.open_peer.as_ref().map(ToString::to_string);
     let parts = [
         path.rsplit_once('/').map(|(folder, _)| folder),
         peer.as_deref(),
     ];
-    Wanted {
+    FileChoice {
         hash: file.hash,
         name: file.path.file_name().to_owned(),
         size: file.size,

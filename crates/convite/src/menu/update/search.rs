@@ -1,17 +1,18 @@
-//! Keys of the search.
+//! Keys of the search screen.
 
-use convite_core::kind::Kind;
+use convite_core::file_kind::FileKind;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::transfers::Wanted;
-use super::{edited, loads, moved, transfers};
+use super::keys::{edited, moved};
+use super::transfers::FileChoice;
+use super::{remote_fetches, transfers};
 use crate::menu::message::Effect;
-use crate::menu::model::{Focus, LoadDialog, Model};
+use crate::menu::model::{Focus, Model, RemoteFetchDialog};
 
 pub(super) fn pressed(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>) {
     let control = key.modifiers.contains(KeyModifiers::CONTROL);
     if control && key.code == KeyCode::Char('t') {
-        return turn_kind(model, 1, effects);
+        return cycle_kind(model, 1, effects);
     }
     match model.search.focus {
         Focus::Words => typed(model, key, effects),
@@ -48,22 +49,22 @@ fn chosen(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>) {
             search.focus = Focus::Words;
         }
         KeyCode::Esc | KeyCode::Backspace => search.focus = Focus::Words,
-        KeyCode::Right | KeyCode::Char('t') => turn_kind(model, 1, effects),
-        KeyCode::Left => turn_kind(model, Kind::ALL.len(), effects),
+        KeyCode::Right | KeyCode::Char('t') => cycle_kind(model, 1, effects),
+        KeyCode::Left => cycle_kind(model, FileKind::ALL.len(), effects),
         KeyCode::Enter => {
-            if let Some(wanted) = search.hit().map(Wanted::of) {
-                transfers::ask_where(model, wanted, model.offered());
+            if let Some(wanted) = search.hit().map(FileChoice::of) {
+                transfers::open_dialog(model, wanted, model.suggested_folder());
             }
         }
         KeyCode::Char('l') => {
             if let Some(hit) = search.hit() {
-                let load = LoadDialog::of(hit);
-                loads::ask_where(model, load, effects);
+                let load = RemoteFetchDialog::of(hit);
+                remote_fetches::open_dialog(model, load, effects);
             }
         }
         KeyCode::Char('g') => {
-            if let Some(wanted) = search.hit().map(Wanted::of) {
-                let folder = model.offered();
+            if let Some(wanted) = search.hit().map(FileChoice::of) {
+                let folder = model.suggested_folder();
                 transfers::get(model, wanted, folder, effects);
             }
         }
@@ -76,17 +77,17 @@ fn chosen(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>) {
     }
 }
 
-/// Only files of the next kind; all of them after the last.
-fn turn_kind(model: &mut Model, steps: usize, effects: &mut Vec<Effect>) {
-    let all = Kind::ALL.len() + 1;
+/// Filters by the next kind; after the last kind, removes the filter.
+fn cycle_kind(model: &mut Model, steps: usize, effects: &mut Vec<Effect>) {
+    let all = FileKind::ALL.len() + 1;
     let kind = model.search.kind;
-    let at = kind.and_then(|kind| Kind::ALL.iter().position(|other| *other == kind));
+    let at = kind.and_then(|kind| FileKind::ALL.iter().position(|other| *other == kind));
     let next = (at.map_or(0, |at| at + 1) + steps) % all;
-    model.search.kind = next.checked_sub(1).map(|place| Kind::ALL[place]);
+    model.search.kind = next.checked_sub(1).map(|place| FileKind::ALL[place]);
     ask(model, effects);
 }
 
-/// Asks for what is typed now; the answers to all before are old.
+/// Starts a search for the typed words; it replaces a pending search.
 pub(super) fn ask(model: &mut Model, effects: &mut Vec<Effect>) {
     let words = model.search.words.text().trim().to_owned();
     if words.is_empty() {
@@ -97,7 +98,7 @@ pub(super) fn ask(model: &mut Model, effects: &mut Vec<Effect>) {
         return;
     }
     let ticket = model.ticket();
-    model.search.awaited = Some(ticket);
+    model.search.pending = Some(ticket);
     effects.push(Effect::Search {
         ticket,
         words,
@@ -106,18 +107,18 @@ pub(super) fn ask(model: &mut Model, effects: &mut Vec<Effect>) {
     });
 }
 
-/// Asks for the next page when the end is near.
+/// Requests the next page when the selection is near the end.
 fn ask_for_more(model: &mut Model, effects: &mut Vec<Effect>) {
     let search = &model.search;
     let near = search.chosen.at() + 5 >= search.hits.len();
-    if !near || search.awaited.is_some() {
+    if !near || search.pending.is_some() {
         return;
     }
     let Some(cursor) = search.next_cursor.clone() else {
         return;
     };
     let ticket = model.ticket();
-    model.search.awaited = Some(ticket);
+    model.search.pending = Some(ticket);
     effects.push(Effect::Search {
         ticket,
         words: model.search.words.text().trim().to_owned(),

@@ -1,11 +1,11 @@
-//! Keys of the shares.
+//! Keys of the shares screen.
 
 use convite_core::Problem;
 use ratatui::crossterm::event::{KeyCode, KeyEvent};
 
-use super::{edited, moved};
+use super::keys::{edited, moved};
 use crate::menu::message::Effect;
-use crate::menu::model::{Confirm, Consequence, Dialog, Model, ShareDialog};
+use crate::menu::model::{Confirm, ConfirmedAction, Dialog, Model, ShareDialog};
 
 pub(super) fn pressed(model: &mut Model, key: KeyEvent) {
     match key.code {
@@ -14,12 +14,12 @@ pub(super) fn pressed(model: &mut Model, key: KeyEvent) {
             if let Some(share) = model.shares.share() {
                 model.dialog = Some(Dialog::Confirm(Confirm {
                     question: format!("Stop sharing {}?", share.folder),
-                    detail: "The files stay where they are; others can't fetch them any more."
+                    detail: "The files stay in place; others can no longer download them."
                         .to_owned(),
                     yes: "Stop sharing",
                     no: "Keep",
                     is_yes: false,
-                    then: Consequence::Unshare(share.folder.clone()),
+                    then: ConfirmedAction::Unshare(share.folder.clone()),
                 }));
             }
         }
@@ -30,8 +30,8 @@ pub(super) fn pressed(model: &mut Model, key: KeyEvent) {
     }
 }
 
-/// Keys while a folder is named.
-pub(super) fn named(
+/// Handles keys in the share dialog.
+pub(super) fn share_dialog_pressed(
     model: &mut Model,
     mut share: ShareDialog,
     key: KeyEvent,
@@ -51,19 +51,19 @@ pub(super) fn named(
     model.dialog = Some(Dialog::Share(share));
 }
 
-/// A folder is shared, or not any more, or cannot be: then it may be named anew.
+/// Handles the result of sharing or unsharing. After an error the share dialog stays open.
 pub(super) fn shared(model: &mut Model, answer: Result<String, Problem>) {
     match (answer, &mut model.dialog) {
         (Err(problem), Some(Dialog::Share(share))) if share.busy => {
             share.busy = false;
             share.problem = Some(problem);
         }
-        (Err(problem), _) => model.complain(&problem),
+        (Err(problem), _) => model.show_problem(&problem),
         (Ok(text), dialog) => {
             if matches!(dialog, Some(Dialog::Share(share)) if share.busy) {
                 *dialog = None;
             }
-            model.tell(text);
+            model.notify(text);
         }
     }
 }

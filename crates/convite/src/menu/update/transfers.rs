@@ -1,91 +1,94 @@
-//! Transfers: begun, paused, given up, gone on with.
+//! Downloads: start, pause, cancel, resume.
 
 use convite_core::ContentHash;
 use convite_core::model::SearchHit;
-use convite_peer::download::Progress;
+use convite_peer::download::DownloadProgress;
 use ratatui::crossterm::event::{KeyCode, KeyEvent};
 
-use super::moved;
+use super::keys::moved;
 use crate::menu::message::Effect;
 use crate::menu::model::{
-    Confirm, Consequence, Dialog, GetDialog, Input, Model, State, TransferId,
+    Confirm, ConfirmedAction, Dialog, DownloadState, GetDialog, Model, TextField, TransferId,
 };
-use crate::output::place::found_in;
+use crate::output::location::location;
 
 pub(super) fn pressed(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>) {
     match key.code {
         KeyCode::Char('p' | ' ') | KeyCode::Enter => {
-            if let Some(id) = model.transfers.transfer().map(|transfer| transfer.id) {
-                turn(model, id, effects);
+            if let Some(id) = model.downloads.transfer().map(|transfer| transfer.id) {
+                toggle(model, id, effects);
             }
         }
         KeyCode::Char('c' | 'd') | KeyCode::Delete => ask_to_cancel(model),
         KeyCode::Char('r') => {
-            let Some(transfer) = model.transfers.transfer() else {
+            let Some(transfer) = model.downloads.transfer() else {
                 return;
             };
-            if matches!(transfer.state, State::Failed(_)) {
-                // It may have been the folder.
-                let wanted = Wanted {
+            if matches!(transfer.state, DownloadState::Failed(_)) {
+                // The folder may be the cause.
+                let wanted = FileChoice {
                     hash: transfer.hash,
                     name: transfer.name.clone(),
                     size: transfer.size,
                     found: String::new(),
                 };
                 let folder = transfer.folder.clone();
-                return ask_where(model, wanted, folder);
+                return open_dialog(model, wanted, folder);
             }
             let id = transfer.id;
-            again(model, id, effects);
+            retry(model, id, effects);
         }
         KeyCode::Char('x') => {
-            model.puts.clear();
-            if model.transfers.clear() > 0 {
-                effects.push(Effect::Remember(model.memory()));
+            model.uploads.clear();
+            if model.downloads.clear() > 0 {
+                effects.push(Effect::Save(model.saved_state()));
             }
         }
         _ => {
-            let len = model.transfers.all.len();
-            moved(&mut model.transfers.chosen, key, len);
+            let len = model.downloads.all.len();
+            moved(&mut model.downloads.chosen, key, len);
         }
     }
 }
 
-/// Pauses what runs, and goes on with what does not.
-fn turn(model: &mut Model, id: TransferId, effects: &mut Vec<Effect>) {
-    let Some(transfer) = model.transfers.get(id) else {
+/// Pauses a running download; resumes or retries others.
+fn toggle(model: &mut Model, id: TransferId, effects: &mut Vec<Effect>) {
+    let Some(transfer) = model.downloads.get(id) else {
         return;
     };
     match transfer.state {
-        State::Running => {
-            transfer.state = State::Paused;
+        DownloadState::Running => {
+            transfer.state = DownloadState::Paused;
             transfer.meter.reset();
             effects.push(Effect::Pause(id));
         }
-        State::Waiting => transfer.state = State::Paused,
-        State::Paused => {
-            transfer.state = State::Waiting;
+        DownloadState::Waiting => transfer.state = DownloadState::Paused,
+        DownloadState::Paused => {
+            transfer.state = DownloadState::Waiting;
             transfer.meter.reset();
         }
-        State::Stopped | State::Failed(_) => return again(model, id, effects),
-        State::Done { .. } => {}
+        DownloadState::Stopped | DownloadState::Failed(_) => return retry(model, id, effects),
+        DownloadState::Done { .. } => {}
     }
     schedule(model, effects);
 }
 
-/// Tries once more what failed or was given up; it goes on from what is kept.
-fn again(model: &mut Model, id: TransferId, effects: &mut Vec<Effect>) {
-    if let Some(transfer) = model.transfers.get(id)
-        && matches!(transfer.state, State::Stopped | State::Failed(_))
+/// Retries a failed or cancelled download, which resumes from the kept parts.
+fn retry(model: &mut Model, id: TransferId, effects: &mut Vec<Effect>) {
+    if let Some(transfer) = model.downloads.get(id)
+        && matches!(
+            transfer.state,
+            DownloadState::Stopped | DownloadState::Failed(_)
+        )
     {
-        transfer.state = State::Waiting;
+        transfer.state = DownloadState::Waiting;
         transfer.meter.reset();
         schedule(model, effects);
     }
 }
 
 fn ask_to_cancel(model: &mut Model) {
-    let Some(transfer) = model.transfers.transfer() else {
+    let Some(transfer) = model.downloads.transfer() else {
         return;
     };
     if transfer.state.is_over() {
@@ -93,89 +96,94 @@ fn ask_to_cancel(model: &mut Model) {
     }
     let (id, name) = (transfer.id, transfer.name.clone());
     model.dialog = Some(Dialog::Confirm(Confirm {
-        question: format!("Give up {name}?"),
-        detail: "What was fetched is kept: r goes on from there.".to_owned(),
-        yes: "Give up",
-        no: "Go on",
+        question: format!("Cancel the download of {name}?"),
+        detail: "Downloaded parts are kept; r resumes the download.".to_owned(),
+        yes: "Cancel download",
+        no: "Continue",
         is_yes: false,
-        then: Consequence::Cancel(id),
+        then: ConfirmedAction::Cancel(id),
     }));
 }
 
-/// Gives a transfer up.
+/// Cancels a download.
 pub(super) fn cancel(model: &mut Model, id: TransferId, effects: &mut Vec<Effect>) {
-    let Some(transfer) = model.transfers.get(id) else {
+    let Some(transfer) = model.downloads.get(id) else {
         return;
     };
-    if transfer.begun {
-        // It says itself when it is over.
+    if transfer.has_task {
+        // The task reports its end.
         effects.push(Effect::Cancel(id));
     } else if !transfer.state.is_over() {
-        transfer.state = State::Stopped;
-        effects.push(Effect::Remember(model.memory()));
+        transfer.state = DownloadState::Stopped;
+        effects.push(Effect::Save(model.saved_state()));
     }
 }
 
-/// A file that is to be fetched.
-pub(super) struct Wanted {
+/// A file to download.
+pub(super) struct FileChoice {
     pub hash: ContentHash,
     pub name: String,
     pub size: u64,
-    /// The folder and the peer that it is found in, where that is known.
+    /// The folder and the peer of the file, if known.
     pub found: String,
 }
 
-impl Wanted {
-    /// What a search found.
+impl FileChoice {
+    /// Converts a search hit.
     pub fn of(hit: &SearchHit) -> Self {
         Self {
             hash: hit.hash,
             name: hit.name.clone(),
             size: hit.size,
-            found: found_in(hit),
+            found: location(hit),
         }
     }
 }
 
-/// Asks where a file goes; `folder` is offered.
-pub(super) fn ask_where(model: &mut Model, wanted: Wanted, folder: String) {
+/// Opens the dialog that asks for the target folder, with `folder` as the suggestion.
+pub(super) fn open_dialog(model: &mut Model, wanted: FileChoice, folder: String) {
     model.dialog = Some(Dialog::Get(GetDialog {
         hash: wanted.hash,
         name: wanted.name,
         size: wanted.size,
         found: wanted.found,
-        folder: Input::with(folder),
+        folder: TextField::with(folder),
     }));
 }
 
-/// Fetches a file into a folder, named by its whole path.
-pub(super) fn get(model: &mut Model, wanted: Wanted, folder: String, effects: &mut Vec<Effect>) {
-    let Wanted {
+/// Downloads a file to a folder, given as an absolute path.
+pub(super) fn get(
+    model: &mut Model,
+    wanted: FileChoice,
+    folder: String,
+    effects: &mut Vec<Effect>,
+) {
+    let FileChoice {
         hash, name, size, ..
     } = wanted;
-    if let Some(known) = model.transfers.of(&hash) {
+    if let Some(known) = model.downloads.unfinished_of(&hash) {
         let (id, is_over) = (known.id, known.state.is_over());
         if is_over {
             known.folder.clone_from(&folder);
-            again(model, id, effects);
-            model.tell(format!("going on with {name}, into {folder}"));
-            model.trying = Some((id, folder));
+            retry(model, id, effects);
+            model.notify(format!("resuming {name} in {folder}"));
+            model.pending_folder = Some((id, folder));
         } else {
-            model.tell(format!("{name} is among the transfers already"));
+            model.notify(format!("{name} is already in the transfers"));
         }
         return;
     }
-    model.tell(format!("fetching {name} into {folder} (3 shows it)"));
-    let id = model.transfers.add(name, size, hash, folder.clone());
-    model.trying = Some((id, folder));
+    model.notify(format!("downloading {name} to {folder} (3 shows progress)"));
+    let id = model.downloads.add(name, size, hash, folder.clone());
+    model.pending_folder = Some((id, folder));
     schedule(model, effects);
-    effects.push(Effect::Remember(model.memory()));
+    effects.push(Effect::Save(model.saved_state()));
 }
 
-/// Begins what waits, as far as there is room.
+/// Starts or resumes waiting downloads, up to the maximum.
 fn schedule(model: &mut Model, effects: &mut Vec<Effect>) {
-    while let Some(next) = model.transfers.begin_next() {
-        if std::mem::replace(&mut next.begun, true) {
+    while let Some(next) = model.downloads.start_next() {
+        if std::mem::replace(&mut next.has_task, true) {
             effects.push(Effect::Resume(next.id));
             continue;
         }
@@ -188,58 +196,63 @@ fn schedule(model: &mut Model, effects: &mut Vec<Effect>) {
     }
 }
 
-pub(super) fn progressed(model: &mut Model, id: TransferId, progress: Progress) {
+pub(super) fn progressed(model: &mut Model, id: TransferId, progress: DownloadProgress) {
     let now = model.now;
-    let Some(transfer) = model.transfers.get(id) else {
+    let Some(transfer) = model.downloads.get(id) else {
         return;
     };
     if transfer.state.is_over() {
         return;
     }
-    // What was there before did not come just now.
+    // Resumed bytes do not count for the rate.
     if transfer.progress.resumed != progress.resumed {
         transfer.meter.reset();
     }
     if progress.size > 0 {
         transfer.size = progress.size;
-        if transfer.state == State::Running {
+        if transfer.state == DownloadState::Running {
             transfer.meter.note(now, progress.verified);
         }
     }
     transfer.progress = progress;
 }
 
-pub(super) fn ended(model: &mut Model, id: TransferId, state: State, effects: &mut Vec<Effect>) {
-    let Some(transfer) = model.transfers.get(id) else {
+pub(super) fn ended(
+    model: &mut Model,
+    id: TransferId,
+    state: DownloadState,
+    effects: &mut Vec<Effect>,
+) {
+    let Some(transfer) = model.downloads.get(id) else {
         return;
     };
-    if !transfer.begun || !state.is_over() {
+    if !transfer.has_task || !state.is_over() {
         return;
     }
-    transfer.begun = false;
+    transfer.has_task = false;
     transfer.meter.reset();
     transfer.progress.providers = 0;
-    if matches!(state, State::Done { .. }) {
+    if matches!(state, DownloadState::Done { .. }) {
         transfer.progress.verified = transfer.size;
     }
-    if let Some((_, folder)) = model.trying.take_if(|(tried, _)| *tried == id)
-        && matches!(state, State::Done { .. })
+    if let Some((_, folder)) = model.pending_folder.take_if(|(tried, _)| *tried == id)
+        && matches!(state, DownloadState::Done { .. })
     {
         model.folder = folder;
     }
     let told = match &state {
-        State::Done { place, .. } => Ok(format!("done: {place}")),
-        State::Failed(problem) => Err(problem.clone()),
+        DownloadState::Done { place, .. } => Ok(format!("done: {place}")),
+        DownloadState::Failed(problem) => Err(problem.clone()),
         _ => Ok(format!("stopped: {}", transfer.name)),
     };
     transfer.state = state;
     match told {
-        Ok(text) => model.tell(text),
-        Err(problem) => model.complain(&problem),
+        Ok(text) => model.notify(text),
+        Err(problem) => model.show_problem(&problem),
     }
     if model.leaving {
         return;
     }
     schedule(model, effects);
-    effects.push(Effect::Remember(model.memory()));
+    effects.push(Effect::Save(model.saved_state()));
 }

@@ -1,26 +1,26 @@
-//! The activity: log lines.
+//! The activity screen: log lines.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 
-use super::pieces::{self, List};
 use super::text;
 use super::theme::Theme;
+use super::widgets::{self, List};
 use crate::menu::model::Model;
 
-/// The most lines of one that is shown whole.
-const WHOLE: usize = 6;
+/// The maximum number of lines in which the selected log line is shown in full.
+const FULL_LINES_MAX: usize = 6;
 
 pub fn draw(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) {
     if model.lines.is_empty() {
-        return pieces::advice(frame, area, &["Nothing has happened yet"], theme);
+        return widgets::centered(frame, area, &["No log lines yet"], theme);
     }
     let room = usize::from(area.width).saturating_sub(1);
-    // What is cut is shown whole below, when it is chosen.
+    // If the selected line is cut, it is shown in full below the list.
     let chosen = model.lines.get(model.activity.at());
     let whole = match chosen {
-        Some(line) if text::width(line) > room => text::wrapped(line, room, WHOLE),
+        Some(line) if text::width(line) > room => text::wrapped(line, room, FULL_LINES_MAX),
         _ => Vec::new(),
     };
     let rows = (whole.len() as u16).min(area.height / 2);
@@ -29,10 +29,10 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) {
             height: area.height - rows,
             ..area
         },
-        pieces::below(area, area.height - rows),
+        widgets::below(area, area.height - rows),
     );
     for (line, at) in whole.into_iter().zip(0..rows) {
-        frame.render_widget(Line::styled(line, theme.strong()), pieces::row(below, at));
+        frame.render_widget(Line::styled(line, theme.strong()), widgets::row(below, at));
     }
     let list = List {
         len: model.lines.len(),
@@ -43,12 +43,12 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) {
     list.draw(frame, area, theme, |place| {
         let line = &model.lines[place];
         let style = if line.contains("ERROR") {
-            theme.bad()
+            theme.error()
         } else if line.contains("WARN") {
             theme.warning()
         } else {
             theme.plain()
         };
-        vec![Line::styled(text::left(line, room), style)]
+        vec![Line::styled(text::pad_end(line, room), style)]
     });
 }

@@ -1,11 +1,11 @@
-//! All keys.
+//! The help: all keys.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::theme::Theme;
-use super::{dialog, text};
+use super::{text, widgets, window};
 use crate::menu::keys;
 use crate::menu::model::Scroll;
 
@@ -20,14 +20,14 @@ pub fn draw(frame: &mut Frame, area: Rect, scroll: &Scroll, theme: Theme) {
         column.push(Line::styled(*title, theme.title()));
         for (key, what) in *group {
             column.push(Line::from(vec![
-                Span::styled(text::left(key, 11), theme.key()),
+                Span::styled(text::pad_end(key, 11), theme.key()),
                 Span::raw(*what),
             ]));
         }
     }
     let [first, second] = columns;
     let rows = first.len().max(second.len());
-    let inside = dialog::open(frame, area, "Keys", rows as u16, theme);
+    let inside = window::frame_for(frame, area, "Keys", rows as u16, theme);
     let half = if two { inside.width / 2 } else { inside.width };
     let left = Rect {
         width: half,
@@ -40,6 +40,6 @@ pub fn draw(frame: &mut Frame, area: Rect, scroll: &Scroll, theme: Theme) {
     };
     let from = scroll.first(rows, usize::from(inside.height));
     let below = |lines: Vec<Line<'static>>| lines.into_iter().skip(from).collect();
-    dialog::write(frame, left, below(first));
-    dialog::write(frame, right, below(second));
+    widgets::draw_lines(frame, left, below(first));
+    widgets::draw_lines(frame, right, below(second));
 }

@@ -1,10 +1,11 @@
-//! What the model looks like: a file a screen. Nothing here changes anything.
+//! Drawing of the model, one module per screen. Drawing does not change the model, except that scroll
+//! positions are limited to the visible area.
 
 mod activity;
 mod dialog;
 mod help;
+mod login;
 mod network;
-mod pieces;
 mod search;
 mod shares;
 #[cfg(test)]
@@ -12,7 +13,8 @@ mod tests;
 mod text;
 mod theme;
 mod transfers;
-mod welcome;
+mod widgets;
+mod window;
 
 use convite_core::display;
 use ratatui::Frame;
@@ -24,29 +26,29 @@ use super::model::{Model, Screen};
 
 pub use theme::Theme;
 
-/// Below this many columns and rows there is nothing to see.
-const SMALLEST: (u16, u16) = (40, 10);
+/// The minimum columns and rows; a smaller window shows only a message.
+const WINDOW_MIN: (u16, u16) = (40, 10);
 
-/// Draws all of it.
+/// Draws the menu.
 pub fn draw(frame: &mut Frame, model: &Model, theme: Theme) {
     let area = frame.area();
-    if area.width < SMALLEST.0 || area.height < SMALLEST.1 {
+    if area.width < WINDOW_MIN.0 || area.height < WINDOW_MIN.1 {
         return too_small(frame, area);
     }
-    let said = said(model, area);
+    let notice_text = notice_lines(model, area);
     let [top, rule, body, notice, bottom] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(1),
         Constraint::Min(1),
-        Constraint::Length(said.len().max(1) as u16),
+        Constraint::Length(notice_text.len().max(1) as u16),
         Constraint::Length(1),
     ])
     .areas(area);
     header(frame, top, model, theme);
-    pieces::rule(frame, rule, theme);
-    let body = pieces::inside(body);
-    if model.welcome.is_some() {
-        welcome::draw(frame, body, model, theme);
+    widgets::rule(frame, rule, theme);
+    let body = widgets::inside(body);
+    if model.login.is_some() {
+        login::draw(frame, body, model, theme);
     } else {
         match model.screen {
             Screen::Search => search::draw(frame, body, model, theme),
@@ -56,7 +58,7 @@ pub fn draw(frame: &mut Frame, model: &Model, theme: Theme) {
             Screen::Activity => activity::draw(frame, body, model, theme),
         }
     }
-    told(frame, notice, model, said, theme);
+    draw_notice(frame, notice, model, notice_text, theme);
     footer(frame, bottom, model, theme);
     if let Some(dialog) = &model.dialog {
         dialog::draw(frame, area, model, dialog, theme);
@@ -64,27 +66,25 @@ pub fn draw(frame: &mut Frame, model: &Model, theme: Theme) {
 }
 
 fn too_small(frame: &mut Frame, area: Rect) {
-    let (width, height) = SMALLEST;
+    let (width, height) = WINDOW_MIN;
     let lines = [
-        "too small a window:".to_owned(),
-        format!("{width}×{height} wanted,"),
-        format!("{}×{} here", area.width, area.height),
+        "window too small:".to_owned(),
+        format!("needs {width}×{height},"),
+        format!("has {}×{}", area.width, area.height),
     ];
-    for (at, line) in lines.into_iter().enumerate() {
-        frame.render_widget(Line::raw(line), pieces::row(area, at as u16));
-    }
+    widgets::draw_lines(frame, area, lines.map(Line::raw).into());
 }
 
-/// The name, the tabs, and who this is.
+/// Draws the program name, the tabs and the account.
 fn header(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) {
     let mut spans = vec![Span::styled(" convite ", theme.title())];
     let width = usize::from(area.width);
-    if model.welcome.is_none() {
+    if model.login.is_none() {
         let is_wide = width >= 72;
         for (screen, place) in Screen::ALL.into_iter().zip(1..) {
             let is_shown = screen == model.screen;
             let open = match screen {
-                Screen::Transfers => model.transfers.open(),
+                Screen::Transfers => model.downloads.unfinished_count(),
                 _ => 0,
             };
             let mut label = format!(" {place} ");
@@ -96,7 +96,7 @@ fn header(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) {
                 label.push_str(&format!("({open}) "));
             }
             let style = match (is_shown, open) {
-                (true, _) => theme.chosen(),
+                (true, _) => theme.selected(),
                 (false, 0) => theme.dim(),
                 (false, _) => theme.accent(),
             };
@@ -107,12 +107,12 @@ fn header(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) {
     let room = width.saturating_sub(tabs.width() + 2);
     frame.render_widget(tabs, area);
     let (mark, style) = match &model.peer {
-        _ if model.welcome.is_some() => return,
-        Some(peer) if peer.online && !model.is_cut_off() => ("●", theme.good()),
+        _ if model.login.is_some() => return,
+        Some(peer) if peer.online && !model.is_directory_unreachable() => ("●", theme.success()),
         Some(_) => ("○", theme.warning()),
         None => ("○", theme.dim()),
     };
-    let user = text::fit(&model.identity.user, room.saturating_sub(2));
+    let user = text::fit(&model.account.user, room.saturating_sub(2));
     let who = Line::from(vec![
         Span::styled(format!("{user} "), theme.dim()),
         Span::styled(mark, style),
@@ -123,13 +123,13 @@ fn header(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) {
     }
 }
 
-/// Lines that what was said last may take where rows are few, and where there are enough.
-const SAID: (usize, usize) = (3, 4);
-/// From so many rows on there are enough.
-const TALL: u16 = 20;
+/// The maximum lines of a notice in a window below [`TALL_ROWS`] rows, and in a taller one.
+const NOTICE_LINES_MAX: (usize, usize) = (3, 4);
+/// The number of rows of a tall window.
+const TALL_ROWS: u16 = 20;
 
-/// What was said last, in as many lines as it needs: a hint that is cut off is no help.
-fn said(model: &Model, area: Rect) -> Vec<String> {
+/// Returns the notice, wrapped so that its hint is visible.
+fn notice_lines(model: &Model, area: Rect) -> Vec<String> {
     let Some(notice) = model.notice.as_ref().filter(|_| !model.leaving) else {
         return Vec::new();
     };
@@ -139,19 +139,29 @@ fn said(model: &Model, area: Rect) -> Vec<String> {
         text.push_str(" — ");
         text.push_str(hint);
     }
-    let most = if area.height < TALL { SAID.0 } else { SAID.1 };
+    let most = if area.height < TALL_ROWS {
+        NOTICE_LINES_MAX.0
+    } else {
+        NOTICE_LINES_MAX.1
+    };
     text::wrapped(&text, usize::from(area.width).saturating_sub(4), most)
 }
 
-/// What was said last; else what is the matter with the directory, else the rates.
-fn told(frame: &mut Frame, area: Rect, model: &Model, said: Vec<String>, theme: Theme) {
-    pieces::rule(frame, pieces::row(area, 0), theme);
-    let cut_off = "the directory does not answer; trying again";
+/// Draws the notice, else the state of an unreachable directory, else the rates.
+fn draw_notice(
+    frame: &mut Frame,
+    area: Rect,
+    model: &Model,
+    notice_text: Vec<String>,
+    theme: Theme,
+) {
+    widgets::rule(frame, widgets::row(area, 0), theme);
+    let cut_off = "the directory does not answer; retrying";
     let (lines, style) = match &model.notice {
         _ if model.leaving => (vec!["leaving the network…".to_owned()], theme.accent()),
-        Some(notice) if notice.is_problem => (said, theme.bad()),
-        Some(_) => (said, theme.good()),
-        None if model.is_cut_off() && model.welcome.is_none() => {
+        Some(notice) if notice.is_problem => (notice_text, theme.error()),
+        Some(_) => (notice_text, theme.success()),
+        None if model.is_directory_unreachable() && model.login.is_none() => {
             let room = usize::from(area.width).saturating_sub(4);
             (vec![text::fit(cut_off, room)], theme.warning())
         }
@@ -159,28 +169,31 @@ fn told(frame: &mut Frame, area: Rect, model: &Model, said: Vec<String>, theme: 
     };
     for (line, at) in lines.into_iter().zip(0u16..) {
         let line = Line::styled(format!(" {line} "), style);
-        frame.render_widget(line, pieces::inside(pieces::row(area, at)));
+        frame.render_widget(line, widgets::inside(widgets::row(area, at)));
     }
 }
 
 fn rates(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) {
-    let (received, sent) = (model.transfers.rate(), model.sent.rate());
+    let (received, sent) = (model.downloads.rate(), model.sent.rate());
     if received + sent == 0 {
         return;
     }
     let line = Line::from(vec![
         Span::styled(
-            format!(" ↓ {}/s ", display::bytes(received)),
+            format!(" ↓ {}/s ", display::format_bytes(received)),
             theme.accent(),
         ),
-        Span::styled(format!(" ↑ {}/s ", display::bytes(sent)), theme.good()),
+        Span::styled(
+            format!(" ↑ {}/s ", display::format_bytes(sent)),
+            theme.success(),
+        ),
     ]);
-    frame.render_widget(line.right_aligned(), pieces::inside(area));
+    frame.render_widget(line.right_aligned(), widgets::inside(area));
 }
 
-/// The keys, as many as there is room for; help and quitting are never left out.
+/// Draws as many keys as fit; the last two, such as help and quit, are always shown.
 fn footer(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) {
-    let all = keys::now(model);
+    let all = keys::available(model);
     let wide = |key: &keys::Key| text::width(key.0) + text::width(key.1) + 3;
     let (first, last) = all.split_at(all.len().saturating_sub(2));
     let needed: usize = last.iter().map(wide).sum();

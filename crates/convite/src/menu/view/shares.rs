@@ -1,26 +1,26 @@
-//! The shares: what this home offers, and how far it has been read.
+//! The shares screen: the shares of this home and the state of hashing.
 
 use convite_core::display;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::pieces::{self, List};
 use super::text;
 use super::theme::Theme;
+use super::widgets::{self, List};
 use crate::menu::model::Model;
 
 pub fn draw(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) {
     let Some(peer) = &model.peer else {
-        return pieces::advice(frame, area, &["The peer is starting…"], theme);
+        return widgets::centered(frame, area, &["The peer is starting…"], theme);
     };
     let room = usize::from(area.width).saturating_sub(2);
     let listed = match (peer.online, peer.trouble.is_empty()) {
-        (true, _) => Span::styled("listed", theme.good()),
+        (true, _) => Span::styled("listed", theme.success()),
         (false, true) => Span::styled("not listed yet", theme.warning()),
         (false, false) => {
             let trouble = format!("not listed: {}", peer.trouble);
-            Span::styled(text::fit(&trouble, room / 2), theme.bad())
+            Span::styled(text::fit(&trouble, room / 2), theme.error())
         }
     };
     let files = text::count(peer.files, "file", "files");
@@ -29,56 +29,53 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) {
         Span::raw("  "),
         listed,
         Span::styled(
-            format!("  {files}, {}", display::bytes(peer.bytes)),
+            format!("  {files}, {}", display::format_bytes(peer.bytes)),
             theme.dim(),
         ),
     ];
     if peer.to_hash > 0 {
         let left = text::count(peer.to_hash, "file", "files");
-        said.push(Span::styled(
-            format!("  {left} still to be read"),
-            theme.warning(),
-        ));
+        said.push(Span::styled(format!("  {left} to hash"), theme.warning()));
     }
-    frame.render_widget(Line::from(said), pieces::row(area, 0));
+    frame.render_widget(Line::from(said), widgets::row(area, 0));
     if let Some(inbox) = &peer.inbox {
         let coming = match inbox.coming.len() as u64 {
             0 => String::new(),
-            count => format!(", {} coming in", text::count(count, "file", "files")),
+            count => format!(", receiving {}", text::count(count, "file", "files")),
         };
-        let used = display::bytes(inbox.used);
+        let used = display::format_bytes(inbox.used);
         let place = display::escape(&inbox.folder);
         let said = text::fit(&format!("inbox: {used} in {place}{coming}"), room);
-        frame.render_widget(Line::styled(said, theme.dim()), pieces::row(area, 1));
+        frame.render_widget(Line::styled(said, theme.dim()), widgets::row(area, 1));
     }
-    let body = pieces::below(area, 2);
+    let body = widgets::below(area, 2);
     let shares = &model.shares.all;
     if shares.is_empty() {
         let lines = [
             "Nothing is shared",
             "",
-            "Press a and name a folder:",
-            "it is shared in place, nothing is copied.",
+            "Press a to share a folder.",
+            "Files are shared in place; nothing is copied.",
         ];
-        return pieces::advice(frame, body, &lines, theme);
+        return widgets::centered(frame, body, &lines, theme);
     }
     let count = 14;
     let name = (room / 4).clamp(8, 24);
     let folder = room.saturating_sub(name + count + 2);
     let head = format!(
         "{} {} {}",
-        text::left("share", name),
-        text::left("folder", folder),
-        text::right("files", count)
+        text::pad_end("share", name),
+        text::pad_end("folder", folder),
+        text::pad_start("files", count)
     );
-    frame.render_widget(Line::styled(head, theme.dim()), pieces::row(body, 0));
+    frame.render_widget(Line::styled(head, theme.dim()), widgets::row(body, 0));
     let list = List {
         len: shares.len(),
         tall: 1,
         chosen: &model.shares.chosen,
         is_active: true,
     };
-    list.draw(frame, pieces::below(body, 1), theme, |place| {
+    list.draw(frame, widgets::below(body, 1), theme, |place| {
         let share = &shares[place];
         let files = text::count(share.files, "file", "files");
         let named = match share.space.as_str() {
@@ -88,12 +85,12 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) {
         let (at, style) = if share.trouble.is_empty() {
             (share.folder.clone(), theme.dim())
         } else {
-            (format!("✗ {}", share.trouble), theme.bad())
+            (format!("✗ {}", share.trouble), theme.error())
         };
         vec![Line::from(vec![
-            Span::raw(text::left_name(&named, name)),
-            Span::styled(format!(" {} ", text::left_name(&at, folder)), style),
-            Span::raw(text::right(&files, count)),
+            Span::raw(text::pad_end_name(&named, name)),
+            Span::styled(format!(" {} ", text::pad_end_name(&at, folder)), style),
+            Span::raw(text::pad_start(&files, count)),
         ])]
     });
 }

@@ -1,13 +1,13 @@
-//! What the screens look like, at the sizes and with the colours that terminals have.
+//! Snapshots of the screens in three sizes, with and without colours.
 
 use std::time::Duration;
 
 use convite_client::Found;
-use convite_core::loads::{LoadId, LoadState, LoadSummary};
 use convite_core::model::{FileEntry, IndexEntry, Page, PeerSummary, SearchHit};
-use convite_core::{ContentHash, ErrorCode, Problem};
+use convite_core::remote_fetch::{LoadId, LoadState, LoadSummary};
+use convite_core::{ContentHash, EntryKind, ErrorCode, Problem};
 use convite_peer::Status;
-use convite_peer::download::Progress;
+use convite_peer::download::DownloadProgress;
 use convite_peer::put;
 use convite_wire::v1::{ShareStatus, Transfer};
 use ratatui::Terminal;
@@ -18,8 +18,9 @@ use ratatui::style::Color;
 
 use super::{Theme, draw};
 use crate::menu::message::Message;
-use crate::menu::model::{Identity, Invitation, Memory, Model, State};
-use crate::menu::update::{begin_outside, update};
+use crate::menu::model::{DownloadState, Invitation, Model, SavedState};
+use crate::menu::update::{show_login, update};
+use crate::session::AccountInfo;
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (50, 15)];
 
@@ -52,7 +53,7 @@ fn shown(model: &Model, size: (u16, u16)) -> String {
     text
 }
 
-/// Snapshots a model at all sizes, and that colours change nothing but colours.
+/// Snapshots a model at all sizes, and checks that a coloured drawing has the same text.
 fn look(name: &str, model: &Model) {
     for size in SIZES {
         let text = shown(model, size);
@@ -64,7 +65,7 @@ fn look(name: &str, model: &Model) {
             assert!(plain.fg == Color::Reset && plain.bg == Color::Reset);
             any |= colored.fg != Color::Reset;
         }
-        assert!(any, "nothing is coloured");
+        assert!(any, "no colours");
     }
 }
 
@@ -84,6 +85,8 @@ fn kind(model: &mut Model, text: &str) {
 fn hit(name: &str, size: u64, providers: u64) -> SearchHit {
     SearchHit {
         hash: hash(name),
+        kind: EntryKind::File,
+        files: None,
         name: name.to_owned(),
         matches: Vec::new(),
         names: vec![name.to_owned()],
@@ -97,13 +100,13 @@ fn hit(name: &str, size: u64, providers: u64) -> SearchHit {
 }
 
 fn ready() -> Model {
-    let mut model = Model::new(Memory::default(), "/home/ana/Downloads".to_owned());
-    let identity = Identity {
+    let mut model = Model::new(SavedState::default(), "/home/ana/Downloads".to_owned());
+    let account = AccountInfo {
         user: "ana".to_owned(),
         peer: "ana-desk".to_owned(),
         directory: "192.0.2.7:50051".to_owned(),
     };
-    update(&mut model, Message::Entered(Ok(identity)));
+    update(&mut model, Message::LoggedIn(Ok(account)));
     let peer = |id: &str, user: &str, files| PeerSummary {
         id: id.parse().unwrap(),
         user: user.parse().unwrap(),
@@ -131,6 +134,7 @@ fn ready() -> Model {
             _ => String::new(),
         },
         hint: String::new(),
+        skipped: Vec::new(),
     };
     let status = Status {
         id: "ana-desk".to_owned(),
@@ -175,8 +179,8 @@ fn searched() -> Model {
         next_cursor: None,
         indexing: false,
     });
-    let ticket = model.search.awaited.unwrap();
-    let found = Message::Found {
+    let ticket = model.search.pending.unwrap();
+    let found = Message::SearchResult {
         ticket,
         more: false,
         answer,
@@ -185,7 +189,7 @@ fn searched() -> Model {
     model
 }
 
-/// What `ben-laptop` was asked to fetch.
+/// A remote download on `ben-laptop`.
 fn load(name: &str, state: LoadState, bytes: u64) -> LoadSummary {
     LoadSummary {
         load: LoadId(bytes),
@@ -208,11 +212,11 @@ fn transferring() -> Model {
         press(&mut model, &vec![KeyCode::Down; down]);
         press(&mut model, &[KeyCode::Char('g')]);
     }
-    let at = |verified: u64, size| Progress {
+    let at = |verified: u64, size| DownloadProgress {
         verified,
         size,
         providers: 3,
-        ..Progress::default()
+        ..DownloadProgress::default()
     };
     for second in 0..5u64 {
         update(&mut model, Message::Tick(Duration::from_secs(second)));
@@ -220,16 +224,19 @@ fn transferring() -> Model {
         update(&mut model, Message::Progress(0, at(verified, 3 << 30)));
     }
     update(&mut model, Message::Progress(1, at(300 << 20, 734_003_200)));
-    let done = State::Done {
+    let done = DownloadState::Done {
         place: "/home/ana/Downloads/film gpj.exe".to_owned(),
         took: Duration::from_millis(1_400),
         providers: 1,
         was_there: false,
     };
     update(&mut model, Message::Ended(2, done));
-    let problem = Problem::new(ErrorCode::NoSpace, "/home has no room for the file")
-        .hint("make room, or choose another place");
-    update(&mut model, Message::Ended(3, State::Failed(problem)));
+    let problem = Problem::new(ErrorCode::NoSpace, "/home has no space for the file")
+        .hint("free some space, or use another folder");
+    update(
+        &mut model,
+        Message::Ended(3, DownloadState::Failed(problem)),
+    );
     press(
         &mut model,
         &[
@@ -261,12 +268,12 @@ fn the_search_before_during_and_after() {
     look("load", &model);
     let mut model = ready();
     kind(&mut model, "nothing like it");
-    let ticket = model.search.awaited.unwrap();
+    let ticket = model.search.pending.unwrap();
     let answer = Err(
         Problem::new(ErrorCode::Unavailable, "the directory cannot be reached")
             .hint("is it running?"),
     );
-    let found = Message::Found {
+    let found = Message::SearchResult {
         ticket,
         more: false,
         answer,
@@ -283,15 +290,9 @@ fn the_network_from_peers_to_files() {
     press(&mut model, &[KeyCode::Enter]);
     let entry = |path: &str, size| IndexEntry {
         peer: "ben-laptop".parse().unwrap(),
-        file: FileEntry {
-            path: path.parse().unwrap(),
-            size,
-            hash: hash(path),
-            modified: 0,
-            space: None,
-        },
+        file: FileEntry::file(path.parse().unwrap(), size, hash(path)),
     };
-    let ticket = model.network.awaited.unwrap();
+    let ticket = model.network.pending.unwrap();
     let answer = Ok(Page {
         items: vec![
             entry("lab/results/run-1.csv", 9_000),
@@ -307,7 +308,7 @@ fn the_network_from_peers_to_files() {
 }
 
 #[test]
-fn uploads_from_the_question_to_the_end() {
+fn uploads_from_the_dialog_to_the_end() {
     let mut model = ready();
     let takes = |mut peer: PeerSummary| {
         peer.uploads = true;
@@ -329,26 +330,26 @@ fn uploads_from_the_question_to_the_end() {
     }
     for second in 0..5u64 {
         update(&mut model, Message::Tick(Duration::from_secs(second)));
-        let progress = put::Progress {
+        let progress = put::UploadProgress {
             sent: (30 * second) << 20,
             resumed: 0,
             size: 600 << 20,
         };
-        update(&mut model, Message::PutProgress(0, progress));
+        update(&mut model, Message::UploadProgress(0, progress));
     }
-    let done = put::Done {
+    let done = put::UploadResult {
         path: "inbox/ana/notes.txt".to_owned(),
         hash: hash("notes"),
         bytes: 12,
         resumed: 0,
         took: Duration::from_millis(300),
     };
-    update(&mut model, Message::PutEnded(1, Ok(done)));
+    update(&mut model, Message::UploadEnded(1, Ok(done)));
     let full = Problem::new(
         ErrorCode::TooLarge,
         "your part of this peer's inbox is full",
     );
-    update(&mut model, Message::PutEnded(2, Err(full)));
+    update(&mut model, Message::UploadEnded(2, Err(full)));
     press(&mut model, &[KeyCode::Char('3')]);
     look("puts", &model);
 }
@@ -364,7 +365,7 @@ fn transfers_shares_and_activity() {
         load("論文.pdf", LoadState::Done, 3 << 30),
     ];
     let mut with_loads = transferring();
-    update(&mut with_loads, Message::Loads(loads));
+    update(&mut with_loads, Message::RemoteFetches(loads));
     look("transfers_loads", &with_loads);
     press(&mut model, &[KeyCode::Char('q')]);
     look("quit", &model);
@@ -377,29 +378,29 @@ fn transfers_shares_and_activity() {
     let line = |number: u32| format!("2026-11-21T07:00:{number:02}Z  INFO peer: line {number}");
     let mut lines: Vec<String> = (0..60).map(line).collect();
     lines.push("2026-11-21T07:01:00Z  WARN peer: \u{1b}[31ma name of a stranger".to_owned());
-    update(&mut model, Message::Logged(lines));
+    update(&mut model, Message::LogLines(lines));
     look("activity", &model);
 }
 
 #[test]
-fn what_went_wrong_is_said_whole_and_a_silent_directory_too() {
+fn problems_and_an_unreachable_directory_are_shown() {
     let mut model = searched();
     let silent = Problem::new(ErrorCode::Unavailable, "the directory does not answer");
     update(&mut model, Message::Peers(Err(silent)));
     look("cut_off", &model);
     let problem = Problem::new(
         ErrorCode::Internal,
-        "cannot make /media/a disk that is not there any more/films: no such file or directory",
+        "cannot create /media/a disk that is not there any more/films: no such file or directory",
     )
-    .hint("r has it go elsewhere");
-    update(&mut model, Message::Asked(Err(problem)));
+    .hint("press r to choose another folder");
+    update(&mut model, Message::RemoteFetchRequested(Err(problem)));
     look("said_whole", &model);
 }
 
 #[test]
-fn newcomers_hosts_and_helpless() {
-    let mut model = Model::new(Memory::default(), "/tmp".to_owned());
-    begin_outside(&mut model, true, "ana");
+fn login_invitation_and_help() {
+    let mut model = Model::new(SavedState::default(), "/tmp".to_owned());
+    show_login(&mut model, true, "ana");
     look("welcome", &model);
     let fingerprint = "a1b2c3d4".repeat(8);
     let link = format!("convite://192.0.2.7:50051/abcdefgh23456789?ca={fingerprint}");
@@ -409,9 +410,12 @@ fn newcomers_hosts_and_helpless() {
     look("welcome_filled", &model);
     assert!(!shown(&model, (80, 24)).contains("8316"));
     press(&mut model, &[KeyCode::Enter]);
-    let refused = Problem::new(ErrorCode::UserTaken, "the name 'ana' is taken")
-        .hint("choose another, or give that account's password");
-    update(&mut model, Message::Entered(Err(refused)));
+    let refused = Problem::new(
+        ErrorCode::UserTaken,
+        "'ana' already exists, and that is not its password",
+    )
+    .hint("choose another name, or use the password of that account");
+    update(&mut model, Message::LoggedIn(Err(refused)));
     look("welcome_refused", &model);
 
     let mut model = ready();
@@ -427,7 +431,7 @@ fn newcomers_hosts_and_helpless() {
 }
 
 #[test]
-fn too_small_a_window_says_so_and_none_breaks_anything() {
+fn a_small_window_shows_a_message_and_any_size_can_be_drawn() {
     let mut models = vec![ready(), searched(), transferring()];
     let mut asked = transferring();
     press(&mut asked, &[KeyCode::Char('q')]);
@@ -440,7 +444,7 @@ fn too_small_a_window_says_so_and_none_breaks_anything() {
             for height in 1..=30 {
                 let text = shown(model, (width, height));
                 if (width, height) == (31, 9) {
-                    assert!(text.contains("40×10 wanted"), "{text}");
+                    assert!(text.contains("needs 40×10"), "{text}");
                 }
             }
         }
@@ -448,14 +452,10 @@ fn too_small_a_window_says_so_and_none_breaks_anything() {
 }
 
 #[test]
-fn nothing_of_a_stranger_reaches_the_terminal_raw() {
+fn untrusted_text_is_escaped_in_the_menu() {
     for model in [searched(), transferring()] {
-        let text = shown(&model, (120, 40));
-        assert!(
-            !text
-                .chars()
-                .any(|c| c != '\n' && convite_core::display::is_unsafe(c))
-        );
+        let text = shown(&model, (120, 40)).replace('\n', "");
+        assert_eq!(convite_core::display::escape(&text), text);
     }
     let text = shown(&searched(), (120, 40));
     assert!(text.contains("\\u{1b}[2J\\u{202e}gpj.exe"), "{text}");

@@ -1,7 +1,7 @@
-//! Text on its way to the terminal: harmless, and as wide as there is room.
+//! Escaping and fitting of text for the terminal.
 //!
-//! Whatever came from elsewhere goes through here. Widths are columns of a terminal (Unicode
-//! Standard Annex 11): a CJK character takes two.
+//! All untrusted text passes through this module. Widths are terminal columns (Unicode Standard
+//! Annex 11): a CJK character has two.
 
 use convite_core::display;
 use ratatui::style::Style;
@@ -9,7 +9,7 @@ use ratatui::text::Span;
 
 const CUT: char = '…';
 
-/// How many columns harmless text takes.
+/// Returns the columns of escaped text.
 pub fn width(text: &str) -> usize {
     Span::raw(text).width()
 }
@@ -18,33 +18,34 @@ fn char_width(c: char) -> usize {
     width(c.encode_utf8(&mut [0; 4]))
 }
 
-/// Text from anywhere in at most `room` columns, its end cut off if need be.
+/// Escapes text and fits it into `room` columns; longer text is cut at its end.
 pub fn fit(text: &str, room: usize) -> String {
     let text = display::escape(text);
     if width(&text) <= room {
         return text.into_owned();
     }
-    let mut cut = begin(text.chars(), room.saturating_sub(1));
+    let mut cut = prefix(text.chars(), room.saturating_sub(1));
     if room > 0 {
         cut.push(CUT);
     }
     cut
 }
 
-/// A name in at most `room` columns, cut in the middle if need be: its end says what it is.
+/// Escapes a name and fits it into `room` columns; a longer name is cut in the middle, so that its
+/// extension stays visible.
 pub fn fit_name(text: &str, room: usize) -> String {
     let text = display::escape(text);
     if width(&text) <= room || room < 12 {
         return fit(&text, room);
     }
-    let last: String = begin(text.chars().rev(), room / 3).chars().rev().collect();
-    let mut cut = begin(text.chars(), room - 1 - width(&last));
+    let last: String = prefix(text.chars().rev(), room / 3).chars().rev().collect();
+    let mut cut = prefix(text.chars(), room - 1 - width(&last));
     cut.push(CUT);
     cut + &last
 }
 
-/// What of the beginning fits.
-pub fn begin(chars: impl Iterator<Item = char>, room: usize) -> String {
+/// Returns the longest prefix that fits into `room` columns.
+pub fn prefix(chars: impl Iterator<Item = char>, room: usize) -> String {
     let mut taken = 0;
     let fits = |c: &char| {
         taken += char_width(*c);
@@ -57,27 +58,28 @@ fn blanks(text: &str, room: usize) -> String {
     " ".repeat(room.saturating_sub(width(text)))
 }
 
-/// [`fit`], filled up with blanks to exactly `room` columns.
-pub fn left(text: &str, room: usize) -> String {
+/// Like [`fit`], padded with blanks at the end to exactly `room` columns.
+pub fn pad_end(text: &str, room: usize) -> String {
     let text = fit(text, room);
     let blanks = blanks(&text, room);
     text + &blanks
 }
 
-/// [`fit_name`], filled up.
-pub fn left_name(text: &str, room: usize) -> String {
+/// Like [`fit_name`], padded at the end.
+pub fn pad_end_name(text: &str, room: usize) -> String {
     let text = fit_name(text, room);
     let blanks = blanks(&text, room);
     text + &blanks
 }
 
-/// [`fit`], with the blanks before it.
-pub fn right(text: &str, room: usize) -> String {
+/// Like [`fit`], padded at the start.
+pub fn pad_start(text: &str, room: usize) -> String {
     let text = fit(text, room);
     blanks(&text, room) + &text
 }
 
-/// A name whose matching parts look so, in exactly `room` columns; `matches` count characters.
+/// Returns a name in exactly `room` columns, with the `matches` (half-open ranges of characters) in the
+/// style `marked`.
 pub fn marked(
     name: &str,
     matches: &[[u32; 2]],
@@ -86,8 +88,8 @@ pub fn marked(
     marked: Style,
 ) -> Vec<Span<'static>> {
     if width(&display::escape(name)) > room {
-        // Cut in the middle, the places would be others.
-        return vec![Span::styled(left_name(name, room), plain)];
+        // A cut name has other character positions.
+        return vec![Span::styled(pad_end_name(name, room), plain)];
     }
     let mut parts: Vec<(String, bool)> = Vec::new();
     let mut taken = 0;
@@ -105,8 +107,8 @@ pub fn marked(
     parts.into_iter().map(styled).collect()
 }
 
-/// Text in lines of at most `room` columns, broken between words; of more than `lines` the last is
-/// cut.
+/// Escapes text and wraps it between words into at most `lines` lines of `room` columns; the last line
+/// is cut if the text is longer.
 pub fn wrapped(text: &str, room: usize, lines: usize) -> Vec<String> {
     let text = display::escape(text);
     let mut out = vec![String::new()];
@@ -127,7 +129,7 @@ pub fn wrapped(text: &str, room: usize, lines: usize) -> Vec<String> {
     out.iter().map(|line| fit(line, room)).collect()
 }
 
-/// `1 file`, `3 files`.
+/// Formats a number with its noun: `1 file`, `3 files`.
 pub fn count(number: u64, one: &str, many: &str) -> String {
     match number {
         1 => format!("1 {one}"),
@@ -140,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_harmless_and_fit_whatever_they_are_made_of() {
+    fn names_are_escaped_and_fitted() {
         for (text, room, shown) in [
             ("short", 10, "short     "),
             ("exactly ten", 10, "exactly t…"),
@@ -151,11 +153,11 @@ mod tests {
             ("x", 0, ""),
             ("🎞🎞x", 3, "🎞🎞x"),
         ] {
-            let fitted = left(text, room);
+            let fitted = pad_end(text, room);
             assert_eq!(fitted, shown);
             assert_eq!(width(&fitted), room, "{text}");
         }
-        assert_eq!(right("5 B", 6), "   5 B");
+        assert_eq!(pad_start("5 B", 6), "   5 B");
         let name = "a very long name of a film.mkv";
         assert_eq!(fit_name(name, 18), "a very long…lm.mkv");
     }

@@ -1,8 +1,8 @@
-//! Colours, where there may be any; else bold, dim and reversed say the same.
+//! Styles of the menu: colours, or only bold, dim and reverse.
 
 use ratatui::style::{Color, Modifier, Style};
 
-/// How things look. No meaning is in colour alone.
+/// The set of styles. No meaning depends on colour alone.
 #[derive(Debug, Clone, Copy)]
 pub struct Theme {
     color: bool,
@@ -25,7 +25,7 @@ impl Theme {
         Style::new()
     }
 
-    /// What is less important.
+    /// Less important text.
     pub fn dim(self) -> Style {
         if self.color {
             Style::new().fg(Color::Indexed(245))
@@ -34,7 +34,7 @@ impl Theme {
         }
     }
 
-    /// Lines that part things.
+    /// Separator lines.
     pub fn rule(self) -> Style {
         if self.color {
             Style::new().fg(Color::Indexed(240))
@@ -55,7 +55,7 @@ impl Theme {
         Style::new().add_modifier(Modifier::BOLD)
     }
 
-    pub fn good(self) -> Style {
+    pub fn success(self) -> Style {
         self.colored(Color::Green)
     }
 
@@ -63,17 +63,17 @@ impl Theme {
         self.colored(Color::Yellow)
     }
 
-    pub fn bad(self) -> Style {
+    pub fn error(self) -> Style {
         self.colored(Color::Red).add_modifier(Modifier::BOLD)
     }
 
     /// A matching part of a name.
-    pub fn matching(self) -> Style {
+    pub fn highlight(self) -> Style {
         self.colored(Color::Yellow).add_modifier(Modifier::BOLD)
     }
 
-    /// The chosen row: both colours are set, so that it is legible on any background.
-    pub fn chosen(self) -> Style {
+    /// The selected row. Both colours are set, so that it is legible on any background.
+    pub fn selected(self) -> Style {
         if self.color {
             Style::new()
                 .fg(Color::Indexed(255))
@@ -84,12 +84,12 @@ impl Theme {
         }
     }
 
-    /// A key at the bottom.
+    /// A key name at the bottom of the screen.
     pub fn key(self) -> Style {
         self.title()
     }
 
-    /// Where the next character comes.
+    /// The cursor of a text field.
     pub fn cursor(self) -> Style {
         Style::new().add_modifier(Modifier::REVERSED)
     }

@@ -1,216 +1,219 @@
-//! Transfers: what comes and goes, with bars.
+//! The transfers screen: downloads, uploads, remote downloads, and files being sent.
 
 use convite_core::display;
-use convite_core::loads::LoadState;
+use convite_core::remote_fetch::LoadState;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::pieces::{self, List};
 use super::text;
 use super::theme::Theme;
-use crate::menu::model::{Model, PutState, State, Transfer};
-use crate::output::loads::stands;
+use super::widgets::{self, List};
+use crate::menu::model::{Download, DownloadState, Model, UploadState};
 use crate::output::progress::percent;
+use crate::output::remote_fetches::format_state_short;
 use crate::units;
 
-/// Files going out that are shown below the transfers.
-const SENT: usize = 5;
-/// Files for inboxes of other peers that are.
-const PUT: usize = 4;
-/// Loads on other peers that are.
-const ASKED: usize = 6;
+/// The maximum number of files being sent that are shown.
+const SENT_ROWS: usize = 5;
+/// The maximum number of uploads shown.
+const UPLOAD_ROWS: usize = 4;
+/// The maximum number of remote downloads shown.
+const REMOTE_FETCH_ROWS: usize = 6;
 
 pub fn draw(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) {
     let sent = model.peer.as_ref().map_or(0, |peer| peer.uploads.len());
     let below = match sent {
         0 => 0,
-        some => (some.min(SENT) as u16 + 1).min(area.height / 2),
+        some => (some.min(SENT_ROWS) as u16 + 1).min(area.height / 2),
     };
-    let asked = match model.loads.all.len() {
+    let asked = match model.remote_fetches.all.len() {
         0 => 0,
-        some => (some.min(ASKED) as u16 + 1).min((area.height - below) / 2),
+        some => (some.min(REMOTE_FETCH_ROWS) as u16 + 1).min((area.height - below) / 2),
     };
-    let put = match model.puts.all.len() {
+    let put = match model.uploads.all.len() {
         0 => 0,
-        some => (some.min(PUT) as u16 + 1).min((area.height - below - asked) / 2),
+        some => (some.min(UPLOAD_ROWS) as u16 + 1).min((area.height - below - asked) / 2),
     };
     let here = Rect {
         height: area.height - below - asked - put,
         ..area
     };
-    to_inboxes(frame, pieces::below(area, here.height), put, model, theme);
-    let after = pieces::below(area, here.height + put);
-    on_peers(frame, after, asked, model, theme);
-    if model.transfers.all.is_empty() {
+    draw_uploads(frame, widgets::below(area, here.height), put, model, theme);
+    let after = widgets::below(area, here.height + put);
+    draw_remote_fetches(frame, after, asked, model, theme);
+    if model.downloads.all.is_empty() {
         let lines = [
-            "Nothing is being fetched",
+            "No downloads",
             "",
-            "Find a file (1) or look through the network (2),",
-            "and press enter on it.",
+            "Find a file in Search (1) or Network (2)",
+            "and press enter.",
         ];
-        pieces::advice(frame, here, &lines, theme);
+        widgets::centered(frame, here, &lines, theme);
     } else {
-        let all = &model.transfers.all;
+        let all = &model.downloads.all;
         let room = usize::from(area.width).saturating_sub(2);
         let list = List {
             len: all.len(),
             tall: 2,
-            chosen: &model.transfers.chosen,
+            chosen: &model.downloads.chosen,
             is_active: true,
         };
         list.draw(frame, here, theme, |place| {
             vec![
-                first(&all[place], room, theme),
-                second(&all[place], room, theme),
+                title_line(&all[place], room, theme),
+                detail_line(&all[place], room, theme),
             ]
         });
     }
     if below > 0 {
-        going_out(
+        draw_sent_files(
             frame,
-            pieces::below(area, area.height - below),
+            widgets::below(area, area.height - below),
             model,
             theme,
         );
     }
 }
 
-/// What goes to inboxes of other peers, in `rows` rows.
-fn to_inboxes(frame: &mut Frame, area: Rect, rows: u16, model: &Model, theme: Theme) {
+/// Draws the uploads to other peers in `rows` rows.
+fn draw_uploads(frame: &mut Frame, area: Rect, rows: u16, model: &Model, theme: Theme) {
     if rows == 0 {
         return;
     }
     frame.render_widget(
-        Line::styled("to other peers", theme.dim()),
-        pieces::row(area, 0),
+        Line::styled("uploads to peers", theme.dim()),
+        widgets::row(area, 0),
     );
     let room = usize::from(area.width);
-    for (put, at) in model.puts.all.iter().zip(1..rows) {
+    for (put, at) in model.uploads.all.iter().zip(1..rows) {
         let (mark, style, said) = match &put.state {
-            PutState::Sending => {
+            UploadState::Sending => {
                 let done = percent(put.progress.sent, put.progress.size);
-                let rate = display::bytes(put.meter.rate());
+                let rate = display::format_bytes(put.meter.rate());
                 ("↑", theme.accent(), format!("{done} %  {rate}/s"))
             }
-            PutState::Done { took, .. } => {
-                let said = format!("in {}, verified", units::took(*took));
-                ("✓", theme.good(), said)
+            UploadState::Done { took, .. } => {
+                let said = format!("in {}, verified", units::format_elapsed(*took));
+                ("✓", theme.success(), said)
             }
-            PutState::Failed(problem) => ("✗", theme.bad(), problem.message.clone()),
+            UploadState::Failed(problem) => ("✗", theme.error(), problem.message.clone()),
         };
         let (peer, told) = if room < 70 { (10, 16) } else { (16, 28) };
         let name = room.saturating_sub(peer + told + 6);
         let line = Line::from(vec![
             Span::styled(format!("{mark} "), style),
-            Span::raw(text::left_name(last_part(&put.file), name)),
+            Span::raw(text::pad_end_name(last_part(&put.file), name)),
             Span::styled(
-                format!("  {}", text::left(put.peer.as_str(), peer)),
+                format!("  {}", text::pad_end(put.peer.as_str(), peer)),
                 theme.dim(),
             ),
-            Span::styled(format!("  {}", text::left(&said, told)), style),
+            Span::styled(format!("  {}", text::pad_end(&said, told)), style),
         ]);
-        frame.render_widget(line, pieces::row(area, at));
+        frame.render_widget(line, widgets::row(area, at));
     }
 }
 
-/// The name of a file whose path is whole.
+/// Returns the file name of an absolute path.
 fn last_part(path: &str) -> &str {
     path.rsplit(std::path::MAIN_SEPARATOR)
         .next()
         .unwrap_or(path)
 }
 
-/// What other peers fetch, in `rows` rows.
-fn on_peers(frame: &mut Frame, area: Rect, rows: u16, model: &Model, theme: Theme) {
+/// Draws the remote downloads in `rows` rows.
+fn draw_remote_fetches(frame: &mut Frame, area: Rect, rows: u16, model: &Model, theme: Theme) {
     if rows == 0 {
         return;
     }
     frame.render_widget(
-        Line::styled("on other peers", theme.dim()),
-        pieces::row(area, 0),
+        Line::styled("remote downloads", theme.dim()),
+        widgets::row(area, 0),
     );
     let room = usize::from(area.width);
-    for (load, at) in model.loads.all.iter().zip(1..rows) {
+    for (load, at) in model.remote_fetches.all.iter().zip(1..rows) {
         let (mark, style) = match load.state {
             LoadState::Waiting => ("·", theme.dim()),
             LoadState::Running => ("⇣", theme.accent()),
-            LoadState::Done => ("✓", theme.good()),
-            LoadState::Failed => ("✗", theme.bad()),
+            LoadState::Done => ("✓", theme.success()),
+            LoadState::Failed => ("✗", theme.error()),
         };
         let (peer, said) = if room < 70 { (10, 14) } else { (16, 26) };
         let name = room.saturating_sub(peer + said + 6);
         let line = Line::from(vec![
             Span::styled(format!("{mark} "), style),
-            Span::raw(text::left_name(&load.name, name)),
+            Span::raw(text::pad_end_name(&load.name, name)),
             Span::styled(
-                format!("  {}", text::left(load.peer.as_str(), peer)),
+                format!("  {}", text::pad_end(load.peer.as_str(), peer)),
                 theme.dim(),
             ),
-            Span::styled(format!("  {}", text::left(&stands(load), said)), style),
+            Span::styled(
+                format!("  {}", text::pad_end(&format_state_short(load), said)),
+                style,
+            ),
         ]);
-        frame.render_widget(line, pieces::row(area, at));
+        frame.render_widget(line, widgets::row(area, at));
     }
 }
 
-fn going_out(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) {
+fn draw_sent_files(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) {
     let Some(peer) = &model.peer else {
         return;
     };
     let sent = &peer.uploads;
-    let title = text::count(sent.len() as u64, "file goes out", "files go out");
-    frame.render_widget(Line::styled(title, theme.dim()), pieces::row(area, 0));
+    let title = text::count(sent.len() as u64, "file being sent", "files being sent");
+    frame.render_widget(Line::styled(title, theme.dim()), widgets::row(area, 0));
     let room = usize::from(area.width);
-    for (upload, at) in sent.iter().take(SENT).zip(1u16..) {
-        let done = text::right(&display::bytes(upload.bytes), 10);
-        let to = text::left(&upload.user, 14);
+    for (upload, at) in sent.iter().take(SENT_ROWS).zip(1u16..) {
+        let done = text::pad_start(&display::format_bytes(upload.bytes), 10);
+        let to = text::pad_end(&upload.user, 14);
         let line = Line::from(vec![
-            Span::styled("↑ ", theme.good()),
-            Span::raw(text::left_name(&upload.name, room.saturating_sub(31))),
+            Span::styled("↑ ", theme.success()),
+            Span::raw(text::pad_end_name(&upload.name, room.saturating_sub(31))),
             Span::styled(format!(" to {to} {done}"), theme.dim()),
         ]);
-        frame.render_widget(line, pieces::row(area, at));
+        frame.render_widget(line, widgets::row(area, at));
     }
 }
 
-fn first(transfer: &Transfer, room: usize, theme: Theme) -> Line<'static> {
+fn title_line(transfer: &Download, room: usize, theme: Theme) -> Line<'static> {
     let (mark, style) = match &transfer.state {
-        State::Done { .. } => ("✓", theme.good()),
-        State::Failed(_) => ("✗", theme.bad()),
-        State::Paused => ("‖", theme.warning()),
-        State::Stopped => ("■", theme.dim()),
-        State::Waiting => ("·", theme.dim()),
-        State::Running => ("↓", theme.accent()),
+        DownloadState::Done { .. } => ("✓", theme.success()),
+        DownloadState::Failed(_) => ("✗", theme.error()),
+        DownloadState::Paused => ("‖", theme.warning()),
+        DownloadState::Stopped => ("■", theme.dim()),
+        DownloadState::Waiting => ("·", theme.dim()),
+        DownloadState::Running => ("↓", theme.accent()),
     };
     let size = match transfer.size {
         0 => String::new(),
-        size => display::bytes(size),
+        size => display::format_bytes(size),
     };
     let name = room.saturating_sub(text::width(&size) + 3);
     Line::from(vec![
         Span::styled(format!("{mark} "), style),
-        Span::styled(text::left_name(&transfer.name, name), theme.strong()),
+        Span::styled(text::pad_end_name(&transfer.name, name), theme.strong()),
         Span::styled(format!(" {size}"), theme.dim()),
     ])
 }
 
-fn second(transfer: &Transfer, room: usize, theme: Theme) -> Line<'static> {
+fn detail_line(transfer: &Download, room: usize, theme: Theme) -> Line<'static> {
     let indented = |text: String, style| {
         let text = text::fit(&text, room.saturating_sub(2));
         Line::styled(format!("  {text}"), style)
     };
     match &transfer.state {
-        State::Done {
+        DownloadState::Done {
             place,
             took,
             providers,
             was_there,
         } => {
-            let took = units::took(*took);
+            let took = units::format_elapsed(*took);
             let how = if *was_there {
-                "was there already, verified".to_owned()
+                "already there, verified".to_owned()
             } else {
-                let from = text::count(*providers as u64, "provider", "providers");
+                let from = text::count(*providers as u64, "source", "sources");
                 format!("in {took} from {from}, verified")
             };
             let place_room = room.saturating_sub(text::width(&how) + 4);
@@ -219,42 +222,42 @@ fn second(transfer: &Transfer, room: usize, theme: Theme) -> Line<'static> {
                 theme.dim(),
             )
         }
-        State::Failed(problem) => {
-            let hint = problem.hint.as_deref().unwrap_or("r tries again");
-            indented(format!("{} — {hint}", problem.message), theme.bad())
+        DownloadState::Failed(problem) => {
+            let hint = problem.hint.as_deref().unwrap_or("press p to retry");
+            indented(format!("{} — {hint}", problem.message), theme.error())
         }
-        _ => moving(transfer, room, theme),
+        _ => progress_line(transfer, room, theme),
     }
 }
 
-/// The bar, and what there is to say of it.
-fn moving(transfer: &Transfer, room: usize, theme: Theme) -> Line<'static> {
+/// Returns the bar and the state of an unfinished download.
+fn progress_line(transfer: &Download, room: usize, theme: Theme) -> Line<'static> {
     let (done, size) = (transfer.progress.verified, transfer.size);
-    let percent = (u128::from(done) * 100 / u128::from(size.max(1))).min(100);
+    let percent = percent(done, size);
     let said = match &transfer.state {
-        State::Waiting => "waits for its turn".to_owned(),
-        State::Paused => format!("paused at {}", display::bytes(done)),
-        State::Stopped => format!("{} kept: r goes on", display::bytes(done)),
-        _ if transfer.progress.providers == 0 => "looking for providers".to_owned(),
+        DownloadState::Waiting => "queued".to_owned(),
+        DownloadState::Paused => format!("paused at {}", display::format_bytes(done)),
+        DownloadState::Stopped => format!("{} kept; r resumes", display::format_bytes(done)),
+        _ if transfer.progress.providers == 0 => "looking for sources".to_owned(),
         _ => {
-            let rate = display::bytes(transfer.meter.rate());
+            let rate = display::format_bytes(transfer.meter.rate());
             let left = match transfer.meter.time_for(size.saturating_sub(done)) {
-                Some(left) => format!("{} left", units::took_about(left)),
+                Some(left) => format!("{} left", units::format_estimate(left)),
                 None => "waiting".to_owned(),
             };
             let from = transfer.progress.providers as u64;
-            let from = text::count(from, "provider", "providers");
+            let from = text::count(from, "source", "sources");
             format!("{rate}/s  {left}  {from}")
         }
     };
     let said = text::fit(&said, room.saturating_sub(18));
-    // All bars are equally long, whatever is said beside them.
+    // All bars have the same length, independent of the text beside them.
     let bar_room = room.saturating_sub(46).clamp(8, 60);
     let mut spans = vec![Span::raw("  ")];
-    spans.extend(pieces::bar(done, size, bar_room, theme));
+    spans.extend(widgets::bar(done, size, bar_room, theme));
     spans.push(Span::raw(format!(" {percent:>3}%  ")));
     let style = match transfer.state {
-        State::Paused => theme.warning(),
+        DownloadState::Paused => theme.warning(),
         _ => theme.dim(),
     };
     spans.push(Span::styled(said, style));

@@ -1,10 +1,10 @@
-//! One's own account: its sessions and its password.
+//! The account page: sessions and password.
 
 use super::{Web, desk};
 use crate::harness::{Home, PASSWORD, contents};
 
 #[test]
-fn a_newcomer_goes_from_the_address_that_up_prints_to_a_file() {
+fn a_new_user_gets_from_the_printed_address_to_a_file() {
     if !crate::browser::is_there() {
         return;
     }
@@ -26,11 +26,11 @@ fn a_newcomer_goes_from_the_address_that_up_prints_to_a_file() {
     browser.click("#results a");
     browser.click("#download");
     assert!(browser.downloaded("lake.bin") == bytes);
-    browser.is_content();
+    browser.assert_console_clean();
 }
 
 #[test]
-fn one_changes_ones_password_and_ends_ones_other_sessions() {
+fn a_password_change_ends_other_sessions() {
     let Some(web) = Web::open(desk, |_| {}) else {
         return;
     };
@@ -60,27 +60,27 @@ fn one_changes_ones_password_and_ends_ones_other_sessions() {
     browser.run("document.querySelector('#old_password').value = ''");
     browser.type_into("#old_password", PASSWORD);
     browser.click("main form button");
-    web.wait_for("#said", "The password is changed");
+    web.wait_for("#said", "Password changed");
     enters(PASSWORD);
     other.wait("document.querySelector('[role=alert]')");
     enters("my other secret 9911");
     other.wait("document.querySelector('#q')");
-    browser.is_content_but_for(&["/users/ben"]);
+    browser.assert_console_clean_except(&["/users/ben"]);
 }
 
 #[test]
-fn an_address_inside_is_gone_to_after_signing_in() {
+fn a_deep_link_opens_after_the_login() {
     let Some(web) = Web::open(desk, |_| {}) else {
         return;
     };
     web.browser.go(&web.address("/#/browse/peer_1/docs"));
     web.enter("ana", PASSWORD);
     web.wait_for("main .list", "always.txt");
-    web.browser.is_content();
+    web.browser.assert_console_clean();
 }
 
 #[test]
-fn nothing_of_one_account_is_there_for_the_next() {
+fn logout_leaves_nothing_for_the_next_account() {
     let Some(web) = Web::open(desk, |ana| {
         ana.write("docs/lake.txt", b"a");
     }) else {
@@ -98,5 +98,5 @@ fn nothing_of_one_account_is_there_for_the_next() {
     web.enter("ana", PASSWORD);
     web.screen("#/search", "#q");
     assert_eq!(browser.run("return document.querySelector('#q').value"), "");
-    browser.is_content();
+    browser.assert_console_clean();
 }

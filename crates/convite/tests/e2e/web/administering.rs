@@ -1,4 +1,4 @@
-//! Administration in the browser: what it shows is what the directory then does.
+//! Administration in the browser.
 
 use super::{Web, desk};
 use crate::browser::Browser;
@@ -10,14 +10,14 @@ fn open() -> Option<Web> {
     Web::open(desk, |_| {})
 }
 
-/// A row of the list that has that text.
+/// Returns an expression for the row with that text.
 fn row(text: &str) -> String {
     format!(
         "[...document.querySelectorAll('main .list > li')].find((row) => row.innerText.includes({text:?}))"
     )
 }
 
-/// Marks what an expression finds, so that it can be clicked as a person does.
+/// Gives the element of an expression an id and returns its selector, so that it can be clicked.
 fn mark(web: &Web, expression: &str, name: &str) -> String {
     web.browser.wait(expression);
     web.browser.run(&format!("{expression}.id = {name:?}"));
@@ -25,7 +25,7 @@ fn mark(web: &Web, expression: &str, name: &str) -> String {
 }
 
 #[test]
-fn accounts_are_made_changed_and_shut_out() {
+fn accounts_are_created_changed_and_disabled() {
     let Some(web) = open() else { return };
     let browser = &web.browser;
     web.sign_in("ana");
@@ -37,7 +37,7 @@ fn accounts_are_made_changed_and_shut_out() {
     let cleo = row("cleo");
     browser.wait(&cleo);
     assert!(browser.text("main .list").contains("Guest"));
-    // A name that is taken is said where one looks.
+    // An existing name is reported next to the field.
     browser.type_into("#new-user", "cleo");
     browser.type_into("#new-password", PASSWORD);
     browser.click("main form button");
@@ -48,7 +48,7 @@ fn accounts_are_made_changed_and_shut_out() {
         &format!("{cleo}.querySelector('select')"),
         "role-of-cleo",
     );
-    // One arrow key is no decision.
+    // An arrow key in the list does not apply a role.
     browser.choose(&select, "admin");
     let save = mark(
         &web,
@@ -60,14 +60,14 @@ fn accounts_are_made_changed_and_shut_out() {
         &format!("{cleo}.querySelector('button.main + button')"),
         "leave-role",
     );
-    browser.picture("role-desktop-light");
+    browser.screenshot("role-desktop-light");
     browser.click(&back);
     browser.wait("document.querySelector('#role-of-cleo').value === 'guest'");
     browser.choose(&select, "member");
     browser.run("window.kept = document.querySelector('#role-of-cleo')");
     browser.click(&save);
     web.wait_for("#said", "Saved");
-    // In place: the row is the one that was there, and the focus is in it.
+    // The row is updated in place and keeps the focus.
     browser.wait("window.kept.isConnected && document.activeElement === window.kept");
     browser.wait(&format!(
         "{cleo}.querySelector('.meta').innerText.includes('Member')"
@@ -95,11 +95,11 @@ fn accounts_are_made_changed_and_shut_out() {
     other.wait("document.querySelector('#q')");
     assert!(!other.text("#top").contains("Administration"));
 
-    // Shut out, she is out at once, and stays out.
+    // Disabling ends her session at once, and she cannot log in again.
     let shut = mark(&web, &format!("{cleo}.querySelector('button.bad')"), "shut");
     web.click_surely(&shut);
     browser.wait(&format!("{cleo}.innerText.includes('disabled')"));
-    // Who is not there any more is said, and the choice goes back to what is so.
+    // A missing account is reported, and the selection returns to the actual role.
     browser.run("const real = window.fetch; window.fetch = (...all) => { window.fetch = real; return Promise.reject(new TypeError('away')); };");
     browser.choose(&select, "guest");
     browser.click(&save);
@@ -109,13 +109,13 @@ fn accounts_are_made_changed_and_shut_out() {
     other.wait("document.querySelector('#user')");
     signs_in(OTHER);
     other.wait("document.querySelector('[role=alert]')");
-    browser.picture("users-desktop-light");
-    browser.is_content_but_for(&["/users "]);
-    other.is_content_but_for(&["/login ", "/peers", "/events", "/me "]);
+    browser.screenshot("users-desktop-light");
+    browser.assert_console_clean_except(&["/users "]);
+    other.assert_console_clean_except(&["/login ", "/peers", "/events", "/me "]);
 }
 
 #[test]
-fn spaces_are_made_filled_and_removed() {
+fn spaces_are_created_filled_and_removed() {
     let Some(web) = open() else { return };
     let _ben = web.directory.member("ben");
     let browser = &web.browser;
@@ -135,8 +135,8 @@ fn spaces_are_made_filled_and_removed() {
     web.wait_for("main details ul", "ben");
     browser.wait("!document.querySelector('[role=alert]')");
     web.wait_for("main summary", "1 member");
-    browser.picture("spaces-desktop-light");
-    // He sees it, in his filters.
+    browser.screenshot("spaces-desktop-light");
+    // He sees the space in his filters.
     let ben = desk();
     ben.go(&web.address("/"));
     ben.type_into("#user", "ben");
@@ -148,11 +148,11 @@ fn spaces_are_made_filled_and_removed() {
     browser.wait("!document.querySelector('main details li')");
     web.click_surely("main details p button");
     browser.wait("document.querySelector('main .empty')");
-    browser.is_content_but_for(&["/members/nobody"]);
+    browser.assert_console_clean_except(&["/members/nobody"]);
 }
 
 #[test]
-fn an_invite_is_made_scanned_used_and_revoked() {
+fn an_invite_is_created_scanned_used_and_revoked() {
     let Some(web) = open() else { return };
     let browser = &web.browser;
     web.sign_in("ana");
@@ -169,7 +169,7 @@ fn an_invite_is_made_scanned_used_and_revoked() {
     let link = browser.run("return document.querySelector('#invite-link').value");
     assert!(link.as_str().unwrap().starts_with("convite://"), "{link}");
     browser.wait(&row("2 uses left"));
-    browser.picture("invites-desktop-light");
+    browser.screenshot("invites-desktop-light");
 
     let other = desk();
     other.go(&invite);
@@ -177,13 +177,10 @@ fn an_invite_is_made_scanned_used_and_revoked() {
     other.type_into("#password", PASSWORD);
     other.click("form button");
     other.wait("document.querySelector('#q')");
-    assert!(
-        !other.text("#top").contains("Upload"),
-        "a guest shares nothing"
-    );
-    other.is_content();
+    assert!(!other.text("#top").contains("Upload"), "a guest can upload");
+    other.assert_console_clean();
 
-    // Another one: its card goes with it, and with no other.
+    // Revoking an invite removes its card, and no other.
     web.screen("#/admin/users", ".list");
     web.screen("#/admin/invites", ".list");
     browser.run("document.querySelector('#invite-uses').value = 3");
@@ -216,11 +213,11 @@ fn an_invite_is_made_scanned_used_and_revoked() {
     other.click("form button");
     web.wait_for("main", "Administration");
     other.wait("document.querySelector('[role=alert]')");
-    browser.is_content();
+    browser.assert_console_clean();
 }
 
 #[test]
-fn sessions_are_ended_and_the_log_tells_of_all_of_it_page_by_page() {
+fn sessions_are_ended_and_the_audit_log_is_paged() {
     let Some(web) = open() else { return };
     let ben = desk();
     ben.go(&web.address(&format!("/#join={}", code(&web))));
@@ -241,15 +238,15 @@ fn sessions_are_ended_and_the_log_tells_of_all_of_it_page_by_page() {
     );
     web.click_surely(&end);
     browser.wait(&format!("!({})", row("ben")));
-    // His open page notices by itself.
+    // His open page notices the end of the session by itself.
     ben.wait("document.querySelector('#user')");
 
     // More than one page of the log.
     let made = browser.run(
         "return (async () => {
-            await fetch('/spaces', { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{\"space\": \"lab\"}' });
+            await fetch('/spaces', { method: 'POST', headers: { 'content-type': 'application/json', 'convite-page-key': localStorage.getItem('convite.key') }, body: '{\"space\": \"lab\"}' });
             for (let turn = 0; turn < 55; turn += 1) {
-                for (const method of ['PUT', 'DELETE']) await fetch('/spaces/lab/members/ben', { method });
+                for (const method of ['PUT', 'DELETE']) await fetch('/spaces/lab/members/ben', { method, headers: { 'convite-page-key': localStorage.getItem('convite.key') } });
             }
             return true;
         })()",
@@ -263,17 +260,17 @@ fn sessions_are_ended_and_the_log_tells_of_all_of_it_page_by_page() {
             .text("main .list li")
             .contains("Member removed from a space")
     );
-    // Pressed twice by a nervous hand, the next page comes once.
+    // Two clicks load the next page once.
     browser.run(
         "const more = document.querySelector('main .row button'); more.click(); more.click();",
     );
     browser.wait(&format!("{rows} > 112"));
     browser.wait("document.querySelector('main .row button').hidden");
-    let all = browser.run("return fetch('/audit?limit=500').then((answer) => answer.json()).then((page) => page.entries.length)");
+    let all = browser.run("return fetch('/audit?limit=500', { headers: { 'convite-page-key': localStorage.getItem('convite.key') } }).then((answer) => answer.json()).then((page) => page.entries.length)");
     assert_eq!(browser.run(&format!("return {rows}")), all);
     let seen = browser.text("main .list");
     for part in [
-        "Space made",
+        "Space created",
         "Session ended",
         "Joined with an invite",
         "by ana",
@@ -281,11 +278,11 @@ fn sessions_are_ended_and_the_log_tells_of_all_of_it_page_by_page() {
         assert!(seen.contains(part), "{part}");
     }
     assert!(!seen.contains("act_"), "{seen}");
-    browser.picture("audit-desktop-light");
-    browser.is_content();
+    browser.screenshot("audit-desktop-light");
+    browser.assert_console_clean();
 }
 
-/// The secret of the standing invite.
+/// Returns the secret of the directory's permanent invite.
 fn code(web: &Web) -> String {
     let (_, rest) = web.directory.invite.rsplit_once('/').unwrap();
     rest.split('?').next().unwrap().to_owned()

@@ -1,4 +1,4 @@
-//! Files: found while one types, looked at, browsed, fetched, handed on.
+//! Files on the page: search, details, browsing, download, links.
 
 use std::fs::File;
 use std::time::{Duration, SystemTime};
@@ -6,26 +6,26 @@ use std::time::{Duration, SystemTime};
 use convite_core::ContentHash;
 use serde_json::Value;
 
-use super::{BROKEN, HOSTILE, TURNED, Web, desk};
+use super::{MARKUP_NAME, REVERSING_NAME, TWO_LINE_NAME, Web, desk};
 use crate::browser::Browser;
 use crate::harness::{contents, text};
 
 const ROWS: &str = "document.querySelectorAll('#results li').length";
 
 #[test]
-fn somebody_with_an_invite_finds_a_file_and_gets_it() {
+fn an_invited_user_finds_and_downloads_a_file() {
     let bytes = contents(61, 300_000);
     let Some(web) = Web::open(desk, |ana| {
         ana.write("docs/lake.jpg", &bytes);
-        ana.write(&format!("docs/{HOSTILE}"), b"a");
-        ana.write(&format!("docs/{TURNED}"), b"b");
-        ana.write(&format!("docs/{BROKEN}"), b"c");
+        ana.write(&format!("docs/{MARKUP_NAME}"), b"a");
+        ana.write(&format!("docs/{REVERSING_NAME}"), b"b");
+        ana.write(&format!("docs/{TWO_LINE_NAME}"), b"c");
     }) else {
         return;
     };
     let browser = &web.browser;
     web.join("ben");
-    // What lets one in is out of every script's reach.
+    // Scripts cannot read the session cookie.
     let kept =
         browser.run("return document.cookie + JSON.stringify({...localStorage, ...sessionStorage}) + location.href");
     for secret in ["convite=", "join", "token"] {
@@ -35,14 +35,14 @@ fn somebody_with_an_invite_finds_a_file_and_gets_it() {
     browser.type_into("#q", "lak");
     browser.wait(&format!("{ROWS} === 4"));
     let seen = browser.text("#results");
-    assert!(seen.contains(HOSTILE), "{seen}");
+    assert!(seen.contains(MARKUP_NAME), "{seen}");
     assert!(!seen.contains('\u{202e}'), "{seen:?}");
     assert!(seen.contains("lake\u{fffd}second line.txt"), "{seen:?}");
     assert_eq!(
         browser.run("return document.querySelectorAll('#results img').length"),
         0
     );
-    browser.picture("search-desktop-light");
+    browser.screenshot("search-desktop-light");
     browser.type_into("#q", "e.jpg");
     browser.wait(&format!("{ROWS} === 1"));
     browser.click("#results a");
@@ -50,21 +50,21 @@ fn somebody_with_an_invite_finds_a_file_and_gets_it() {
     assert!(browser.downloaded("lake.jpg") == bytes);
     assert_eq!(browser.text("#hash"), ContentHash::of(&bytes).to_string());
     assert_ne!(browser.run("return document.title"), "taken");
-    browser.picture("file-desktop-light");
-    browser.is_content();
+    browser.screenshot("file-desktop-light");
+    browser.assert_console_clean();
 
-    // Signed out, nothing of it is left, also not for one who comes back.
+    // After logout nothing of the session remains, also not with the back button.
     web.screen("#/account", ".head button");
     browser.click(".head button");
     browser.wait("document.querySelector('#user')");
     assert!(!browser.text("body").contains("ben"));
     browser.run("location.reload()");
     browser.wait("document.querySelector('#user')");
-    browser.is_content();
+    browser.assert_console_clean();
 }
 
 #[test]
-fn filters_narrow_what_is_found() {
+fn filters_reduce_the_results() {
     let Some(web) = Web::open(desk, |ana| {
         ana.write("docs/lake one.jpg", &contents(1, 3_000));
         let old = ana.write("docs/lake two.txt", &contents(2, 2_000_000));
@@ -84,8 +84,8 @@ fn filters_narrow_what_is_found() {
     browser.wait(&format!("{ROWS} === 4"));
     assert_eq!(browser.text(".count"), "4 results");
     assert_eq!(browser.text("#results li mark").to_lowercase(), "lake");
-    // Found by its folder alone, which the name does not show.
-    web.wait_for("#results", "found by its folder");
+    // A file found only by its folder shows the reason.
+    web.wait_for("#results", "matched by folder");
     let first = || browser.text("#results li");
     let clear = |id: &str| {
         browser.choose(id, "");
@@ -117,14 +117,14 @@ fn filters_narrow_what_is_found() {
     assert!(!browser.text("#results").contains("two.txt"));
     clear("#newer");
 
-    // What is not there is said, with what to do.
+    // A search without results shows hints.
     browser.type_into("#q", " nowhere");
     web.wait_for("main", "Nothing found");
-    browser.is_content();
+    browser.assert_console_clean();
 }
 
 #[test]
-fn a_file_shows_who_holds_it_and_resumes_where_it_was_left() {
+fn a_file_page_shows_sources_and_resumes() {
     let bytes = contents(62, 3_000_000);
     let Some(web) = Web::open(desk, |ana| {
         ana.write("docs/travel/2024/lake.bin", &bytes);
@@ -138,7 +138,7 @@ fn a_file_shows_who_holds_it_and_resumes_where_it_was_left() {
     let hash = ContentHash::of(&bytes).to_string();
     web.sign_in("ben");
 
-    // Through the folders to the file.
+    // Browses the folders to the file.
     web.screen("#/browse", ".list");
     browser.click("a[href='#/browse/peer_1']");
     for folder in ["docs", "travel", "2024"] {
@@ -150,17 +150,12 @@ fn a_file_shows_who_holds_it_and_resumes_where_it_was_left() {
     }
     web.wait_for("main .list", "lake.bin");
     assert!(browser.text(".crumbs").contains("travel"));
-    browser.picture("tree-desktop-light");
+    browser.screenshot("tree-desktop-light");
     browser.click("main .list a[href*='/file/']");
     browser.wait("document.querySelector('#hash')");
     assert_eq!(browser.text("#hash"), hash);
     let seen = browser.text("main");
-    for part in [
-        "lake.bin",
-        "copy of it.bin",
-        "3,000,000 bytes",
-        "2 providers",
-    ] {
+    for part in ["lake.bin", "copy of it.bin", "3,000,000 bytes", "2 sources"] {
         assert!(seen.contains(part), "{part}: {seen}");
     }
     let label = browser.run("return document.querySelector('.holders').getAttribute('aria-label')");
@@ -173,22 +168,23 @@ fn a_file_shows_who_holds_it_and_resumes_where_it_was_left() {
     browser.wait("document.querySelector('#said').innerText.includes('Copied')");
     assert_eq!(browser.run("return navigator.clipboard.readText()"), *hash);
 
-    // A part is left off and fetched later: only what is missing comes, and the whole is right.
+    // A download that stops is resumed: only the missing part is requested, and the file is correct.
     let resumed = browser.run(&format!(
         "return (async () => {{
             const stop = new AbortController();
-            const first = await fetch('/files/{hash}/content', {{ signal: stop.signal }});
+            const key = {{ 'convite-page-key': localStorage.getItem('convite.key') }};
+            const first = await fetch('/files/{hash}/content', {{ signal: stop.signal, headers: key }});
             const tag = first.headers.get('etag');
             const reader = first.body.getReader();
             const {{ value }} = await reader.read();
             stop.abort();
-            const rest = await fetch('/files/{hash}/content', {{ headers: {{ range: `bytes=${{value.length}}-`, 'if-range': tag }} }});
+            const rest = await fetch('/files/{hash}/content', {{ headers: {{ ...key, range: `bytes=${{value.length}}-`, 'if-range': tag }} }});
             const body = new Uint8Array(await rest.arrayBuffer());
             const all = new Uint8Array(value.length + body.length);
             all.set(value);
             all.set(body, value.length);
             const sum = new Uint8Array(await crypto.subtle.digest('SHA-256', all));
-            const whole = await (await fetch('/files/{hash}/content')).arrayBuffer();
+            const whole = await (await fetch('/files/{hash}/content', {{ headers: key }})).arrayBuffer();
             const wanted = new Uint8Array(await crypto.subtle.digest('SHA-256', whole));
             return {{ status: rest.status, from: value.length, length: all.length, same: sum.join() === wanted.join() }};
         }})()"
@@ -197,11 +193,11 @@ fn a_file_shows_who_holds_it_and_resumes_where_it_was_left() {
     assert_eq!(resumed["length"], bytes.len(), "{resumed}");
     assert!(resumed["from"].as_u64().unwrap() > 0, "{resumed}");
     assert_eq!(resumed["same"], true, "{resumed}");
-    browser.is_content();
+    browser.assert_console_clean();
 }
 
 #[test]
-fn a_link_opens_a_file_for_one_without_an_account() {
+fn a_link_opens_a_file_without_an_account() {
     let bytes = contents(63, 200_000);
     let Some(web) = Web::open(desk, |ana| {
         ana.write("docs/gift.bin", &bytes);
@@ -220,15 +216,31 @@ fn a_link_opens_a_file_for_one_without_an_account() {
     browser.click("#link + button");
     browser.wait("document.querySelector('#said').innerText.includes('Copied')");
     assert_eq!(browser.run("return navigator.clipboard.readText()"), link);
-    browser.picture("link-desktop-light");
-    browser.is_content();
+    browser.screenshot("link-desktop-light");
+    browser.assert_console_clean();
 
-    // Somebody else's browser, in which nobody has ever signed in.
+    // A browser without any session.
     let other = Browser::open(800, 600, "en-US", false);
     other.go(&web.address("/"));
     other.wait("document.querySelector('#user')");
-    other.run(&format!("location.href = {link:?}"));
+    // Opening the link does not count as a use; it shows a page about the file.
+    for _ in 0..2 {
+        other.go(link);
+        other.wait("document.querySelector('#download')");
+    }
+    let page = other.text("main");
+    for part in ["gift.bin", "195.3 KiB", "ana", "Download"] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    other.screenshot("link-page-desktop-light");
+    other.set_appearance(390, 844, true);
+    other.screenshot("link-page-phone-dark");
+    other.click("#download");
     assert!(other.downloaded("gift.bin") == bytes);
+    other.assert_console_clean_except(&["favicon"]);
+    // After the last use, other networks get nothing, and the same network can restart the download.
+    other.go(link);
+    other.wait("document.querySelector('#download')");
 }
 
 #[test]
@@ -249,12 +261,12 @@ fn a_peer_with_thousands_of_files_is_browsed() {
     assert_eq!(text(&peers[0], "id"), "peer_1");
     web.sign_in("ana");
     web.screen("#/browse/peer_1/docs", ".list");
-    // All of them are counted, and the folder opens with some of them, more when asked for.
+    // The folder shows the total, and loads more files on request.
     web.wait_for("main .list", "2,500 files");
     web.screen("#/browse/peer_1/docs/many", ".list li:nth-child(200)");
     let rows = "document.querySelectorAll('main .list li').length";
     assert_eq!(browser.run(&format!("return {rows}")), 200);
-    // In the order of their numbers, as people count.
+    // Names are in numeric order.
     assert!(
         browser
             .text("main .list li:nth-child(11)")
@@ -264,5 +276,5 @@ fn a_peer_with_thousands_of_files_is_browsed() {
     browser.wait(&format!("{rows} === 400"));
     browser.type_into("#narrow", "file-2499");
     browser.wait(&format!("{rows} === 1"));
-    browser.is_content();
+    browser.assert_console_clean();
 }

@@ -1,4 +1,4 @@
-//! The page without a mouse.
+//! The page with only a keyboard.
 
 use super::{Web, desk};
 use crate::harness::{PASSWORD, contents};
@@ -9,7 +9,7 @@ const DOWN: char = '\u{e015}';
 const UP: char = '\u{e013}';
 
 #[test]
-fn one_signs_in_searches_and_downloads_by_keyboard_alone() {
+fn login_search_and_download_by_keyboard() {
     let bytes = contents(64, 90_000);
     let Some(web) = Web::open(desk, |ana| {
         ana.write("docs/lake a.bin", &bytes);
@@ -25,7 +25,7 @@ fn one_signs_in_searches_and_downloads_by_keyboard_alone() {
     focus("#q");
     browser.press("lake");
     browser.wait("document.querySelectorAll('#results li').length === 2");
-    // How many there are is said to those who do not see it.
+    // The number of results is announced to screen readers.
     let said = "document.querySelector('.count').getAttribute('role') === 'status'";
     browser.wait(said);
     browser.press(&DOWN.to_string());
@@ -38,34 +38,34 @@ fn one_signs_in_searches_and_downloads_by_keyboard_alone() {
     browser.wait("document.querySelectorAll('#results li').length === 1");
     browser.press(&DOWN.to_string());
     focus("#results a");
-    // It can be seen where one is.
+    // The focus is visible.
     let ring = browser.run("return getComputedStyle(document.activeElement).outlineStyle");
     assert_eq!(ring, "solid");
     browser.press(&ENTER.to_string());
     browser.wait("document.querySelector('#download')");
-    // The screen is new, and so reading goes on at its beginning.
+    // A new screen moves the focus to its beginning.
     focus("main");
     browser.press(&format!("{TAB}{TAB}"));
     focus("#download");
     browser.press(&ENTER.to_string());
     assert!(browser.downloaded("lake a.bin") == bytes);
 
-    // Past the navigation in one step.
+    // The skip link jumps over the navigation.
     browser.run("location.hash = '#/peers'");
     browser.wait("document.querySelector('main .list')");
     focus("main");
     browser.run("document.activeElement.blur(); document.querySelector('#skip').focus()");
     browser.press(&ENTER.to_string());
     focus("main");
-    browser.is_content();
+    browser.assert_console_clean();
 }
 
 #[test]
-fn nothing_moves_for_those_who_want_no_motion() {
+fn reduced_motion_disables_animations() {
     let Some(web) = Web::open(desk, |_| {}) else {
         return;
     };
-    // The windows of these tests ask for it.
+    // The test browser requests reduced motion.
     web.sign_in("ana");
     let moving = web.browser.run(
         "const bone = document.createElement('div');

@@ -1,4 +1,4 @@
-//! The page's sentences: the same ones in each language, each of them used.
+//! The texts of the page: equal keys in each language, and no unused key.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,7 +21,7 @@ fn sentences(language: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// What is left open in a sentence: `{name}`.
+/// Returns the placeholders of a text: `{name}`.
 fn gaps(sentence: &str) -> Vec<&str> {
     let parts = sentence.split('{').skip(1);
     let mut gaps: Vec<_> = parts.filter_map(|part| part.split('}').next()).collect();
@@ -43,9 +43,9 @@ fn scripts(folder: &Path) -> String {
 }
 
 #[test]
-fn both_languages_have_the_same_sentences() {
+fn both_languages_have_the_same_texts() {
     let (english, spanish) = (sentences("en"), sentences("es"));
-    assert!(english.len() > 100, "the sentences were not found");
+    assert!(english.len() > 100, "the texts were not found");
     assert!(english.keys().eq(spanish.keys()));
     for (key, sentence) in &english {
         assert_eq!(gaps(sentence), gaps(&spanish[key]), "{key}");
@@ -54,10 +54,10 @@ fn both_languages_have_the_same_sentences() {
 }
 
 #[test]
-fn every_sentence_is_used_and_every_used_one_exists() {
+fn every_text_is_used_and_every_used_text_exists() {
     let scripts = scripts(&folder());
     let english = sentences("en");
-    // Of a family, as `t(`act_${…}`)`; `many` adds the ending by itself.
+    // Keys with a computed suffix, such as `t(`act_${…}`)`; `many` adds the plural suffix.
     let families: Vec<&str> = scripts
         .split("(`")
         .skip(1)
@@ -71,7 +71,7 @@ fn every_sentence_is_used_and_every_used_one_exists() {
         let in_family = families.iter().any(|family| key.starts_with(family));
         assert!(
             in_family || is_named(key) || stem.is_some_and(is_named),
-            "nothing says '{key}'"
+            "unused text '{key}'"
         );
     }
     for (call, ending) in [("t(\"", ""), ("many(\"", "_one")] {
@@ -80,21 +80,21 @@ fn every_sentence_is_used_and_every_used_one_exists() {
             let is_other = scripts[..at].ends_with(|c: char| c.is_ascii_alphanumeric());
             let key = scripts[at + call.len()..].split('"').next().unwrap();
             let is_there = english.contains_key(&format!("{key}{ending}"));
-            assert!(is_other || is_there, "no sentence '{key}'");
+            assert!(is_other || is_there, "no text '{key}'");
         }
     }
     for code in convite_core::ErrorCode::ALL {
         let key = format!("problem_{}", code.name());
-        assert!(english.contains_key(&key), "no sentence '{key}'");
+        assert!(english.contains_key(&key), "no text '{key}'");
     }
-    for act in convite_core::administration::Act::ALL {
+    for act in convite_core::administration::AuditAction::ALL {
         let key = format!("act_{}", act.name());
-        assert!(english.contains_key(&key), "no sentence '{key}'");
+        assert!(english.contains_key(&key), "no text '{key}'");
     }
 }
 
 #[test]
-fn the_page_speaks_spanish_to_those_who_do_and_changes_on_request() {
+fn the_language_follows_the_browser_and_can_be_changed() {
     let phone = || Browser::open(360, 780, "es", true);
     let Some(web) = Web::open(phone, |ana| {
         ana.write(&format!("docs/{}.txt", "lake-".repeat(40)), b"a");
@@ -106,9 +106,9 @@ fn the_page_speaks_spanish_to_those_who_do_and_changes_on_request() {
     browser.type_into("#user", "ana");
     browser.type_into("#password", "not the password");
     browser.click("form button");
-    // What the directory says in English is said in Spanish first.
-    web.wait_for("[role=alert]", "no coinciden");
-    browser.is_content_but_for(&["/login"]);
+    // The page translates the directory's English message.
+    web.wait_for("[role=alert]", "incorrectos");
+    browser.assert_console_clean_except(&["/login"]);
     web.sign_in("ana");
     assert_eq!(browser.run("return document.documentElement.lang"), "es");
     assert_eq!(
@@ -118,10 +118,10 @@ fn the_page_speaks_spanish_to_those_who_do_and_changes_on_request() {
     browser.type_into("#q", "lake");
     browser.wait("document.querySelector('#results')");
     assert!(browser.text(".count").contains("resultado"));
-    browser.picture("search-phone-dark");
-    // Its words are longer: nothing sticks out.
+    browser.screenshot("search-phone-dark");
+    // The longer Spanish texts fit on all screens.
     for width in [360, 768, 900] {
-        browser.look(width, 800, width == 768);
+        browser.set_appearance(width, 800, width == 768);
         for (screen, sign) in [
             ("#/browse/peer_1", ".list"),
             ("#/peers", ".list"),
@@ -143,14 +143,14 @@ fn the_page_speaks_spanish_to_those_who_do_and_changes_on_request() {
                 "{screen} {width}: {over}"
             );
             let name = screen.replace(['#', '/'], "-");
-            browser.picture(&format!("spanish{name}-{width}"));
+            browser.screenshot(&format!("spanish{name}-{width}"));
         }
     }
     browser.click("#top [lang=en]");
     browser.wait("document.documentElement.lang === 'en'");
     assert!(browser.text("#top nav").contains("Browse"));
-    // Kept for the next time.
+    // The choice is saved.
     browser.run("location.reload()");
     browser.wait("document.querySelector('#top [lang=es]')");
-    browser.is_content();
+    browser.assert_console_clean();
 }

@@ -1,9 +1,9 @@
-//! What changes while a page is open, without anybody asking.
+//! Live updates of an open page.
 
 use super::{Web, desk};
 
 #[test]
-fn peers_come_and_go_before_ones_eyes() {
+fn the_list_of_peers_updates_live() {
     let Some(web) = Web::open(desk, |_| {}) else {
         return;
     };
@@ -16,18 +16,18 @@ fn peers_come_and_go_before_ones_eyes() {
     let peer = ben.peer("peer_2", &ben.path("docs"), "");
     web.wait_for("main", "peer_2");
     web.wait_for(".head .soft", "2 online");
-    browser.picture("peers-desktop-light");
+    browser.screenshot("peers-desktop-light");
     peer.stop().ok();
     web.wait_for(".head .soft", "1 online");
 
-    // An administrator takes one off the list.
+    // An administrator removes a peer from the list.
     web.click_surely("main .list button");
-    web.wait_for("main", "Nobody is online");
-    browser.is_content();
+    web.wait_for("main", "No peers online");
+    browser.assert_console_clean();
 }
 
 #[test]
-fn a_directory_that_is_away_is_said_so_and_comes_back() {
+fn a_lost_directory_is_shown_until_it_returns() {
     let Some(web) = Web::open(desk, |_| {}) else {
         return;
     };
@@ -44,41 +44,41 @@ fn a_directory_that_is_away_is_said_so_and_comes_back() {
     browser.wait("document.querySelector('#q')");
     directory.process.signal(rustix::process::Signal::STOP);
     browser.type_into("#q", "always");
-    // Nothing pretends to be an answer while none comes.
+    // Without an answer, the page shows placeholders.
     browser.wait("document.querySelector('main .bone')");
     directory.process.signal(rustix::process::Signal::CONT);
     browser.wait("document.querySelector('#results li')");
-    let directory = directory.again();
+    let directory = directory.restart();
     browser.run("location.hash = '#/browse'");
     browser.wait("document.querySelector('main .list, main .trouble button')");
     drop((directory, peer));
 }
 
 #[test]
-fn who_holds_a_file_is_seen_to_come_and_go() {
+fn the_sources_of_a_file_update_live() {
     let Some(web) = Web::open(desk, |_| {}) else {
         return;
     };
     web.sign_in("ana");
     let hash = convite_core::ContentHash::of(b"here");
     web.screen(&format!("#/file/{hash}"), "#download");
-    web.wait_for("main", "1 provider");
+    web.wait_for("main", "1 source");
     let ben = web.directory.member("ben");
     ben.write("docs/copy.txt", b"here");
     let peer = ben.peer("peer_2", &ben.path("docs"), "");
-    web.wait_for("main", "2 providers");
+    web.wait_for("main", "2 sources");
     peer.stop().ok();
-    web.wait_for("main", "1 provider");
+    web.wait_for("main", "1 source");
     let Web { browser, peer, .. } = web;
     peer.stop().ok();
     browser.wait("document.querySelector('#download').hidden");
-    browser.wait("document.querySelector('main').innerText.includes('Nobody who holds it')");
-    browser.picture("file-of-nobody-desktop-light");
-    browser.is_content_but_for(&["/files/"]);
+    browser.wait("document.querySelector('main').innerText.includes('No peer with this file')");
+    browser.screenshot("file-of-nobody-desktop-light");
+    browser.assert_console_clean_except(&["/files/"]);
 }
 
-/// Holds the page's requests for what has `part` in its address until `release()` is called, even
-/// those that have been called off.
+/// Holds the page's requests whose address contains `part` until `release()` is called, also aborted
+/// ones.
 fn hold(web: &Web, part: &str) {
     web.browser.run(&format!(
         "const real = window.fetch;
@@ -95,7 +95,7 @@ fn hold(web: &Web, part: &str) {
 }
 
 #[test]
-fn files_of_a_peer_that_was_left_are_not_among_those_of_another() {
+fn files_of_two_peers_are_not_mixed() {
     let Some(web) = Web::open(desk, |_| {}) else {
         return;
     };
@@ -117,15 +117,15 @@ fn files_of_a_peer_that_was_left_are_not_among_those_of_another() {
         "of both peers: {}",
         browser.text("main .list")
     );
-    // What was half read is read on, and is all of it.
+    // A partly loaded list is completed.
     browser.run("location.hash = '#/browse/peer_1/docs'");
     web.wait_for("main .list", "always.txt");
     assert!(!browser.text("main .list").contains("other.txt"));
-    browser.is_content();
+    browser.assert_console_clean();
 }
 
 #[test]
-fn an_answer_that_comes_late_is_never_shown_over_a_newer_one() {
+fn a_late_answer_does_not_replace_a_newer_one() {
     let Some(web) = Web::open(desk, |ana| {
         ana.write("docs/lake.txt", b"a");
         ana.write("docs/land.txt", b"b");
@@ -150,7 +150,7 @@ fn an_answer_that_comes_late_is_never_shown_over_a_newer_one() {
         "{shown}"
     );
 
-    // Nor is a screen that one has left.
+    // A late answer for a left screen is not shown.
     hold(&web, "/peers?");
     browser.run("location.hash = '#/peers'");
     browser.wait("window.held >= 1");
@@ -161,5 +161,5 @@ fn an_answer_that_comes_late_is_never_shown_over_a_newer_one() {
     );
     assert!(!shown.as_str().unwrap().contains("1 online"), "{shown}");
     browser.wait("document.querySelector('#new_password')");
-    browser.is_content();
+    browser.assert_console_clean();
 }

@@ -1,44 +1,23 @@
-//! Every screen, by day and by night, on a phone and on a desk: nothing sticks out, and axe-core
-//! finds nothing serious that would keep anybody from using it.
+//! Every screen in light and dark, on phone and desktop sizes: nothing overflows, and axe-core finds no
+//! serious accessibility problem.
 
 use std::fs;
-use std::path::Path;
-use std::process::Command;
 
 use convite_core::ContentHash;
 use serde_json::Value;
+use xtest::Need;
 
-use super::{HOSTILE, Web, desk};
+use super::{MARKUP_NAME, Web, desk};
 use crate::browser::Browser;
 use crate::harness::contents;
 
-/// From the npm registry, for tests alone.
-const AXE: &str = "axe-core@4.10.3";
-/// Of its `axe.min.js`.
-const AXE_HASH: &str = "a3036ebd965e778aa2f253a311008bcd427e059e24750494fbb353303cfe625b";
-
-/// The text of axe-core, fetched once; none without npm or its registry.
+/// Returns the source of axe-core; `None` if it is not installed, and the test is then skipped.
 fn axe() -> Option<String> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name(AXE);
-    let path = folder.join("package/axe.min.js");
-    if !path.exists() {
-        fs::create_dir_all(&folder).unwrap();
-        let ran = |command: &mut Command| {
-            let output = command.current_dir(&folder).output();
-            output.is_ok_and(|output| output.status.success())
-        };
-        let _ = ran(Command::new("npm").args(["pack", "--silent", AXE]))
-            && ran(Command::new("tar").args(["-xzf", "axe-core-4.10.3.tgz"]));
-    }
-    let Ok(bytes) = fs::read(&path) else {
-        println!("*** SKIPPED: {AXE} is not here, and npm could not fetch it");
-        return None;
-    };
-    assert_eq!(ContentHash::of(&bytes).to_string(), AXE_HASH, "{AXE}");
-    Some(String::from_utf8(bytes).unwrap())
+    let path = Need::Axe.is_met().then(xtest::axe).flatten()?;
+    Some(fs::read_to_string(path).unwrap())
 }
 
-/// What axe-core finds to be serious or critical on what is shown.
+/// Returns axe-core's serious and critical findings on the current screen.
 fn findings(browser: &Browser, axe: &str) -> Vec<String> {
     if browser.run("return typeof axe") == "undefined" {
         browser.run(axe);
@@ -67,12 +46,12 @@ const LOOKS: [(&str, u32, u32, bool); 4] = [
 ];
 
 #[test]
-fn every_screen_fits_and_keeps_nobody_out() {
+fn every_screen_fits_and_is_accessible() {
     let bytes = contents(66, 120_000);
     let Some(web) = Web::open(desk, |ana| {
         ana.write("docs/lake.bin", &bytes);
         ana.write(&format!("docs/{}.txt", "lake-".repeat(48)), b"a");
-        ana.write(&format!("docs/{HOSTILE}"), b"b");
+        ana.write(&format!("docs/{MARKUP_NAME}"), b"b");
         for number in 0..30 {
             ana.write(
                 &format!("docs/many/{number}.txt"),
@@ -89,7 +68,7 @@ fn every_screen_fits_and_keeps_nobody_out() {
     let browser = &web.browser;
     let look_at = |name: &str, path: Option<&str>, sign: &str| {
         for (look, width, height, is_dark) in LOOKS {
-            browser.look(width, height, is_dark);
+            browser.set_appearance(width, height, is_dark);
             if let Some(path) = path {
                 browser.run("location.hash = '#/transfers'");
                 browser.wait("document.querySelector('main .empty')");
@@ -102,7 +81,7 @@ fn every_screen_fits_and_keeps_nobody_out() {
                 wide.as_u64().unwrap() <= width.into(),
                 "{name} {look}: {wide}"
             );
-            browser.picture(&format!("{name}-{look}"));
+            browser.screenshot(&format!("{name}-{look}"));
             if let Some(axe) = &axe {
                 assert_eq!(findings(browser, axe), [""; 0], "{name} {look}");
             }
@@ -157,5 +136,5 @@ fn every_screen_fits_and_keeps_nobody_out() {
     web.screen("#/admin/invites", ".list");
     browser.click("main form button");
     look_at("invite", None, "#invite-web");
-    browser.is_content_but_for(&["/accounts", "/files/none"]);
+    browser.assert_console_clean_except(&["/accounts", "/files/none"]);
 }

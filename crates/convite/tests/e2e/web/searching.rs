@@ -1,4 +1,4 @@
-//! What is searched for is in the address, and what was found is there for who comes back.
+//! The state of a search in the page's address, and its results after navigating back.
 
 use super::{Web, desk};
 use crate::harness::contents;
@@ -6,7 +6,7 @@ use crate::harness::contents;
 const ROWS: &str = "document.querySelectorAll('#results li').length";
 
 #[test]
-fn a_search_outlives_reload_and_back_with_what_was_found_and_where_one_was() {
+fn a_search_survives_reload_and_back() {
     let Some(web) = Web::open(desk, |ana| {
         for number in 0..70 {
             ana.write(
@@ -30,7 +30,7 @@ fn a_search_outlives_reload_and_back_with_what_was_found_and_where_one_was() {
     browser.run("scrollTo(0, 1200)");
     browser.run("document.querySelector('#results li:nth-child(40) a').click()");
     browser.wait("document.querySelector('#download')");
-    // The way back is the one that one came.
+    // The breadcrumb leads back to the search.
     assert!(browser.text(".crumbs").contains("Search"));
     browser.click(".crumbs a");
     browser.wait(&format!("{ROWS} === 60"));
@@ -38,7 +38,7 @@ fn a_search_outlives_reload_and_back_with_what_was_found_and_where_one_was() {
     assert_eq!(
         browser.run("return document.activeElement.id"),
         "main",
-        "the box is not jumped to"
+        "the focus moved to the search box"
     );
     assert_eq!(
         browser.run("return document.querySelector('#q').value"),
@@ -49,17 +49,17 @@ fn a_search_outlives_reload_and_back_with_what_was_found_and_where_one_was() {
     browser.wait(&format!("{ROWS} === 30"));
     browser.wait("document.querySelector('#q').value === 'lake'");
 
-    // From a folder, back to the folder.
+    // From a folder, it leads back to the folder.
     web.screen("#/browse/peer_1/docs/travel", ".list a[href*='/file/']");
     browser.click(".list a[href*='/file/']");
     web.wait_for(".crumbs", "travel");
     browser.click(".crumbs a");
     browser.wait("location.hash === '#/browse/peer_1/docs/travel'");
-    browser.is_content();
+    browser.assert_console_clean();
 }
 
 #[test]
-fn a_filter_that_leads_nowhere_is_seen_and_can_be_cleared() {
+fn an_empty_filter_is_shown_and_can_be_cleared() {
     let Some(web) = Web::open(desk, |ana| {
         ana.write("docs/lake old.txt", &contents(1, 3_000));
     }) else {
@@ -73,13 +73,13 @@ fn a_filter_that_leads_nowhere_is_seen_and_can_be_cleared() {
         browser.run("return document.querySelector('#peer').value"),
         "ana-vm"
     );
-    web.wait_for("#space", "lab (not yours any more)");
+    web.wait_for("#space", "lab (no longer available to you)");
     browser.choose("#space", "");
     browser.click("#clear");
     browser.wait(&format!("{ROWS} === 1"));
     browser.wait("location.hash === '#/search?q=lake'");
 
-    // A peer that leaves while one looks at what it has.
+    // A peer leaves while its files are shown.
     let ben = web.directory.member("ben");
     ben.write("docs/other.txt", b"b");
     let peer = ben.peer("peer_2", &ben.path("docs"), "");
@@ -88,14 +88,14 @@ fn a_filter_that_leads_nowhere_is_seen_and_can_be_cleared() {
     browser.wait("document.querySelector('#clear')");
     peer.stop().ok();
     web.wait_for("#peer", "peer_2 (offline)");
-    browser.picture("search-offline-peer-desktop-light");
+    browser.screenshot("search-offline-peer-desktop-light");
     browser.click("#clear");
     browser.wait(&format!("{ROWS} === 1"));
-    browser.is_content_but_for(&["/search"]);
+    browser.assert_console_clean_except(&["/search"]);
 }
 
 #[test]
-fn sizes_are_read_as_they_are_written_and_the_newest_need_no_words() {
+fn size_filters_parse_units_and_recent_files_need_no_words() {
     let Some(web) = Web::open(desk, |ana| {
         ana.write("docs/small.bin", &contents(2, 500));
         ana.write("docs/large.bin", &contents(3, 2_000));
@@ -109,28 +109,28 @@ fn sizes_are_read_as_they_are_written_and_the_newest_need_no_words() {
     let sized = |text: &str| {
         browser.run(&format!("const box = document.querySelector('#min'); box.value = {text:?}; box.dispatchEvent(new Event('input', {{ bubbles: true }}))"));
     };
-    // A thousand bytes, not one.
+    // The comma is a thousands separator.
     sized("1,000");
     browser.wait(&format!("{ROWS} === 1"));
     assert!(browser.text("#results").contains("large.bin"));
     sized("1,");
-    web.wait_for(".count", "Write a size");
+    web.wait_for(".count", "Enter a size");
     assert_eq!(
         browser.run("return document.querySelector('#min').getAttribute('aria-invalid')"),
         "true"
     );
-    browser.picture("search-unread-size-desktop-light");
-    // The same answer as before, and the complaint is gone.
+    browser.screenshot("search-unread-size-desktop-light");
+    // The same results as before, without the error.
     sized("1,000");
     web.wait_for(".count", "1 result");
     browser.wait("!document.querySelector('#min').hasAttribute('aria-invalid')");
 
-    // As people go there: an address that is set at once may still be that of before.
+    // By the link, because an address set directly could still be the previous one.
     browser.click("#top nav a[href='#/search']");
     web.wait_for("main", "Find a file");
     browser.choose("#sort", "date");
     browser.wait(&format!("{ROWS} === 3"));
-    // Who has it is told, so that names that are alike can be told apart.
+    // Results show a peer and the folder, to distinguish equal names.
     assert!(browser.text("#results li").contains("peer_1 · docs"));
-    browser.is_content();
+    browser.assert_console_clean();
 }

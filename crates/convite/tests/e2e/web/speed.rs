@@ -1,11 +1,11 @@
-//! How long it takes from the last key to the results, in the browser itself.
+//! The time from the last key to the search results, measured in the browser.
 
 use super::{Web, desk};
 use crate::harness::PASSWORD;
 
-/// Types a word key by key, as fast as a quick hand, and tells how many milliseconds lie between
-/// the last key and the next frame that shows its answer.
-const TYPING: &str = "
+/// Types a word key by key at the speed of a fast typist, and returns the milliseconds between the last
+/// key and the next frame that shows its results.
+const TYPING_SCRIPT: &str = "
     const frame = () => new Promise(requestAnimationFrame);
     const pause = (ms) => new Promise((done) => setTimeout(done, ms));
     const box = document.querySelector('#q');
@@ -28,10 +28,10 @@ const TYPING: &str = "
         return times.map(String);
     })()";
 
-/// Against the directory at `$CONVITE_PAGE`, whose account `$CONVITE_PAGE_USER` has the password of
-/// `$CONVITE_PASSWORD`, if there is one (`cargo xtask bench page` fills it), else a small one.
+/// Uses the directory at `$CONVITE_PAGE` with the account `$CONVITE_PAGE_USER` and `$CONVITE_PASSWORD`,
+/// if set (`cargo xtask bench page` fills it), else a small directory.
 #[test]
-fn results_are_there_a_moment_after_the_last_key() {
+fn results_appear_soon_after_the_last_key() {
     let words = [
         "report",
         "holiday",
@@ -74,8 +74,8 @@ fn results_are_there_a_moment_after_the_last_key() {
         &web.browser
     };
     browser.wait("document.querySelector('#q')");
-    let script = TYPING.replace("WORDS", &format!("{words:?}"));
-    // The first time warms both ends.
+    let script = TYPING_SCRIPT.replace("WORDS", &format!("{words:?}"));
+    // The first search warms up both sides.
     browser.run(&script);
     let times = browser.run(&script);
     let mut times: Vec<f64> = times
@@ -87,8 +87,8 @@ fn results_are_there_a_moment_after_the_last_key() {
     times.sort_by(f64::total_cmp);
     let (median, most) = (times[times.len() / 2], times[times.len() - 1]);
     println!("page: last key to results, ms: median {median:.0}, most {most:.0}, all {times:.0?}");
-    // On a machine that does nothing else it is a tenth of it: the benchmark shows that.
+    // On an idle machine it takes a tenth of this, as the benchmark shows.
     let bound = if given.is_some() { 100.0 } else { 1_000.0 };
     assert!(median < bound, "{times:?}");
-    browser.is_content();
+    browser.assert_console_clean();
 }

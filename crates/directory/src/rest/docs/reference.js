@@ -1,7 +1,7 @@
-// Shows /openapi.json as a page. All text goes in as text, never as markup.
+// Shows /openapi.json as a page. Text is inserted as text, never as markup.
 "use strict";
 
-/** An element with attributes and children; a child that is text stays text. */
+/** Creates an element with attributes and children; strings become text. */
 function el(name, attributes = {}, ...children) {
   const element = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
@@ -9,7 +9,7 @@ function el(name, attributes = {}, ...children) {
   return element;
 }
 
-/** Text in which `ticks` mark code. */
+/** Text with `code` between backticks. */
 function prose(text) {
   return (text ?? "").split("`").map((part, at) => (at % 2 ? el("code", {}, part) : part));
 }
@@ -18,7 +18,7 @@ function refName(reference) {
   return reference.split("/").pop();
 }
 
-/** What a schema is, in a few words; names of schemas are links to them. */
+/** A schema's type; names of schemas are links. */
 function kind(schema) {
   if (!schema) return [""];
   if (schema.$ref) {
@@ -37,7 +37,7 @@ function kind(schema) {
   return [types.join(" or ")];
 }
 
-/** The bounds of a schema, in words. */
+/** A schema's bounds. */
 function limits(schema) {
   if (!schema) return "";
   const bounds = [];
@@ -65,7 +65,7 @@ function what(schema, description) {
   return [...prose(description), el("div", { class: "limits" }, limits(schema))];
 }
 
-/** The fields of an object, those of what it extends included. */
+/** The fields of an object, including those of the schemas it extends. */
 function fields(schema) {
   const parts = [schema, ...(schema.allOf ?? [])];
   const rows = parts.flatMap((part) => {
@@ -74,7 +74,7 @@ function fields(schema) {
       fieldName(name, required.has(name)), kind(of), what(of, of.description),
     ]);
   });
-  return rows.length ? table(["field", "is", ""], rows) : null;
+  return rows.length ? table(["field", "type", ""], rows) : null;
 }
 
 function parameters(list) {
@@ -84,7 +84,7 @@ function parameters(list) {
     kind(parameter.schema),
     what(parameter.schema, parameter.description ?? `in the ${parameter.in}`),
   ]);
-  return [el("h4", {}, "Parameters"), table(["name", "is", ""], rows)];
+  return [el("h4", {}, "Parameters"), table(["name", "type", ""], rows)];
 }
 
 function body(request) {
@@ -100,7 +100,7 @@ function responses(all) {
     const is = type?.includes("problem") ? kind({ $ref: "Problem" }) : content ? kind(content.schema) : [];
     return [el("code", {}, status), is, el("span", { class: "about" }, prose(response.description))];
   });
-  return [el("h4", {}, "Answers"), table(["status", "is", ""], rows)];
+  return [el("h4", {}, "Responses"), table(["status", "type", ""], rows)];
 }
 
 function operation(path, method, item) {
@@ -108,7 +108,7 @@ function operation(path, method, item) {
     el("h3", {}, el("span", { class: `method ${method}` }, method.toUpperCase()), el("span", { class: "path" }, path)),
     el("p", {}, prose(item.summary)),
     item.description ? el("p", { class: "about" }, prose(item.description)) : null,
-    el("p", { class: "session" }, item.security ? "Wants a session: authorization: Bearer TOKEN" : "Open to anybody"),
+    el("p", { class: "session" }, item.security ? "Requires a session: authorization: Bearer TOKEN" : "Requires no session"),
     parameters(item.parameters), body(item.requestBody), responses(item.responses));
 }
 
@@ -120,7 +120,7 @@ function show(description) {
   main.replaceChildren(
     el("h1", {}, `${description.info.title} ${description.info.version}`),
     el("p", { class: "about" }, prose(description.info.description)),
-    el("p", {}, el("a", { href: "/openapi.json" }, "/openapi.json"), " is the same for programs."));
+    el("p", {}, el("a", { href: "/openapi.json" }, "/openapi.json"), " is the machine-readable form."));
   contents.replaceChildren();
   for (const tag of description.tags) {
     const of = all.filter((one) => one.of.tags.includes(tag.name));
@@ -139,7 +139,7 @@ function show(description) {
       fields(schema) ?? el("p", {}, kind(schema), " ", el("span", { class: "limits" }, limits(schema)))));
   }
   main.append(schemas);
-  // The browser looked for the anchor before there was one.
+  // The browser resolved the anchor before the element existed.
   if (location.hash) document.getElementById(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView();
 }
 
@@ -147,5 +147,5 @@ fetch("/openapi.json")
   .then((answer) => (answer.ok ? answer.json() : Promise.reject(new Error(`status ${answer.status}`))))
   .then(show)
   .catch((error) => {
-    document.getElementById("state").textContent = `The description cannot be read: ${error.message}`;
+    document.getElementById("state").textContent = `Cannot load the API description: ${error.message}`;
   });

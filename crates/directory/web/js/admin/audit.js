@@ -1,4 +1,4 @@
-// The log of what was done and refused, newest first.
+// The audit log, newest first.
 import { get } from "../api.js";
 import { h, show } from "../dom.js";
 import { visible, when } from "../format.js";

@@ -1,4 +1,4 @@
-// Invites: new ones with a picture to scan, and those that still work. An invite stays in the fragment of an address, which is never sent.
+// Invites: creates them with a QR code, and lists the active ones. The invite is in the fragment of a URL, which browsers do not send.
 import { all, post, remove } from "../api.js";
 import { h, show } from "../dom.js";
 import { visible, when } from "../format.js";
@@ -52,7 +52,7 @@ export async function open(body, { signal }) {
       const before = ids;
       show(made, card(await post("/invites", wanted)));
       await again();
-      // The answer has the secret and not the id: it is the one that was not there before.
+      // The response has the secret but no id: the id is the one that was not listed before.
       shownId = [...ids].find((id) => !before.has(id));
     });
   });

@@ -1,4 +1,4 @@
-// Everybody's sessions.
+// The sessions of all accounts.
 import { all } from "../api.js";
 import { h, show } from "../dom.js";
 import { bones } from "../notice.js";

@@ -1,4 +1,4 @@
-// Spaces and who is in them.
+// Spaces and their members.
 import { all, ask, post, remove } from "../api.js";
 import { h, icon, show } from "../dom.js";
 import { visible } from "../format.js";
@@ -7,7 +7,7 @@ import { attempt, bones, empty, sure } from "../notice.js";
 
 const path = (space, user) => `/spaces/${encodeURIComponent(space)}${user === undefined ? "" : `/members/${encodeURIComponent(user)}`}`;
 
-/** The members of a space, to be changed; `tell` is told how many there are. */
+/** The editable list of a space's members; calls `tell` with their number. */
 function members(space, said, again, tell) {
   const list = h("ul", { class: "stack" });
   const input = h("input", { required: true, autocomplete: "off", "aria-label": t("add_member_to", { space: visible(space) }), placeholder: t("user") });

@@ -1,4 +1,4 @@
-// Accounts: who there is, what they may do, new ones.
+// Accounts: list, roles, passwords, new accounts.
 import { all, ask, post } from "../api.js";
 import { h, show } from "../dom.js";
 import { visible } from "../format.js";
@@ -12,7 +12,7 @@ export const roles = (chosen) => ROLES.map((role) => h("option", { value: role, 
 
 export async function open(body, { me, signal }) {
   const said = h("div", {});
-  /** Tells whether it was done. */
+  /** Sends a change; resolves to true if it succeeded. */
   const change = (button, user, what) => attempt(button, said, async () => {
     await ask("PATCH", `/users/${encodeURIComponent(user)}`, { body: what });
     say(t("saved"));
@@ -20,7 +20,7 @@ export async function open(body, { me, signal }) {
     return true;
   });
 
-  /** What an administrator does to an account of somebody else. */
+  /** The controls for another account. */
   function controls(user, line) {
     const name = visible(user);
     let is = {};
@@ -42,7 +42,7 @@ export async function open(body, { me, signal }) {
     const disable = sure(t("disable"), name, async () => { if (await change(disable, user, { disabled: true })) enable.focus(); });
     const renewing = h("button", { type: "button", "aria-expanded": "false", "aria-label": t("new_password_of", { user: name }), onclick: () => renew(user, line, renewing) }, t("new_password"));
     const update = (one) => {
-      // A choice that is not saved yet is left as it is.
+      // Keep a selection that is not saved yet.
       if (save.hidden || select.value === one.role) settle(one.role);
       is = one;
       enable.hidden = !one.disabled;
@@ -51,7 +51,7 @@ export async function open(body, { me, signal }) {
     return { parts: [select, save, back, disable, enable, renewing], update };
   }
 
-  /** Opens, or closes, the line below an account for a new password. */
+  /** Toggles the form for a new password below an account. */
   function renew(user, line, opener) {
     const old = line.querySelector("form");
     const close = () => { opener.setAttribute("aria-expanded", "false"); line.querySelector("form")?.remove(); opener.focus(); };

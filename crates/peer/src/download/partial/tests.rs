@@ -1,11 +1,18 @@
-//! What a resume trusts, after interruptions at any point.
+//! The pieces that a resume keeps after interruptions at any point.
 
 use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
 
+use convite_client::Home;
+use convite_core::SearchScope;
 use convite_core::verify::hash_piece;
 
-use super::whereabouts::same_device;
+use super::location::same_device;
 use super::*;
+use crate::download::disk_space::Headroom;
+
+mod changed;
 
 const PIECES: u32 = 6;
 
@@ -13,10 +20,10 @@ fn contents(len: usize) -> Vec<u8> {
     (0..len).map(|i| ((i * 31) >> 3) as u8).collect()
 }
 
-/// A file of [`PIECES`] pieces, and where it is fetched to.
+/// A file of [`PIECES`] pieces and the targets of its downloads.
 struct Scene {
     folder: tempfile::TempDir,
-    /// A folder on another file system than the home.
+    /// A folder on another file system than the home, if there is one.
     elsewhere: Option<tempfile::TempDir>,
     bytes: Vec<u8>,
     hashes: PieceHashes,
@@ -32,7 +39,7 @@ impl Scene {
             hash_piece(&geometry, index, piece)
         };
         let hashes = (0..PIECES).map(piece).collect();
-        // Not in the system's folder for temporary files, which may be in memory.
+        // Not the system's temporary folder, which may be in memory.
         let here = std::env::current_exe().unwrap();
         Self {
             folder: tempfile::tempdir_in(here.parent().unwrap()).unwrap(),
@@ -42,19 +49,18 @@ impl Scene {
         }
     }
 
-    /// A target on the file system of the home.
+    /// Returns a target on the file system of the home.
     fn near(&self) -> Target {
         Self::target(self.folder.path())
     }
 
-    /// A target on another one; none, loudly, on a machine without.
+    /// Returns a target on another file system. Prints a message and returns `None` if there is
+    /// none.
     fn far(&self) -> Option<Target> {
         let far = self.elsewhere.as_ref().map(|folder| folder.path());
-        let far = far.filter(|far| !same_device(far, self.folder.path()).unwrap());
-        if far.is_none() {
-            eprintln!("*** SKIPPED: there is no second file system");
-        }
-        far.map(Self::target)
+        let far = far.filter(|_| xtest::Need::SecondDisk.is_met())?;
+        assert!(!same_device(far, self.folder.path()).unwrap());
+        Some(Self::target(far))
     }
 
     fn target(folder: &Path) -> Target {
@@ -68,17 +74,31 @@ impl Scene {
         Home::open(self.folder.path().join(name)).unwrap()
     }
 
-    /// The state of the download in the home "home".
+    /// Returns the folder of the download's state in the home "home".
     fn state(&self) -> PathBuf {
         let name = format!("{}-{}", self.hashes.content(), self.bytes.len());
         self.home("home").downloads().join(name)
     }
 
-    async fn open(&self, target: &Target) -> Partial {
-        let (hash, geometry) = (self.hashes.content(), self.hashes.geometry());
-        Partial::open(&self.home("home"), hash, geometry, target, &Within::Seen)
+    async fn open(&self, target: &Target) -> UnfinishedFile {
+        UnfinishedFile::open(self.opening("home", target))
             .await
             .unwrap()
+    }
+
+    fn opening(&self, home: &str, target: &Target) -> Opening {
+        Opening {
+            home: self.home(home),
+            hash: self.hashes.content(),
+            geometry: self.hashes.geometry(),
+            target: target.clone(),
+            within: SearchScope::Visible,
+            name: "file".to_owned(),
+            retention: Duration::from_secs(60),
+            headroom: Headroom::UseAll,
+            stop: CancellationToken::new(),
+            found: Arc::new(|_| {}),
+        }
     }
 
     fn piece(&self, index: u32) -> (u64, &[u8]) {
@@ -87,7 +107,7 @@ impl Scene {
         (range.start, bytes)
     }
 
-    fn write(&self, partial: &Partial, pieces: impl IntoIterator<Item = u32>) {
+    fn write(&self, partial: &UnfinishedFile, pieces: impl IntoIterator<Item = u32>) {
         for index in pieces {
             let (offset, bytes) = self.piece(index);
             partial
@@ -98,8 +118,8 @@ impl Scene {
         }
     }
 
-    /// Writes pieces, and notes them.
-    fn fetch(&self, partial: &Partial, pieces: impl IntoIterator<Item = u32>) {
+    /// Writes pieces and a checkpoint.
+    fn fetch(&self, partial: &UnfinishedFile, pieces: impl IntoIterator<Item = u32>) {
         let mut verified = partial.verified().clone();
         for index in pieces {
             self.write(partial, [index]);
@@ -108,22 +128,22 @@ impl Scene {
         partial.checkpoint(&verified)().unwrap();
     }
 
-    /// What is trusted, none of which may be wrong.
-    fn trusted(&self, partial: &Partial) -> Vec<u32> {
+    /// Returns the pieces that a resume keeps, after checking that they are correct.
+    fn trusted(&self, partial: &UnfinishedFile) -> Vec<u32> {
         let trusted: Vec<u32> = partial.verified().iter().collect();
         for index in &trusted {
             let (offset, bytes) = self.piece(*index);
             let mut there = vec![0; bytes.len()];
             let file = partial.contents().file();
             file.read_exact_at(&mut there, offset).unwrap();
-            assert!(there == bytes, "piece {index} is trusted and wrong");
+            assert!(there == bytes, "piece {index} was kept and is wrong");
         }
         trusted
     }
 }
 
 #[tokio::test]
-async fn a_killed_download_keeps_what_is_right_and_nothing_else() {
+async fn killed_download_keeps_only_verified_pieces() {
     let scene = Scene::new();
     let partial = scene.open(&scene.near()).await;
     assert!(partial.verified().is_empty());
@@ -139,7 +159,7 @@ async fn a_killed_download_keeps_what_is_right_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn what_was_fetched_onto_another_disk_is_not_taken_for_being_on_this_one() {
+async fn contents_on_another_disk_are_recognized() {
     for hashes_are_known in [true, false] {
         let scene = Scene::new();
         let Some(far) = scene.far() else { return };
@@ -160,7 +180,7 @@ async fn what_was_fetched_onto_another_disk_is_not_taken_for_being_on_this_one()
 }
 
 #[tokio::test]
-async fn notes_without_their_contents_are_not_trusted_for_new_ones() {
+async fn checkpoint_of_missing_contents_is_invalid() {
     let scene = Scene::new();
     let partial = scene.open(&scene.near()).await;
     scene.fetch(&partial, 0..PIECES);
@@ -174,7 +194,7 @@ async fn notes_without_their_contents_are_not_trusted_for_new_ones() {
 }
 
 #[tokio::test]
-async fn a_false_size_leaves_what_was_fetched_of_the_true_one() {
+async fn wrong_size_keeps_pieces_of_the_right_size() {
     let scene = Scene::new();
     let Some(far) = scene.far() else { return };
     let partial = scene.open(&far).await;
@@ -182,8 +202,11 @@ async fn a_false_size_leaves_what_was_fetched_of_the_true_one() {
     scene.fetch(&partial, 0..4);
     drop(partial);
     let geometry = PieceGeometry::new(1).unwrap();
-    let home = scene.home("home");
-    let wrong = Partial::open(&home, scene.hashes.content(), geometry, &far, &Within::Seen).await;
+    let wrong = UnfinishedFile::open(Opening {
+        geometry,
+        ..scene.opening("home", &far)
+    })
+    .await;
     drop(wrong.unwrap());
 
     let partial = scene.open(&far).await;
@@ -191,19 +214,18 @@ async fn a_false_size_leaves_what_was_fetched_of_the_true_one() {
 }
 
 #[tokio::test]
-async fn two_homes_never_write_the_same_contents() {
+async fn two_homes_use_separate_contents() {
     use std::os::unix::fs::MetadataExt;
     let scene = Scene::new();
     let Some(far) = scene.far() else { return };
     let one = scene.open(&far).await;
-    let (hash, geometry) = (scene.hashes.content(), scene.hashes.geometry());
-    let other = Partial::open(&scene.home("other"), hash, geometry, &far, &Within::Seen).await;
-    let inode = |partial: &Partial| partial.contents().file().metadata().unwrap().ino();
+    let other = UnfinishedFile::open(scene.opening("other", &far)).await;
+    let inode = |partial: &UnfinishedFile| partial.contents().file().metadata().unwrap().ino();
     assert_ne!(inode(&one), inode(&other.unwrap()));
 }
 
 #[tokio::test]
-async fn a_link_where_the_contents_were_is_not_written_through() {
+async fn link_in_place_of_contents_is_not_followed() {
     let scene = Scene::new();
     for target in [Some(scene.near()), scene.far()].into_iter().flatten() {
         let victim = scene.folder.path().join("victim");
@@ -220,7 +242,7 @@ async fn a_link_where_the_contents_were_is_not_written_through() {
 }
 
 #[tokio::test]
-async fn a_note_leads_to_no_file_that_is_not_of_the_download() {
+async fn record_cannot_point_to_foreign_files() {
     let scene = Scene::new();
     let victim = scene.folder.path().join("victim");
     drop(scene.open(&scene.near()).await);
@@ -235,7 +257,7 @@ async fn a_note_leads_to_no_file_that_is_not_of_the_download() {
 }
 
 #[tokio::test]
-async fn what_was_fetched_moves_to_another_disk_and_back() {
+async fn contents_move_to_another_disk_and_back() {
     let scene = Scene::new();
     let Some(far) = scene.far() else { return };
     let partial = scene.open(&scene.near()).await;
@@ -247,21 +269,21 @@ async fn what_was_fetched_moves_to_another_disk_and_back() {
 
     let partial = scene.open(&far).await;
     assert_eq!(scene.trusted(&partial), [0, 4, 5]);
-    assert!(!first.exists(), "the old contents take up room");
+    assert!(!first.exists(), "the old contents still exist");
     scene.fetch(&partial, [1]);
     let second = partial.path.clone();
     drop(partial);
 
     let partial = scene.open(&scene.near()).await;
     assert_eq!(scene.trusted(&partial), [0, 1, 4, 5]);
-    assert!(!second.exists(), "the old contents take up room");
+    assert!(!second.exists(), "the old contents still exist");
     scene.write(&partial, 0..PIECES);
-    let path = partial.put_in_place(&scene.near()).await.unwrap();
-    assert!(fs::read(path).unwrap() == scene.bytes);
+    partial.put_in_place(&scene.near()).await.unwrap();
+    assert!(fs::read(scene.near().path).unwrap() == scene.bytes);
     assert!(!scene.state().exists());
 }
 
-/// Copies a folder of plain files.
+/// Copies a folder of regular files.
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
@@ -270,10 +292,10 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// A move to another disk writes `left`, then `where`, then makes the contents, fills them, removes
-/// the old ones, then `left`. It is cut off after each of these.
+/// Moving to another file system writes `left`, then `where`, creates the contents, fills them,
+/// removes the old ones, then removes `left`. The test interrupts it after each of these steps.
 #[tokio::test]
-async fn a_kill_at_any_step_of_a_move_loses_nothing_and_leaves_nothing() {
+async fn kill_during_a_move_loses_and_leaves_nothing() {
     for step in 0..6 {
         let scene = Scene::new();
         let Some(far) = scene.far() else { return };
@@ -289,7 +311,7 @@ async fn a_kill_at_any_step_of_a_move_loses_nothing_and_leaves_nothing() {
         let new = partial.path.clone();
         drop(partial);
 
-        // What was there at that step.
+        // The files that existed at that step.
         if step < 5 {
             fs::write(scene.state().join("left"), &before).unwrap();
         }
@@ -327,13 +349,13 @@ async fn a_kill_at_any_step_of_a_move_loses_nothing_and_leaves_nothing() {
         let left = fs::read_dir(far.folder()).unwrap().count();
         assert_eq!(
             left, 1,
-            "something is left beside the file after step {step}"
+            "files were left beside the target after step {step}"
         );
     }
 }
 
 #[tokio::test]
-async fn a_kill_while_the_state_of_a_finished_download_is_removed_does_no_harm() {
+async fn kill_during_cleanup_is_harmless() {
     for kept in ["where", "pieces", "hashes", "lock"] {
         let scene = Scene::new();
         for target in [Some(scene.near()), scene.far()].into_iter().flatten() {
@@ -341,10 +363,10 @@ async fn a_kill_while_the_state_of_a_finished_download_is_removed_does_no_harm()
             partial.keep_hashes(&scene.hashes);
             scene.fetch(&partial, 0..PIECES);
             let saved = fs::read(scene.state().join(kept)).unwrap();
-            let path = partial.put_in_place(&target).await.unwrap();
+            partial.put_in_place(&target).await.unwrap();
             fs::create_dir(scene.state()).unwrap();
             fs::write(scene.state().join(kept), saved).unwrap();
-            fs::remove_file(path).unwrap();
+            fs::remove_file(&target.path).unwrap();
 
             for _ in 0..2 {
                 let partial = scene.open(&target).await;
@@ -356,7 +378,7 @@ async fn a_kill_while_the_state_of_a_finished_download_is_removed_does_no_harm()
 }
 
 #[tokio::test]
-async fn notes_of_contents_that_were_replaced_or_cut_are_not_trusted() {
+async fn checkpoint_of_replaced_or_truncated_contents_is_invalid() {
     for cut in [true, false] {
         let scene = Scene::new();
         let partial = scene.open(&scene.near()).await;
@@ -380,67 +402,58 @@ async fn notes_of_contents_that_were_replaced_or_cut_are_not_trusted() {
 }
 
 #[tokio::test]
-async fn contents_that_a_copy_of_the_home_works_on_are_left_alone() {
+async fn contents_used_by_a_copied_home_are_kept() {
     let scene = Scene::new();
     let Some(far) = scene.far() else { return };
     let partial = scene.open(&far).await;
     let state = scene.state();
     let name = state.file_name().unwrap();
     copy(&state, &scene.home("copy").downloads().join(name));
-    let (hash, geometry) = (scene.hashes.content(), scene.hashes.geometry());
-    let other = Partial::open(&scene.home("copy"), hash, geometry, &far, &Within::Seen).await;
+    let other = UnfinishedFile::open(scene.opening("copy", &far)).await;
     assert_eq!(other.err().unwrap().code, ErrorCode::InUse);
     drop(partial);
 }
 
 #[tokio::test]
-async fn two_processes_cannot_fetch_the_same_file_at_once() {
+async fn same_download_runs_in_one_process() {
     let scene = Scene::new();
     let first = scene.open(&scene.near()).await;
-    let (hash, geometry) = (scene.hashes.content(), scene.hashes.geometry());
-    let second = Partial::open(
-        &scene.home("home"),
-        hash,
-        geometry,
-        &scene.near(),
-        &Within::Seen,
-    )
-    .await;
+    let second = UnfinishedFile::open(scene.opening("home", &scene.near())).await;
     assert_eq!(second.err().unwrap().code, ErrorCode::InUse);
     drop(first);
     scene.open(&scene.near()).await;
 }
 
 #[tokio::test]
-async fn a_file_larger_than_the_disk_is_refused_before_it_begins() {
+async fn file_larger_than_the_disk_is_refused() {
     let scene = Scene::new();
     for target in [Some(scene.near()), scene.far()].into_iter().flatten() {
         let geometry = PieceGeometry::new(1 << 43).unwrap();
-        let home = scene.home("home");
-        let opened = Partial::open(
-            &home,
-            ContentHash::of(b"x"),
+        let opened = UnfinishedFile::open(Opening {
+            hash: ContentHash::of(b"x"),
             geometry,
-            &target,
-            &Within::Seen,
-        )
+            ..scene.opening("home", &target)
+        })
         .await;
         assert_eq!(opened.err().unwrap().code, ErrorCode::NoSpace);
         let left = fs::read_dir(target.folder()).unwrap().count();
-        assert_eq!(left, 0, "something is left of what never began");
+        assert_eq!(left, 0, "files were left by a download that did not begin");
     }
 }
-/// One file system that is mounted twice, in a mount namespace of this test's own.
+/// A file system that is mounted twice, in a mount namespace of this test.
 #[tokio::test]
-async fn a_folder_that_is_mounted_twice_is_downloaded_into() {
+async fn download_into_a_bind_mount_works() {
     const BOUND: &str = "CONVITE_TEST_BOUND";
     let scene = Scene::new();
     let Some(bound) = std::env::var_os(BOUND) else {
-        // The same test again, with its folder also at another place.
+        if !xtest::Need::Mount.is_met() {
+            return;
+        }
+        // Runs this test again in a child process, with its folder also mounted at another path.
         let (from, to) = (scene.folder.path().join("a"), scene.folder.path().join("b"));
         fs::create_dir_all(&from).unwrap();
         fs::create_dir_all(&to).unwrap();
-        let name = "download::partial::tests::a_folder_that_is_mounted_twice_is_downloaded_into";
+        let name = "download::partial::tests::download_into_a_bind_mount_works";
         let script =
             "mount --bind \"$1\" \"$2\" || exit 99; exec \"$3\" --exact \"$4\" --nocapture";
         let ran = std::process::Command::new("unshare")
@@ -457,7 +470,7 @@ async fn a_folder_that_is_mounted_twice_is_downloaded_into() {
             Ok(ran) if ran.status.code() == Some(101) => {
                 panic!("{}", String::from_utf8_lossy(&ran.stderr))
             }
-            refused => eprintln!("*** SKIPPED: nothing can be mounted here: {refused:?}"),
+            refused => panic!("cannot mount a folder twice: {refused:?}"),
         }
         return;
     };
@@ -470,18 +483,18 @@ async fn a_folder_that_is_mounted_twice_is_downloaded_into() {
     let partial = scene.open(&target).await;
     assert!(
         partial.path.starts_with(target.folder()),
-        "it would have to be copied"
+        "the file would have to be copied"
     );
     partial.keep_hashes(&scene.hashes);
     scene.fetch(&partial, [0]);
     drop(partial);
-    // To where it cannot be renamed from there: it is carried over.
+    // To a target that renaming does not reach from there: the contents are moved.
     let partial = scene.open(&scene.near()).await;
     assert_eq!(scene.trusted(&partial), [0]);
     scene.write(&partial, 0..PIECES);
-    // What the file system does not tell before is found out at the end.
-    let path = partial.put_in_place(&target).await.unwrap();
-    assert!(fs::read(path).unwrap() == scene.bytes);
+    // What the file system does not report beforehand is detected at the end.
+    partial.put_in_place(&target).await.unwrap();
+    assert!(fs::read(&target.path).unwrap() == scene.bytes);
     let left = fs::read_dir(target.folder()).unwrap().count();
-    assert_eq!(left, 1, "something is left beside the file");
+    assert_eq!(left, 1, "files were left beside the target");
 }
