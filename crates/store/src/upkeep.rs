@@ -53,8 +53,10 @@ pub trait Upkeep: Send + Sync + 'static {
     /// Returns the time that the last [`Self::sweep`] was given.
     async fn last_sweep(&self) -> Result<Option<UnixMillis>, Problem>;
 
-    /// Corrects times that were set while the clock was ahead: leases and reports more than a day
-    /// in the future end now. Peers that are online renew their leases.
+    /// Corrects times that were recorded while the clock was wrong. Leases and reports more than a
+    /// day in the future end now; peers that are online renew their leases. What would have been
+    /// deleted by the last [`Self::sweep`] was recorded after it with a clock that was behind, and
+    /// is treated as created now; [`Self::sweep`] does this too.
     async fn mend_times(&self, now: UnixMillis) -> Result<(), Problem>;
 
     /// Returns the value stored under `name`.

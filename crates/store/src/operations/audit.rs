@@ -13,6 +13,11 @@ use crate::rows::Row;
 use crate::tables::audit;
 use crate::{Audit, AuditEntry};
 
+/// Lines of kind `$1` that are older than `$2`, of the oldest thousand. A merged line is newer than
+/// its position suggests, and is deleted once it is old enough itself.
+const OLD: &str = "kind = $1 AND last < $2 AND id <= (
+     SELECT max(id) FROM (SELECT id FROM audit WHERE kind = $1 ORDER BY id LIMIT 1000) a)";
+
 /// Deletes per kind all lines except the newest `keep`, and lines last changed before `oldest`.
 pub(super) async fn sweep(db: &mut impl Database, keep: u64, oldest: i64) -> DbResult<()> {
     let keep = i64::try_from(keep).unwrap_or(i64::MAX);
@@ -23,15 +28,21 @@ pub(super) async fn sweep(db: &mut impl Database, keep: u64, oldest: i64) -> DbR
             &[&kind.name(), &keep],
         )
         .await?;
-        // Only the oldest lines. A merged line is newer than its position suggests, and is deleted
-        // once it is old enough itself.
-        db.execute(
-            "DELETE FROM audit WHERE kind = $1 AND last < $2 AND id <= (
-                 SELECT max(id) FROM (
-                     SELECT id FROM audit WHERE kind = $1 ORDER BY id LIMIT 1000) a)",
-            &[&kind.name(), &oldest],
-        )
-        .await?;
+        let sql = format!("DELETE FROM audit WHERE {OLD}");
+        db.execute(&sql, &[&kind.name(), &oldest]).await?;
+    }
+    Ok(())
+}
+
+/// Treats lines that [`sweep`] would have deleted as new.
+pub(super) async fn renew_old(
+    db: &mut impl Database,
+    oldest: i64,
+    now: UnixMillis,
+) -> DbResult<()> {
+    for kind in Kind::ALL {
+        let sql = format!("UPDATE audit SET last = $3 WHERE {OLD}");
+        db.execute(&sql, &[&kind.name(), &oldest, &now]).await?;
     }
     Ok(())
 }

@@ -15,3 +15,4 @@ mod sessions;
 mod spaces;
 mod swarm;
 mod upkeep;
+mod wrong_times;

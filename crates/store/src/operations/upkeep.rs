@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use convite_core::{Problem, UnixMillis};
 
-use super::{audit, files, links, loads, swarm};
+use super::{audit, files, links, loads, swarm, wrong_times};
 use crate::database::{Access, Backend, Database};
 use crate::error::{DbError, DbResult};
 use crate::tables::removals;
@@ -12,6 +12,10 @@ use crate::upkeep::{REMEMBERED, SWEPT, time_from};
 use crate::{AUDIT_KEPT, AUDIT_MAX, Load, Totals, Upkeep};
 
 async fn sweep(db: &mut impl Database, keep_changes: u64, now: UnixMillis) -> DbResult<()> {
+    // The clock may have been wrong since the last sweep, for too short a time to be noticed.
+    if let Some(swept) = last_sweep(db).await? {
+        wrong_times::correct_past(db, swept, now).await?;
+    }
     let forgotten = now.0.saturating_sub(REMEMBERED);
     for sql in [
         "DELETE FROM sessions WHERE expires <= $1",
@@ -48,15 +52,16 @@ async fn set_mark(db: &mut impl Database, name: &str, value: &Vec<u8>) -> DbResu
     Ok(())
 }
 
+async fn last_sweep(db: &mut impl Database) -> DbResult<Option<UnixMillis>> {
+    let noted = mark(db, SWEPT).await?;
+    Ok(noted.as_deref().and_then(time_from))
+}
+
 async fn mend_times(db: &mut impl Database, now: UnixMillis) -> DbResult<()> {
-    let ahead = now.0.saturating_add(REMEMBERED);
-    for sql in [
-        "UPDATE peers SET lease = $1 WHERE lease > $2",
-        "UPDATE loads SET touched = $1 WHERE touched > $2",
-    ] {
-        db.execute(sql, &[&now, &ahead]).await?;
+    if let Some(swept) = last_sweep(db).await? {
+        wrong_times::correct_past(db, swept, now).await?;
     }
-    db.correct_own_times(now, ahead).await
+    wrong_times::correct_future(db, now).await
 }
 
 async fn totals(db: &mut impl Database, now: UnixMillis) -> DbResult<Totals> {
@@ -112,8 +117,8 @@ impl<B: Backend> Upkeep for B {
     }
 
     async fn last_sweep(&self) -> Result<Option<UnixMillis>, Problem> {
-        let noted = self.mark(SWEPT).await?;
-        Ok(noted.as_deref().and_then(time_from))
+        self.run(Access::Read, (), |db, ()| Box::pin(last_sweep(db)))
+            .await
     }
 
     async fn mend_times(&self, now: UnixMillis) -> Result<(), Problem> {

@@ -9,6 +9,7 @@ mod accounts;
 mod administering;
 mod bounds;
 mod claims;
+mod clocks;
 #[path = "../cluster/mod.rs"]
 mod cluster;
 mod crowding;
@@ -146,6 +147,11 @@ macro_rules! contract {
                 a_claimed_hash_shows_nobody_who_has_it_from_a_space,
                 what_nobody_lets_see_cannot_be_announced_or_located,
             }
+            clocks::{
+                what_was_created_while_the_clock_was_behind_is_kept,
+                a_corrected_clock_revives_what_was_created_before,
+                leases_from_a_clock_that_was_ahead_end,
+            }
             leaving::{
                 leaving_a_space_takes_the_files_out_of_it,
                 a_space_that_is_removed_takes_its_files_with_it,
@@ -161,7 +167,7 @@ macro_rules! contract {
                 a_revoked_invite_is_gone_and_the_others_are_listed,
                 a_removed_peer_is_forgotten_with_its_files,
                 routine_acts_are_added_up_by_actor_and_push_nothing_out,
-                the_last_sweep_is_remembered_and_wrong_times_are_mended,
+                the_last_sweep_and_named_values_are_remembered,
             }
             links::{
                 a_use_belongs_to_the_network_that_began_it,

@@ -70,6 +70,12 @@ const WALKS: &[(&str, &str)] = &[
         "DELETE FROM audit WHERE kind = $1",
         "once per sweep: the index of the kept lines, and the oldest lines",
     ),
+    ("UPDATE sessions SET expires = $1 +", "once per sweep"),
+    ("UPDATE invites SET expires = $1 +", "once per sweep"),
+    (
+        "UPDATE audit SET last = $3 WHERE kind = $1",
+        "once per sweep: the oldest lines",
+    ),
     ("DELETE FROM sessions WHERE expires <= $1", "once per sweep"),
     ("DELETE FROM invites WHERE expires <= $1", "once per sweep"),
     (

@@ -24,6 +24,8 @@ const WALKS: &[(&str, &str)] = &[
         "SELECT id FROM peers WHERE NOT departed",
         "lists all online peers",
     ),
+    ("UPDATE sessions SET expires = $1 +", "once per sweep"),
+    ("UPDATE invites SET expires = $1 +", "once per sweep"),
     ("DELETE FROM sessions WHERE expires", "once per sweep"),
     ("DELETE FROM invites WHERE expires", "once per sweep"),
     (
