@@ -49,9 +49,9 @@ pub async fn a_peer_id_stays_with_its_account_after_its_lease_ended(store: Arc<d
     let eve = account(&store, "eve").await;
     let mut claim = laptop(eve, "eve", 5002, Holder::default());
     claim.lease = at(3 * LEASE);
-    for now in [at(LEASE), at(2 * LEASE)] {
-        assert!(store.online_peers(now).await.unwrap().is_empty());
-        let refused = store.register_peer(&claim, now).await.unwrap_err();
+    for moment in [at(LEASE), at(2 * LEASE)] {
+        assert!(store.online_peers(moment).await.unwrap().is_empty());
+        let refused = store.register_peer(&claim, moment).await.unwrap_err();
         assert_eq!(refused.code, ErrorCode::PeerTaken);
     }
     assert_eq!(paths(&store, at(2 * LEASE)).await, [""; 0]);
