@@ -1,6 +1,7 @@
 //! A crowd: one provider and many downloaders that start at once and provide to each other, each
 //! with its own link.
 
+mod bounds;
 mod sending;
 
 use std::cmp::Reverse;

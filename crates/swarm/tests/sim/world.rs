@@ -1,6 +1,8 @@
 //! The virtual network: each provider answers its requests in order, at its rate.
 
+mod behaviour;
 mod reading;
+mod rng;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
@@ -12,120 +14,13 @@ use convite_swarm::{
     ProviderId, RequestId,
 };
 
+pub use behaviour::Behaviour;
 use reading::Reader;
 pub use reading::ReaderPlan;
+pub use rng::Rng;
 
 /// The interval at which received bytes are reported to a reader's download.
 const CHUNK: Duration = Duration::from_millis(50);
-
-/// SplitMix64 (Steele, Lea and Flood, 2014), a small seeded generator with the same output
-/// everywhere.
-pub struct Rng(u64);
-
-impl Rng {
-    pub fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Returns a number from 0 to below `bound`.
-    pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound.max(1)
-    }
-
-    fn chance(&mut self, probability: f64) -> bool {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64 <= probability && probability > 0.0
-    }
-}
-
-/// The behaviour of a provider.
-#[derive(Clone, Default)]
-pub struct Behaviour {
-    /// Bytes per second.
-    pub rate: u64,
-    /// Time from a request to its first byte.
-    pub delay: Duration,
-    /// Fraction of the pieces that are wrong.
-    pub lies: f64,
-    /// Sends the piece hashes of another file.
-    pub dishonest_hashes: bool,
-    /// Time at which its connections break and no new ones are accepted.
-    pub vanishes: Option<Duration>,
-    /// Time at which it is online again.
-    pub returns: Option<Duration>,
-    /// Time from which it sends nothing but stays connected.
-    pub stalls: Option<Duration>,
-    /// Time from which it disconnects instead of answering a request; it can be dialled again.
-    pub refuses: Option<Duration>,
-    /// Time from which it answers again.
-    pub relents: Option<Duration>,
-    /// Whether it reports that it is busy when it refuses.
-    pub is_busy: bool,
-    /// Whether its refusal or absence is certain: it reports that it lost the file, or its machine
-    /// refuses connections.
-    pub is_certain: bool,
-    /// Time after `vanishes` until which the directory still names it.
-    pub is_named_for: Option<Duration>,
-    /// Never reports its pieces.
-    pub is_mute: bool,
-    /// Holds only every nth piece, permanently.
-    pub holds_every: Option<u32>,
-    /// Disconnects in the middle of every piece.
-    pub breaks: bool,
-    /// Sends some bytes of the current piece every second.
-    pub drips: bool,
-    /// Sends a byte per second and never a whole piece.
-    pub trickles: bool,
-}
-
-impl Behaviour {
-    /// Returns whether it never fails, and holds a piece.
-    fn is_usable(&self, piece: u32) -> bool {
-        let holds = self
-            .holds_every
-            .is_none_or(|every| piece.is_multiple_of(every));
-        let ends = [self.vanishes, self.stalls, self.refuses];
-        let fails = self.breaks || self.trickles || self.is_mute || self.dishonest_hashes;
-        holds && self.lies == 0.0 && !fails && ends.iter().all(Option::is_none)
-    }
-
-    fn is_there(&self, now: Duration) -> bool {
-        let gone = self.vanishes.is_some_and(|at| now >= at);
-        !gone || self.returns.is_some_and(|at| now >= at)
-    }
-
-    /// Returns whether the directory names it.
-    fn is_named(&self, now: Duration) -> bool {
-        let named_for = self.is_named_for.unwrap_or_default();
-        let until = self.vanishes.map(|at| at.saturating_add(named_for));
-        self.is_there(now) || until.is_some_and(|until| now < until)
-    }
-
-    /// Returns the failure of dialling it while it is offline.
-    fn absence(&self) -> ProviderFailure {
-        if self.is_certain {
-            ProviderFailure::Gone
-        } else {
-            ProviderFailure::Unreachable
-        }
-    }
-
-    /// Returns the failure of a request that it refuses.
-    fn loss(&self) -> ProviderFailure {
-        match (self.is_certain, self.is_busy) {
-            (true, _) => ProviderFailure::Gone,
-            (false, true) => ProviderFailure::Busy,
-            (false, false) => ProviderFailure::Unreachable,
-        }
-    }
-}
 
 pub struct Scenario {
     pub layout: PieceLayout,
@@ -177,6 +72,25 @@ pub struct Report {
     pub requests: u32,
     /// How long the reader waited each time.
     pub waits: Vec<Duration>,
+}
+
+impl Report {
+    /// Checks that the download completed within `factor` times `bound` plus `slack`, in seconds.
+    #[track_caller]
+    pub fn completes_near(&self, bound: f64, factor: f64, slack: f64) {
+        assert_eq!(self.outcome, DownloadOutcome::Complete);
+        let took = self.took.as_secs_f64();
+        assert!(
+            took <= bound * factor + slack,
+            "took {took} s, the bound is {bound} s"
+        );
+    }
+
+    #[track_caller]
+    pub fn received_at_most(&self, bytes: u64) {
+        let received = self.bytes_received;
+        assert!(received <= bytes, "{received} bytes were received");
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
