@@ -7,7 +7,9 @@ use bytes::Bytes;
 use convite_core::administration::{
     AccountSummary, AuditRecord, InviteSummary, SessionSummary, SpaceSummary,
 };
-use convite_core::model::{FileEntry, IndexEntry, LocatedFile, PeerSummary, Provider, SearchHit};
+use convite_core::model::{
+    FileEntry, FolderEntry, IndexEntry, LocatedFile, PeerSummary, Provider, SearchHit,
+};
 use convite_core::path::{local_file_name, portable_file_name};
 use convite_core::remote_fetch::{LoadReport, LoadSummary, RemoteFetch};
 use convite_core::{
@@ -54,7 +56,7 @@ where
 /// Protobuf messages and their conversions.
 pub fn messages(bytes: &[u8]) {
     let (kind, bytes) = split(bytes);
-    match kind % 14 {
+    match kind % 15 {
         0 => converts::<v1::FileEntry, FileEntry>(bytes),
         1 => converts::<v1::IndexEntry, IndexEntry>(bytes),
         2 => converts::<v1::PeerSummary, PeerSummary>(bytes),
@@ -68,6 +70,7 @@ pub fn messages(bytes: &[u8]) {
         10 => converts::<v1::SessionSummary, SessionSummary>(bytes),
         11 => converts::<v1::LoadSummary, LoadSummary>(bytes),
         12 => converts::<v1::LoadOrder, RemoteFetch>(bytes),
+        13 => converts::<v1::FolderEntry, FolderEntry>(bytes),
         _ => {
             if let Ok(report) = v1::ReportLoadRequest::decode(bytes) {
                 let _ = LoadReport::try_from(&report);

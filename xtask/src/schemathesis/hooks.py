@@ -46,6 +46,27 @@ def address(text):
     return "[2001:db8::7]:5001" if re.search(r"\]:[0-9]+$", text) else "2001:db8::7"
 
 
+EMPTY_HASH = "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"
+# The hash of every folder. A request for a folder with the hash of a file is refused.
+FOLDER_HASH = "f0" * 32
+
+
+def entry(fields):
+    """Makes a valid entry of an index: what it may contain depends on its kind and size."""
+    if not isinstance(fields, dict):
+        return
+    if fields.get("kind") == "folder":
+        fields["hash"] = FOLDER_HASH
+        fields.pop("executable", None)
+        fields["size"] = min(fields.get("size", 0), 2**53 - 1) if fields.get("files") else 0
+        return
+    fields.pop("files", None)
+    if fields.get("size") == 0:
+        fields["hash"] = EMPTY_HASH
+    elif fields.get("hash") == EMPTY_HASH:
+        fields["size"] = 0
+
+
 NAMES = ("user", "space", "owner")
 
 
@@ -79,10 +100,19 @@ def before_call(context, case, kwargs):
         for field in ("newer", "older"):
             if case.query.get(field):
                 case.query[field] = "7d"
+    is_folder = case.operation.path.startswith("/folders/")
+    if case.query and case.query.get("kind") == "folder":
+        is_folder = True
+    if is_folder and case.path_parameters:
+        case.path_parameters["hash"] = FOLDER_HASH
     body = case.body
     if not isinstance(body, dict):
         return
     body = whole(body)
+    for field in ("files", "upsert"):
+        if isinstance(body.get(field), list):
+            for fields in body[field]:
+                entry(fields)
     if isinstance(body.get("peer"), dict):
         satisfy_rules(body["peer"])
     # The space must exist, and the account must belong to it.
