@@ -20,9 +20,17 @@ pub const MANIFEST_CONTEXT: &str = "convite 2026-11-30 folder manifest v1";
 pub struct ContentHash([u8; 32]);
 
 impl ContentHash {
-    /// Returns the hash of the empty file.
-    pub fn empty() -> Self {
-        Self::of(&[])
+    /// The hash of the empty file.
+    pub const EMPTY: Self = Self([
+        0xaf, 0x13, 0x49, 0xb9, 0xf5, 0xf9, 0xa1, 0xa6, 0xa0, 0x40, 0x4d, 0xea, 0x36, 0xdc, 0xc9,
+        0x49, 0x9b, 0xcb, 0x25, 0xc9, 0xad, 0xc1, 0x12, 0xb7, 0xcc, 0x9a, 0x93, 0xca, 0xe4, 0x1f,
+        0x32, 0x62,
+    ]);
+
+    /// Returns `false` if a file with this hash cannot have `size` bytes: only the empty file has
+    /// no bytes, and it has no piece that could be verified.
+    pub fn allows_size(&self, size: u64) -> bool {
+        (size == 0) == (*self == Self::EMPTY)
     }
 
     /// Returns the hash of `contents`.
@@ -130,8 +138,16 @@ mod tests {
     fn the_empty_hash_is_the_published_one() {
         // The first test vector of the BLAKE3 specification.
         assert_eq!(
-            ContentHash::empty().to_string(),
+            ContentHash::EMPTY.to_string(),
             "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"
         );
+        assert_eq!(ContentHash::EMPTY, ContentHash::of(b""));
+    }
+
+    #[test]
+    fn only_the_empty_file_has_no_bytes() {
+        let other = ContentHash::of(b"x");
+        assert!(ContentHash::EMPTY.allows_size(0) && other.allows_size(1));
+        assert!(!ContentHash::EMPTY.allows_size(1) && !other.allows_size(0));
     }
 }

@@ -111,12 +111,15 @@ impl FileEntry {
     /// Checks that the fields agree with the kind.
     ///
     /// # Errors
-    /// Returns `invalid_argument` for a file that contains files, and for a folder with more than
-    /// [`FILES_MAX`] files or [`FOLDER_SIZE_MAX`] bytes, with a size but no files, or that is
-    /// executable.
+    /// Returns `invalid_argument` for a file that contains files or cannot have its size
+    /// ([`ContentHash::allows_size`]), and for a folder with more than [`FILES_MAX`] files or
+    /// [`FOLDER_SIZE_MAX`] bytes, with a size but no files, or that is executable.
     pub fn check(&self) -> Result<(), Problem> {
         let wrong = match self.kind {
             EntryKind::File if self.files != 0 => "is a file, so it contains no files",
+            EntryKind::File if !self.hash.allows_size(self.size) => {
+                "has the size or the hash of an empty file, but not both"
+            }
             EntryKind::File => return Ok(()),
             EntryKind::Folder if self.files > FILES_MAX => "contains too many files",
             EntryKind::Folder if self.size > FOLDER_SIZE_MAX => "is too large a folder",
@@ -130,10 +133,14 @@ impl FileEntry {
             .chars()
             .take(200)
             .collect();
-        Err(Problem::invalid(format!("'{path}' {wrong}")).hint(format!(
-            "a folder has the number of files below it, at most {FILES_MAX}, and their total size, \
-             at most {FOLDER_SIZE_MAX} bytes"
-        )))
+        let problem = Problem::invalid(format!("'{path}' {wrong}"));
+        Err(match self.kind {
+            EntryKind::File => problem,
+            EntryKind::Folder => problem.hint(format!(
+                "a folder has the number of files below it, at most {FILES_MAX}, and their total \
+                 size, at most {FOLDER_SIZE_MAX} bytes"
+            )),
+        })
     }
 }
 
@@ -343,10 +350,14 @@ mod tests {
     use super::*;
 
     fn entry(kind: EntryKind, size: u64, files: u64) -> FileEntry {
+        let hash = match size {
+            0 => ContentHash::EMPTY,
+            _ => ContentHash::of(b"contents"),
+        };
         FileEntry {
             kind,
             files,
-            ..FileEntry::file("share/a".parse().unwrap(), size, ContentHash::empty())
+            ..FileEntry::file("share/a".parse().unwrap(), size, hash)
         }
     }
 
@@ -368,6 +379,14 @@ mod tests {
         };
         for bad in [
             entry(file, 9, 1),
+            FileEntry {
+                size: 1,
+                ..entry(file, 0, 0)
+            },
+            FileEntry {
+                size: 0,
+                ..entry(file, 9, 0)
+            },
             entry(folder, 9, 0),
             entry(folder, 9, FILES_MAX + 1),
             entry(folder, FOLDER_SIZE_MAX + 1, 1),

@@ -95,7 +95,7 @@ impl PieceHashes {
             )));
         }
         let content = match hashes.as_slice() {
-            [] => ContentHash::empty(),
+            [] => ContentHash::EMPTY,
             [only] => ContentHash::from_bytes(*only),
             many => ContentHash::from_bytes(root(&geometry, many)),
         };

@@ -196,7 +196,7 @@ mod tests {
         limit: u32,
         most: usize,
     ) -> (Vec<String>, usize) {
-        let hash = ContentHash::empty();
+        let hash = ContentHash::EMPTY;
         let (mut names, mut count) = (Vec::new(), 0);
         let mut cursor: Option<String> = None;
         loop {

@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn of_several_files_with_one_path_the_last_counts() {
         let file =
-            |path: &str, size| FileEntry::file(path.parse().unwrap(), size, ContentHash::empty());
+            |path: &str, size| FileEntry::file(path.parse().unwrap(), size, ContentHash::EMPTY);
         let ordered = files_in_order(vec![
             file("b", 1),
             file("a", 2),

@@ -249,11 +249,7 @@ async fn a_watch_goes_on_at_another_replica() {
     let third = Replica::new(|_| Does::Refuse(problem(ErrorCode::SessionExpired))).await;
     let client = client(&[&line.address, &second.address, &third.address]);
     let mut watch = client
-        .watch(
-            &ContentHash::empty(),
-            EntryKind::File,
-            &SearchScope::Visible,
-        )
+        .watch(&ContentHash::EMPTY, EntryKind::File, &SearchScope::Visible)
         .await
         .unwrap();
     let mut ticket = async || watch.next().await.unwrap().map(|p| p[0].ticket.clone());

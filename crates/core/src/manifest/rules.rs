@@ -42,7 +42,7 @@ impl LevelCheck {
             last: String::new(),
             files: 0,
             size: 0,
-            empty: ContentHash::empty(),
+            empty: ContentHash::EMPTY,
         })
     }
 

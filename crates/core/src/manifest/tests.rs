@@ -8,7 +8,7 @@ use crate::error::ErrorCode;
 
 fn file(name: &str, size: u64) -> ManifestEntry {
     match size {
-        0 => ManifestEntry::file(name, 0, 0, ContentHash::empty()),
+        0 => ManifestEntry::file(name, 0, 0, ContentHash::EMPTY),
         _ => ManifestEntry::file(
             name,
             size,

@@ -224,7 +224,7 @@ impl Service {
     /// # Errors
     /// Returns `not_found` if the caller has no such listed peer, or may see no file with this
     /// content; `too_many_requests` above 256 contents of one peer; `invalid_argument` for a size
-    /// out of bounds.
+    /// of 0 or out of bounds.
     pub async fn announce(
         &self,
         caller: &Caller,
@@ -233,6 +233,9 @@ impl Service {
         size: u64,
     ) -> Result<(), Problem> {
         caller.require_sharing_role()?;
+        if size == 0 || *hash == ContentHash::EMPTY {
+            return Err(Problem::invalid("a content without bytes is not announced"));
+        }
         let (store, now) = (self.store(), self.now());
         if store
             .announce(peer, caller.account, &caller.viewer, hash, size, now)

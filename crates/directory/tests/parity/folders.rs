@@ -100,6 +100,9 @@ async fn publishing(play: &mut Play<'_>, ana: &str) {
         ("files", invalid(|one| one["files"] = 5_000_001.into())),
         ("size", invalid(|one| one["size"] = (1u64 << 54).into())),
         ("executable", invalid(|one| one["executable"] = true.into())),
+        // Only the empty file has no bytes.
+        ("empty", publish("ana-1", 1, &[file("a", 0, "a")])),
+        ("not empty", publish("ana-1", 1, &[file("a", 1, "")])),
     ] {
         play.refused(step, Some(ana), asked, "invalid_argument")
             .await;

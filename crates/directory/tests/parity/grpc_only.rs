@@ -33,7 +33,7 @@ fn message(
         upsert: files
             .map(|number| v1::FileEntry {
                 path: format!("many/file {number:06}.txt"),
-                size: u64::from(number),
+                size: u64::from(number) + 1,
                 hash: bytes::Bytes::copy_from_slice(
                     ContentHash::of(&number.to_le_bytes()).as_bytes(),
                 ),
@@ -93,7 +93,7 @@ async fn a_whole_index_is_sent_in_batches_and_removes_other_files() {
     assert_eq!(lease["generation"], 2);
     let search = call("search", json!({"q": "008999"}));
     eventually(&api, &token, &search, |page| {
-        page["results"][0]["size"] == 8_999
+        page["results"][0]["size"] == 9_000
     })
     .await;
     let gone = call("search", json!({"q": "009000"}));
@@ -111,7 +111,7 @@ async fn a_change_is_searchable_soon_after_its_response() {
     let began = Instant::now();
     let search = call("search", json!({"q": "000777"}));
     eventually(&api, &token, &search, |page| {
-        page["results"][0]["size"] == 777
+        page["results"][0]["size"] == 778
     })
     .await;
     assert!(

@@ -206,6 +206,10 @@ async fn a_peer_of_another_account_cannot_be_announced() {
     assert_eq!(refused, Err("not_found".to_owned()));
     assert_eq!(bob.locate("plans").await, Err("not_found".to_owned()));
     ana.announce("ana-1", "plans").await.unwrap();
+    let hash = ContentHash::of(b"plans").to_string();
+    let empty = json!({"peer": "ana-1", "hash": hash, "size": 0});
+    let refused = ana.ask("announce", empty).await;
+    assert_eq!(refused, Err("invalid_argument".to_owned()));
     // Search results do not contain partial copies.
     let found = bob.ask("search", json!({"q": "plans"})).await.unwrap();
     assert_eq!(found["results"], json!([]));

@@ -54,6 +54,10 @@ async fn run_sizes(
     let mut kept = None;
     while let Some(attempt) = sizes.next() {
         let size = attempt.size;
+        if !fetch.file.hash.allows_size(size) {
+            sizes.record_wrong(attempt);
+            continue;
+        }
         let Some(geometry) = PieceGeometry::new(size) else {
             let problem = format!("{size} bytes exceed the maximum file size");
             sizes.record_no_space(attempt, Problem::invalid(problem));

@@ -111,22 +111,30 @@ impl SizeAttempts {
             });
             return;
         }
-        let problem = if is_wrong {
-            Problem::new(ErrorCode::CorruptContents, "all sources sent wrong data").hint(
-                "the error was reported to them; search again in a minute; \
-                 no wrong data was kept",
-            )
+        if is_wrong {
+            self.record_wrong(attempt);
         } else {
-            no_provider_left(&failed.reasons)
-        };
-        self.failed
-            .push(((Reverse(attempt.claims), is_wrong), problem));
+            let problem = no_provider_left(&failed.reasons);
+            self.record(attempt, false, problem);
+        }
+    }
+
+    /// Records that a file of this size has another hash, or that the sources sent another one.
+    pub(super) fn record_wrong(&mut self, attempt: SizeAttempt) {
+        let problem = Problem::new(ErrorCode::CorruptContents, "all sources sent wrong data").hint(
+            "the error was reported to them; search again in a minute; no wrong data was kept",
+        );
+        self.record(attempt, true, problem);
     }
 
     /// Records that a file of this size cannot be stored.
     pub(super) fn record_no_space(&mut self, attempt: SizeAttempt, problem: Problem) {
+        self.record(attempt, false, problem);
+    }
+
+    fn record(&mut self, attempt: SizeAttempt, is_wrong: bool, problem: Problem) {
         self.failed
-            .push(((Reverse(attempt.claims), false), problem));
+            .push(((Reverse(attempt.claims), is_wrong), problem));
     }
 
     /// Returns the error of the best-ranked size, when no size remains to be tried.

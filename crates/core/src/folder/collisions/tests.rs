@@ -31,7 +31,7 @@ fn tree<S: AsRef<str>>(paths: &[S]) -> FolderTree {
         let contents = FileContents {
             size: 0,
             crc32: 0,
-            hash: ContentHash::empty(),
+            hash: ContentHash::EMPTY,
         };
         match path.strip_suffix('/') {
             Some(folder) => (folder.parse().unwrap(), None),
