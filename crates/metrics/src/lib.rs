@@ -16,5 +16,5 @@ pub use docs::metrics_page;
 pub use process::observe_process;
 pub use registry::{InFlightGuard, LABEL_SETS_MAX, Registry};
 
-/// The media type of the output of [`Registry::render`]: the Prometheus text format, version 0.0.4.
-pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// The media type of the output of [`Registry::render`]: the OpenMetrics text format, version 1.0.0.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -1,10 +1,15 @@
 //! The values of the metrics of one directory or one peer.
 
-use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::{Family, MetricConstructor};
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry as Encoder;
 
 use crate::definition::{MetricDefinition, MetricType};
 
@@ -13,87 +18,100 @@ use crate::definition::{MetricDefinition, MetricType};
 pub const LABEL_SETS_MAX: usize = 500;
 const OTHER: &str = "other";
 
+type FloatCounter = Counter<f64, AtomicU64>;
+type FloatGauge = Gauge<f64, AtomicU64>;
+/// Label names and values, in the order of the catalogue.
+type Labels = Vec<(&'static str, String)>;
+
 /// The metrics of one or more lists of the catalogue.
 #[derive(Debug)]
 pub struct Registry {
-    families: Vec<Family>,
+    metrics: Vec<Metric>,
+    encoder: Encoder,
 }
 
 #[derive(Debug)]
-struct Family {
-    definition: MetricDefinition,
-    cells: Mutex<BTreeMap<Vec<String>, MetricValue>>,
+struct Metric {
+    name: &'static str,
+    labels: &'static [&'static str],
+    values: Values,
 }
 
+/// The values of a metric.
 #[derive(Debug)]
-enum MetricValue {
-    Number(f64),
-    Histogram { buckets: Vec<u64>, sum: f64 },
+enum Values {
+    /// Of a metric without labels.
+    One(Instrument),
+    Counters(Family<Labels, FloatCounter>, SetCount),
+    Gauges(Family<Labels, FloatGauge>, SetCount),
+    Histograms(Family<Labels, Histogram, Bounds>, SetCount),
 }
 
-impl MetricValue {
-    fn new(kind: MetricType) -> Self {
-        match kind {
-            MetricType::Counter | MetricType::Gauge => Self::Number(0.0),
-            MetricType::Histogram(bounds) => Self::Histogram {
-                // The last bucket is for values above every bound.
-                buckets: vec![0; bounds.len() + 1],
-                sum: 0.0,
-            },
-        }
+/// A value, which is shared by its clones.
+#[derive(Debug, Clone)]
+enum Instrument {
+    Counter(FloatCounter),
+    Gauge(FloatGauge),
+    Histogram(Histogram),
+}
+
+/// The bounds of a histogram.
+#[derive(Debug, Clone, Copy)]
+struct Bounds(&'static [f64]);
+
+impl MetricConstructor<Histogram> for Bounds {
+    fn new_metric(&self) -> Histogram {
+        Histogram::new(self.0.iter().copied())
     }
 }
 
 impl Registry {
     /// Creates a registry of the metrics in `lists`. Metrics without labels exist from the start.
     pub fn new(lists: &[&[MetricDefinition]]) -> Arc<Self> {
-        let family = |definition: &MetricDefinition| {
-            let mut cells = BTreeMap::new();
-            if definition.labels.is_empty() {
-                cells.insert(Vec::new(), MetricValue::new(definition.kind));
-            }
-            Family {
-                definition: MetricDefinition { ..*definition },
-                cells: Mutex::new(cells),
-            }
-        };
+        let mut encoder = Encoder::default();
+        let metrics = lists.iter().copied().flatten();
+        let metrics = metrics.map(|definition| Metric {
+            name: definition.name,
+            labels: definition.labels,
+            values: Values::register(definition, &mut encoder),
+        });
         Arc::new(Self {
-            families: lists
-                .iter()
-                .flat_map(|list| list.iter())
-                .map(family)
-                .collect(),
+            metrics: metrics.collect(),
+            encoder,
         })
     }
 
     /// Adds to a counter or a gauge. `values` are the label values, in the order of the catalogue.
     pub fn add(&self, metric: &MetricDefinition, values: &[&str], amount: f64) {
-        self.update(metric, values, |cell, _| {
-            if let MetricValue::Number(number) = cell {
-                *number += amount;
+        match self.find(metric, values) {
+            Some(Instrument::Counter(counter)) => {
+                counter.inc_by(amount);
             }
-        });
+            Some(Instrument::Gauge(gauge)) => {
+                gauge.inc_by(amount);
+            }
+            _ => {}
+        }
     }
 
     /// Sets a value that is counted elsewhere or measured at the time of a scrape.
     pub fn set(&self, metric: &MetricDefinition, values: &[&str], now: f64) {
-        self.update(metric, values, |cell, _| {
-            if let MetricValue::Number(number) = cell {
-                *number = now;
+        match self.find(metric, values) {
+            Some(Instrument::Counter(counter)) => {
+                counter.inner().store(now.to_bits(), Ordering::Relaxed);
             }
-        });
+            Some(Instrument::Gauge(gauge)) => {
+                gauge.set(now);
+            }
+            _ => {}
+        }
     }
 
     /// Adds a measurement to a histogram.
     pub fn observe(&self, metric: &MetricDefinition, values: &[&str], measured: f64) {
-        self.update(metric, values, |cell, kind| {
-            if let (MetricValue::Histogram { buckets, sum }, MetricType::Histogram(bounds)) =
-                (cell, kind)
-            {
-                buckets[bounds.partition_point(|bound| *bound < measured)] += 1;
-                *sum += measured;
-            }
-        });
+        if let Some(Instrument::Histogram(histogram)) = self.find(metric, values) {
+            histogram.observe(measured);
+        }
     }
 
     /// Increments a gauge until the returned guard is dropped.
@@ -110,98 +128,92 @@ impl Registry {
         }
     }
 
-    fn update(
-        &self,
-        metric: &MetricDefinition,
-        values: &[&str],
-        change: impl FnOnce(&mut MetricValue, MetricType),
-    ) {
-        let family = self
-            .families
-            .iter()
-            .find(|f| f.definition.name == metric.name);
-        let Some(family) = family else {
-            debug_assert!(false, "{} is not in this registry", metric.name);
-            return;
-        };
+    /// Returns the value of a metric with these label values.
+    fn find(&self, definition: &MetricDefinition, values: &[&str]) -> Option<Instrument> {
+        let metric = self.metrics.iter().find(|m| m.name == definition.name);
+        debug_assert!(metric.is_some(), "{} is not registered", definition.name);
+        let metric = metric?;
         debug_assert_eq!(values.len(), metric.labels.len(), "{}", metric.name);
-        let mut key: Vec<String> = values.iter().map(|value| (*value).to_owned()).collect();
-        let mut cells = family.cells.lock();
-        if cells.len() >= LABEL_SETS_MAX && !cells.contains_key(&key) {
-            key.fill(OTHER.to_owned());
-        }
-        let kind = family.definition.kind;
-        change(
-            cells.entry(key).or_insert_with(|| MetricValue::new(kind)),
-            kind,
-        );
+        let values = values.iter().map(|value| (*value).to_owned());
+        let labels: Labels = metric.labels.iter().copied().zip(values).collect();
+        Some(match &metric.values {
+            Values::One(instrument) => instrument.clone(),
+            Values::Counters(family, sets) => Instrument::Counter(sets.get(family, labels)),
+            Values::Gauges(family, sets) => Instrument::Gauge(sets.get(family, labels)),
+            Values::Histograms(family, sets) => Instrument::Histogram(sets.get(family, labels)),
+        })
     }
 
-    /// Renders all metrics in the Prometheus text format, in the order of the catalogue.
+    /// Renders all metrics in the OpenMetrics text format, in the order of the catalogue.
     pub fn render(&self) -> String {
         let mut out = String::new();
-        for family in &self.families {
-            family.render(&mut out);
-        }
+        // Writing to a string cannot fail.
+        let _ = encode(&mut out, &self.encoder);
         out
     }
 }
 
-impl Family {
-    // Writing to a string cannot fail.
-    fn render(&self, out: &mut String) {
-        let MetricDefinition {
-            name,
-            kind,
-            labels,
-            help,
-        } = &self.definition;
-        let help = help.trim().replace('\\', "\\\\").replace('\n', " ");
-        let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {}", kind.name());
-        for (values, cell) in self.cells.lock().iter() {
-            let pairs = labels
-                .iter()
-                .copied()
-                .zip(values.iter().map(String::as_str));
-            let pairs: Vec<_> = pairs.collect();
-            match (cell, kind) {
-                (MetricValue::Histogram { buckets, sum }, MetricType::Histogram(bounds)) => {
-                    let bounds = bounds.iter().map(ToString::to_string);
-                    let mut count = 0;
-                    for (bound, inside) in bounds.chain(["+Inf".to_owned()]).zip(buckets) {
-                        count += inside;
-                        let mut pairs = pairs.clone();
-                        pairs.push(("le", &bound));
-                        let _ = writeln!(out, "{name}_bucket{} {count}", braces(&pairs));
-                    }
-                    let braces = braces(&pairs);
-                    let _ = writeln!(
-                        out,
-                        "{name}_sum{braces} {sum}\n{name}_count{braces} {count}"
-                    );
-                }
-                (MetricValue::Number(number), _) => {
-                    let _ = writeln!(out, "{name}{} {number}", braces(&pairs));
-                }
-                _ => {}
+impl Values {
+    fn register(definition: &MetricDefinition, encoder: &mut Encoder) -> Self {
+        // The library appends `_total` to counters and a full stop to descriptions.
+        let name = definition.name.trim_end_matches("_total");
+        let help = definition.help.trim().trim_end_matches('.');
+        macro_rules! registered {
+            ($values:expr) => {{
+                let values = $values;
+                encoder.register(name, help, values.clone());
+                values
+            }};
+        }
+        let sets = SetCount::default();
+        match (definition.kind, definition.labels.is_empty()) {
+            (MetricType::Counter, true) => {
+                Self::One(Instrument::Counter(registered!(Counter::default())))
             }
+            (MetricType::Counter, false) => Self::Counters(registered!(Family::default()), sets),
+            (MetricType::Gauge, true) => {
+                Self::One(Instrument::Gauge(registered!(Gauge::default())))
+            }
+            (MetricType::Gauge, false) => Self::Gauges(registered!(Family::default()), sets),
+            (MetricType::Histogram(bounds), true) => Self::One(Instrument::Histogram(registered!(
+                Bounds(bounds).new_metric()
+            ))),
+            (MetricType::Histogram(bounds), false) => Self::Histograms(
+                registered!(Family::new_with_constructor(Bounds(bounds))),
+                sets,
+            ),
         }
     }
 }
 
-fn braces(pairs: &[(&str, &str)]) -> String {
-    if pairs.is_empty() {
-        return String::new();
+/// The number of label sets of a metric.
+#[derive(Debug, Default)]
+struct SetCount(Mutex<usize>);
+
+impl SetCount {
+    /// Returns the value with these labels, or the value `other` if there are too many label sets.
+    fn get<M, C>(&self, family: &Family<Labels, M, C>, mut labels: Labels) -> M
+    where
+        M: Clone,
+        C: MetricConstructor<M>,
+    {
+        let known = |labels: &Labels| family.get(labels).map(|value| value.clone());
+        if let Some(value) = known(&labels) {
+            return value;
+        }
+        let mut sets = self.0.lock();
+        if let Some(value) = known(&labels) {
+            return value;
+        }
+        if *sets < LABEL_SETS_MAX {
+            *sets += 1;
+        } else {
+            for (_, value) in &mut labels {
+                OTHER.clone_into(value);
+            }
+        }
+        family.get_or_create_owned(&labels)
     }
-    let pair = |(name, value): &(&str, &str)| {
-        let value = value
-            .replace('\\', "\\\\")
-            .replace('"', "\\\"")
-            .replace('\n', "\\n");
-        format!("{name}=\"{value}\"")
-    };
-    let pairs: Vec<_> = pairs.iter().map(pair).collect();
-    format!("{{{}}}", pairs.join(","))
 }
 
 /// A guard that keeps a gauge incremented until it is dropped.
@@ -255,12 +267,13 @@ mod tests {
         registry.set(&FEET, &[], 1.5);
         assert_eq!(
             registry.render(),
-            "# HELP shoes_total Shoes.\n# TYPE shoes_total counter\n\
-             shoes_total{colour=\"re\\\"d\\\\\\n\"} 2\n\
+            "# HELP shoes Shoes.\n# TYPE shoes counter\n\
+             shoes_total{colour=\"re\\\"d\\\\\\n\"} 2.0\n\
              # HELP walk_seconds Walks.\n# TYPE walk_seconds histogram\n\
-             walk_seconds_bucket{le=\"0.5\"} 1\nwalk_seconds_bucket{le=\"2\"} 2\n\
-             walk_seconds_bucket{le=\"+Inf\"} 3\nwalk_seconds_sum 8.1\nwalk_seconds_count 3\n\
-             # HELP feet Feet.\n# TYPE feet gauge\nfeet 1.5\n"
+             walk_seconds_sum 8.1\nwalk_seconds_count 3\n\
+             walk_seconds_bucket{le=\"0.5\"} 1\nwalk_seconds_bucket{le=\"2.0\"} 2\n\
+             walk_seconds_bucket{le=\"+Inf\"} 3\n\
+             # HELP feet Feet.\n# TYPE feet gauge\nfeet 1.5\n# EOF\n"
         );
     }
 
@@ -272,9 +285,9 @@ mod tests {
             registry.in_flight(&FEET_NOW, None),
             registry.in_flight(&FEET_NOW, None),
         );
-        assert!(registry.render().ends_with("feet 2\n"));
+        assert!(registry.render().contains("\nfeet 2.0\n"));
         drop(both);
-        assert!(registry.render().ends_with("feet 0\n"));
+        assert!(registry.render().contains("\nfeet 0.0\n"));
     }
 
     #[test]
@@ -287,6 +300,6 @@ mod tests {
         let lines = text.lines().filter(|line| line.starts_with("shoes_total{"));
         assert_eq!(lines.count(), LABEL_SETS_MAX + 1);
         let rest = 9 * LABEL_SETS_MAX;
-        assert!(text.contains(&format!("shoes_total{{colour=\"other\"}} {rest}\n")));
+        assert!(text.contains(&format!("shoes_total{{colour=\"other\"}} {rest}.0\n")));
     }
 }
