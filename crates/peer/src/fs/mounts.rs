@@ -92,8 +92,9 @@ impl Mount {
 }
 
 /// Returns a hash of the mount table entries that concern the shares at `roots`. It changes when a file system
-/// is mounted or unmounted at, above or below a share. Does not access the shares' disks, which may
-/// be absent or asleep.
+/// is mounted or unmounted at, above or below a share, also if the same file system is mounted again
+/// (since Linux 6.8; before, its mount may get the same number). Does not wait for the shares'
+/// disks, which may be absent or asleep.
 pub fn mount_table_hash(roots: &[&Path]) -> Option<blake3::Hash> {
     let table = std::fs::read(MOUNTS).ok()?;
     let mut hasher = blake3::Hasher::new();
@@ -111,7 +112,80 @@ pub fn mount_table_hash(roots: &[&Path]) -> Option<blake3::Hash> {
             hasher.update(line);
         }
     }
+    for id in roots.iter().filter_map(|root| unique_mount_id(root)) {
+        hasher.update(&id.to_le_bytes());
+    }
     Some(hasher.finalize())
+}
+
+/// Returns the number of the mount that contains `path`, which no later mount gets (statx(2)).
+#[cfg(target_os = "linux")]
+fn unique_mount_id(path: &Path) -> Option<u64> {
+    use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
+
+    /// STATX_MNT_ID_UNIQUE, since Linux 6.8.
+    const UNIQUE: StatxFlags = StatxFlags::from_bits_retain(0x4000);
+    let flags = AtFlags::NO_AUTOMOUNT | AtFlags::STATX_DONT_SYNC;
+    let found = statx(CWD, path, flags, UNIQUE).ok()?;
+    (found.stx_mask & UNIQUE.bits() != 0).then_some(found.stx_mnt_id)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn unique_mount_id(_path: &Path) -> Option<u64> {
+    None
+}
+
+/// Notices changes of the mount table.
+pub struct MountWatch {
+    #[cfg(target_os = "linux")]
+    table: tokio::io::unix::AsyncFd<std::fs::File>,
+}
+
+impl MountWatch {
+    /// Starts to watch. Must be called in a Tokio runtime.
+    ///
+    /// # Errors
+    /// Fails as the system does.
+    #[cfg(target_os = "linux")]
+    pub fn new() -> io::Result<Self> {
+        let table = std::fs::File::open(MOUNTS)?;
+        let priority = tokio::io::Interest::PRIORITY;
+        #[expect(
+            deprecated,
+            reason = "a file keeps its descriptor open; the replacement needs unsafe code"
+        )]
+        let table = tokio::io::unix::AsyncFd::with_interest(table, priority)?;
+        Ok(Self { table })
+    }
+
+    /// Waits until file systems were mounted or unmounted since the last call (proc_pid_mounts(5)).
+    ///
+    /// # Errors
+    /// Fails as the system does.
+    #[cfg(target_os = "linux")]
+    pub async fn changed(&self) -> io::Result<()> {
+        let mut ready = self.table.ready(tokio::io::Interest::PRIORITY).await?;
+        ready.clear_ready();
+        Ok(())
+    }
+
+    /// Fails with `Unsupported`: only Linux has the table.
+    ///
+    /// # Errors
+    /// Always fails.
+    #[cfg(not(target_os = "linux"))]
+    pub fn new() -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Never called, because no instance exists.
+    ///
+    /// # Errors
+    /// Never fails.
+    #[cfg(not(target_os = "linux"))]
+    pub async fn changed(&self) -> io::Result<()> {
+        std::future::pending().await
+    }
 }
 
 const MOUNTS: &str = "/proc/self/mountinfo";

@@ -12,7 +12,7 @@ use convite_net::task;
 use tokio::time::Instant;
 use tracing::warn;
 
-use crate::fs::mounts;
+use crate::fs::mounts::{self, MountWatch};
 use crate::sharing::changed_places::ScanScope;
 use crate::sharing::indexing::{Indexer, REHASH_DELAY};
 use crate::sharing::shared_files::SharedFiles;
@@ -101,15 +101,18 @@ fn is_done(looked: Result<(), Problem>) -> bool {
     looked.is_ok()
 }
 
-/// Follows the mount table until the peer stops. When a file system is unmounted, its files are
+/// Follows the mount table until the peer stops: it tells of changes, and is read periodically
+/// where it does not. When a file system is unmounted, its files are
 /// removed from the index at once, even while a scan is hashing, and a scan follows.
 pub async fn run_mounts(files: Arc<SharedFiles>) {
     let mut known = None;
     let mut ticks = tokio::time::interval(MOUNT_CHECK_INTERVAL);
+    let mut watch = MountWatch::new().ok();
     loop {
         tokio::select! {
             () = files.stop.cancelled() => return,
             _ = ticks.tick() => {}
+            () = table_change(&mut watch) => {}
         }
         let shared = files.clone();
         let before = known.take();
@@ -123,6 +126,17 @@ pub async fn run_mounts(files: Arc<SharedFiles>) {
         });
         known = looked.await.ok();
     }
+}
+
+/// Waits until the mount table changes. Never returns if the system does not tell.
+async fn table_change(watch: &mut Option<MountWatch>) {
+    if let Some(table) = watch
+        && table.changed().await.is_ok()
+    {
+        return;
+    }
+    *watch = None;
+    std::future::pending().await
 }
 
 /// Returns the hash of the mounts that concern the shares; `None` if the system has no mount table.

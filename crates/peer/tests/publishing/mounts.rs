@@ -97,6 +97,35 @@ async fn shown(peer: &RunningPeer, what: &str, is: impl Fn(&str) -> bool) {
     assert!(looked.is_ok(), "{what}: {:?}", peer.status().shares[0]);
 }
 
+/// The watches of an unmounted disk are gone, even if it is mounted again at once.
+#[tokio::test]
+async fn changes_after_a_quick_remount_are_noticed() {
+    let mut group = Group::new();
+    group.rescan = Duration::from_secs(600);
+    let Some(disk) = Disk::new(&group) else {
+        return;
+    };
+    let share = disk.point.join("share");
+    fs::create_dir(&share).unwrap();
+    fs::write(share.join("a"), "one").unwrap();
+    settle(&share.join("a"));
+    group.folder = share.clone();
+    let (mut peer, stop) = group.start().await.unwrap();
+    assert_eq!(peer.first_scan_done().await.unwrap(), 1);
+    for name in ["b", "c", "d"] {
+        disk.unmount();
+        disk.mount().unwrap();
+        fs::write(share.join(name), "new").unwrap();
+        let path = format!("share/{name}");
+        group
+            .directory
+            .until(|held| held.files.contains_key(&path))
+            .await;
+    }
+    end(peer, &stop).await;
+    disk.unmount();
+}
+
 #[tokio::test]
 async fn remounted_disk_is_not_hashed_again() {
     let mut group = Group::new();
