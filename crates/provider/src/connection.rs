@@ -62,10 +62,7 @@ pub async fn dial(
     let origin = format!("{scheme}://{name}")
         .parse()
         .map_err(|_| Problem::invalid("the source's name is not valid"))?;
-    let mut bearer: MetadataValue<Ascii> = format!("Bearer {}", provider.ticket)
-        .parse()
-        .map_err(|_| Problem::invalid("the ticket is damaged"))?;
-    bearer.set_sensitive(true);
+    let bearer = grpc_bearer(&provider.ticket)?;
     let (address, spoken) = dial::connect_any(&provider.addresses, expected.as_ref()).await?;
     Ok(match spoken {
         Protocol::Http2(http2) => Connection::Grpc(Grpc {
@@ -79,6 +76,28 @@ pub async fn dial(
             Connection::Http1(Arc::new(ranges))
         }
     })
+}
+
+impl Connection {
+    /// Sets the ticket of further requests.
+    ///
+    /// # Errors
+    /// Returns `invalid_argument` if the ticket is malformed.
+    pub(crate) fn set_ticket(&mut self, ticket: &str) -> Result<(), Problem> {
+        match self {
+            Self::Grpc(grpc) => grpc.bearer = grpc_bearer(ticket)?,
+            Self::Http1(provider) => *provider = Arc::new(provider.with_ticket(ticket)?),
+        }
+        Ok(())
+    }
+}
+
+fn grpc_bearer(ticket: &str) -> Result<MetadataValue<Ascii>, Problem> {
+    let mut bearer: MetadataValue<Ascii> = format!("Bearer {ticket}")
+        .parse()
+        .map_err(|_| Problem::invalid("the ticket is damaged"))?;
+    bearer.set_sensitive(true);
+    Ok(bearer)
 }
 
 /// Requests the piece hashes and verifies them against the content hash.

@@ -2,9 +2,10 @@
 
 use std::future::Future;
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use convite_core::{ContentHash, PieceGeometry, PieceHash, PieceHasher, PieceHashes, PieceIndex};
+use tokio::sync::{Semaphore, SetOnce};
 
 use crate::connection::{Connection, piece_hashes};
 use crate::loss::Loss;
@@ -48,11 +49,19 @@ pub trait PieceVerifier: Send {
     fn matches(self) -> bool;
 }
 
+/// The number of providers that are asked for piece hashes at the same time, if a file has more than
+/// [`FEW_PIECES`]: each answer takes up to 96 bytes of memory for each piece while it is received.
+const LARGE_ANSWERS_MAX: usize = 2;
+/// All providers are asked at the same time for the hashes of up to this number of pieces (256 KiB).
+const FEW_PIECES: u32 = 8 << 10;
+
 /// A file. Its piece hashes are fetched from the first provider that sends them.
 pub struct FileContent {
     hash: ContentHash,
     geometry: PieceGeometry,
-    hashes: OnceLock<Arc<PieceHashes>>,
+    hashes: SetOnce<Arc<PieceHashes>>,
+    /// Permits to ask for the piece hashes.
+    asking: Semaphore,
 }
 
 impl FileContent {
@@ -62,10 +71,16 @@ impl FileContent {
         geometry: PieceGeometry,
         hashes: Option<Arc<PieceHashes>>,
     ) -> Self {
+        let at_once = if geometry.piece_count() > FEW_PIECES {
+            LARGE_ANSWERS_MAX
+        } else {
+            Semaphore::MAX_PERMITS
+        };
         Self {
             hash,
             geometry,
-            hashes: hashes.map_or_else(OnceLock::new, OnceLock::from),
+            hashes: SetOnce::new_with(hashes),
+            asking: Semaphore::new(at_once),
         }
     }
 
@@ -95,10 +110,18 @@ impl Content for FileContent {
     }
 
     async fn prepare(&self, connection: &Connection, _: &[PieceIndex]) -> Result<(), Loss> {
-        if self.hashes.get().is_none() {
-            let hashes = piece_hashes(connection, self.hash, self.geometry).await?;
-            // Another provider may have sent the same hashes meanwhile.
-            let _ = self.hashes.set(Arc::new(hashes));
+        let asked = async {
+            let _permit = self.asking.acquire().await;
+            piece_hashes(connection, self.hash, self.geometry).await
+        };
+        tokio::select! {
+            biased;
+            // Another provider may send them first.
+            _ = self.hashes.wait() => {}
+            hashes = asked => {
+                // Another provider may have sent the same hashes meanwhile.
+                let _ = self.hashes.set(Arc::new(hashes?));
+            }
         }
         Ok(())
     }

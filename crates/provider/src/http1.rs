@@ -46,9 +46,7 @@ impl Http1Provider {
         host: &str,
         ticket: &str,
     ) -> Result<Self, Problem> {
-        let mut bearer = HeaderValue::try_from(format!("Bearer {ticket}"))
-            .map_err(|_| Problem::invalid("the ticket is damaged"))?;
-        bearer.set_sensitive(true);
+        let bearer = bearer(ticket)?;
         let host = HeaderValue::from_str(host)
             .map_err(|_| Problem::invalid("the source's name is not valid"))?;
         Ok(Self {
@@ -56,6 +54,19 @@ impl Http1Provider {
             expected,
             host,
             bearer,
+        })
+    }
+
+    /// Returns the same client with another ticket.
+    ///
+    /// # Errors
+    /// Returns `invalid_argument` if the ticket is not valid in a header.
+    pub(crate) fn with_ticket(&self, ticket: &str) -> Result<Self, Problem> {
+        Ok(Self {
+            address: self.address.clone(),
+            expected: self.expected.clone(),
+            host: self.host.clone(),
+            bearer: bearer(ticket)?,
         })
     }
 
@@ -149,6 +160,13 @@ impl Http1Provider {
         }
         Ok(response)
     }
+}
+
+fn bearer(ticket: &str) -> Result<HeaderValue, Problem> {
+    let mut bearer = HeaderValue::try_from(format!("Bearer {ticket}"))
+        .map_err(|_| Problem::invalid("the ticket is damaged"))?;
+    bearer.set_sensitive(true);
+    Ok(bearer)
 }
 
 /// Returns the error in the response, or one derived from its status.

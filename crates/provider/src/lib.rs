@@ -3,7 +3,8 @@
 //! A [`Transfer`] executes the plan of a [`convite_swarm::Download`]: it dials providers, follows
 //! the pieces that they hold, receives pieces, and verifies each one before it is written to the
 //! caller's [`PieceSink`]: a file, memory, or several files. Nothing unverified reaches a sink. What
-//! is received, and how its pieces are verified, is a [`Content`].
+//! is received, and how its pieces are verified, is a [`Content`]. A [`ContentReader`] returns its
+//! bytes in order.
 
 mod availability;
 mod connection;
@@ -13,6 +14,7 @@ mod locality;
 mod loss;
 mod pieces;
 mod rate_limit;
+mod reader;
 mod receive;
 mod report;
 mod sink;
@@ -22,7 +24,8 @@ mod transfer;
 pub use connection::{Connection, Grpc, dial};
 pub use content::{Content, FileContent, FilePieceVerifier, PieceVerifier};
 pub use http1::Http1Provider;
-pub use loss::{Loss, no_provider_left};
+pub use loss::{Loss, describe_losses, no_provider_left};
 pub use rate_limit::RateLimit;
+pub use reader::{ContentReader, ReadError, ReaderConfig};
 pub use sink::{PieceBuffer, PieceSink, PieceWrite};
 pub use transfer::{LookupFuture, ProviderLookup, Transfer, TransferConfig, TransferEvent};

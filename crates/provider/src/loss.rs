@@ -85,6 +85,17 @@ impl From<Problem> for Loss {
     }
 }
 
+/// Returns a description of the last errors of lost providers, at most three of them. Text from
+/// providers is escaped.
+pub fn describe_losses(reasons: &[(PeerId, Problem)]) -> String {
+    let said = |(peer, reason): &(PeerId, Problem)| format!("{peer}: {}", escape(&reason.message));
+    let mut told: Vec<String> = reasons.iter().take(REASONS_MAX).map(said).collect();
+    if reasons.len() > REASONS_MAX {
+        told.push(format!("and {} more", reasons.len() - REASONS_MAX));
+    }
+    told.join("; ")
+}
+
 /// Returns the error for a download without providers, from the last error of each.
 pub fn no_provider_left(reasons: &[(PeerId, Problem)]) -> Problem {
     let Some((_, first)) = reasons.first() else {
@@ -94,11 +105,6 @@ pub fn no_provider_left(reasons: &[(PeerId, Problem)]) -> Problem {
         )
         .hint("run the same command again when a source is online");
     };
-    let said = |(peer, reason): &(PeerId, Problem)| format!("{peer}: {}", escape(&reason.message));
-    let mut told: Vec<String> = reasons.iter().take(REASONS_MAX).map(said).collect();
-    if reasons.len() > REASONS_MAX {
-        told.push(format!("and {} more", reasons.len() - REASONS_MAX));
-    }
     let is_shared = reasons.iter().all(|(_, reason)| reason.code == first.code);
     let (code, hint) = match first.code {
         ErrorCode::ContentChanged if is_shared => (
@@ -122,7 +128,7 @@ pub fn no_provider_left(reasons: &[(PeerId, Problem)]) -> Problem {
             "run the same command again when a source is online",
         ),
     };
-    Problem::new(code, told.join("; ")).hint(hint)
+    Problem::new(code, describe_losses(reasons)).hint(hint)
 }
 
 #[cfg(test)]

@@ -25,6 +25,12 @@ pub trait PieceSink: Send + Sync + 'static {
         piece: PieceIndex,
         buffer: Self::Buffer,
     ) -> impl Future<Output = PieceWrite> + Send;
+
+    /// Returns whether the sink has a piece that was written. A sink for a reader drops the pieces
+    /// outside its window.
+    fn holds(&self, _piece: PieceIndex) -> bool {
+        true
+    }
 }
 
 /// The memory of a piece while it is received.

@@ -250,6 +250,13 @@ impl<C: Content, S: PieceSink> Transfer<C, S> {
     }
 
     fn handle_plan(&mut self, event: Event) -> TransferEvent {
+        // Written before the reader's window moved away from it. If the window has returned since,
+        // the plan must not take the piece for verified.
+        if let Event::Verified(_, piece) = &event
+            && !self.config.sink.holds(*piece)
+        {
+            return TransferEvent::Updated;
+        }
         let happened = match &event {
             Event::Received(_, bytes) => TransferEvent::Received(*bytes),
             Event::Verified(request, piece) => {

@@ -40,6 +40,18 @@ impl ProviderRecord {
         }
     }
 
+    /// Records what the directory says of it now. Further requests on its connection use the new
+    /// ticket.
+    fn update(&mut self, provider: Provider) {
+        if let Some(connection) = &mut self.connection
+            && provider.ticket != self.provider.ticket
+            && let Err(problem) = connection.set_ticket(&provider.ticket)
+        {
+            debug!(peer = %provider.peer, "cannot use a new ticket: {problem}");
+        }
+        self.provider = provider;
+    }
+
     /// Records that it sent a verified piece.
     pub(super) fn sent_verified(&mut self) {
         self.has_sent_verified = true;
@@ -84,7 +96,7 @@ impl<C: Content, S: PieceSink> Transfer<C, S> {
             let place = known.position(|known| known.provider.peer == provider.peer);
             let id = match place {
                 Some(place) => {
-                    self.providers[place].provider = provider;
+                    self.providers[place].update(provider);
                     place
                 }
                 None => {
