@@ -16,8 +16,8 @@ const HASHES_KEPT: usize = 512 << 10;
 const FILES_KEPT: usize = 256;
 /// Maximum number of pieces of a file: 2 TiB.
 const PIECES_MAX: u32 = 512 << 10;
-/// Maximum number of pieces of all large files in transfer. Each takes 32 bytes, and up to 128 more
-/// while its hash is received.
+/// Maximum number of pieces of all large files in transfer. Each takes 32 bytes, and up to 192 more
+/// while its hash is received from two providers.
 const PIECES_OPEN: usize = 1 << 20;
 /// Files with up to this number of pieces (32 GiB) do not count as large: each takes up to 1 MiB,
 /// and the number of transfers is limited.

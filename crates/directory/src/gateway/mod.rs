@@ -1,20 +1,22 @@
 //! The gateway: file contents through the directory, for readers that are not peers (browsers,
 //! curl).
 //!
-//! The directory stores no contents. It fetches pieces from the providers of a file with tickets of
-//! the caller's account, verifies each against the content hash, and then sends it on, in order. A
-//! provider that fails is replaced during the transfer, and one that sends wrong data is excluded;
-//! when none is left, the body ends with an error, so that a part is not mistaken for the whole.
+//! The directory stores no contents. It receives pieces from the providers of a file with tickets of
+//! the caller's account, verifies each against the content hash, and then sends it on, in order
+//! ([`ContentReader`](convite_provider::ContentReader)). A provider that fails is replaced during
+//! the transfer, and one that sends wrong data is excluded; when none is left, the body ends with an
+//! error, so that a part is not mistaken for the whole. The right to read is checked again after half
+//! of the tickets' lifetime.
 //!
-//! Modules: `limits` (number of transfers, rate), `provider` (client for one peer), `provider_pool`
-//! (the providers of a file), `hashes` (piece hashes), `prepare` (preparation), `body` (pieces in
-//! order); and `forward`, uploads from a browser to a peer's inbox, with `progress`, the detection
-//! of stalls.
+//! Modules: `limits` (number of transfers, rate), `hashes` (memory for piece hashes), `prepare` (the
+//! size and the first bytes), `body` (the response body); and `forward`, uploads from a browser to a
+//! peer's inbox, with `progress`, the detection of stalls.
 //!
-//! Memory per transfer: three runs of 2 MiB or of one piece (at most 4 MiB), independent of the
-//! size of the file and the speed of the reader; and the piece hashes. Of those, 16 MiB are cached
-//! for later readers, and the total of all transfers is bounded (`hashes`): files of more than 2
-//! TiB are not served.
+//! Memory per transfer, independent of the size of the file and the speed of the reader: the window
+//! of 8 MiB, up to as much again while pieces are received from two providers, and two pieces (of at
+//! most 4 MiB each) that are being sent; the HTTP/2 buffers of up to four connections; and the piece
+//! hashes. Of those, 16 MiB are cached for later readers, and the total of all transfers is bounded
+//! (`hashes`): files of more than 2 TiB are not served.
 
 mod body;
 mod forward;
@@ -22,17 +24,15 @@ mod hashes;
 mod limits;
 mod prepare;
 mod progress;
-mod provider;
-mod provider_pool;
 
-use std::future::Future;
 use std::num::NonZeroU64;
-use std::pin::Pin;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use convite_core::model::LocatedFile;
 use convite_core::{ErrorCode, Problem};
+use convite_provider::ProviderLookup;
 use convite_store::AccountId;
 use tokio_util::sync::CancellationToken;
 
@@ -42,10 +42,10 @@ pub use prepare::PreparedTransfer;
 use hashes::{HashMemory, PieceHashCache};
 use limits::{RateLimiter, TransferSlots};
 
-/// Maximum number of runs of pieces in memory: the one being sent, and two being fetched.
-const RUNS_MAX: usize = 3;
-/// Size of a run in bytes, unless a single piece is larger.
-const RUN_BYTES: u64 = 2 << 20;
+/// Size of the pieces in memory that are received ahead of the reader, in bytes.
+const WINDOW_BYTES: u64 = 8 << 20;
+/// Maximum number of providers that a transfer is connected to.
+const PROVIDERS_MAX: usize = 4;
 
 /// The settings of the gateway.
 #[derive(Debug, Clone)]
@@ -60,7 +60,8 @@ pub struct GatewayConfig {
     pub transfers_per_account_max: usize,
     /// Timeout for a reader that takes no data, and for an upload that stalls.
     pub reader_timeout: Duration,
-    /// Timeout for a provider that sends no data, after which it is replaced.
+    /// Time without a usable provider after which a transfer fails. A provider
+    /// that sends no data is replaced earlier.
     pub provider_timeout: Duration,
 }
 
@@ -76,12 +77,6 @@ impl Default for GatewayConfig {
         }
     }
 }
-
-/// Looks up the providers of a file for its reader, with tickets, or fails if the reader has no
-/// permission. Called again during a transfer.
-pub(crate) type ProviderLookup = Arc<dyn Fn() -> LookupFuture + Send + Sync>;
-/// The result of [`ProviderLookup`].
-pub(crate) type LookupFuture = Pin<Box<dyn Future<Output = Result<LocatedFile, Problem>> + Send>>;
 
 /// The gateway's shared state.
 pub(crate) struct Gateway {
@@ -117,22 +112,24 @@ impl Gateway {
         })
     }
 
-    /// Prepares the transfer of a file for an account: takes a slot, and fetches piece hashes that
-    /// fold to the content hash.
+    /// Prepares the transfer of a file for an account: takes a slot, and waits for the first bytes of
+    /// the part that `wanted` returns for the size of the file. The part must be within the file;
+    /// an empty one contacts no provider.
     ///
     /// # Errors
     /// Returns the errors of `locate`; `overloaded` if the gateway is at its limit; `too_large` for
-    /// a file of more than 2 TiB; `unavailable` if no provider answers; `corrupt_contents` if every
-    /// provider that answers sends wrong data.
+    /// a file of more than 2 TiB; `unavailable` if no provider sends the bytes; `corrupt_contents`
+    /// if every provider sends wrong data.
     pub(crate) async fn open(
         self: &Arc<Self>,
         account: AccountId,
         file: LocatedFile,
         locate: ProviderLookup,
+        wanted: &(dyn Fn(u64) -> Range<u64> + Send + Sync),
     ) -> Result<PreparedTransfer, Problem> {
         self.must_be_enabled()?;
         let slot = self.slots.take(account)?;
-        prepare::open(self, slot, file, locate).await
+        prepare::open(self, slot, file, locate, wanted).await
     }
 
     /// Requires that the gateway is enabled.

@@ -1,98 +1,54 @@
-//! Preparation of a transfer: the piece hashes, and with them the size of the file.
+//! Preparation of a transfer: the size of the file, and its first bytes.
 //!
 //! The size is a claim of the providers. If they agree, it is trusted until the last piece is
 //! verified: if all of them are wrong, the transfer ends there with an error. If they disagree, a
 //! claimed size is first proven with its last piece.
 
-use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use convite_core::model::LocatedFile;
-use convite_core::{ContentHash, ErrorCode, PieceGeometry, PieceHashes, PieceIndex, Problem};
-use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use convite_core::{ErrorCode, PieceGeometry, Problem};
+use convite_provider::{
+    ContentReader, FileContent, ProviderLookup, ReadError, ReaderConfig, describe_losses,
+};
+use convite_swarm::DownloadLimits;
+use tokio::time::timeout;
 
 use super::hashes::HashMemoryPermit;
 use super::limits::TransferSlot;
-use super::provider::{Piece, ProviderFailure};
-use super::provider_pool::ProviderPool;
-use super::{Gateway, ProviderLookup};
+use super::{Gateway, PROVIDERS_MAX, WINDOW_BYTES};
 
 /// Time limit for the preparation; a request may take 30 seconds.
 const PREPARATION_TIMEOUT: Duration = Duration::from_secs(25);
-/// Number of consecutive failures, without a piece in between, after which a run fails.
-const CONSECUTIVE_FAILURES_MAX: u32 = 9;
+/// Time limit for each size if the providers claim several.
+const SIZE_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// A file that is ready for the transfer.
+/// A part of a file that is ready to be sent: its first bytes have arrived.
 pub struct PreparedTransfer {
-    pub(super) source: Arc<PieceSource>,
+    pub(super) gateway: Arc<Gateway>,
     pub(super) slot: TransferSlot,
+    pub(super) source: Source,
+    size: u64,
+    /// The length of the part in bytes.
+    pub(super) length: u64,
 }
 
 impl PreparedTransfer {
     /// Returns the size of the file in bytes.
     pub fn size(&self) -> u64 {
-        self.source.hashes.geometry().file_size()
+        self.size
     }
 }
 
-/// The source of the pieces of one file.
-pub(super) struct PieceSource {
-    pub(super) gateway: Arc<Gateway>,
-    pub(super) hashes: Arc<PieceHashes>,
-    pool: ProviderPool,
+/// The bytes of the part.
+pub(super) struct Source {
+    /// Verified, and not in `reader`; `None` if the part is empty.
+    pub(super) first: Option<Bytes>,
+    pub(super) reader: ContentReader,
     _memory: Option<HashMemoryPermit>,
-}
-
-impl PieceSource {
-    /// Fetches pieces in order, switching to another provider after a failure, until all have
-    /// arrived. Returns early, without an error, if the receiver is dropped.
-    pub(super) async fn fetch(
-        &self,
-        mut wanted: Range<PieceIndex>,
-        out: mpsc::Sender<Piece>,
-    ) -> Result<(), Problem> {
-        let mut lacking = HashSet::new();
-        let mut failures = 0;
-        while !wanted.is_empty() && !out.is_closed() {
-            let provider = self.pool.next(&lacking).await?;
-            let before = wanted.start;
-            let fetched = provider
-                .connection
-                .fetch(&self.hashes, &mut wanted, &out)
-                .await;
-            let Err(failure) = fetched else {
-                return Ok(());
-            };
-            self.pool.failed(&provider.peer, failure);
-            if failure == ProviderFailure::Lacking {
-                lacking.insert(provider.peer);
-            }
-            failures = if wanted.start > before {
-                0
-            } else {
-                failures + 1
-            };
-            backoff(failures).await?;
-        }
-        Ok(())
-    }
-}
-
-/// Waits after a failure; not after the first ones, so that another provider is tried immediately.
-async fn backoff(failures: u32) -> Result<(), Problem> {
-    if failures > CONSECUTIVE_FAILURES_MAX {
-        return Err(Problem::new(
-            ErrorCode::Unavailable,
-            "the sources of this file repeatedly disconnect",
-        ));
-    }
-    if let Some(doublings) = failures.checked_sub(4) {
-        sleep(Duration::from_millis(50) * 2u32.pow(doublings.min(5))).await;
-    }
-    Ok(())
 }
 
 pub(super) async fn open(
@@ -100,32 +56,49 @@ pub(super) async fn open(
     slot: TransferSlot,
     file: LocatedFile,
     locate: ProviderLookup,
+    wanted: &(dyn Fn(u64) -> Range<u64> + Send + Sync),
 ) -> Result<PreparedTransfer, Problem> {
+    let claims = claims(&file);
+    let is_contested = claims.len() > 1;
     let preparing = async {
-        let claims = claims(&file);
-        let contested = claims.len() > 1;
         let mut problem = Problem::not_found("no online peer shares this file");
         for size in claims {
-            match with_size(gateway, &file, size, &locate, contested).await {
-                Ok(source) => return Ok(source),
+            let claim = Claim {
+                file: &file,
+                size,
+                is_contested,
+            };
+            let part = wanted(size);
+            let length = part.end - part.start;
+            let opened = claim.open(gateway, &locate, part);
+            let opened = match is_contested {
+                true => timeout(SIZE_TIMEOUT, opened).await,
+                false => Ok(opened.await),
+            };
+            match opened.unwrap_or_else(|_| Err(too_slow())) {
+                Ok(source) => return Ok((source, size, length)),
                 Err(failed) => problem = failed,
             }
         }
         Err(problem)
     };
-    let source = timeout(PREPARATION_TIMEOUT, preparing)
-        .await
-        .map_err(|_| {
-            Problem::new(
-                ErrorCode::Unavailable,
-                "the sources of this file took too long to answer",
-            )
-            .hint("try again in a moment")
-        })??;
+    let prepared = timeout(PREPARATION_TIMEOUT, preparing).await;
+    let (source, size, length) = prepared.map_err(|_| too_slow())??;
     Ok(PreparedTransfer {
-        source: Arc::new(source),
+        gateway: Arc::clone(gateway),
         slot,
+        source,
+        size,
+        length,
     })
+}
+
+fn too_slow() -> Problem {
+    Problem::new(
+        ErrorCode::Unavailable,
+        "the sources of this file took too long to answer",
+    )
+    .hint("try again in a moment")
 }
 
 /// Returns the claimed sizes: first that of the lookup, then the others, most common first.
@@ -141,69 +114,88 @@ fn claims(file: &LocatedFile) -> Vec<u64> {
     claims
 }
 
-async fn with_size(
-    gateway: &Arc<Gateway>,
-    file: &LocatedFile,
+/// A size that providers claim.
+struct Claim<'a> {
+    file: &'a LocatedFile,
     size: u64,
-    locate: &ProviderLookup,
-    contested: bool,
-) -> Result<PieceSource, Problem> {
-    let geometry = PieceGeometry::new(size)
-        .ok_or_else(|| Problem::invalid("the file size exceeds the maximum"))?;
-    let memory = gateway.hash_memory.take(geometry.piece_count())?;
-    let pool = ProviderPool::new(gateway, file, size, Arc::clone(locate));
-    let kept = gateway.hashes.get(&file.hash, size);
-    let hashes = match kept {
-        Some(hashes) => hashes,
-        None => {
-            let hashes = piece_hashes(&pool, &file.hash, geometry).await?;
-            let hashes = Arc::new(hashes);
-            gateway.hashes.keep(&hashes);
-            hashes
-        }
-    };
-    let source = PieceSource {
-        gateway: Arc::clone(gateway),
-        hashes,
-        pool,
-        _memory: memory,
-    };
-    if contested && let Some(last) = geometry.piece_count().checked_sub(1) {
-        let (out, mut piece) = mpsc::channel(1);
-        source.fetch(last..last + 1, out).await?;
-        piece
-            .recv()
-            .await
-            .ok_or_else(|| Problem::new(ErrorCode::Unavailable, "the last piece did not arrive"))?;
-    }
-    Ok(source)
+    is_contested: bool,
 }
 
-async fn piece_hashes(
-    pool: &ProviderPool,
-    hash: &ContentHash,
-    geometry: PieceGeometry,
-) -> Result<PieceHashes, Problem> {
-    if geometry.piece_count() <= 1 {
-        let only = vec![*hash.as_bytes(); geometry.piece_count() as usize];
-        return PieceHashes::verify(geometry, *hash, only);
-    }
-    let mut lacking = HashSet::new();
-    for failures in 1.. {
-        let provider = pool.next(&lacking).await?;
-        match provider.connection.piece_hashes(hash, geometry).await {
-            Ok(hashes) => return Ok(hashes),
-            Err(failure) => {
-                pool.failed(&provider.peer, failure);
-                if failure == ProviderFailure::Lacking {
-                    lacking.insert(provider.peer);
-                }
-            }
+impl Claim<'_> {
+    /// Waits for the first bytes of `part`, and for the proof of the size if it is contested.
+    async fn open(
+        &self,
+        gateway: &Gateway,
+        locate: &ProviderLookup,
+        part: Range<u64>,
+    ) -> Result<Source, Problem> {
+        let geometry = PieceGeometry::new(self.size)
+            .ok_or_else(|| Problem::invalid("the file size exceeds the maximum"))?;
+        let memory = gateway.hash_memory.take(geometry.piece_count())?;
+        let known = gateway.hashes.get(&self.file.hash, self.size);
+        let is_known = known.is_some();
+        let content = Arc::new(FileContent::new(self.file.hash, geometry, known));
+        let config = ReaderConfig {
+            content: content.clone(),
+            layout: geometry.into(),
+            window: WINDOW_BYTES,
+            limits: limits(gateway),
+            located: self.file.clone(),
+            lookup: locate.clone(),
+            tls: gateway.tls.clone(),
+        };
+        let proof = self.size.saturating_sub(1)..self.size;
+        let start = if self.is_contested {
+            proof
+        } else {
+            part.clone()
+        };
+        let mut reader = ContentReader::start(config, start)?;
+        if self.is_contested {
+            reader.next().await.map_err(problem)?;
+            reader.seek(part);
         }
-        backoff(failures).await?;
+        let first = reader.next().await.map_err(problem)?;
+        if !is_known && let Some(hashes) = content.hashes() {
+            gateway.hashes.keep(hashes);
+        }
+        Ok(Source {
+            first,
+            reader,
+            _memory: memory,
+        })
     }
-    Err(Problem::new(
-        ErrorCode::Unavailable,
-        "the piece hashes of this file did not arrive",
-    ))
+}
+
+fn limits(gateway: &Gateway) -> DownloadLimits {
+    let (defaults, timeout) = (DownloadLimits::default(), gateway.config.provider_timeout);
+    DownloadLimits {
+        max_providers: PROVIDERS_MAX,
+        stall_timeout: defaults.stall_timeout.min(timeout),
+        report_timeout: timeout,
+        give_up_after: timeout,
+        give_up_after_busy: timeout,
+        // The right to read is checked again, and the tickets are renewed.
+        locate_interval: gateway.ticket_lifetime / 2,
+        ..defaults
+    }
+}
+
+/// Returns the error for the reader of a file.
+pub(super) fn problem(error: ReadError) -> Problem {
+    match error {
+        ReadError::AllDishonest => Problem::new(
+            ErrorCode::CorruptContents,
+            "every source of this file sent wrong data",
+        ),
+        ReadError::NoProviders(reasons) => {
+            let mut message = "no source of this file can be reached".to_owned();
+            if !reasons.is_empty() {
+                message = format!("{message}; {}", describe_losses(&reasons));
+            }
+            Problem::new(ErrorCode::Unavailable, message).hint("try again in a moment")
+        }
+        ReadError::Refused(problem) => problem,
+        ReadError::Failed => Problem::new(ErrorCode::Internal, "the transfer failed"),
+    }
 }

@@ -4,6 +4,7 @@
 //! ranges and conditional requests are supported, and a request for several ranges gets the whole
 //! file.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -190,12 +191,12 @@ impl ContentRequest {
             let response = response.header(CONTENT_LENGTH, contents.size());
             return finish(response, Body::empty());
         }
-        let opened = contents.open().await?;
-        let size = opened.size();
         // If the condition fails, the whole file is sent. Only our ETag can match: a date is no
         // strong validator.
         let wants_range = self.text(&IF_RANGE).is_none_or(|tag| tag == etag);
         let range = self.text(&RANGE).filter(|_| wants_range);
+        let opened = contents.open(|size| part(range, size)).await?;
+        let size = opened.size();
         let (response, range) = match asked(range, size) {
             Ok(Asked::Whole) => (response, 0..size),
             Ok(Asked::Part(part)) => {
@@ -209,8 +210,7 @@ impl ContentRequest {
             pass.spend(range.start == 0).await?;
         }
         let response = response.header(CONTENT_LENGTH, range.end - range.start);
-        let body = opened.stream(range).await?;
-        finish(response, Body::new(body))
+        finish(response, Body::new(opened.body()))
     }
 
     /// Returns the `Cache-Control` value; the response to a link is not stored.
@@ -223,6 +223,15 @@ impl ContentRequest {
 
     fn text(&self, name: &HeaderName) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+}
+
+/// Returns the requested part of a file; empty if the range is not satisfiable.
+fn part(range: Option<&str>, size: u64) -> Range<u64> {
+    match asked(range, size) {
+        Ok(Asked::Whole) => 0..size,
+        Ok(Asked::Part(part)) => part,
+        Err(_) => 0..0,
     }
 }
 

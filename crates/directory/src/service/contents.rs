@@ -1,15 +1,17 @@
 //! File contents for readers that are not peers, for example browsers.
 
 use std::future::Future;
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use convite_core::model::LocatedFile;
 use convite_core::{ContentHash, EntryKind, Problem, SearchScope};
+use convite_provider::{LookupFuture, ProviderLookup};
 use convite_store::AccountId;
 
 use super::{Caller, Service};
-use crate::gateway::{LookupFuture, PreparedTransfer, ProviderLookup};
+use crate::gateway::PreparedTransfer;
 
 /// Returns the reader with its current permissions.
 pub(super) type ReaderLookup = Pin<Box<dyn Future<Output = Result<Caller, Problem>> + Send>>;
@@ -36,12 +38,16 @@ impl Contents {
         name.map_or_else(|| self.file.hash.to_string(), Clone::clone)
     }
 
-    /// Contacts the providers.
+    /// Contacts the providers, and waits for the first bytes of the part that `wanted` returns for
+    /// the size of the file. An empty part contacts no provider.
     ///
     /// # Errors
-    /// Returns `overloaded` if the gateway is at its limit; `unavailable` if no provider answers;
-    /// `corrupt_contents` if every provider that answers sends wrong data.
-    pub async fn open(self) -> Result<PreparedTransfer, Problem> {
+    /// Returns `overloaded` if the gateway is at its limit; `unavailable` if no provider sends the
+    /// bytes; `corrupt_contents` if every provider sends wrong data.
+    pub async fn open(
+        self,
+        wanted: impl Fn(u64) -> Range<u64> + Send + Sync,
+    ) -> Result<PreparedTransfer, Problem> {
         let Self {
             service,
             account,
@@ -49,7 +55,7 @@ impl Contents {
             name: _,
             locate,
         } = self;
-        service.gateway.open(account, file, locate).await
+        service.gateway.open(account, file, locate, &wanted).await
     }
 }
 

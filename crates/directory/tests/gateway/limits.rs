@@ -8,14 +8,15 @@ use convite_directory::GatewayConfig;
 use http_body_util::BodyExt;
 use serde_json::json;
 
-use crate::fake_providers::{Behaviour, contents};
+use crate::fake_provider::{Behaviour, contents};
 use crate::world::{World, path, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_reader_uses_little_memory() {
     const SIZE: usize = 96 << 20;
-    /// Three runs of 2 MiB, the HTTP/2 windows, and socket buffers.
-    const AHEAD: u64 = 32 << 20;
+    /// The window of 8 MiB, the chunks and HTTP/2 windows on the way to the reader, and socket
+    /// buffers.
+    const AHEAD: u64 = 24 << 20;
     let world = World::new().await;
     let bytes = contents(SIZE);
     let peer = world.peer("p-1", "a/file", &bytes, Behaviour::Honest).await;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 
-use crate::fake_providers::{Behaviour, contents};
+use crate::fake_provider::{Behaviour, contents};
 use crate::world::World;
 
 const SIZE: usize = 300_000;

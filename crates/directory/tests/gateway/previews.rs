@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::fake_providers::{Behaviour, contents};
+use crate::fake_provider::{Behaviour, contents};
 use crate::links::{ask, get, link};
 use crate::world::World;
 

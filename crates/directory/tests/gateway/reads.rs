@@ -3,7 +3,7 @@
 use convite_core::ContentHash;
 use serde_json::json;
 
-use crate::fake_providers::{Behaviour, contents};
+use crate::fake_provider::{Behaviour, contents};
 use crate::links::link;
 use crate::world::{World, path};
 

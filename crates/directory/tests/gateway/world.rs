@@ -1,13 +1,14 @@
 //! A directory, its providers, and a reader like curl.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use convite_core::{ContentHash, PeerAddress};
 use convite_directory::{DirectoryConfig, GatewayConfig, RunningDirectory, start};
 use convite_net::dial::http1_request;
-use convite_wire::status::ProblemDocument;
+use convite_wire::status::{ProblemDocument, to_status};
+use convite_wire::ticket::TicketVerifier;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -15,7 +16,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::fake_providers::{Behaviour, Peer};
+use crate::fake_provider::{Behaviour, Peer};
 
 /// Timeout for slow machines.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -108,7 +109,14 @@ impl World {
         manner: Behaviour,
     ) -> Arc<Peer> {
         let key = self.directory.service.ticket_key();
-        let peer = Peer::start(id, key, contents, manner).await;
+        let verifier = TicketVerifier::new(&key, id.parse().unwrap()).unwrap();
+        let check = Box::new(move |ticket: &str, hash: &ContentHash| {
+            let ticket = verifier.verify(ticket, SystemTime::now().into());
+            let ticket = ticket.map_err(|problem| to_status(&problem))?;
+            ticket.opens(hash).map_err(|problem| to_status(&problem))?;
+            Ok(ticket.user.to_string())
+        });
+        let peer = Peer::start(id, contents, manner, check).await;
         let bearer = format!("Bearer {token}");
         let headers = [("authorization", &*bearer)];
         let register = json!({"id": id, "port": peer.port});

@@ -17,7 +17,7 @@ use convite_wire::v1::{
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
 const CHUNK: u64 = 64 << 10;
@@ -42,8 +42,8 @@ pub enum Behaviour {
     Lacking,
 }
 
-/// Checks the ticket of a request for a hash.
-pub type TicketCheck = Box<dyn Fn(&str, &ContentHash) -> Result<(), Status> + Send + Sync>;
+/// Checks the ticket of a request for a hash. Returns its user.
+pub type TicketCheck = Box<dyn Fn(&str, &ContentHash) -> Result<String, Status> + Send + Sync>;
 
 /// A provider of one file.
 pub struct Peer {
@@ -52,6 +52,8 @@ pub struct Peer {
     manner: Mutex<Behaviour>,
     contents: Bytes,
     check: TicketCheck,
+    /// The users of the tickets.
+    pub users: Mutex<Vec<String>>,
     /// Number of bytes sent.
     pub sent: AtomicU64,
     /// The ranges requested so far.
@@ -66,7 +68,6 @@ pub struct Peer {
     pub refused: AtomicUsize,
     /// Number of reports of wrong pieces.
     pub reports: AtomicUsize,
-    _stop: DropGuard,
 }
 
 /// Returns bytes without repetitions.
@@ -87,13 +88,13 @@ impl Peer {
         check: TicketCheck,
     ) -> Arc<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let stop = CancellationToken::new();
         let peer = Arc::new(Self {
             id: id.parse().unwrap(),
             port: listener.local_addr().unwrap().port(),
             manner: Mutex::new(manner),
             contents: contents.clone(),
             check,
+            users: Mutex::default(),
             sent: AtomicU64::new(0),
             ranges: Mutex::default(),
             requests: AtomicUsize::new(0),
@@ -101,15 +102,14 @@ impl Peer {
             asked_hashes: AtomicUsize::new(0),
             refused: AtomicUsize::new(0),
             reports: AtomicUsize::new(0),
-            _stop: stop.clone().drop_guard(),
         });
-        let service = PeerServer::new(Service(Arc::downgrade(&peer)));
+        let service = PeerServer::new(Service(peer.clone()));
         tokio::spawn(convite_net::serve(
             convite_net::Limits::default(),
             listener,
             None,
             service,
-            stop,
+            CancellationToken::new(),
         ));
         peer
     }
@@ -135,9 +135,10 @@ impl Peer {
         let bearer = request.metadata().get("authorization").unwrap();
         let token = bearer.to_str().unwrap().strip_prefix("Bearer ").unwrap();
         let checked = (self.check)(token, &ContentHash::from_slice(hash).unwrap());
-        checked.inspect_err(|_| {
+        let user = checked.inspect_err(|_| {
             self.refused.fetch_add(1, Ordering::SeqCst);
         })?;
+        self.users.lock().unwrap().push(user);
         let problem = match self.manner() {
             Behaviour::Busy => {
                 convite_core::Problem::new(convite_core::ErrorCode::Overloaded, "it is busy")
@@ -181,14 +182,8 @@ impl Peer {
     }
 }
 
-/// The service of a provider; it ends with the provider.
-struct Service(std::sync::Weak<Peer>);
-
-impl Service {
-    fn peer(&self) -> Result<Arc<Peer>, Status> {
-        self.0.upgrade().ok_or_else(|| Status::unavailable("ended"))
-    }
-}
+/// The service of a provider; it ends with the test.
+struct Service(Arc<Peer>);
 
 type Messages<T> = ReceiverStream<Result<T, Status>>;
 
@@ -202,7 +197,7 @@ impl PeerService for Service {
         &self,
         request: Request<DownloadFileRequest>,
     ) -> Result<Response<Self::DownloadFileStream>, Status> {
-        let peer = self.peer()?;
+        let peer = self.0.clone();
         peer.admit(&request, &request.get_ref().hash)?;
         let size = peer.contents.len() as u64;
         let asked = request.get_ref().ranges.iter();
@@ -225,7 +220,7 @@ impl PeerService for Service {
         &self,
         request: Request<GetPiecesRequest>,
     ) -> Result<Response<GetPiecesReply>, Status> {
-        let peer = self.peer()?;
+        let peer = self.0.clone();
         peer.admit(&request, &request.get_ref().hash)?;
         peer.asked_hashes.fetch_add(1, Ordering::SeqCst);
         if peer.manner() == Behaviour::KeepsWaiting {
@@ -252,7 +247,7 @@ impl PeerService for Service {
         &self,
         request: Request<AvailabilityRequest>,
     ) -> Result<Response<Self::AvailabilityStream>, Status> {
-        let peer = self.peer()?;
+        let peer = self.0.clone();
         peer.admit(&request, &request.get_ref().hash)?;
         let (out, replies) = mpsc::channel(1);
         tokio::spawn(async move {
@@ -270,7 +265,7 @@ impl PeerService for Service {
         &self,
         _: Request<ReportPieceRequest>,
     ) -> Result<Response<ReportPieceReply>, Status> {
-        self.peer()?.reports.fetch_add(1, Ordering::SeqCst);
+        self.0.reports.fetch_add(1, Ordering::SeqCst);
         Ok(Response::new(ReportPieceReply::default()))
     }
 

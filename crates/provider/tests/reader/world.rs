@@ -43,12 +43,12 @@ struct Directory {
 }
 
 impl Directory {
-    fn check(&self, ticket: &str) -> Result<(), Status> {
+    fn check(&self, ticket: &str) -> Result<String, Status> {
         let issue: usize = ticket.parse().unwrap();
         if issue < self.valid_from.load(Ordering::SeqCst) {
             return Err(Status::permission_denied("the ticket has expired"));
         }
-        Ok(())
+        Ok("ana".to_owned())
     }
 }
 
@@ -78,12 +78,11 @@ impl World {
     }
 
     fn located(&self) -> LocatedFile {
-        let size = self.size;
         let ticket = self.directory.issue.load(Ordering::SeqCst).to_string();
         let provider = |peer: &Arc<Peer>| Provider {
             peer: peer.id.clone(),
             addresses: vec![format!("127.0.0.1:{}", peer.port).parse().unwrap()],
-            size,
+            size: self.size,
             ticket: ticket.clone(),
             partial: false,
         };
@@ -91,7 +90,7 @@ impl World {
             hash: ContentHash::of(&self.bytes),
             kind: EntryKind::File,
             files: None,
-            size,
+            size: self.size,
             names: Vec::new(),
             providers: self.peers.iter().map(provider).collect(),
         }
