@@ -188,3 +188,18 @@ async fn piece_hashes_of_large_files_have_a_bound_in_all() {
         () = third => {}
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transfer_connects_to_few_providers() {
+    let world = World::new().await;
+    let bytes = contents(3 << 20);
+    let mut peers = Vec::new();
+    for number in 0..7 {
+        let id = format!("p-{number}");
+        let peer = world.peer(&id, "a/file", &bytes, Behaviour::Honest).await;
+        peers.push(peer);
+    }
+    assert!(world.get(&path(&bytes), &[]).await.body == bytes);
+    let asked = peers.iter().filter(|p| !p.users.lock().unwrap().is_empty());
+    assert_eq!(asked.count(), 4);
+}
