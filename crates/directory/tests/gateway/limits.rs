@@ -100,7 +100,7 @@ async fn a_reader_that_stalls_is_disconnected() {
     let began = Instant::now();
     while world.get(&path, &[("range", "bytes=0-0")]).await.status != 206 {
         assert!(
-            began.elapsed() < Duration::from_secs(60),
+            began.elapsed() < Duration::from_secs(10),
             "the slot is still taken"
         );
         tokio::time::sleep(Duration::from_millis(20)).await;

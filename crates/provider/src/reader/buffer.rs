@@ -106,3 +106,49 @@ impl PieceBuffer for ArrivingPiece {
         self.0.extend_from_slice(&part);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use convite_core::Problem;
+
+    use super::*;
+
+    async fn write(buffer: &Arc<ReadBuffer>, piece: PieceIndex) {
+        let mut arriving = buffer.buffer(&(0..1));
+        arriving.push(Bytes::from_static(b"x"));
+        buffer.clone().write(piece, arriving).await;
+    }
+
+    #[tokio::test]
+    async fn only_pieces_of_the_window_are_kept() {
+        let buffer = Arc::<ReadBuffer>::default();
+        assert_eq!(buffer.set_window(3..6), 0..0);
+        for piece in 0..9 {
+            write(&buffer, piece).await;
+        }
+        let held = |buffer: &ReadBuffer| -> Vec<_> {
+            (0..9).filter(|piece| buffer.holds(*piece)).collect()
+        };
+        assert_eq!(held(&buffer), [3, 4, 5]);
+        assert_eq!(buffer.set_window(5..8), 3..6);
+        assert_eq!(held(&buffer), [5]);
+    }
+
+    #[tokio::test]
+    async fn pieces_that_arrived_are_read_before_the_error_unless_it_is_a_refusal() {
+        let buffer = Arc::<ReadBuffer>::default();
+        buffer.set_window(0..4);
+        write(&buffer, 0).await;
+        buffer.fail(ReadError::AllDishonest);
+        assert!(buffer.wait_for(0).await.is_ok());
+        assert!(matches!(
+            buffer.wait_for(1).await,
+            Err(ReadError::AllDishonest)
+        ));
+        buffer.fail(ReadError::Refused(Problem::not_found("gone")));
+        assert!(matches!(
+            buffer.wait_for(0).await,
+            Err(ReadError::Refused(_))
+        ));
+    }
+}

@@ -294,3 +294,67 @@ impl<C: Content, S: PieceSink> Transfer<C, S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use convite_core::{ContentHash, EntryKind, PieceGeometry};
+    use convite_swarm::DownloadLimits;
+
+    use super::*;
+    use crate::content::FileContent;
+    use crate::sink::{PieceBuffer, PieceWrite};
+
+    /// A sink that has dropped all pieces except one.
+    struct KeepsOne(PieceIndex);
+
+    impl PieceBuffer for () {
+        fn push(&mut self, _: Bytes) {}
+    }
+
+    impl PieceSink for KeepsOne {
+        type Buffer = ();
+
+        fn buffer(&self, _: &std::ops::Range<u64>) {}
+
+        async fn write(self: Arc<Self>, _: PieceIndex, (): ()) -> PieceWrite {
+            PieceWrite::Done(Ok(()))
+        }
+
+        fn holds(&self, piece: PieceIndex) -> bool {
+            piece == self.0
+        }
+    }
+
+    #[tokio::test]
+    async fn a_piece_that_its_sink_has_dropped_is_not_verified() {
+        let geometry = PieceGeometry::new(1 << 20).unwrap();
+        let hash = ContentHash::of(b"x");
+        let located = LocatedFile {
+            hash,
+            kind: EntryKind::File,
+            files: None,
+            size: geometry.file_size(),
+            names: Vec::new(),
+            providers: Vec::new(),
+        };
+        let none = PieceSet::empty(geometry.piece_count());
+        let mut transfer = Transfer::new(TransferConfig {
+            content: Arc::new(FileContent::new(hash, geometry, None)),
+            sink: Arc::new(KeepsOne(3)),
+            plan: Download::new(geometry, none, DownloadLimits::default(), 1),
+            located,
+            lookup: Arc::new(|| Box::pin(std::future::pending())),
+            tls: None,
+            limit: None,
+            locality: false,
+        });
+        transfer.apply(Event::Window(0..8));
+        for piece in [2, 3] {
+            // From a request that was cancelled.
+            transfer.handle(TaskEvent::Plan(Event::Verified(9, piece)));
+        }
+        let verified: Vec<_> = transfer.verified().iter().collect();
+        assert_eq!(verified, [3]);
+    }
+}

@@ -48,8 +48,9 @@ async fn wrong_bytes_are_never_returned() {
 async fn bytes_before_the_failure_are_returned_and_then_the_reasons() {
     let world = World::new(SIZE, &[Behaviour::BreaksAt(MIDDLE)]).await;
     let (read, error) = world.read(&mut world.reader(0..SIZE as u64)).await;
-    let piece = MIDDLE as usize / (64 << 10) * (64 << 10);
-    assert!(read == world.bytes[..piece], "{} bytes", read.len());
+    // The provider closes the connection, which may interrupt requests for earlier pieces.
+    assert!(!read.is_empty() && read.len() as u64 <= MIDDLE);
+    assert!(read == world.bytes[..read.len()]);
     let Some(ReadError::NoProviders(reasons)) = error else {
         panic!("{error:?}");
     };
