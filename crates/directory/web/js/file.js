@@ -49,14 +49,19 @@ function loading(file, peers) {
   return h("section", { class: "card pad stack" }, h("h2", {}, t("load_title")), h("p", { class: "soft small" }, t("load_text")), form);
 }
 
-const copied = (id, text) => h("div", { class: "copied" }, h("code", { id }, text),
+export const copied = (id, text) => h("div", { class: "copied" }, h("code", { id }, text),
   h("button", { class: "icon", type: "button", "aria-label": t("copy_what", { what: t(id) }), title: t("copy"), onclick: () => copy(text) }, icon("copy")));
 
+/** Screens that the page of a file or folder can link back to. */
+const LEADING = /^#\/(search|browse|folder|peers|transfers|upload)\b/;
+
 /** The link back to the previous screen: the search with its results, a folder, or another screen. */
-function crumb(from) {
+export function crumb(previous) {
+  const from = LEADING.test(previous) ? previous : "";
   const [, screen = "search", ...parts] = from.replace(/\?.*$/s, "").split("/");
   const last = parts.at(-1);
   let name = t(screen === "admin" ? "nav_admin" : `nav_${screen}`);
+  // A folder is named by its hash.
   if (screen === "browse" && last) try { name = visible(decodeURIComponent(last)); } catch { /* A malformed URL, typed by hand. */ }
   const isThere = from !== "";
   const back = (event) => {
@@ -65,11 +70,9 @@ function crumb(from) {
     event.preventDefault();
     history.back();
   };
-  return h("p", { class: "crumbs" }, h("a", { href: from || "#/search", onclick: back }, `← ${name}`));
+  return h("p", { class: "crumbs" }, h("a", { href: isThere ? from : "#/search", onclick: back }, `← ${name}`));
 }
 
-/** Screens that a file page can link back to. */
-const LEADING = /^#\/(search|browse|peers|transfers|upload)\b/;
 /** Minimum interval between refreshes of the sources, in milliseconds. */
 const LOOK = 3000;
 
@@ -94,7 +97,7 @@ export async function open(main, { parts: [hash], me, from, signal }) {
         h("a", { href: `#/browse/${encodeURIComponent(one.peer)}` }, visible(one.peer)), one.partial && h("span", { class: "chip" }, t("partial"))))));
   }
   drawHolders(file);
-  show(main, crumb(LEADING.test(from) ? from : ""),
+  show(main, crumb(from),
     h("div", { class: "head" }, h("h1", { class: name.length > 60 && "long" }, name), button), said,
     h("div", { class: "two" },
       h("div", { class: "stack" },

@@ -8,9 +8,9 @@ import { startTheme, turnTheme } from "./theme.js";
 import { arrive, leave } from "./trail.js";
 
 const SCREENS = {
-  search: () => import("./search.js"), file: () => import("./file.js"), browse: () => import("./browse.js"),
-  peers: () => import("./peers.js"), transfers: () => import("./transfers.js"), upload: () => import("./upload.js"),
-  account: () => import("./account.js"), admin: () => import("./admin.js"),
+  search: () => import("./search.js"), file: () => import("./file.js"), folder: () => import("./folder.js"),
+  browse: () => import("./browse.js"), peers: () => import("./peers.js"), transfers: () => import("./transfers.js"),
+  upload: () => import("./upload.js"), account: () => import("./account.js"), admin: () => import("./admin.js"),
 };
 const top = document.getElementById("top");
 const main = document.getElementById("main");

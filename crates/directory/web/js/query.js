@@ -3,7 +3,7 @@ import { size } from "./format.js";
 
 /** Valid values of filters besides none; filters that are not listed accept any value. */
 export const CHOICES = {
-  type: ["archive", "audio", "code", "document", "image", "video"],
+  type: ["folder", "archive", "audio", "code", "document", "image", "video"],
   newer: ["1d", "7d", "30d", "1y"],
   sort: ["providers", "size", "date"],
 };

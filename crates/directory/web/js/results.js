@@ -24,10 +24,11 @@ const row = (query) => (hit) => {
   const held = hit.peers.slice(0, NAMED).map((peer) => visible(peer.id)).join(", ");
   // Distinguishes results with equal names.
   const where = [held, visible(hit.folder ?? "")].filter(Boolean).join(" · ");
-  return h("li", {}, h("a", { class: "item", href: `#/file/${hit.hash}` },
-    h("span", { class: "kind", "aria-hidden": "true" }, ending(hit.name) || icon("file")),
+  const isFolder = hit.kind === "folder";
+  return h("li", {}, h("a", { class: "item", href: `#/${isFolder ? "folder" : "file"}/${hit.hash}` },
+    h("span", { class: "kind", "aria-hidden": "true" }, isFolder ? icon("folder") : ending(hit.name) || icon("file")),
     h("span", { class: "what" }, h("span", { class: "name" }, marked(hit)),
-      h("span", { class: "meta" }, h("span", {}, many("providers", hit.providers)), where && h("span", { class: "where" }, where),
+      h("span", { class: "meta" }, isFolder && h("span", {}, many("files", hit.files)), h("span", {}, many("providers", hit.providers)), where && h("span", { class: "where" }, where),
         more > 0 && h("span", {}, many("more_names", more)), query.q.trim() && hit.matches?.length === 0 && h("span", {}, t("match_elsewhere")))),
     h("span", { class: "num" }, bytes(hit.size))));
 };

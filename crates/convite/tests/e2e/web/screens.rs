@@ -122,7 +122,14 @@ fn every_screen_fits_and_is_accessible() {
     web.screen("#/search", "#q");
     browser.type_into("#q", "lake");
     look_at("results", None, "#results li");
-    browser.type_into("#q", " nowhere");
+    web.screen("#/search", "#q");
+    browser.choose("#type", "folder");
+    browser.type_into("#q", "many");
+    browser.wait("document.querySelector('#results a[href*=\"/folder/\"]')");
+    browser.click("#results a");
+    look_at("folder-found", None, "#entries li");
+    web.screen("#/search", "#q");
+    browser.type_into("#q", "lake nowhere");
     web.wait_for("main", "Nothing found");
     look_at("results-none", None, ".empty");
     web.screen(&file, "#download");

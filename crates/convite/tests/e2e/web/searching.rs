@@ -134,3 +134,33 @@ fn size_filters_parse_units_and_recent_files_need_no_words() {
     assert!(browser.text("#results li").contains("peer_1 · docs"));
     browser.assert_console_clean();
 }
+
+#[test]
+fn a_folder_is_found_and_opened_level_by_level() {
+    let Some(web) = Web::open(desk, |ana| {
+        ana.write("docs/summer/lake.jpg", &contents(4, 2_000));
+        ana.write("docs/summer/raw/lake.nef", &contents(5, 3_000));
+    }) else {
+        return;
+    };
+    let browser = &web.browser;
+    web.sign_in("ana");
+    browser.type_into("#q", "summer");
+    browser.choose("#type", "folder");
+    // The folder below matches by its path, so it comes after.
+    browser.wait(&format!("{ROWS} === 2"));
+    assert!(browser.text("#results .meta").contains("2 files"));
+    browser.click("#results a");
+    web.wait_for("h1", "summer");
+    web.wait_for("#entries", "lake.jpg");
+    assert!(browser.text(".crumbs").contains("Search"));
+    browser.screenshot("folder-desktop-light");
+    browser.click("#entries a[href*='/folder/']");
+    web.wait_for("#entries", "lake.nef");
+    assert!(browser.text(".crumbs").contains("Folder"));
+    browser.click("#entries a[href*='/file/']");
+    browser.wait("document.querySelector('#download')");
+    browser.run("history.go(-3)");
+    browser.wait(&format!("{ROWS} === 2"));
+    browser.assert_console_clean();
+}
