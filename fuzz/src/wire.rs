@@ -108,8 +108,8 @@ pub fn ticket(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let now = UnixMillis(1_000);
     assert!(
-        VERIFIER.verify(&text, now).is_err(),
-        "a forged ticket was accepted"
+        VERIFIER.verify_reader(&text, now).is_err(),
+        "a forged reader ticket was accepted"
     );
     assert!(
         VERIFIER.verify_upload(&text, now).is_err(),

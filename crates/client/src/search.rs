@@ -3,6 +3,7 @@
 use convite_core::model::{FolderEntry, LocatedFile, Page};
 use convite_core::{ContentHash, EntryKind, PeerId, Problem, SearchQuery, SearchScope};
 use convite_wire::convert;
+use convite_wire::status::from_status;
 use convite_wire::v1;
 use convite_wire::v1::directory_client::DirectoryClient as Stub;
 
@@ -90,6 +91,43 @@ impl DirectoryClient {
         let call = |mut stub: Stub<_>, request| async move { stub.locate(request).await };
         let reply = self.call(message, call).await?;
         reply.try_into().map_err(odd_answer)
+    }
+
+    /// Returns the providers of many files and folders in a search scope, with tickets, in the order of
+    /// `hashes`; `None` for a hash that is not found. Without a kind, it is the kind that most accounts
+    /// claim for each hash.
+    ///
+    /// # Errors
+    /// Returns `invalid_argument` unless there are 1 to 1,000 hashes, and `permission_denied` if the
+    /// account is not a member of the space.
+    pub async fn locate_many(
+        &self,
+        hashes: &[ContentHash],
+        kind: Option<EntryKind>,
+        within: &SearchScope,
+    ) -> Result<Vec<Option<LocatedFile>>, Problem> {
+        let message = v1::LocateManyRequest {
+            hashes: hashes.iter().map(convert::hash_bytes).collect(),
+            space: within.as_wire().map(str::to_owned),
+            kind: kind.map(convert::kind_number),
+        };
+        let call = |mut stub: Stub<_>, request| async move { stub.locate_many(request).await };
+        let mut replies = self.call(message, call).await?;
+        let mut located = Vec::with_capacity(hashes.len());
+        while let Some(reply) = replies.message().await.map_err(|s| from_status(&s))? {
+            let is_next = hashes
+                .get(located.len())
+                .is_some_and(|hash| *hash.as_bytes() == *reply.hash);
+            if !is_next {
+                return Err(odd_answer(Problem::invalid("a reply for another hash")));
+            }
+            let file = reply.located.map(LocatedFile::try_from).transpose();
+            located.push(file.map_err(odd_answer)?);
+        }
+        if located.len() < hashes.len() {
+            return Err(odd_answer(Problem::invalid("a reply is missing")));
+        }
+        Ok(located)
     }
 
     /// Returns a page of the entries of a folder, one level, by name, as one of its providers

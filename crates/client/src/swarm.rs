@@ -1,19 +1,21 @@
 //! Swarm calls: announcing a file that a peer downloads, and watching the providers of a file.
 
 use convite_core::model::Provider;
-use convite_core::{ContentHash, EntryKind, PeerId, Problem, SearchScope};
+use convite_core::{ContentHash, EntryKind, PeerId, Problem, SearchScope, SpaceName};
 use convite_wire::convert;
 use convite_wire::status::from_status;
 use convite_wire::v1::directory_client::DirectoryClient as Stub;
-use convite_wire::v1::{AnnounceRequest, WatchRequest};
+use convite_wire::v1::{AnnounceReply, AnnounceRequest, WatchRequest};
 use tokio_stream::{Stream, StreamExt};
 
-use crate::convert::all;
+use crate::convert::{all, odd_answer};
 use crate::directory::DirectoryClient;
 use crate::resubscribe::resubscribing;
 
 impl DirectoryClient {
-    /// Lists a peer as a partial provider of a file of `size` bytes while its lease lasts.
+    /// Lists a peer as a partial provider of a file of `size` bytes while its lease lasts. Returns the
+    /// audience: the spaces in which the account sees the file. The peer is listed to members of all of
+    /// them, and must serve nobody else.
     ///
     /// # Errors
     /// Returns `not_found` if the directory does not list the peer or the peer belongs to another
@@ -23,14 +25,16 @@ impl DirectoryClient {
         peer: &PeerId,
         hash: &ContentHash,
         size: u64,
-    ) -> Result<(), Problem> {
-        self.provides(AnnounceRequest {
+    ) -> Result<Vec<SpaceName>, Problem> {
+        let reply = self.provides(AnnounceRequest {
             peer: peer.to_string(),
             hash: convert::hash_bytes(hash),
             size,
             withdrawn: false,
-        })
-        .await
+        });
+        let spaces = reply.await?.spaces.into_iter();
+        let spaces = spaces.map(|space| space.parse().map_err(odd_answer));
+        spaces.collect()
     }
 
     /// Withdraws an announcement. Does nothing if there is none.
@@ -46,11 +50,12 @@ impl DirectoryClient {
             withdrawn: true,
         })
         .await
+        .map(drop)
     }
 
-    async fn provides(&self, message: AnnounceRequest) -> Result<(), Problem> {
+    async fn provides(&self, message: AnnounceRequest) -> Result<AnnounceReply, Problem> {
         let call = |mut stub: Stub<_>, request| async move { stub.announce(request).await };
-        self.call(message, call).await.map(drop)
+        self.call(message, call).await
     }
 
     /// Watches the providers of a content in a search scope.

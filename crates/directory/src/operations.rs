@@ -188,6 +188,10 @@ macro_rules! operations {
                 grpc locate::locate(LocateRequest) -> LocateReply;
                 rest files::locate;
             }
+            LocateMany(Session, Cheap, None) {
+                grpc_stream locate::locate_many(LocateManyRequest) -> LocateManyReply;
+                rest files::locate_many;
+            }
             ListFolder(Session, Search, None) {
                 grpc locate::list_folder(ListFolderRequest) -> ListFolderReply;
                 rest folders::list;

@@ -93,8 +93,8 @@ pub type Move = (UserName, ContentHash);
 /// database fails; further errors are listed per method.
 #[async_trait]
 pub trait Contents: Send + Sync + 'static {
-    /// Returns the providers of a content that `viewer` can see, with empty tickets, or `None` if
-    /// no provider is online. Without a kind, it is the content of the kind that most accounts
+    /// Returns the providers of each of `hashes` that `viewer` can see, in their order, with empty
+    /// tickets, or `None` if no provider is online. Without a kind, it is the content of the kind that most accounts
     /// claim.
     ///
     /// Peers that share the file come first, then partial providers, both by id and without
@@ -107,13 +107,34 @@ pub trait Contents: Send + Sync + 'static {
     /// told apart. A partial provider is hidden if its account can see the content, or could
     /// when it announced it, in a space that `viewer` cannot see: anybody can claim to share a
     /// hash.
+    async fn locate_many(
+        &self,
+        viewer: &Viewer,
+        hashes: &[ContentHash],
+        kind: Option<EntryKind>,
+        now: UnixMillis,
+    ) -> Result<Vec<Option<LocatedFile>>, Problem>;
+
+    /// Returns for each peer the names of the spaces, sorted, that both `viewer` sees and the account
+    /// of the peer belongs to. Peers without such spaces, and unknown peers, are omitted.
+    async fn common_spaces(
+        &self,
+        viewer: &Viewer,
+        peers: &[&PeerId],
+    ) -> Result<HashMap<PeerId, Vec<SpaceName>>, Problem>;
+
+    /// Returns the providers of one content: see [`Self::locate_many`].
     async fn locate(
         &self,
         viewer: &Viewer,
         hash: &ContentHash,
         kind: Option<EntryKind>,
         now: UnixMillis,
-    ) -> Result<Option<LocatedFile>, Problem>;
+    ) -> Result<Option<LocatedFile>, Problem> {
+        let one = std::slice::from_ref(hash);
+        let mut located = self.locate_many(viewer, one, kind, now).await?;
+        Ok(located.pop().flatten())
+    }
 
     /// Returns a page of the entries of a folder, one level, by name, or `None` if no online peer
     /// shares the folder. All entries are from one peer, chosen among those that share the folder

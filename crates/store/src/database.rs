@@ -11,7 +11,7 @@
 use std::pin::Pin;
 
 use convite_core::model::{FileEntry, IndexEntry, Page};
-use convite_core::{ContentHash, PeerId, Problem, UnixMillis};
+use convite_core::{ContentHash, PeerId, Problem, SpaceName, UnixMillis};
 
 use crate::error::{DbError, DbResult};
 use crate::rows::{Column, Parameters, Row};
@@ -213,6 +213,13 @@ pub trait Database: Send + Sized + 'static {
         hash: &ContentHash,
         size: i64,
     ) -> impl Future<Output = DbResult<()>> + Send;
+
+    /// Returns the spaces stored with an announcement, by name.
+    fn audience(
+        &mut self,
+        peer: PeerKey,
+        hash: &ContentHash,
+    ) -> impl Future<Output = DbResult<Vec<SpaceName>>> + Send;
 
     /// Deletes announcements of an account's peers (or of all peers) for contents of which the
     /// account can no longer see a file.

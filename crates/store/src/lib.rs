@@ -87,7 +87,7 @@ pub use quotas::Quotas;
 pub use sessions::{SessionRecord, Sessions};
 pub use shared::{News, ReplicaId, Shared, Sharing};
 pub use spaces::{SpaceKey, Spaces, Viewer};
-pub use swarm::{ANNOUNCEMENTS_MAX, Swarm};
+pub use swarm::{ANNOUNCEMENTS_MAX, Announced, Swarm};
 pub use upkeep::{Load, Totals, Upkeep};
 
 /// SHA-256 or BLAKE3 hash of a secret. The secret itself is never stored.

@@ -1,12 +1,22 @@
 //! Swarms: the peers that download a content and provide the parts they already have.
 
 use async_trait::async_trait;
-use convite_core::{ContentHash, PeerId, Problem, UnixMillis};
+use convite_core::{ContentHash, PeerId, Problem, SpaceName, UnixMillis};
 
 use crate::{AccountId, Viewer};
 
 /// Maximum number of contents that one peer can announce at a time.
 pub const ANNOUNCEMENTS_MAX: u64 = 256;
+
+/// An announcement, as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Announced {
+    /// Whether it is new or has a new size.
+    pub is_news: bool,
+    /// The spaces in which the account saw the content when it announced it first, by name. Only
+    /// viewers that see all of them see the announcement.
+    pub audience: Vec<SpaceName>,
+}
 
 /// The partial providers.
 ///
@@ -14,8 +24,7 @@ pub const ANNOUNCEMENTS_MAX: u64 = 256;
 /// database fails; further errors are listed per method.
 #[async_trait]
 pub trait Swarm: Send + Sync + 'static {
-    /// Lists a peer of `account` as a partial provider of a content while its lease lasts. Returns
-    /// whether the announcement is new or has a new size.
+    /// Lists a peer of `account` as a partial provider of a content while its lease lasts.
     ///
     /// # Errors
     /// Returns `not_found` if the account has no such peer, if the peer has left, or if `viewer`
@@ -29,7 +38,7 @@ pub trait Swarm: Send + Sync + 'static {
         hash: &ContentHash,
         size: u64,
         now: UnixMillis,
-    ) -> Result<bool, Problem>;
+    ) -> Result<Announced, Problem>;
 
     /// Withdraws an announcement. Does nothing if there is none.
     ///

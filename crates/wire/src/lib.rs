@@ -14,6 +14,7 @@ pub mod methods;
 mod paseto;
 pub mod pieces;
 pub mod range;
+pub mod reader_ticket;
 pub mod rest;
 pub mod status;
 pub mod ticket;

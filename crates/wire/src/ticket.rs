@@ -1,42 +1,25 @@
-//! Tickets: short-lived tokens that allow an account to read one content from one peer.
+//! The keys of tickets: short-lived tokens with which an account reads from one peer
+//! ([`crate::reader_ticket`]) or uploads to it ([`crate::upload_ticket`]).
 //!
 //! The format is PASETO v4.public (Ed25519): a peer can verify a ticket offline, and an attacker
-//! cannot choose the algorithm. The payload is JSON. `PURPOSE` is the implicit assertion, so that
-//! no other token signed with the same key is valid as a ticket.
+//! cannot choose the algorithm. The payload is JSON. The purpose of a ticket is the implicit
+//! assertion, so that no token is valid for another purpose.
 
 use std::time::Duration;
 
-use convite_core::{ContentHash, ErrorCode, PeerId, Problem, UnixMillis, UserName};
+use convite_core::{ErrorCode, PeerId, Problem, UnixMillis};
 use pasetors::Public;
 use pasetors::keys::{AsymmetricKeyPair, AsymmetricPublicKey, AsymmetricSecretKey, Generate};
 use pasetors::token::UntrustedToken;
 use pasetors::version4::{PublicToken, V4};
 use ring::signature::Ed25519KeyPair;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 use crate::paseto;
 
-const PURPOSE: &[u8] = b"convite ticket v1";
-
 /// The maximum difference between the clocks of directory and peer.
 const CLOCK_SKEW: Duration = Duration::from_secs(60);
-
-/// The claims of a ticket.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ticket {
-    /// The account that may read.
-    #[serde(rename = "sub")]
-    pub user: UserName,
-    /// The only peer that may accept it.
-    #[serde(rename = "aud")]
-    pub peer: PeerId,
-    /// The only content that it allows to read.
-    pub hash: ContentHash,
-    /// Expiry time, in milliseconds since 1970.
-    #[serde(rename = "exp")]
-    pub expires: UnixMillis,
-}
 
 /// The directory's private key for tickets.
 pub struct TicketSigner {
@@ -84,14 +67,7 @@ impl TicketSigner {
         self.public
     }
 
-    /// Signs a ticket.
-    ///
-    /// # Errors
-    /// Returns `internal` if signing fails.
-    pub fn sign(&self, ticket: &Ticket) -> Result<String, Problem> {
-        self.seal(ticket, PURPOSE)
-    }
-
+    /// Signs claims for a purpose.
     pub(crate) fn seal(&self, claims: &impl Serialize, purpose: &[u8]) -> Result<String, Problem> {
         let payload = serde_json::to_vec(claims)
             .map_err(|e| Problem::new(ErrorCode::Internal, format!("ticket: {e}")))?;
@@ -120,17 +96,6 @@ impl TicketVerifier {
         Ok(Self { key, peer })
     }
 
-    /// Verifies signature, audience and time, and returns the claims. Use [`Ticket::opens`] to
-    /// check the content.
-    ///
-    /// # Errors
-    /// Returns `ticket_invalid` with a reason that the bearer may know.
-    pub fn verify(&self, token: &str, now: UnixMillis) -> Result<Ticket, Problem> {
-        let ticket: Ticket = self.unseal(token, PURPOSE)?;
-        self.is_for_us(&ticket.peer, ticket.expires, now)?;
-        Ok(ticket)
-    }
-
     /// Verifies a token that was signed for `purpose`, and returns its claims.
     pub(crate) fn unseal<T: DeserializeOwned>(
         &self,
@@ -144,6 +109,7 @@ impl TicketVerifier {
         serde_json::from_str(trusted.payload()).map_err(|_| forged())
     }
 
+    /// Checks the audience and the time of a ticket.
     pub(crate) fn is_for_us(
         &self,
         peer: &PeerId,
@@ -163,93 +129,7 @@ impl TicketVerifier {
     }
 }
 
-impl Ticket {
-    /// Checks that the ticket is for `hash`.
-    ///
-    /// # Errors
-    /// Returns `ticket_invalid` if it is for another content.
-    pub fn opens(&self, hash: &ContentHash) -> Result<(), Problem> {
-        if self.hash == *hash {
-            Ok(())
-        } else {
-            Err(refuse("the ticket is for another file"))
-        }
-    }
-}
-
 fn refuse(message: &str) -> Problem {
     Problem::new(ErrorCode::TicketInvalid, message)
         .hint("ask the directory for the file again (`GET /files/{hash}` or `Locate`)")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: UnixMillis = UnixMillis::from_seconds(1_000_000);
-
-    fn ticket() -> Ticket {
-        Ticket {
-            user: "ana".parse().unwrap(),
-            peer: "peer_1".parse().unwrap(),
-            hash: ContentHash::of(b"x"),
-            expires: NOW.after(Duration::from_secs(300)),
-        }
-    }
-
-    fn verifier(signer: &TicketSigner, peer: &str) -> TicketVerifier {
-        TicketVerifier::new(&signer.public_key(), peer.parse().unwrap()).unwrap()
-    }
-
-    #[test]
-    fn a_ticket_opens_its_file_at_its_peer_for_its_time() {
-        let signer = TicketSigner::generate().unwrap();
-        let signer = TicketSigner::from_bytes(signer.secret_bytes()).unwrap();
-        let token = signer.sign(&ticket()).unwrap();
-        let read = verifier(&signer, "peer_1").verify(&token, NOW).unwrap();
-        assert_eq!(read, ticket());
-        assert!(read.opens(&ContentHash::of(b"x")).is_ok());
-        assert!(read.opens(&ContentHash::of(b"y")).is_err());
-    }
-
-    #[test]
-    fn other_tickets_are_refused() {
-        let signer = TicketSigner::generate().unwrap();
-        let token = signer.sign(&ticket()).unwrap();
-        let good = verifier(&signer, "peer_1");
-        let refused = |verifier: &TicketVerifier, token: &str, now| {
-            verifier.verify(token, now).unwrap_err().code == ErrorCode::TicketInvalid
-        };
-
-        assert!(refused(&verifier(&signer, "peer_2"), &token, NOW));
-        assert!(refused(
-            &verifier(&TicketSigner::generate().unwrap(), "peer_1"),
-            &token,
-            NOW
-        ));
-        let late = NOW.after(Duration::from_secs(300 + 61));
-        assert!(refused(&good, &token, late));
-        for at in [10, token.len() / 2, token.len() - 1] {
-            let mut bent = token.clone().into_bytes();
-            bent[at] = if bent[at] == b'A' { b'B' } else { b'A' };
-            assert!(refused(&good, &String::from_utf8(bent).unwrap(), NOW));
-        }
-        for junk in [
-            "",
-            "x",
-            "v4.public.",
-            "v4.local.AAAA",
-            &token[..token.len() - 4],
-        ] {
-            assert!(refused(&good, junk, NOW), "{junk:?}");
-        }
-    }
-
-    #[test]
-    fn another_kind_of_token_of_the_same_key_is_no_ticket() {
-        let signer = TicketSigner::generate().unwrap();
-        let payload = serde_json::to_vec(&ticket()).unwrap();
-        let other = PublicToken::sign(&signer.secret, &payload, None, Some(b"other")).unwrap();
-        assert!(verifier(&signer, "peer_1").verify(&other, NOW).is_err());
-    }
 }

@@ -1,7 +1,7 @@
 //! Upload tickets: short-lived tokens that allow an account to upload files to one peer.
 //!
-//! They are signed like [`crate::ticket`] with the same key but for another purpose, so that
-//! neither is valid as the other. They name the account, and the peer decides by its access list.
+//! They are signed with the key of [`crate::reader_ticket`] but for another purpose, so that neither
+//! is valid as the other. They name the account, and the peer decides by its access list.
 
 use convite_core::{PeerId, Problem, SpaceName, UnixMillis, UserName};
 use serde::{Deserialize, Serialize};
@@ -37,7 +37,7 @@ impl TicketSigner {
 }
 
 impl TicketVerifier {
-    /// Verifies signature, kind, audience and time of an upload ticket.
+    /// Verifies signature, purpose, audience and time of an upload ticket.
     ///
     /// # Errors
     /// Returns `ticket_invalid` if any of them is wrong.
@@ -52,10 +52,8 @@ impl TicketVerifier {
 mod tests {
     use std::time::Duration;
 
-    use convite_core::ContentHash;
-
     use super::*;
-    use crate::ticket::Ticket;
+    use crate::reader_ticket::ReaderTicket;
 
     #[test]
     fn a_ticket_to_read_uploads_nothing_and_the_other_way_round() {
@@ -74,15 +72,15 @@ mod tests {
             verifier("peer_1").verify_upload(&token, now).unwrap(),
             upload
         );
-        assert!(verifier("peer_1").verify(&token, now).is_err());
+        assert!(verifier("peer_1").verify_reader(&token, now).is_err());
         assert!(verifier("peer_2").verify_upload(&token, now).is_err());
         let late = now.after(Duration::from_secs(361));
         assert!(verifier("peer_1").verify_upload(&token, late).is_err());
         let read = signer
-            .sign(&Ticket {
+            .sign_reader(&ReaderTicket {
                 user: upload.user,
+                spaces: upload.spaces,
                 peer: upload.peer,
-                hash: ContentHash::of(b"x"),
                 expires: upload.expires,
             })
             .unwrap();

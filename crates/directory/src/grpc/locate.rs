@@ -1,8 +1,9 @@
-//! `Locate`, `ListFolder` and `FindByName`.
+//! `Locate`, `LocateMany`, `ListFolder` and `FindByName`.
 
 use convite_core::{ContentHash, Problem, SearchScope};
 use convite_wire::{convert, v1};
 use tonic::Request;
+use tonic::codegen::BoxStream;
 
 use super::api::{DirectoryService, non_zero};
 
@@ -17,6 +18,31 @@ pub(super) async fn locate(
     let kind = message.kind.map(convert::kind).transpose()?;
     let file = api.service.locate(&caller, &hash, kind, &within).await?;
     Ok((&file).into())
+}
+
+pub(super) async fn locate_many(
+    api: &DirectoryService,
+    request: Request<v1::LocateManyRequest>,
+) -> Result<BoxStream<v1::LocateManyReply>, Problem> {
+    let caller = api.caller(&request).await?;
+    let message = request.into_inner();
+    let hashes = message
+        .hashes
+        .iter()
+        .map(|hash| ContentHash::from_slice(hash));
+    let hashes = hashes.collect::<Result<Vec<_>, _>>()?;
+    let within = SearchScope::from_wire(message.space.as_deref())?;
+    let kind = message.kind.map(convert::kind).transpose()?;
+    let service = &api.service;
+    let located = service.locate_many(&caller, &hashes, kind, &within).await?;
+    let replies = message.hashes.into_iter().zip(located);
+    let replies = replies.map(|(hash, file)| {
+        Ok(v1::LocateManyReply {
+            hash,
+            located: file.as_ref().map(Into::into),
+        })
+    });
+    Ok(Box::pin(tokio_stream::iter(replies)))
 }
 
 pub(super) async fn list_folder(

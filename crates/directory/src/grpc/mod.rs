@@ -106,6 +106,7 @@ macro_rules! implement_directory {
             })?)*
 
             type WatchStream = BoxStream<WatchReply>;
+            type LocateManyStream = BoxStream<LocateManyReply>;
 
             $($(async fn $stream_method(
                 &self,

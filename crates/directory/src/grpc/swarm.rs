@@ -22,14 +22,16 @@ pub(super) async fn announce(
         ContentHash::from_slice(&message.hash)?,
     );
     let service = &api.service;
-    if message.withdrawn {
-        service.withdraw(&caller, &peer, &hash).await?
+    let spaces = if message.withdrawn {
+        service.withdraw(&caller, &peer, &hash).await?;
+        Vec::new()
     } else {
-        service
-            .announce(&caller, &peer, &hash, message.size)
-            .await?;
-    }
-    Ok(v1::AnnounceReply {})
+        let size = message.size;
+        service.announce(&caller, &peer, &hash, size).await?
+    };
+    Ok(v1::AnnounceReply {
+        spaces: spaces.iter().map(ToString::to_string).collect(),
+    })
 }
 
 pub(super) async fn watch(

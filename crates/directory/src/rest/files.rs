@@ -9,7 +9,7 @@ use convite_core::{ContentHash, EntryKind, PeerId, SearchScope};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::extractors::{PathPart, Query};
+use super::extractors::{Json, PathPart, Query};
 use super::openapi::problems;
 use crate::Service;
 use crate::answer::HandlerResult;
@@ -68,6 +68,79 @@ pub(super) async fn locate(
         .locate(&caller, &hash.parse()?, query.kind, &within)
         .await?;
     Ok(Body(file))
+}
+
+/// Maximum size of the body of `POST /locate` in bytes.
+const LOCATE_MANY_MAX: usize = 128 << 10;
+
+/// The body of `POST /locate`.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LocateMany {
+    /// The hashes to look up.
+    #[schema(min_items = 1, max_items = 1000)]
+    hashes: Vec<ContentHash>,
+    /// By default the kind that most accounts claim for each hash.
+    #[schema(nullable = false)]
+    kind: Option<EntryKind>,
+    /// Only files in this space of the caller; empty: only files shared with everyone.
+    #[schema(
+        nullable = false,
+        max_length = 64,
+        pattern = r"^([\p{L}\p{N}][\p{L}\p{M}\p{N}._-]*)?$"
+    )]
+    space: Option<String>,
+}
+
+/// What was found for one hash.
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(super) struct LocatedItem {
+    /// The hash.
+    pub hash: ContentHash,
+    /// The file or folder. Absent if no online peer shares it, or the caller may not see it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub located: Option<LocatedFile>,
+}
+
+/// The answer to `POST /locate`.
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(super) struct LocatedMany {
+    /// One for each hash, in the order of the request.
+    pub results: Vec<LocatedItem>,
+}
+
+problems!(
+    LocateManyRefused,
+    caller,
+    InvalidArgument,
+    PermissionDenied,
+    TooLarge,
+    UnsupportedMediaType
+);
+
+/// Returns many files and folders by their hashes: for each what `GET /files/{hash}` returns.
+///
+/// Lists up to 200 providers of each hash; of more than 50 hashes, 10,000 divided by their number.
+#[utoipa::path(
+    post, path = "/locate", operation_id = "locateMany", tag = "files",
+    request_body = LocateMany,
+    responses((status = 200, description = "The files and folders", body = LocatedMany), LocateManyRefused),
+)]
+pub(super) async fn locate_many(
+    State(service): State<Arc<Service>>,
+    caller: Caller,
+    Json(wanted): Json<LocateMany, LOCATE_MANY_MAX>,
+) -> HandlerResult<Body<LocatedMany>> {
+    let within = SearchScope::from_wire(wanted.space.as_deref())?;
+    let located = service
+        .locate_many(&caller, &wanted.hashes, wanted.kind, &within)
+        .await?;
+    let results = wanted.hashes.into_iter().zip(located);
+    let results = results.map(|(hash, located)| LocatedItem { hash, located });
+    Ok(Body(LocatedMany {
+        results: results.collect(),
+    }))
 }
 
 /// The name to look up.

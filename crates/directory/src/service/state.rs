@@ -27,6 +27,7 @@ pub(super) mod fetch_watchers;
 pub(super) mod metrics;
 pub(super) mod page_tokens;
 pub(super) mod provider_watchers;
+pub(super) mod reader_tickets;
 pub(super) mod readiness;
 pub(super) mod replicas;
 
@@ -60,6 +61,7 @@ pub struct Service {
     pub(crate) passwords: PasswordHasher,
     pub(crate) page_tokens: page_tokens::PageTokens,
     pub(crate) attempts: attempts::AttemptThrottle,
+    pub(crate) reader_tickets: reader_tickets::ReaderTickets,
     /// Wakes the index sync.
     published: Notify,
     pub(crate) metrics: metrics::Metrics,
@@ -101,6 +103,7 @@ impl Service {
         );
         Self {
             attempts: attempts::AttemptThrottle::new(parts.attempt_limits),
+            reader_tickets: reader_tickets::ReaderTickets::default(),
             page_tokens: page_tokens::PageTokens::new(parts.signer.secret_bytes()),
             parts,
             gateway,

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use convite_core::model::Provider;
 use convite_core::{
-    ContentHash, EntryKind, ErrorCode, PeerAddress, PeerId, Problem, SearchScope, UnixMillis,
+    ContentHash, EntryKind, ErrorCode, PeerAddress, PeerId, Problem, SearchScope, SpaceName,
+    UnixMillis,
 };
 use convite_net::permits::KeyedPermit;
 use convite_net::task;
@@ -146,14 +147,13 @@ impl ProviderWatcher {
             .partition(|provider| self.known.contains_key(&provider.peer));
         let room = PROVIDERS_MAX.saturating_sub(self.known.len());
         news.extend(sample_providers(strangers, room)?);
-        service.issue_tickets(&self.caller, &self.slot.hash, &mut news, now)?;
-        let renew = now.after(service.parts.ticket_lifetime / 2);
+        let renewals = service.issue_tickets(&self.caller, &mut news, now).await?;
         for provider in &news {
             let known = SentProvider {
                 addresses: provider.addresses.clone(),
                 size: provider.size,
                 partial: provider.partial,
-                renew,
+                renew: renewals.get(&provider.peer).copied().unwrap_or(now),
             };
             self.known.insert(provider.peer.clone(), known);
         }
@@ -220,6 +220,8 @@ impl ProviderWatcher {
 
 impl Service {
     /// Lists one of the caller's peers as a partial provider of a content while its lease lasts.
+    /// Returns the audience: the spaces in which the caller sees the content. The peer is listed to
+    /// accounts that are members of all of them.
     ///
     /// # Errors
     /// Returns `not_found` if the caller has no such listed peer, or may see no file with this
@@ -231,19 +233,19 @@ impl Service {
         peer: &PeerId,
         hash: &ContentHash,
         size: u64,
-    ) -> Result<(), Problem> {
+    ) -> Result<Vec<SpaceName>, Problem> {
         caller.require_sharing_role()?;
         if size == 0 || *hash == ContentHash::EMPTY {
             return Err(Problem::invalid("a content without bytes is not announced"));
         }
         let (store, now) = (self.store(), self.now());
-        if store
+        let announced = store
             .announce(peer, caller.account, &caller.viewer, hash, size, now)
-            .await?
-        {
+            .await?;
+        if announced.is_news {
             self.touch(vec![*hash]);
         }
-        Ok(())
+        Ok(announced.audience)
     }
 
     /// Withdraws an announcement; does nothing if there is none.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use convite_core::model::{FolderEntry, IndexEntry, LocatedFile, PeerSummary, SearchHit};
-use convite_core::{PeerAddress, Problem};
+use convite_core::{ContentHash, PeerAddress, Problem};
 use convite_directory::RunningDirectory;
 use convite_net::dial::{Expected, Http2, http1_request};
 use convite_net::tls::{DIRECTORY_NAME, client_config, client_config_http1};
@@ -143,6 +143,7 @@ impl Api {
             "search" => ("GET", format!("/search?{}", query(&call.fields))),
             "find_by_name" => ("GET", format!("/files?{}", query(&call.fields))),
             "locate" => ("GET", by_hash("files", call)),
+            "locate_many" => ("POST", "/locate".to_owned()),
             "folder" => ("GET", by_hash("folders", call)),
             other => administration::path(call).unwrap_or_else(|| panic!("{other}")),
         };
@@ -347,8 +348,8 @@ async fn call_grpc(
                 size: call.number("size"),
                 withdrawn: call.fields["withdrawn"] == true,
             };
-            ask!(announce, message);
-            json!({})
+            let reply = ask!(announce, message);
+            json!({"spaces": reply.spaces})
         }
         "locate" => {
             let hash = hash_bytes(&call.text("hash"));
@@ -356,6 +357,31 @@ async fn call_grpc(
             let kind = call.fields["kind"].as_str().map(kind_number);
             let reply = ask!(locate, v1::LocateRequest { hash, space, kind });
             serde_json::to_value(LocatedFile::try_from(reply).unwrap()).unwrap()
+        }
+        "locate_many" => {
+            let hashes = call.fields["hashes"].as_array().unwrap().iter();
+            let hashes = hashes
+                .map(|hash| hash_bytes(hash.as_str().unwrap()))
+                .collect();
+            let space = call.fields["space"].as_str().map(str::to_owned);
+            let kind = call.fields["kind"].as_str().map(kind_number);
+            let request = v1::LocateManyRequest {
+                hashes,
+                space,
+                kind,
+            };
+            let mut replies = ask!(locate_many, request);
+            let mut results = Vec::new();
+            while let Some(reply) = replies.message().await.map_err(|s| from_status(&s))? {
+                let hash = ContentHash::from_slice(&reply.hash).unwrap();
+                let mut item = json!({"hash": hash});
+                if let Some(located) = reply.located {
+                    let located = LocatedFile::try_from(located).unwrap();
+                    item["located"] = serde_json::to_value(located).unwrap();
+                }
+                results.push(item);
+            }
+            json!({ "results": results })
         }
         "folder" => {
             let message = v1::ListFolderRequest {

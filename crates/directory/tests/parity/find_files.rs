@@ -1,7 +1,7 @@
 //! The part of the script that finds files: by words, name and hash.
 
 use convite_core::ContentHash;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::apis::{call, eventually};
 use crate::scenarios::Play;
@@ -169,6 +169,46 @@ pub async fn locating(play: &mut Play<'_>, bob: &str) {
         Some(bob),
         locate("abcd"),
         "invalid_argument",
+    )
+    .await;
+    locating_many(play, bob, [&plans, &unknown], &found).await;
+}
+
+/// `plans` is the answer for the first hash; the second one is unknown.
+async fn locating_many(play: &mut Play<'_>, bob: &str, [known, unknown]: [&str; 2], plans: &Value) {
+    let many = |hashes: &[&str]| call("locate_many", json!({ "hashes": hashes }));
+    let asked = many(&[unknown, known, unknown, known]);
+    let found = play.ok("locate many", bob, asked).await;
+    let item = json!({"hash": known, "located": plans});
+    let nothing = json!({ "hash": unknown });
+    let expected = json!([nothing, item, nothing, item]);
+    assert_eq!(found["results"], expected);
+    let of_kind = json!({"hashes": [known], "kind": "folder"});
+    let asked = call("locate_many", of_kind);
+    let found = play.ok("locate many folders", bob, asked).await;
+    assert_eq!(found["results"], json!([{ "hash": known }]));
+    let most = vec![unknown; 1_000];
+    let found = play.ok("locate the most", bob, many(&most)).await;
+    assert_eq!(found["results"].as_array().unwrap().len(), 1_000);
+    let too_many = vec![unknown; 1_001];
+    let in_a_space = json!({"hashes": [known], "space": "nowhere"});
+    for (step, asked, code) in [
+        ("locate none", many(&[]), "invalid_argument"),
+        ("locate too many", many(&too_many), "invalid_argument"),
+        ("locate many malformed", many(&["abcd"]), "invalid_argument"),
+        (
+            "locate many in another's space",
+            call("locate_many", in_a_space),
+            "permission_denied",
+        ),
+    ] {
+        play.refused(step, Some(bob), asked, code).await;
+    }
+    play.refused(
+        "locate many unasked",
+        None,
+        many(&[known]),
+        "unauthenticated",
     )
     .await;
 }

@@ -25,6 +25,7 @@ mod openapi;
 mod operations;
 mod page;
 mod rate_limits;
+mod reader_tickets;
 mod replicas;
 mod rest_only;
 mod scenarios;

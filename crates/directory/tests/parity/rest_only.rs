@@ -184,7 +184,7 @@ async fn a_peer_registered_with_a_signing_request_gets_a_certificate_and_its_tic
         let peer: PeerId = peer.parse().unwrap();
         TicketVerifier::new(&key, peer)
             .unwrap()
-            .verify(&ticket, now)
+            .verify_reader(&ticket, now)
     };
     assert_eq!(verify("ana-1").unwrap().user, user);
     assert!(verify("ana-2").is_err());

@@ -146,6 +146,20 @@ async fn files_in_other_spaces_look_nonexistent_over_rest() {
             }
         }
     }
+    // Among others: the answer for each hash is that for an unknown one.
+    let many = async |token: &str, hash: &str| {
+        let asked = call("locate_many", json!({"hashes": [unknown, hash]}));
+        let answer = api.call(Some(token), &asked).await.unwrap();
+        answer["results"][1]["located"].clone()
+    };
+    for hash in [&hidden, &world.folder] {
+        assert_eq!(many(&world.bob, hash).await["hash"], **hash);
+        for (user, token) in &world.outside {
+            if many(token, hash).await != Value::Null {
+                leaks.push(format!("{user}: POST /locate"));
+            }
+        }
+    }
     // By name and by sharer: words, types, sizes, peers, with a query that matches nothing.
     for (shown, nothing) in [
         ("/search?q=quarterly", "/search?q=nonesuch"),

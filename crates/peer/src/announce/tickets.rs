@@ -5,25 +5,26 @@ use std::sync::Arc;
 
 use convite_core::{ErrorCode, PeerId, Problem};
 use convite_net::clock::DirectoryClock;
-use convite_wire::ticket::{Ticket, TicketVerifier};
+use convite_wire::reader_ticket::ReaderTicket;
+use convite_wire::ticket::TicketVerifier;
 use convite_wire::upload_ticket::UploadTicket;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use parking_lot::{Mutex, RwLock};
 
-/// The maximum number of cached tickets.
+/// The maximum number of cached reader tickets.
 const CACHED_TICKETS_MAX: usize = 4096;
 
 /// Checks tickets. Rejects all of them until the directory's key is known.
 ///
 /// A download sends the same ticket with each request, and checking its signature costs more than
-/// reading a small piece. So valid tickets are cached by hash until they expire.
+/// reading a small piece. So valid reader tickets are cached by hash until they expire.
 #[derive(Default)]
 pub struct TicketVerification {
     /// The directory's clock, by which tickets are dated.
     clock: DirectoryClock,
     verifier: RwLock<Option<Arc<TicketVerifier>>>,
-    remembered: Mutex<HashMap<blake3::Hash, Ticket>>,
+    remembered: Mutex<HashMap<blake3::Hash, Arc<ReaderTicket>>>,
 }
 
 impl TicketVerification {
@@ -48,12 +49,16 @@ impl TicketVerification {
         Ok(())
     }
 
-    /// Returns the ticket of a request, sent as bearer token or as `ticket=` in `query`.
+    /// Returns the reader ticket of a request, sent as bearer token or as `ticket=` in `query`.
     ///
     /// # Errors
     /// Returns `unauthenticated` if there is none, `ticket_invalid` if it is invalid or expired,
     /// and `unavailable` while the directory's key is unknown.
-    pub fn ticket(&self, headers: &HeaderMap, query: Option<&str>) -> Result<Ticket, Problem> {
+    pub fn reader_ticket(
+        &self,
+        headers: &HeaderMap,
+        query: Option<&str>,
+    ) -> Result<Arc<ReaderTicket>, Problem> {
         let token = token_of(headers, query)?;
         let now = self.clock.now();
         let key = blake3::hash(token.as_bytes());
@@ -63,7 +68,7 @@ impl TicketVerification {
             return Ok(ticket.clone());
         }
         let verifier = self.verifier()?;
-        let ticket = verifier.verify(token, now)?;
+        let ticket = Arc::new(verifier.verify_reader(token, now)?);
         let mut remembered = self.remembered.lock();
         if remembered.len() >= CACHED_TICKETS_MAX {
             remembered.retain(|_, ticket| now <= ticket.expires);
@@ -77,7 +82,7 @@ impl TicketVerification {
     /// Returns the upload ticket of a request, sent as bearer token or as `ticket=` in `query`.
     ///
     /// # Errors
-    /// Same as [`Self::ticket`].
+    /// Same as [`Self::reader_ticket`].
     pub fn upload_ticket(
         &self,
         headers: &HeaderMap,

@@ -118,7 +118,7 @@ impl TransientPeer {
         &self.id
     }
 
-    /// Starts to provide the pieces of a partial file.
+    /// Starts to provide the pieces of a partial file, to the audience that the directory returns.
     pub(crate) fn provide(
         &mut self,
         hashes: Arc<PieceHashes>,
@@ -139,14 +139,18 @@ impl TransientPeer {
         for piece in held.iter() {
             handle.add(piece);
         }
+        let audience = handle.audience_setter();
         self.provided = Some((hash, handle));
         let (directory, id) = (self.directory.clone(), self.id.clone());
         let announcing = task::spawn("announce", async move {
-            let announced = directory.announce(&id, &hash, size).await;
-            if let Err(problem) = &announced {
-                debug!("cannot register as a source: {problem}");
+            match directory.announce(&id, &hash, size).await {
+                Ok(spaces) => audience.set(spaces),
+                Err(problem) => {
+                    debug!("cannot register as a source: {problem}");
+                    return Err(problem);
+                }
             }
-            announced
+            Ok(())
         });
         self.announcing = Some(AbortOnDropHandle::new(announcing));
     }

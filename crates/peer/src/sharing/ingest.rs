@@ -77,7 +77,7 @@ pub(crate) fn ingest(
         hash,
         crc32,
     });
-    if crc32.is_none() && files.catalogue.request_rehash_at(&path) {
+    if crc32.is_none() && files.catalogue.request_rehash(&path) {
         files.rescan.notify_one();
     }
     files.publish_queue.add(path);

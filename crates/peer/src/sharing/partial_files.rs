@@ -2,15 +2,18 @@
 //! first verified piece.
 //!
 //! A download registers its temporary file here and reports each piece that is verified and
-//! written; serving reads only reported pieces. Dropping the download's [`PartialHandle`] removes
+//! written; serving reads only reported pieces. It is served only to its audience: the members of all
+//! spaces in which the directory lists the content for this download. Dropping the download's [`PartialHandle`] removes
 //! the file. A reader that has the file open can continue: the file descriptor outlives the name.
 
 use std::collections::HashMap;
 use std::fs::File;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use convite_core::{ContentHash, ErrorCode, PieceGeometry, PieceHashes, PieceIndex, Problem};
+use convite_core::{
+    ContentHash, ErrorCode, PieceGeometry, PieceHashes, PieceIndex, Problem, SpaceName,
+};
 use convite_swarm::PieceSet;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
@@ -35,9 +38,27 @@ pub struct PartialFile {
 pub(crate) struct ServedPartialFile {
     pub(crate) about: PartialFile,
     held: RwLock<PieceSet>,
+    /// Empty until the directory lists the download.
+    audience: OnceLock<Vec<SpaceName>>,
 }
 
 impl ServedPartialFile {
+    /// Returns the spaces of which a reader must be a member, all of them.
+    ///
+    /// # Errors
+    /// Returns `unavailable` while they are unknown: until then, the directory lists this download to
+    /// nobody.
+    pub(crate) fn audience(&self) -> Result<&[SpaceName], Problem> {
+        let audience = self.audience.get().map(Vec::as_slice);
+        audience.ok_or_else(|| {
+            Problem::new(
+                ErrorCode::Unavailable,
+                "the directory does not list this download yet",
+            )
+            .hint("try again in a moment")
+        })
+    }
+
     /// Returns the pieces available now.
     pub(crate) fn held(&self) -> PieceSet {
         let held = self.held.read();
@@ -76,11 +97,15 @@ pub struct PartialFiles {
 }
 
 impl PartialFiles {
-    /// Serves the reported pieces of `file` until the result is dropped. Replaces another partial
-    /// file with the same hash.
+    /// Serves the reported pieces of `file` until the result is dropped, as soon as its audience is
+    /// known ([`PartialHandle::audience_setter`]). Replaces another partial file with the same hash.
     pub fn insert(self: &Arc<Self>, file: PartialFile) -> PartialHandle {
         let held = RwLock::new(PieceSet::empty(file.geometry.piece_count()));
-        let partial = Arc::new(ServedPartialFile { about: file, held });
+        let partial = Arc::new(ServedPartialFile {
+            about: file,
+            held,
+            audience: OnceLock::new(),
+        });
         self.by_hash
             .lock()
             .insert(partial.about.hash, partial.clone());
@@ -119,7 +144,24 @@ pub struct PartialHandle {
     partial: Arc<ServedPartialFile>,
 }
 
+/// Sets the audience of a partial file.
+#[derive(Debug)]
+pub struct AudienceSetter(Arc<ServedPartialFile>);
+
+impl AudienceSetter {
+    /// Serves the file from now on to readers that are members of all these spaces. An audience that
+    /// is set already stays.
+    pub fn set(&self, spaces: Vec<SpaceName>) {
+        self.0.audience.get_or_init(|| spaces);
+    }
+}
+
 impl PartialHandle {
+    /// Returns what sets the audience, for the task that announces the download.
+    pub fn audience_setter(&self) -> AudienceSetter {
+        AudienceSetter(self.partial.clone())
+    }
+
     /// Serves `piece`, which is verified and written at its offset.
     pub fn add(&self, piece: PieceIndex) {
         self.extend([piece]);

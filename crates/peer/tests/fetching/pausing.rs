@@ -69,7 +69,7 @@ impl Scene {
                     peer: "peer_1".parse().unwrap(),
                     addresses: vec![self.peer.address.clone()],
                     size: SIZE as u64,
-                    ticket: self.peer.ticket(self.hash),
+                    ticket: self.peer.ticket(),
                     partial: false,
                 }],
             },

@@ -53,7 +53,7 @@ async fn parts(
     let request = GetFolderRequest {
         hash: Bytes::copy_from_slice(hash.as_bytes()),
     };
-    let reply = client.get_folder(with(request, &peer.ticket(hash))).await?;
+    let reply = client.get_folder(with(request, &peer.ticket())).await?;
     let mut stream = reply.into_inner();
     let mut parts = Vec::new();
     while let Some(part) = stream.message().await? {
@@ -85,7 +85,7 @@ async fn download(
     hash: ContentHash,
     ranges: &[(u64, u64)],
 ) -> Result<Vec<(u64, Bytes)>, ErrorCode> {
-    let request = with(asking(hash, ranges), &peer.ticket(hash));
+    let request = with(asking(hash, ranges), &peer.ticket());
     let code = |status: Status| from_status(&status).code;
     let reply: tonic::Response<Streaming<FileChunk>> =
         client.download_file(request).await.map_err(code)?;
@@ -240,16 +240,20 @@ async fn a_touched_file_is_still_a_part_of_its_folder() {
 async fn folders_are_protected_like_files() {
     let peer = filled().await;
     let mut client = client(&peer).await;
-    let (hash, other) = (hash_of(&peer, "share"), hash_of(&peer, "share/small"));
+    let hash = hash_of(&peer, "share");
     let absent = ContentHash::of(b"absent");
     let get = |hash: ContentHash, ticket: &str| {
         let hash = Bytes::copy_from_slice(hash.as_bytes());
         with(GetFolderRequest { hash }, ticket)
     };
     for (hash, ticket, code) in [
-        (hash, peer.ticket(other), ErrorCode::TicketInvalid),
+        (
+            hash,
+            peer.upload_ticket("ana", &[]),
+            ErrorCode::TicketInvalid,
+        ),
         (hash, "junk".to_owned(), ErrorCode::TicketInvalid),
-        (absent, peer.ticket(absent), ErrorCode::NotFound),
+        (absent, peer.ticket(), ErrorCode::NotFound),
     ] {
         let refused = client.get_folder(get(hash, &ticket)).await.unwrap_err();
         assert_eq!(from_status(&refused).code, code);
@@ -261,7 +265,7 @@ async fn folders_are_protected_like_files() {
         .files
         .unshare(&peer.file("").canonicalize().unwrap())
         .unwrap();
-    let refused = client.get_folder(get(hash, &peer.ticket(hash))).await;
+    let refused = client.get_folder(get(hash, &peer.ticket())).await;
     assert_eq!(from_status(&refused.unwrap_err()).code, ErrorCode::NotFound);
     let refused = download(&mut client, &peer, hash, &[]).await;
     assert_eq!(refused, Err(ErrorCode::NotFound));
@@ -291,7 +295,7 @@ async fn subscriber_of_a_folder_gets_promises_of_its_pieces() {
     let request = AvailabilityRequest {
         hash: Bytes::copy_from_slice(hash.as_bytes()),
     };
-    let request = with(request, &peer.ticket(hash));
+    let request = with(request, &peer.ticket());
     let mut stream = client.availability(request).await.unwrap().into_inner();
     let first = stream.message().await.unwrap().unwrap();
     assert!(first.whole && first.handed_out.is_empty());

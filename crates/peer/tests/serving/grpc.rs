@@ -80,7 +80,7 @@ async fn grpc_client_reads_files_and_ranges() {
                 .copied()
                 .collect()
         };
-        let request = with(asking(hash, &ranges), &peer.ticket(hash));
+        let request = with(asking(hash, &ranges), &peer.ticket());
         let stream = client.download_file(request).await.unwrap().into_inner();
         let mut got = Vec::new();
         for (offset, data) in collect(stream).await.unwrap() {
@@ -89,7 +89,7 @@ async fn grpc_client_reads_files_and_ranges() {
         }
         assert!(got == want, "{ranges:?}");
     }
-    let request = with(asking(empty, &[]), &peer.ticket(empty));
+    let request = with(asking(empty, &[]), &peer.ticket());
     let stream = client.download_file(request).await.unwrap().into_inner();
     assert!(collect(stream).await.unwrap().is_empty());
     assert_eq!(peer.state.status().uploads.len(), 0);
@@ -103,15 +103,11 @@ async fn errors_carry_code_and_hint() {
     let absent = ContentHash::of(b"absent");
     peer.scan().await;
     let mut client = client(&peer).await;
-    let good = peer.ticket(hash);
+    let good = peer.ticket();
     let cases = [
         (Request::new(asking(hash, &[])), ErrorCode::Unauthenticated),
-        (with(asking(absent, &[]), &good), ErrorCode::TicketInvalid),
         (with(asking(hash, &[]), "junk"), ErrorCode::TicketInvalid),
-        (
-            with(asking(absent, &[]), &peer.ticket(absent)),
-            ErrorCode::NotFound,
-        ),
+        (with(asking(absent, &[]), &good), ErrorCode::NotFound),
         (
             with(asking(hash, &[(0, 9)]), &good),
             ErrorCode::RangeNotSatisfiable,
@@ -154,7 +150,7 @@ async fn piece_hashes_fold_to_the_content_hash() {
         hash: Bytes::copy_from_slice(hash.as_bytes()),
     };
     let reply = client
-        .get_pieces(with(ask(), &peer.ticket(hash)))
+        .get_pieces(with(ask(), &peer.ticket()))
         .await
         .unwrap()
         .into_inner();
@@ -173,7 +169,7 @@ async fn changed_file_is_refused_until_the_next_scan() {
     peer.scan().await;
     let new = peer.write("f", b"new, longer contents");
     let mut client = client(&peer).await;
-    let request = || with(asking(old, &[]), &peer.ticket(old));
+    let request = || with(asking(old, &[]), &peer.ticket());
     let status = client.download_file(request()).await.unwrap_err();
     assert_eq!(from_status(&status).code, ErrorCode::ContentChanged);
     // The peer noticed the change and requests a scan.
@@ -182,7 +178,7 @@ async fn changed_file_is_refused_until_the_next_scan() {
     let status = client.download_file(request()).await.unwrap_err();
     // The reason is remembered.
     assert_eq!(from_status(&status).code, ErrorCode::ContentChanged);
-    let request = with(asking(new, &[]), &peer.ticket(new));
+    let request = with(asking(new, &[]), &peer.ticket());
     let stream = client.download_file(request).await.unwrap().into_inner();
     assert_eq!(collect(stream).await.unwrap()[0].1, "new, longer contents");
 }
@@ -194,7 +190,7 @@ async fn truncated_file_ends_the_download_with_an_error() {
     let hash = peer.write("big", &vec![7; size]);
     peer.scan().await;
     let mut client = client(&peer).await;
-    let request = with(asking(hash, &[]), &peer.ticket(hash));
+    let request = with(asking(hash, &[]), &peer.ticket());
     let mut stream = client.download_file(request).await.unwrap().into_inner();
     let mut got = stream.message().await.unwrap().unwrap().data.len();
     let file = std::fs::File::options()
@@ -216,11 +212,11 @@ async fn truncated_file_ends_the_download_with_an_error() {
 #[tokio::test]
 async fn control_needs_the_token_of_the_home() {
     let peer = Peer::start(8).await;
-    let hash = peer.write("f", b"x");
+    peer.write("f", b"x");
     peer.scan().await;
     let origin = "http://peer".parse().unwrap();
     let mut client = ControlClient::with_origin(peer.connect().await, origin);
-    let ticket = peer.ticket(hash);
+    let ticket = peer.ticket();
     for request in [
         Request::new(LeaveRequest {}),
         with(LeaveRequest {}, ""),
@@ -286,7 +282,7 @@ async fn lost_piece_hashes_are_computed_again() {
         let request = GetPiecesRequest {
             hash: Bytes::copy_from_slice(hash.as_bytes()),
         };
-        with(request, &peer.ticket(hash))
+        with(request, &peer.ticket())
     };
     client.get_pieces(asked()).await.unwrap();
     peer.cache
@@ -317,7 +313,7 @@ fn reporting(
         hash: Bytes::copy_from_slice(hash.as_bytes()),
         piece,
     };
-    with(request, &peer.ticket_for(user, hash))
+    with(request, &peer.ticket_for(user, &[]))
 }
 
 #[tokio::test]
@@ -417,7 +413,7 @@ async fn endless_request_times_out() {
     ] {
         let request = http::Request::post(format!("http://peer/{method}"))
             .header("content-type", "application/grpc")
-            .header("authorization", format!("Bearer {}", peer.ticket(hash)))
+            .header("authorization", format!("Bearer {}", peer.ticket()))
             .body(half())
             .unwrap();
         let answer = tower::ServiceExt::oneshot(connection.clone(), request);
@@ -432,7 +428,7 @@ async fn endless_request_times_out() {
     }
     // Answering a later request shows that those have arrived.
     let mut client = client(&peer).await;
-    let request = with(asking(hash, &[]), &peer.ticket(hash));
+    let request = with(asking(hash, &[]), &peer.ticket());
     client.download_file(request).await.unwrap();
     tokio::task::yield_now().await;
     assert!(asked.try_join_next().is_none());

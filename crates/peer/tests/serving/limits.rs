@@ -15,7 +15,7 @@ use super::{Peer, contents};
 /// took.
 async fn download(peer: &Peer, user: &str, hash: ContentHash, got: &AtomicU64) -> Duration {
     let mut client = client(peer).await;
-    let request = with(asking(hash, &[]), &peer.ticket_for(user, hash));
+    let request = with(asking(hash, &[]), &peer.ticket_for(user, &[]));
     let began = Instant::now();
     let mut stream = client.download_file(request).await.unwrap().into_inner();
     while let Some(chunk) = stream.message().await.unwrap() {
@@ -106,7 +106,7 @@ async fn slots_are_assigned_in_order_and_a_full_queue_refuses() {
     let hash = peer.write("big", &vec![7; 96 << 20]);
     peer.scan().await;
     let mut first = client(&peer).await;
-    let request = || with(asking(hash, &[]), &peer.ticket(hash));
+    let request = || with(asking(hash, &[]), &peer.ticket());
     let held = first.download_file(request()).await.unwrap();
     let order = Arc::new(Mutex::new(Vec::new()));
     let mut waiting = Vec::new();
@@ -153,7 +153,7 @@ async fn queue_timeout_names_the_position() {
     let hash = peer.write("big", &vec![7; 96 << 20]);
     peer.scan().await;
     let mut client = client(&peer).await;
-    let request = || with(asking(hash, &[]), &peer.ticket(hash));
+    let request = || with(asking(hash, &[]), &peer.ticket());
     let _held = client.download_file(request()).await.unwrap();
     let status = client.download_file(request()).await.unwrap_err();
     let problem = from_status(&status);

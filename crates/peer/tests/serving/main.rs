@@ -14,5 +14,6 @@ mod partial;
 mod peer;
 mod python;
 mod uploads;
+mod visibility;
 
-pub(crate) use peer::{Peer, contents, sign};
+pub(crate) use peer::{Peer, claims, contents};

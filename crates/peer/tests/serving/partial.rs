@@ -21,16 +21,24 @@ use super::{Peer, contents};
 const PIECE: usize = 64 << 10;
 
 /// A download of `bytes` without any piece yet.
-struct Fetching {
+pub(crate) struct Fetching {
     bytes: Vec<u8>,
-    hash: ContentHash,
+    pub(crate) hash: ContentHash,
     geometry: PieceGeometry,
     file: File,
-    handle: PartialHandle,
+    pub(crate) handle: PartialHandle,
 }
 
 impl Fetching {
+    /// A download of a content that everyone may see.
     fn new(peer: &Peer, bytes: Vec<u8>) -> Self {
+        let fetching = Self::unlisted(peer, bytes);
+        fetching.handle.audience_setter().set(Vec::new());
+        fetching
+    }
+
+    /// A download that the directory does not list yet.
+    pub(crate) fn unlisted(peer: &Peer, bytes: Vec<u8>) -> Self {
         let geometry = PieceGeometry::new(bytes.len() as u64).unwrap();
         let pieces = bytes.chunks(geometry.piece_size() as usize).zip(0..);
         let hashes = pieces.map(|(piece, index)| hash_piece(&geometry, index, piece));
@@ -53,7 +61,7 @@ impl Fetching {
         }
     }
 
-    fn fetch(&self, index: u32) {
+    pub(crate) fn fetch(&self, index: u32) {
         let range = self.geometry.piece_range(index);
         let piece = &self.bytes[range.start as usize..range.end as usize];
         self.file.write_all_at(piece, range.start).unwrap();
@@ -69,7 +77,7 @@ async fn subscribe(
     let request = AvailabilityRequest {
         hash: Bytes::copy_from_slice(hash.as_bytes()),
     };
-    let request = with(request, &peer.ticket(hash));
+    let request = with(request, &peer.ticket());
     client.availability(request).await.unwrap().into_inner()
 }
 
@@ -90,7 +98,7 @@ async fn partial_file_serves_only_its_pieces() {
     }
     let (hash, size) = (fetching.hash, fetching.bytes.len());
     let mut client = client(&peer).await;
-    let ticket = peer.ticket(hash);
+    let ticket = peer.ticket();
     let piece = PIECE as u64;
     for (ranges, want) in [
         (vec![(0, 2 * piece)], 0..2 * PIECE),
@@ -135,10 +143,7 @@ async fn http_serves_only_available_ranges_of_a_partial_file() {
     let peer = Peer::start(8).await;
     let fetching = Fetching::new(&peer, contents(2 * PIECE + 1));
     fetching.fetch(1);
-    let (path, ticket) = (
-        format!("/files/{}", fetching.hash),
-        peer.ticket(fetching.hash),
-    );
+    let (path, ticket) = (format!("/files/{}", fetching.hash), peer.ticket());
     let inside = format!("bytes={PIECE}-{}", 2 * PIECE - 1);
     for method in ["GET", "HEAD"] {
         for headers in [vec![], vec![("range", "bytes=0-9")]] {
@@ -174,7 +179,7 @@ async fn subscriber_of_a_complete_file_gets_promises() {
     let mut client = client(&peer).await;
     let download = async |ranges: &[(u64, u64)]| {
         let mut client = super::grpc::client(&peer).await;
-        let request = with(asking(hash, ranges), &peer.ticket(hash));
+        let request = with(asking(hash, ranges), &peer.ticket());
         let stream = client.download_file(request).await.unwrap().into_inner();
         collect(stream).await.unwrap();
     };
@@ -197,8 +202,8 @@ async fn subscriber_of_a_complete_file_gets_promises() {
         hash: Bytes::copy_from_slice(absent.as_bytes()),
     };
     for (ticket, want) in [
-        (peer.ticket(absent), ErrorCode::NotFound),
-        (peer.ticket(hash), ErrorCode::TicketInvalid),
+        (peer.ticket(), ErrorCode::NotFound),
+        (peer.upload_ticket("ana", &[]), ErrorCode::TicketInvalid),
     ] {
         let status = client.availability(with(request.clone(), &ticket)).await;
         assert_eq!(from_status(&status.unwrap_err()).code, want);

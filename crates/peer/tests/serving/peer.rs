@@ -24,7 +24,8 @@ use convite_peer::sharing::cache::HashedFile;
 use convite_peer::sharing::catalogue::IndexedFile;
 use convite_peer::sharing::indexing::Indexer;
 use convite_peer::sharing::shares::ShareList;
-use convite_wire::ticket::{Ticket, TicketSigner};
+use convite_wire::reader_ticket::ReaderTicket;
+use convite_wire::ticket::TicketSigner;
 use convite_wire::upload_ticket::UploadTicket;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -191,18 +192,28 @@ impl Peer {
             .unwrap();
     }
 
-    pub(crate) fn ticket(&self, hash: ContentHash) -> String {
-        self.sign("peer_1", hash, Duration::from_secs(300))
+    /// Returns a ticket of `ana`, who is in no space.
+    pub(crate) fn ticket(&self) -> String {
+        self.ticket_for("ana", &[])
     }
 
-    pub(crate) fn ticket_for(&self, user: &str, hash: ContentHash) -> String {
-        let expires = UnixMillis::from(SystemTime::now()).after(Duration::from_secs(300));
-        sign_for(user, &self.signer, "peer_1", hash, expires)
+    /// Returns a ticket of `user`, a member of `spaces`.
+    pub(crate) fn ticket_for(&self, user: &str, spaces: &[&str]) -> String {
+        self.sign(&ReaderTicket {
+            spaces: spaces.iter().map(|space| space.parse().unwrap()).collect(),
+            ..claims(user)
+        })
     }
 
-    pub(crate) fn sign(&self, peer: &str, hash: ContentHash, life: Duration) -> String {
-        let expires = UnixMillis::from(SystemTime::now()).after(life);
-        sign(&self.signer, peer, hash, expires)
+    pub(crate) fn sign(&self, ticket: &ReaderTicket) -> String {
+        self.signer.sign_reader(ticket).unwrap()
+    }
+
+    /// Shares the folder `name` of the share in a space.
+    pub(crate) async fn share_in(&self, name: &str, space: &str) {
+        let space = Some(space.parse().unwrap());
+        self.state.share(&self.file(name), space).unwrap();
+        self.scan().await;
     }
 
     /// Returns a ticket with which `user`, a member of `spaces`, may upload to this peer.
@@ -221,30 +232,14 @@ impl Peer {
     }
 }
 
-pub(crate) fn sign(
-    signer: &TicketSigner,
-    peer: &str,
-    hash: ContentHash,
-    expires: UnixMillis,
-) -> String {
-    sign_for("ana", signer, peer, hash, expires)
-}
-
-pub(crate) fn sign_for(
-    user: &str,
-    signer: &TicketSigner,
-    peer: &str,
-    hash: ContentHash,
-    expires: UnixMillis,
-) -> String {
-    signer
-        .sign(&Ticket {
-            user: user.parse().unwrap(),
-            peer: peer.parse().unwrap(),
-            hash,
-            expires,
-        })
-        .unwrap()
+/// Returns the claims of a ticket of `user` for this peer, for five minutes.
+pub(crate) fn claims(user: &str) -> ReaderTicket {
+    ReaderTicket {
+        user: user.parse().unwrap(),
+        spaces: Vec::new(),
+        peer: "peer_1".parse().unwrap(),
+        expires: UnixMillis::from(SystemTime::now()).after(Duration::from_secs(300)),
+    }
 }
 
 /// Returns bytes without repetitions.

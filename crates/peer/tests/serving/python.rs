@@ -37,7 +37,7 @@ async fn python_client_downloads_with_the_protos() {
         .arg(place.path())
         .arg(peer.address.to_string())
         .arg(hash.to_string())
-        .arg(peer.ticket(hash))
+        .arg(peer.ticket())
         .arg(&output);
     tokio::task::spawn_blocking(move || run(&mut client))
         .await

@@ -10,7 +10,7 @@ use convite_core::{ContentHash, PeerId, Problem, UnixMillis};
 use crate::database::{Access, Backend, Database, Lock};
 use crate::error::{DbError, DbResult};
 use crate::incoming::stored;
-use crate::{ANNOUNCEMENTS_MAX, AccountId, PeerKey, Swarm, Viewer};
+use crate::{ANNOUNCEMENTS_MAX, AccountId, Announced, PeerKey, Swarm, Viewer};
 
 /// Returns the key of a peer of `account` that can announce: it has not left and, if it is
 /// transient, its lease has not expired. Locks the row, so that concurrent announcements are
@@ -34,14 +34,13 @@ async fn announcer(
         .get(0)
 }
 
-/// Returns whether the announcement is new or has a new size.
 async fn announce(
     db: &mut impl Database,
     (peer, account): (&PeerId, AccountId),
     viewer: &Viewer,
     (hash, size): (&ContentHash, u64),
     now: UnixMillis,
-) -> DbResult<bool> {
+) -> DbResult<Announced> {
     let key = announcer(db, peer, account, now).await?;
     if !db.can_see(viewer, hash).await? {
         return Err(DbError::ContentNotVisible);
@@ -53,17 +52,18 @@ async fn announce(
             &[hash, &key],
         )
         .await?;
-    if known == Some(size) {
-        return Ok(false);
-    }
     if known.is_none() {
         let sql = "SELECT count(*) FROM partials WHERE peer = $1";
         if db.count::<u64>(sql, &[&key]).await? >= ANNOUNCEMENTS_MAX {
             return Err(DbError::TooManyAnnouncements(peer.clone()));
         }
     }
-    db.put_announcement(key, account, hash, size).await?;
-    Ok(true)
+    let is_news = known != Some(size);
+    if is_news {
+        db.put_announcement(key, account, hash, size).await?;
+    }
+    let audience = db.audience(key, hash).await?;
+    Ok(Announced { is_news, audience })
 }
 
 async fn withdraw(
@@ -108,7 +108,7 @@ impl<B: Backend> Swarm for B {
         hash: &ContentHash,
         size: u64,
         now: UnixMillis,
-    ) -> Result<bool, Problem> {
+    ) -> Result<Announced, Problem> {
         let input = (peer.clone(), viewer.clone(), *hash);
         self.run(Access::Write, input, move |db, (peer, viewer, hash)| {
             Box::pin(announce(db, (peer, account), viewer, (hash, size), now))

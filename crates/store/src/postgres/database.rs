@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use convite_core::model::{IndexEntry, Page};
-use convite_core::{ContentHash, PeerId, Problem, UnixMillis};
+use convite_core::{ContentHash, PeerId, Problem, SpaceName, UnixMillis};
 use tokio_postgres::types::private::BytesMut;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
@@ -165,6 +165,10 @@ impl Database for Connection {
         size: i64,
     ) -> DbResult<()> {
         partials::put(self, peer, account, hash, size).await
+    }
+
+    async fn audience(&mut self, peer: PeerKey, hash: &ContentHash) -> DbResult<Vec<SpaceName>> {
+        partials::audience(self, peer, hash).await
     }
 
     async fn delete_unseen_announcements(&mut self, account: Option<AccountId>) -> DbResult<()> {

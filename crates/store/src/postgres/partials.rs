@@ -1,13 +1,15 @@
 //! Partial providers. The operations of `Swarm` announce them.
 
+use std::collections::HashMap;
+
 use convite_core::model::Provider;
-use convite_core::{ContentHash, EntryKind, UnixMillis};
+use convite_core::{ContentHash, EntryKind, SpaceName, UnixMillis};
 
 use super::connections::Connection;
 use super::spaces;
 use crate::error::DbResult;
 use crate::located::Partial;
-use crate::stored::{self, addresses, kind_number, peer_id, unsigned};
+use crate::stored::{self, addresses, content_hash, kind_number, peer_id, unsigned};
 use crate::{AccountId, PeerKey, Viewer};
 
 /// SQL condition: the account can see a file of the content with this hash in a space outside of
@@ -61,63 +63,87 @@ pub(super) async fn put(
     Ok(())
 }
 
-/// Returns the online partial providers that the viewer may know about, by id.
+/// Returns the spaces stored with an announcement.
+pub(super) async fn audience(
+    db: &Connection,
+    peer: PeerKey,
+    hash: &ContentHash,
+) -> DbResult<Vec<SpaceName>> {
+    let rows = db
+        .rows(
+            "SELECT s.name FROM partials x CROSS JOIN unnest(x.spaces) AS v (space)
+             CROSS JOIN LATERAL (SELECT name FROM spaces WHERE id = v.space LIMIT 1) s
+             WHERE x.hash = $1 AND x.peer = $2 ORDER BY s.name",
+            &[&hash.as_bytes().as_slice(), &peer.0],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| stored::space_name(row.try_get(0)?))
+        .collect()
+}
+
+/// Returns the online partial providers of each hash that the viewer may know about, by id.
 pub(super) async fn providers(
     db: &Connection,
     viewer: &Viewer,
-    hash: &ContentHash,
+    hashes: &[&[u8]],
     now: UnixMillis,
-) -> DbResult<Vec<Partial>> {
+) -> DbResult<HashMap<ContentHash, Vec<Partial>>> {
     let rows = db
         .rows(
             concat!(
-                "SELECT p.name, p.addresses, x.size, p.account
-                 FROM partials x CROSS JOIN LATERAL (
+                "SELECT x.hash, p.name, p.addresses, x.size, p.account
+                 FROM unnest($1::BYTEA[]) AS g (hash) CROSS JOIN LATERAL (
+                     SELECT hash, peer, size FROM partials WHERE hash = g.hash OFFSET 0
+                 ) x CROSS JOIN LATERAL (
                      SELECT name, addresses, account FROM peers
                      WHERE id = x.peer AND NOT departed AND lease > $3 LIMIT 1) p
-                 WHERE x.hash = $1 AND NOT ",
-                sees_elsewhere!("p.account", "$1", "$2"),
-                " ORDER BY p.name",
+                 WHERE NOT ",
+                sees_elsewhere!("p.account", "x.hash", "$2"),
+                " ORDER BY x.hash, p.name",
             ),
-            &[&hash.as_bytes().as_slice(), &spaces::seen(viewer), &now.0],
+            &[&hashes, &spaces::seen(viewer), &now.0],
         )
         .await?;
-    let providers = rows.iter().map(|row| {
+    let mut providers = HashMap::<_, Vec<_>>::new();
+    for row in &rows {
         let provider = Provider {
-            peer: peer_id(row.try_get(0)?)?,
-            addresses: addresses(row.try_get(1)?)?,
-            size: unsigned(row.try_get(2)?)?,
+            peer: peer_id(row.try_get(1)?)?,
+            addresses: addresses(row.try_get(2)?)?,
+            size: unsigned(row.try_get(3)?)?,
             ticket: String::new(),
             partial: true,
         };
-        Ok((row.try_get(3)?, provider))
-    });
-    providers.collect()
+        let of_hash = providers.entry(content_hash(row.try_get(0)?)?).or_default();
+        of_hash.push((row.try_get(4)?, provider));
+    }
+    Ok(providers)
 }
 
-/// Returns the kind of a content with this hash of which the viewer can see a file or folder, on an
+/// Returns the kind of a content with each hash of which the viewer can see a file or folder, on an
 /// online or offline peer: the given kind, or else any.
-pub(super) async fn kind_seen(
+pub(super) async fn kinds_seen(
     db: &Connection,
     viewer: &Viewer,
-    hash: &ContentHash,
+    hashes: &[&[u8]],
     kind: Option<EntryKind>,
-) -> DbResult<Option<EntryKind>> {
-    let row = db
-        .row(
-            "SELECT c.kind FROM (
-                 SELECT id, kind FROM contents WHERE hash = $1 AND kind = coalesce($3, kind) OFFSET 0
+) -> DbResult<HashMap<ContentHash, EntryKind>> {
+    let rows = db
+        .rows(
+            "SELECT c.hash, min(c.kind) FROM unnest($1::BYTEA[]) AS g (hash) CROSS JOIN LATERAL (
+                 SELECT id, hash, kind FROM contents
+                 WHERE hash = g.hash AND kind = coalesce($3, kind) OFFSET 0
              ) c CROSS JOIN unnest($2::BIGINT[]) AS v (space) CROSS JOIN LATERAL (
                  SELECT 1 FROM files f WHERE f.content = c.id AND f.space = v.space LIMIT 1) f
-             ORDER BY c.kind LIMIT 1",
-            &[
-                &hash.as_bytes().as_slice(),
-                &spaces::seen(viewer),
-                &kind.map(kind_number),
-            ],
+             GROUP BY c.hash",
+            &[&hashes, &spaces::seen(viewer), &kind.map(kind_number)],
         )
         .await?;
-    row.map(|row| stored::kind(row.try_get(0)?)).transpose()
+    let kinds = rows.iter().map(|row| {
+        let hash = content_hash(row.try_get(0)?)?;
+        Ok((hash, stored::kind(row.try_get(1)?)?))
+    });
+    kinds.collect()
 }
 
 /// Returns whether the viewer can see any file or folder with a hash, on an online or offline peer.

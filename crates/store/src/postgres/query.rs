@@ -5,7 +5,7 @@
 //! names come from a bounded sample of each peer's paths. The index has the space before the peer,
 //! so that rows that the viewer cannot see are never read.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use async_trait::async_trait;
 use convite_core::model::{FolderEntry, LocatedFile, Page};
@@ -115,9 +115,51 @@ async fn names<'a>(
     Ok(names)
 }
 
-/// Returns the sizes that online peers claim for a hash in the visible spaces, of one kind: the
+/// Returns the sizes that online peers claim for each hash in the visible spaces, of one kind: the
 /// given one, or the most common. An account claims only one size (see `sizes`), unless two of its
-/// peers published different ones at the same moment.
+/// peers published different ones at the same moment. Hashes without claims are omitted.
+async fn claims_of(
+    db: &Connection,
+    viewer: &Viewer,
+    hashes: &[&[u8]],
+    kind: Option<EntryKind>,
+    now: UnixMillis,
+) -> DbResult<HashMap<ContentHash, Vec<Claim>>> {
+    let rows = db
+        .rows(
+            "SELECT c.id, c.kind, c.size, c.files, c.hash
+             FROM unnest($1::BYTEA[]) AS g (hash) CROSS JOIN LATERAL (
+                 SELECT id, kind, size, files, hash FROM contents
+                 WHERE hash = g.hash AND kind = coalesce($2, kind) OFFSET 0
+             ) c",
+            &[&hashes, &kind.map(kind_number)],
+        )
+        .await?;
+    if rows.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let contents = rows.iter().map(|row| row.try_get(0));
+    let contents = contents.collect::<Result<Vec<i64>, _>>()?;
+    let mut holders = holders(db, viewer, &contents, now).await?;
+    let mut claims = HashMap::<_, Vec<_>>::new();
+    for (row, content) in rows.iter().zip(contents) {
+        let of_hash = claims.entry(content_hash(row.try_get(4)?)?).or_default();
+        of_hash.push(Claim {
+            content,
+            kind: stored::kind(row.try_get(1)?)?,
+            size: unsigned(row.try_get(2)?)?,
+            files: unsigned(row.try_get(3)?)?,
+            holders: holders.remove(&content).unwrap_or_default(),
+        });
+    }
+    for of_hash in claims.values_mut() {
+        *of_hash = ranked(most_common_kind(std::mem::take(of_hash)), now);
+    }
+    claims.retain(|_, claims| !claims.is_empty());
+    Ok(claims)
+}
+
+/// Returns the claims of one hash: see [`claims_of`].
 async fn claims(
     db: &Connection,
     viewer: &Viewer,
@@ -125,60 +167,53 @@ async fn claims(
     kind: Option<EntryKind>,
     now: UnixMillis,
 ) -> DbResult<Vec<Claim>> {
-    let rows = db
-        .rows(
-            "SELECT id, kind, size, files FROM contents
-             WHERE hash = $1 AND kind = coalesce($2, kind)",
-            &[&hash.as_bytes().as_slice(), &kind.map(kind_number)],
-        )
-        .await?;
-    let mut claims = Vec::with_capacity(rows.len());
-    for row in &rows {
-        claims.push(Claim {
-            content: row.try_get(0)?,
-            kind: stored::kind(row.try_get(1)?)?,
-            size: unsigned(row.try_get(2)?)?,
-            files: unsigned(row.try_get(3)?)?,
-            holders: Vec::new(),
-        });
-    }
-    if claims.is_empty() {
-        return Ok(claims);
-    }
-    let contents: Vec<i64> = claims.iter().map(|claim| claim.content).collect();
-    let mut holders = holders(db, viewer, &contents, now).await?;
-    for claim in &mut claims {
-        claim.holders = holders.remove(&claim.content).unwrap_or_default();
-    }
-    Ok(ranked(most_common_kind(claims), now))
+    let mut claims = claims_of(db, viewer, &[hash.as_bytes()], kind, now).await?;
+    Ok(claims.remove(hash).unwrap_or_default())
 }
 
+/// Locates contents: see [`Contents::locate_many`]. A repeated hash is read once.
 async fn locate(
     db: &Connection,
     viewer: &Viewer,
-    hash: &ContentHash,
+    hashes: &[ContentHash],
     kind: Option<EntryKind>,
     now: UnixMillis,
-) -> DbResult<Option<LocatedFile>> {
-    let claims = claims(db, viewer, hash, kind, now).await?;
-    let mut all = Names::default();
-    if !claims.is_empty() {
-        let holders = claims.iter();
+) -> DbResult<Vec<Option<LocatedFile>>> {
+    let distinct: HashSet<&ContentHash> = hashes.iter().collect();
+    let wanted: Vec<&[u8]> = distinct.iter().map(|h| h.as_bytes().as_slice()).collect();
+    let mut claims = claims_of(db, viewer, &wanted, kind, now).await?;
+    let mut names = if claims.is_empty() {
+        HashMap::new()
+    } else {
+        let holders = claims.values().flatten();
         let holders = holders.map(|claim| (claim.content, claim.holders.as_slice()));
-        for names in names(db, holders).await?.into_values() {
-            all.add(names);
-        }
-    }
+        names(db, holders).await?
+    };
     // Partial providers may outlast the last online peer that shares the content.
-    let kind = match claims.first() {
-        Some(claim) => Some(claim.kind),
-        None => partials::kind_seen(db, viewer, hash, kind).await?,
+    let unclaimed = distinct.iter().filter(|hash| !claims.contains_key(**hash));
+    let unclaimed: Vec<&[u8]> = unclaimed.map(|hash| hash.as_bytes().as_slice()).collect();
+    let kinds = if unclaimed.is_empty() {
+        HashMap::new()
+    } else {
+        partials::kinds_seen(db, viewer, &unclaimed, kind).await?
     };
-    let Some(kind) = kind else {
-        return Ok(None);
-    };
-    let partial = partials::providers(db, viewer, hash, now).await?;
-    located(hash, kind, all, claims, partial)
+    let mut partial = partials::providers(db, viewer, &wanted, now).await?;
+    let mut located_of = HashMap::with_capacity(distinct.len());
+    for hash in distinct {
+        let claims = claims.remove(hash).unwrap_or_default();
+        let first = claims.first().map(|claim| claim.kind);
+        let Some(kind) = first.or_else(|| kinds.get(hash).copied()) else {
+            continue;
+        };
+        let mut all = Names::default();
+        for claim in &claims {
+            all.add(names.remove(&claim.content).unwrap_or_default());
+        }
+        let partial = partial.remove(hash).unwrap_or_default();
+        located_of.insert(hash, located(hash, kind, all, claims, partial)?);
+    }
+    let in_order = hashes.iter().map(|hash| located_of.get(hash).cloned());
+    Ok(in_order.map(Option::flatten).collect())
 }
 
 /// Lists one level of a folder: see [`Contents::folder`].
@@ -354,15 +389,24 @@ async fn moves_seen(
 
 #[async_trait]
 impl Contents for PostgresStore {
-    async fn locate(
+    async fn locate_many(
         &self,
         viewer: &Viewer,
-        hash: &ContentHash,
+        hashes: &[ContentHash],
         kind: Option<EntryKind>,
         now: UnixMillis,
-    ) -> Result<Option<LocatedFile>, Problem> {
+    ) -> Result<Vec<Option<LocatedFile>>, Problem> {
         let db = self.connections.get().await?;
-        Ok(locate(&db, viewer, hash, kind, now).await?)
+        Ok(locate(&db, viewer, hashes, kind, now).await?)
+    }
+
+    async fn common_spaces(
+        &self,
+        viewer: &Viewer,
+        peers: &[&PeerId],
+    ) -> Result<HashMap<PeerId, Vec<SpaceName>>, Problem> {
+        let db = self.connections.get().await?;
+        Ok(spaces::common(&db, viewer, peers).await?)
     }
 
     async fn folder(

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use convite_core::SpaceName;
+use convite_core::{PeerId, SpaceName};
 
 use super::connections::Connection;
 use crate::Viewer;
 use crate::error::{DbError, DbResult};
-use crate::stored::space_name;
+use crate::stored::{peer_id, space_name};
 
 /// Returns the numbers of the visible spaces, for `= ANY ($n)`.
 pub(super) fn seen(viewer: &Viewer) -> Vec<i64> {
@@ -33,6 +33,34 @@ pub(super) async fn names(
         .iter()
         .map(|row| Ok((row.try_get(0)?, space_name(row.try_get(1)?)?)));
     named.collect()
+}
+
+/// Returns for each peer the spaces that the viewer sees and its account belongs to.
+pub(super) async fn common(
+    db: &Connection,
+    viewer: &Viewer,
+    peers: &[&PeerId],
+) -> DbResult<HashMap<PeerId, Vec<SpaceName>>> {
+    let names: Vec<&str> = peers.iter().map(|peer| peer.as_str()).collect();
+    let rows = db
+        .rows(
+            "SELECT g.name, s.name FROM unnest($1::TEXT[]) AS g (name)
+             CROSS JOIN LATERAL (SELECT account FROM peers WHERE name = g.name LIMIT 1) p
+             CROSS JOIN unnest($2::BIGINT[]) AS v (space)
+             CROSS JOIN LATERAL (
+                 SELECT space FROM memberships
+                 WHERE account = p.account AND space = v.space LIMIT 1) m
+             CROSS JOIN LATERAL (SELECT name FROM spaces WHERE id = m.space LIMIT 1) s
+             ORDER BY s.name",
+            &[&names, &seen(viewer)],
+        )
+        .await?;
+    let mut common = HashMap::<_, Vec<_>>::new();
+    for row in &rows {
+        let of_peer = common.entry(peer_id(row.try_get(0)?)?).or_default();
+        of_peer.push(space_name(row.try_get(1)?)?);
+    }
+    Ok(common)
 }
 
 /// Returns the number of a space that the account of a peer can publish to. The error is the same

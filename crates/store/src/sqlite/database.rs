@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use convite_core::model::{IndexEntry, Page};
-use convite_core::{ContentHash, PeerId, Problem, UnixMillis};
+use convite_core::{ContentHash, PeerId, Problem, SpaceName, UnixMillis};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection};
 
@@ -184,6 +184,14 @@ impl Database for Connection {
         size: i64,
     ) -> impl Future<Output = DbResult<()>> + Send {
         ready(partials::put(self, peer, account, hash, size))
+    }
+
+    fn audience(
+        &mut self,
+        peer: PeerKey,
+        hash: &ContentHash,
+    ) -> impl Future<Output = DbResult<Vec<SpaceName>>> + Send {
+        ready(partials::audience(self, peer, hash))
     }
 
     fn delete_unseen_announcements(

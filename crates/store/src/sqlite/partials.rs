@@ -1,7 +1,7 @@
 //! Partial providers. The operations of `Swarm` announce them.
 
 use convite_core::model::Provider;
-use convite_core::{ContentHash, EntryKind, UnixMillis};
+use convite_core::{ContentHash, EntryKind, SpaceName, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::spaces;
@@ -51,6 +51,25 @@ pub(super) fn put(
     )?
     .execute(params![hash.as_bytes(), peer.0, size, account.0])?;
     Ok(())
+}
+
+/// Returns the spaces stored with an announcement.
+pub(super) fn audience(
+    db: &Connection,
+    peer: PeerKey,
+    hash: &ContentHash,
+) -> DbResult<Vec<SpaceName>> {
+    let mut statement = db.prepare_cached(
+        "SELECT s.name FROM partials x CROSS JOIN json_each(x.spaces) v
+             CROSS JOIN spaces s ON s.id = v.value
+         WHERE x.hash = ? AND x.peer = ? ORDER BY s.name",
+    )?;
+    let mut rows = statement.query(params![hash.as_bytes(), peer.0])?;
+    let mut names = Vec::new();
+    while let Some(row) = rows.next()? {
+        names.push(stored::space_name(&row.get::<_, String>(0)?)?);
+    }
+    Ok(names)
 }
 
 /// Returns the online partial providers that the viewer may know about, by id.

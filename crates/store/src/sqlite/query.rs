@@ -122,7 +122,7 @@ fn claims(
     Ok(ranked(most_common_kind(claims), now))
 }
 
-pub(super) fn locate(
+fn locate(
     db: &Connection,
     viewer: &Viewer,
     hash: &ContentHash,
@@ -270,14 +270,34 @@ fn moves_seen(db: &Connection, viewer: &Viewer, moves: &[Move]) -> DbResult<Hash
 
 #[async_trait]
 impl Contents for SqliteStore {
-    async fn locate(
+    async fn locate_many(
         &self,
         viewer: &Viewer,
-        hash: &ContentHash,
+        hashes: &[ContentHash],
         kind: Option<EntryKind>,
         now: UnixMillis,
-    ) -> Result<Option<LocatedFile>, Problem> {
-        self.readers.read(|db| locate(db, viewer, hash, kind, now))
+    ) -> Result<Vec<Option<LocatedFile>>, Problem> {
+        if let [hash] = hashes {
+            let located = self.readers.read(|db| locate(db, viewer, hash, kind, now));
+            return Ok(vec![located?]);
+        }
+        let (viewer, hashes) = (viewer.clone(), hashes.to_vec());
+        self.readers
+            .read_long(move |db| {
+                let located = hashes
+                    .iter()
+                    .map(|hash| locate(db, &viewer, hash, kind, now));
+                located.collect()
+            })
+            .await
+    }
+
+    async fn common_spaces(
+        &self,
+        viewer: &Viewer,
+        peers: &[&PeerId],
+    ) -> Result<HashMap<PeerId, Vec<SpaceName>>, Problem> {
+        self.readers.read(|db| spaces::common(db, viewer, peers))
     }
 
     async fn folder(

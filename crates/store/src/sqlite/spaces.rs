@@ -1,8 +1,8 @@
 //! Spaces of files.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
-use convite_core::SpaceName;
+use convite_core::{PeerId, SpaceName};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::Viewer;
@@ -27,6 +27,30 @@ pub(super) fn names(db: &Connection, spaces: &BTreeSet<i64>) -> DbResult<Vec<Spa
     }
     names.sort();
     Ok(names)
+}
+
+/// Returns for each peer the spaces that the viewer sees and its account belongs to.
+pub(super) fn common(
+    db: &Connection,
+    viewer: &Viewer,
+    peers: &[&PeerId],
+) -> DbResult<HashMap<PeerId, Vec<SpaceName>>> {
+    let mut statement = db.prepare_cached(
+        "SELECT s.name FROM peers p CROSS JOIN json_each(?2) v
+             CROSS JOIN memberships m ON m.account = p.account AND m.space = v.value
+             CROSS JOIN spaces s ON s.id = m.space
+         WHERE p.name = ?1 ORDER BY s.name",
+    )?;
+    let seen = seen(viewer);
+    let mut common = HashMap::<_, Vec<_>>::new();
+    for peer in peers {
+        let mut rows = statement.query(params![peer.as_str(), seen])?;
+        while let Some(row) = rows.next()? {
+            let name = space_name(&row.get::<_, String>(0)?)?;
+            common.entry((*peer).clone()).or_default().push(name);
+        }
+    }
+    Ok(common)
 }
 
 /// Returns the number of a space that an account can publish to. The error is the same for a space

@@ -43,7 +43,7 @@ pub async fn a_claimed_hash_shows_nobody_who_has_it_from_a_space(store: Arc<dyn 
         let announced = store
             .announce(&peer(id), account, &eyes, &hash, 3, NOW)
             .await;
-        assert!(announced.unwrap());
+        assert!(announced.unwrap().is_news);
     }
     // Peers that downloaded from the claim are shown to all, peers that downloaded in the space to
     // its members.
@@ -120,7 +120,7 @@ pub async fn what_nobody_lets_see_cannot_be_announced_or_located(store: Arc<dyn 
     let announced = store
         .announce(&peer("bea"), bea, &viewer_in, &hidden, 3, NOW)
         .await;
-    assert!(announced.unwrap());
+    assert!(announced.unwrap().is_news);
     store.leave(&peer("ana"), ana, NOW).await.unwrap();
     let located = store.locate(&viewer_in, &hidden, None, NOW).await.unwrap();
     assert_eq!(located.unwrap().providers[0].peer, peer("bea"));

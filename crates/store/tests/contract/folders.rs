@@ -198,7 +198,7 @@ pub async fn partial_providers_are_those_of_a_kind_that_is_seen(store: Arc<dyn S
     let announced = store
         .announce(&peer("bea"), bea, &anyone(), &shared.hash, 9, NOW)
         .await;
-    assert!(announced.unwrap());
+    assert!(announced.unwrap().is_news);
     store.leave(&peer("ana"), ana, NOW).await.unwrap();
     for (kind, expected) in [
         (None, Some(EntryKind::Folder)),

@@ -33,7 +33,7 @@ pub async fn leaving_a_space_takes_the_files_out_of_it(store: Arc<dyn Store>) {
             NOW,
         )
         .await;
-    assert!(announced.unwrap());
+    assert!(announced.unwrap().is_news);
     let sync = store.begin_full(&peer("ana"), ana, NOW).await.unwrap();
     take_out(&store, "lab", "ana").await;
     assert_eq!(

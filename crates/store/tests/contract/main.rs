@@ -97,6 +97,7 @@ macro_rules! contract {
             }
             queries::{
                 the_index_comes_in_pages_without_gaps_or_repeats,
+                many_contents_are_located_as_each_of_them,
                 a_cursor_of_another_list_is_refused,
                 a_lying_size_does_not_spoil_the_honest_one,
                 sizes_that_tie_go_to_the_smaller,
@@ -127,6 +128,7 @@ macro_rules! contract {
             }
             partials::{
                 an_announcement_lists_a_partial_provider_until_it_is_withdrawn,
+                an_announcement_returns_the_spaces_that_show_the_content,
                 only_its_account_announces_a_peer,
                 a_peer_announces_a_bounded_number_of_contents,
                 a_lapsed_lease_hides_a_partial_provider,
@@ -140,6 +142,7 @@ macro_rules! contract {
                 a_file_that_moves_to_another_space_is_published_anew,
                 only_members_publish_into_a_space,
                 a_view_narrowed_to_a_space_shows_that_alone,
+                common_spaces_are_those_of_both_accounts,
                 an_invite_lets_into_its_space,
                 spaces_and_members_come_in_pages,
             }

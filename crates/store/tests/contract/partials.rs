@@ -5,6 +5,7 @@ use std::sync::Arc;
 use convite_core::{ContentHash, ErrorCode, SharingPolicy, UnixMillis};
 use convite_store::{ANNOUNCEMENTS_MAX, AccountId, Holder, Registration, Store};
 
+use crate::spaces::{file_in, make, member};
 use crate::world::*;
 
 async fn register_transient(store: &Arc<dyn Store>, id: &str, account: AccountId, now: UnixMillis) {
@@ -62,8 +63,8 @@ pub async fn an_announcement_lists_a_partial_provider_until_it_is_withdrawn(stor
             .announce(&peer("ana"), ana, &anyone(), &hash("abc"), size, NOW)
             .await
     };
-    assert!(announce(3).await.unwrap());
-    assert!(!announce(3).await.unwrap());
+    assert!(announce(3).await.unwrap().is_news);
+    assert!(!announce(3).await.unwrap().is_news);
     let found = store
         .locate(&anyone(), &hash("abc"), None, NOW)
         .await
@@ -72,7 +73,7 @@ pub async fn an_announcement_lists_a_partial_provider_until_it_is_withdrawn(stor
     assert_eq!((found.size, found.names.len()), (3, 0));
     assert_eq!(located(&store, "abc", NOW).await, ["~ana"]);
     assert_eq!(store.announced(&peer("ana")).await.unwrap(), [hash("abc")]);
-    assert!(announce(4).await.unwrap());
+    assert!(announce(4).await.unwrap().is_news);
     let found = store
         .locate(&anyone(), &hash("abc"), None, NOW)
         .await
@@ -94,6 +95,36 @@ pub async fn an_announcement_lists_a_partial_provider_until_it_is_withdrawn(stor
     }
     let too_large = announce(u64::MAX).await.unwrap_err();
     assert_eq!(too_large.code, ErrorCode::InvalidArgument);
+}
+
+pub async fn an_announcement_returns_the_spaces_that_show_the_content(store: Arc<dyn Store>) {
+    for name in ["lab", "desk", "club"] {
+        make(&store, name).await;
+    }
+    known(&store, &["open", "both"]).await;
+    // Shared in two spaces of ana, and in one that she does not belong to.
+    for place in ["lab", "desk", "club"] {
+        let id = format!("in-{place}");
+        let owner = member(&store, &id, &[place]).await;
+        let shared = [file_in(place, "s/both", "both")];
+        publish(&store, &id, owner, 0, upsert(&shared)).await;
+    }
+    let ana = member(&store, "ana", &["lab", "desk"]).await;
+    register_transient(&store, "get", ana, NOW).await;
+    let viewer = store.viewer(ana).await.unwrap();
+    let audience = async |contents: &str| {
+        let hash = hash(contents);
+        let announced = store
+            .announce(&peer("get"), ana, &viewer, &hash, 4, NOW)
+            .await;
+        let names = announced.unwrap().audience.into_iter();
+        names.map(|name| name.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(audience("open").await, [""; 0]);
+    // The same for an announcement that is repeated.
+    for _ in 0..2 {
+        assert_eq!(audience("both").await, ["desk", "lab"]);
+    }
 }
 
 pub async fn only_its_account_announces_a_peer(store: Arc<dyn Store>) {
@@ -133,18 +164,18 @@ pub async fn a_peer_announces_a_bounded_number_of_contents(store: Arc<dyn Store>
             .await
     };
     for n in 0..ANNOUNCEMENTS_MAX {
-        assert!(announce(n).await.unwrap());
+        assert!(announce(n).await.unwrap().is_news);
     }
     let refused = announce(ANNOUNCEMENTS_MAX).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::TooManyRequests);
     // An existing announcement can be repeated.
-    assert!(!announce(0).await.unwrap());
+    assert!(!announce(0).await.unwrap().is_news);
     let first = hash("0");
     store
         .withdraw(&peer("ana"), ana, &first, NOW)
         .await
         .unwrap();
-    assert!(announce(ANNOUNCEMENTS_MAX).await.unwrap());
+    assert!(announce(ANNOUNCEMENTS_MAX).await.unwrap().is_news);
 }
 
 pub async fn a_lapsed_lease_hides_a_partial_provider(store: Arc<dyn Store>) {
@@ -171,7 +202,7 @@ pub async fn a_lapsed_lease_hides_a_partial_provider(store: Arc<dyn Store>) {
     let announce = store
         .announce(&peer("ana"), ana, &anyone(), &hash("a"), 1, at(4 * LEASE))
         .await;
-    assert!(announce.unwrap());
+    assert!(announce.unwrap().is_news);
     store
         .end_session(&secret("ana"), at(4 * LEASE))
         .await
@@ -224,7 +255,7 @@ pub async fn a_transient_peer_is_not_listed_and_forgotten_when_it_goes(store: Ar
         register_transient(&store, "get", account, NOW).await;
         let (id, hash) = (peer("get"), hash("a"));
         let announced = store.announce(&id, account, &anyone(), &hash, 1, NOW).await;
-        assert!(announced.unwrap());
+        assert!(announced.unwrap().is_news);
         assert_eq!(located(&store, "a", NOW).await, ["~get"]);
     };
     let gone = async || {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use convite_core::ErrorCode;
 use convite_core::model::FileEntry;
+use convite_core::{ContentHash, EntryKind, ErrorCode};
 use convite_store::{ContentKey, Store};
 
 use crate::world::*;
@@ -53,6 +53,50 @@ pub async fn the_index_comes_in_pages_without_gaps_or_repeats(store: Arc<dyn Sto
         .await
         .unwrap();
     assert!(none.items.is_empty());
+}
+
+pub async fn many_contents_are_located_as_each_of_them(store: Arc<dyn Store>) {
+    let bob = sharing(&store, "bob", &[file("s/1", "one"), file("s/2", "two")]).await;
+    sharing(
+        &store,
+        "eve",
+        &[file("s/1", "one"), file("s/x", "shared by eve")],
+    )
+    .await;
+    let off = sharing(&store, "off", &[file("s/off", "offline")]).await;
+    store.leave(&peer("off"), off, NOW).await.unwrap();
+    let hash = |contents: &str| ContentHash::of(contents.as_bytes());
+    let announced = store
+        .announce(&peer("bob"), bob, &anyone(), &hash("offline"), 7, NOW)
+        .await;
+    assert!(announced.unwrap().is_news);
+    // A folder with the hash of a file.
+    let claimed = FileEntry {
+        kind: EntryKind::Folder,
+        files: 1,
+        ..file("s/folder", "two")
+    };
+    sharing(&store, "fay", &[claimed]).await;
+    let mut wanted = vec![hash("two"), hash("unknown"), hash("one"), hash("offline")];
+    wanted.extend([hash("one"), hash("shared by eve")]);
+    for kind in [None, Some(EntryKind::File), Some(EntryKind::Folder)] {
+        let all = store.locate_many(&anyone(), &wanted, kind, NOW).await;
+        let all = all.unwrap();
+        let mut found = 0;
+        for (hash, located) in wanted.iter().zip(&all) {
+            let one = store.locate(&anyone(), hash, kind, NOW).await.unwrap();
+            assert_eq!(*located, one, "{hash} as {kind:?}");
+            found += usize::from(located.as_ref().is_some_and(|file| file.hash == *hash));
+        }
+        let expected = if kind == Some(EntryKind::Folder) {
+            1
+        } else {
+            5
+        };
+        assert_eq!((all.len(), found), (6, expected), "{kind:?}");
+    }
+    let none = store.locate_many(&anyone(), &[], None, NOW).await.unwrap();
+    assert_eq!(none, []);
 }
 
 pub async fn a_cursor_of_another_list_is_refused(store: Arc<dyn Store>) {

@@ -377,3 +377,33 @@ pub async fn spaces_and_members_come_in_pages(store: Arc<dyn Store>) {
     let none = store.members(&space("none"), 2, None).await.unwrap_err();
     assert_eq!(none.code, ErrorCode::NotFound);
 }
+
+pub async fn common_spaces_are_those_of_both_accounts(store: Arc<dyn Store>) {
+    for name in ["lab", "desk", "club"] {
+        make(&store, name).await;
+    }
+    let ana = member(&store, "ana", &["lab", "desk"]).await;
+    member(&store, "bob", &["club", "desk", "lab"]).await;
+    member(&store, "eve", &["club"]).await;
+    let names = ["ana", "bob", "eve", "unknown"].map(peer);
+    let peers: Vec<_> = names.iter().collect();
+    let common = async || {
+        let viewer = eyes(&store, ana).await;
+        let common = store.common_spaces(&viewer, &peers).await.unwrap();
+        let mut common: Vec<_> = common.into_iter().collect();
+        common.sort();
+        common
+    };
+    let (lab, desk) = (space("lab"), space("desk"));
+    let both = vec![desk, lab.clone()];
+    let expected = [(peer("ana"), both.clone()), (peer("bob"), both.clone())];
+    assert_eq!(common().await, expected);
+    // The account of a peer leaves a space, then the viewer does.
+    take_out(&store, "desk", "bob").await;
+    let expected = [(peer("ana"), both), (peer("bob"), vec![lab.clone()])];
+    assert_eq!(common().await, expected);
+    take_out(&store, "lab", "ana").await;
+    assert_eq!(common().await, [(peer("ana"), vec![space("desk")])]);
+    let nobody = store.common_spaces(&Viewer::everyone(), &peers).await;
+    assert!(nobody.unwrap().is_empty());
+}

@@ -346,6 +346,7 @@ async fn reading(store: &Arc<dyn Store>, round: &Round, ana: AccountId, hash: &C
             .announce(&main, ana, &viewer, hash, 9, NOW)
             .await
             .unwrap()
+            .is_news
     );
     store.announced(&main).await.unwrap();
     let located = store
@@ -380,6 +381,15 @@ async fn reading(store: &Arc<dyn Store>, round: &Round, ana: AccountId, hash: &C
         .await
         .unwrap()
         .unwrap();
+    let unknown = ContentHash::of(round.name("unknown").as_bytes());
+    let wanted = [*hash, many, unknown, manifest];
+    let located = store.locate_many(&viewer, &wanted, None, NOW).await;
+    let located = located.unwrap();
+    let found: Vec<bool> = located.iter().map(Option::is_some).collect();
+    assert_eq!(found, [true, true, false, true]);
+    let none = round.peer("none");
+    let common = store.common_spaces(&viewer, &[&main, &none]).await;
+    assert!(!common.unwrap().is_empty());
     store.withdraw(&main, ana, hash, NOW).await.unwrap();
 }
 

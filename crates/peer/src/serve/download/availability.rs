@@ -3,7 +3,7 @@
 //!
 //! One task per subscriber, which records as sets what it has sent. It reads the current state only
 //! when the stream has capacity, so a slow reader needs no queue: it gets all changes since then as
-//! one message. The task ends when the file is no longer served, when the subscriber disconnects,
+//! one message. The task ends when the file is no longer served to this reader, when the subscriber disconnects,
 //! and when the peer stops.
 
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use bytes::Bytes;
 use convite_core::{ContentHash, Problem};
 use convite_net::task;
 use convite_swarm::PieceSet;
+use convite_wire::reader_ticket::ReaderTicket;
 use convite_wire::v1::{AvailabilityReply, AvailabilityRequest};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
@@ -39,10 +40,9 @@ pub async fn subscribe(
     request: &tonic::Request<AvailabilityRequest>,
 ) -> Result<Messages, Problem> {
     let headers = request.metadata().clone().into_headers();
-    let ticket = serving.gate.ticket(&headers, None)?;
+    let ticket = serving.gate.reader_ticket(&headers, None)?;
     let hash = ContentHash::from_slice(&request.get_ref().hash)?;
-    ticket.opens(&hash)?;
-    let (promised, piece_count) = match contents::find(serving, &hash)? {
+    let (promised, piece_count) = match contents::find(serving, &ticket, &hash)? {
         ContentSource::File(file) => {
             let geometry = file
                 .geometry()
@@ -59,14 +59,14 @@ pub async fn subscribe(
     let (out, messages) = mpsc::channel(1);
     task::spawn(
         "availability",
-        run_subscription(serving.clone(), hash, promised, told, out),
+        run_subscription(serving.clone(), (ticket, hash), promised, told, out),
     );
     Ok(ReceiverStream::new(messages))
 }
 
 async fn run_subscription(
     serving: ServeContext,
-    hash: ContentHash,
+    (ticket, hash): (Arc<ReaderTicket>, ContentHash),
     promised: Arc<PiecePromises>,
     mut told: SubscriberState,
     out: mpsc::Sender<Result<AvailabilityReply, Status>>,
@@ -83,7 +83,7 @@ async fn run_subscription(
             // Changes from here on are handled in the next round.
             mark_seen(&mut [&mut catalogue, &mut partials, &mut promises]);
             let waiting_now = *waiting.borrow_and_update();
-            let Ok(source) = contents::find(&serving, &hash) else {
+            let Ok(source) = contents::find(&serving, &ticket, &hash) else {
                 return;
             };
             let held = match &source {

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use convite_core::{ContentHash, FolderPieces, PieceGeometry, PieceIndex, Problem};
+use convite_wire::reader_ticket::ReaderTicket;
 use tokio::sync::mpsc;
 
 use crate::serve::context::ServeContext;
@@ -19,34 +20,41 @@ use crate::sharing::catalogue::{IndexedFolder, RemovalReason};
 pub(crate) enum ContentSource {
     /// A file.
     File(Source),
-    /// One of these folders, unless it has changed; never empty.
+    /// One of these folders, unless it has changed; never empty. The reader may read all of them.
     Folder(Vec<Arc<IndexedFolder>>),
 }
 
 /// Returns a source of `hash`. Does not access the disk.
 ///
 /// # Errors
-/// Returns `not_found` if this peer does not have the content, and `content_changed` if it had it.
-pub(crate) fn find(serving: &ServeContext, hash: &ContentHash) -> Result<ContentSource, Problem> {
-    match find_folders(serving, hash) {
+/// As [`files::find`].
+pub(crate) fn find(
+    serving: &ServeContext,
+    reader: &ReaderTicket,
+    hash: &ContentHash,
+) -> Result<ContentSource, Problem> {
+    match find_folders(serving, reader, hash) {
         Ok(holders) => Ok(ContentSource::Folder(holders)),
-        Err(_) => files::find(serving, hash).map(ContentSource::File),
+        Err(_) => files::find(serving, reader, hash).map(ContentSource::File),
     }
 }
 
-/// Returns the folders with this hash; not empty.
+/// Returns the folders with this hash that the reader may read: those in a share of one of the
+/// reader's spaces or of the space of everyone. Not empty.
 ///
 /// # Errors
 /// Returns `not_found` if there are none, and `content_changed` if there were and they changed.
 pub(crate) fn find_folders(
     serving: &ServeContext,
+    reader: &ReaderTicket,
     hash: &ContentHash,
 ) -> Result<Vec<Arc<IndexedFolder>>, Problem> {
-    let holders = serving.catalogue.folders_by_hash(hash);
+    let mut holders = serving.catalogue.folders_by_hash(hash);
+    holders.retain(|folder| reader.may_read(folder.space.as_deref()));
     if !holders.is_empty() {
         return Ok(holders);
     }
-    Err(match serving.catalogue.removal_reason(hash) {
+    Err(match files::removal_reason(serving, reader, hash) {
         Some(RemovalReason::Changed) => folder_changed(),
         Some(RemovalReason::Removed) => {
             Problem::not_found("the folder was deleted or unshared since it was listed")

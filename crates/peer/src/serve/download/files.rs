@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use convite_core::{ContentHash, ErrorCode, PieceGeometry, PieceHashes, Problem, SafePath};
 use convite_net::task::blocking;
+use convite_wire::reader_ticket::ReaderTicket;
 
 use crate::fs::fallbacks::is_too_many_open_files;
 use crate::fs::identity::FileIdentity;
@@ -25,29 +26,61 @@ use crate::sharing::read_failures::{ReadFailures, read_failed};
 
 /// A source of a file's contents.
 pub enum Source {
-    /// One of these files, unless it has changed; never empty.
+    /// One of these files, unless it has changed; never empty. The reader may read all of them.
     Complete(Vec<Arc<IndexedFile>>),
     /// The part that a download has so far.
     Partial(Arc<ServedPartialFile>),
 }
 
+/// Returns the shared files with this hash that the reader may read: those in a share of one of the
+/// reader's spaces or of the space of everyone.
+pub(crate) fn readable(
+    serving: &ServeContext,
+    reader: &ReaderTicket,
+    hash: &ContentHash,
+) -> Vec<Arc<IndexedFile>> {
+    let mut holders = serving.catalogue.by_hash(hash);
+    holders.retain(|file| reader.may_read(file.space.as_deref()));
+    holders
+}
+
 /// Returns a source of `hash`. Does not access the disk.
 ///
 /// # Errors
-/// Returns `not_found` if this peer does not have the file.
-pub fn find(serving: &ServeContext, hash: &ContentHash) -> Result<Source, Problem> {
-    let holders = serving.catalogue.by_hash(hash);
+/// Returns `not_found` if this peer does not have the file or the reader may not read it, with the
+/// same text; `content_changed` if the reader might have read it and it changed; `unavailable` if it
+/// is a download that the directory does not list yet.
+pub fn find(
+    serving: &ServeContext,
+    reader: &ReaderTicket,
+    hash: &ContentHash,
+) -> Result<Source, Problem> {
+    let holders = readable(serving, reader, hash);
     if !holders.is_empty() {
         return Ok(Source::Complete(holders));
     }
-    let partial = serving.partial_files.get(hash);
-    partial
-        .map(Source::Partial)
-        .ok_or_else(|| match serving.catalogue.removal_reason(hash) {
-            Some(RemovalReason::Changed) => changed(),
-            Some(RemovalReason::Removed) => deleted(),
-            None => Problem::not_found("this peer does not share this file"),
-        })
+    if let Some(partial) = serving.partial_files.get(hash) {
+        let audience = partial.audience()?;
+        if reader.may_read_all(audience) {
+            return Ok(Source::Partial(partial));
+        }
+    }
+    Err(match removal_reason(serving, reader, hash) {
+        Some(RemovalReason::Changed) => changed(),
+        Some(RemovalReason::Removed) => deleted(),
+        None => not_shared(),
+    })
+}
+
+/// Returns why a content is no longer served, if the reader might have read it.
+pub(crate) fn removal_reason(
+    serving: &ServeContext,
+    reader: &ReaderTicket,
+    hash: &ContentHash,
+) -> Option<RemovalReason> {
+    let removal = serving.catalogue.removal(hash)?;
+    let was_readable = reader.may_read(removal.space.as_deref());
+    was_readable.then_some(removal.reason)
 }
 
 impl Source {
@@ -192,6 +225,12 @@ pub(crate) fn open_problem(path: &SafePath, error: &io::Error, failures: &ReadFa
     failures.record(path, error)
 }
 
+/// Returns the error for a file that this peer does not have, or that the reader may not read: the
+/// two cannot be distinguished by guessing.
+pub(crate) fn not_shared() -> Problem {
+    Problem::not_found("this peer does not share this file")
+}
+
 fn changed() -> Problem {
     Problem::new(
         ErrorCode::ContentChanged,
@@ -223,29 +262,36 @@ fn is_of_path(error: &io::Error) -> bool {
 /// Returns the piece hashes of a complete or partial file.
 ///
 /// # Errors
-/// Returns `not_found` if this peer does not have the file, and `unavailable` if the cache lost its
-/// piece hashes: the file is hashed again then.
+/// As [`find`], and `unavailable` if the cache lost the piece hashes: the file is hashed again then.
 pub async fn pieces(
     serving: &ServeContext,
+    reader: &ReaderTicket,
     hash: ContentHash,
 ) -> Result<Arc<PieceHashes>, Problem> {
-    let source = find(serving, &hash)?;
-    let size = match &source {
-        Source::Complete(_) => source.size(),
+    let source = find(serving, reader, &hash)?;
+    let size = source.size();
+    let holders = match source {
+        Source::Complete(holders) => holders,
         Source::Partial(partial) => return Ok(partial.about.hashes.clone()),
     };
     let cache = serving.cache.clone();
     if let Some(pieces) = blocking(move || cache.pieces(hash, size)).await? {
         return Ok(Arc::new(pieces));
     }
-    if serving.catalogue.request_rehash(&hash) {
-        serving.rescan.notify_one();
-    }
+    request_rehash(serving, &holders);
     Err(Problem::new(
         ErrorCode::Unavailable,
         "the piece hashes of the file are not available at the moment",
     )
     .hint("the file is being hashed again; try again in a moment"))
+}
+
+/// Requests that one of these files is hashed again, because its piece hashes are unknown.
+pub(crate) fn request_rehash(serving: &ServeContext, holders: &[Arc<IndexedFile>]) {
+    let holder = holders.first();
+    if holder.is_some_and(|file| serving.catalogue.request_rehash(&file.path)) {
+        serving.rescan.notify_one();
+    }
 }
 
 /// Reads ranges of a file.

@@ -58,8 +58,11 @@ impl OpenFolder {
         }
     }
 
-    /// Opens a file, which must be unchanged.
+    /// Opens a file, which must be unchanged and still shared as a part of the folder.
     fn open(&self, file: &IndexedFile) -> Result<(File, FileIdentity), Problem> {
+        let now = self.catalogue.by_path(&file.path);
+        let now = now.filter(|now| now.hash == file.hash && now.space == self.folder.space);
+        let now = now.ok_or_else(folder_changed)?;
         let opened = open_beneath::open(&file.root, file.inner());
         let (open, identity) = opened.map_err(|error| {
             let problem = open_problem(&file.path, &error, &self.failures);
@@ -68,16 +71,10 @@ impl OpenFolder {
                 _ => problem,
             }
         })?;
-        if identity == file.identity || self.is_same_content(file, identity) {
+        if identity == now.identity {
             return Ok((open, identity));
         }
         Err(folder_changed())
-    }
-
-    /// Returns whether the file is known to have the same contents under another identity.
-    fn is_same_content(&self, file: &IndexedFile, identity: FileIdentity) -> bool {
-        let now = self.catalogue.by_path(&file.path);
-        now.is_some_and(|now| now.hash == file.hash && now.identity == identity)
     }
 
     /// Reads a part of an open file, and checks that the file is unchanged.

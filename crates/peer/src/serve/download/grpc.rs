@@ -45,7 +45,7 @@ async fn download(
     remote: Option<IpAddr>,
     body: Body,
 ) -> Result<Response, Problem> {
-    let ticket = serving.gate.ticket(headers, None)?;
+    let ticket = serving.gate.reader_ticket(headers, None)?;
     let body = Limited::new(body, REQUEST_MAX)
         .collect()
         .await
@@ -61,13 +61,12 @@ async fn download(
         })?;
     let request = decode(body.to_bytes())?;
     let hash = ContentHash::from_slice(&request.hash)?;
-    ticket.opens(&hash)?;
     if request.ranges.len() > RANGES_MAX {
         return Err(Problem::invalid(format!(
             "more than {RANGES_MAX} ranges in one request"
         )));
     }
-    let source = contents::find(serving, &hash)?;
+    let source = contents::find(serving, &ticket, &hash)?;
     let ranges = ranges(&request, source.size())?;
     // Ranges may overlap, but their sum must not overflow.
     let len = ranges
@@ -77,7 +76,13 @@ async fn download(
     source.check(&ranges)?;
     let upload = serving
         .uploads
-        .begin(source.name(), hash, source.size(), ticket.user, remote)
+        .begin(
+            source.name(),
+            hash,
+            source.size(),
+            ticket.user.clone(),
+            remote,
+        )
         .await?;
     let content = source.open(serving).await?;
     content.promise(serving, hash, &ranges);
@@ -155,10 +160,9 @@ async fn pieces(
     request: tonic::Request<GetPiecesRequest>,
 ) -> Result<tonic::Response<GetPiecesReply>, Problem> {
     let headers = request.metadata().clone().into_headers();
-    let ticket = serving.gate.ticket(&headers, None)?;
+    let ticket = serving.gate.reader_ticket(&headers, None)?;
     let hash = ContentHash::from_slice(&request.get_ref().hash)?;
-    ticket.opens(&hash)?;
-    let pieces = files::pieces(serving, hash).await?;
+    let pieces = files::pieces(serving, &ticket, hash).await?;
     Ok(tonic::Response::new(GetPiecesReply {
         file_size: pieces.geometry().file_size(),
         piece_size: pieces.geometry().piece_size(),

@@ -16,6 +16,7 @@ use convite_net::ConnectionInfo;
 use convite_wire::attachment::{CONTENT_POLICY, content_type, disposition, matches_any};
 use convite_wire::pieces::PiecesBody;
 use convite_wire::range::{Asked, asked};
+use convite_wire::reader_ticket::ReaderTicket;
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE,
     CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, IF_RANGE, RANGE,
@@ -29,6 +30,7 @@ use crate::serve::download::files;
 use crate::serve::download::read_ahead::read_ahead;
 use crate::serve::download::uploads::Upload;
 use crate::serve::problem::problem_response;
+use crate::sharing::catalogue::IndexedFile;
 
 /// Handles `/files/HASH`, `/files/HASH/pieces` and `/files/PATH`. PATH begins with the name of its
 /// share, or is a path that exists in exactly one share.
@@ -54,14 +56,12 @@ async fn answer(
     headers: &HeaderMap,
     remote: Option<IpAddr>,
 ) -> Result<Response, Problem> {
-    let ticket = serving.gate.ticket(headers, query)?;
+    let ticket = serving.gate.reader_ticket(headers, query)?;
     if let Some(hash) = what.strip_suffix("/pieces").and_then(|h| h.parse().ok()) {
-        ticket.opens(&hash)?;
-        return pieces(serving, hash).await;
+        return pieces(serving, &ticket, hash).await;
     }
-    let hash = requested_hash(serving, what)?;
-    ticket.opens(&hash)?;
-    let source = files::find(serving, &hash)?;
+    let hash = requested_hash(serving, &ticket, what)?;
+    let source = files::find(serving, &ticket, &hash)?;
     let size = source.size();
     let name = source.name().to_owned();
     let etag = format!("\"{hash}\"");
@@ -106,24 +106,31 @@ async fn answer(
     }
     let upload = serving
         .uploads
-        .begin(&name, hash, size, ticket.user, remote)
+        .begin(&name, hash, size, ticket.user.clone(), remote)
         .await?;
     let body = read_body(serving, source, hash, range, upload).await?;
     finish(response, Body::new(body))
 }
 
-/// Returns the content hash that a path names. With a ticket for another file, existing and missing
-/// paths give the same result.
-fn requested_hash(serving: &ServeContext, what: &str) -> Result<ContentHash, Problem> {
+/// Returns the content hash that a path names, among the files that the reader may read.
+///
+/// # Errors
+/// Returns `not_found` if there is no such file, with the text for an unknown hash.
+fn requested_hash(
+    serving: &ServeContext,
+    reader: &ReaderTicket,
+    what: &str,
+) -> Result<ContentHash, Problem> {
     if let Ok(hash) = what.parse() {
         return Ok(hash);
     }
     let path: SafePath = what.parse()?;
     let catalogue = &serving.catalogue;
-    let served = catalogue
-        .by_path(&path)
-        .or_else(|| catalogue.by_path_in_any_share(&path));
-    Ok(served.map_or_else(|| ContentHash::from_bytes([0; 32]), |served| served.hash))
+    let may_read = |file: &IndexedFile| reader.may_read(file.space.as_deref());
+    let named = catalogue.by_path(&path).filter(|file| may_read(file));
+    let served = named.or_else(|| catalogue.by_path_in_any_share(&path, may_read));
+    let served = served.ok_or_else(files::not_shared)?;
+    Ok(served.hash)
 }
 
 /// Opens a file and begins to read `range` of it.
@@ -150,8 +157,12 @@ async fn read_body(
     Ok(FileBody::new(chunks, len, BodyEncoding::Http, upload).with_first_chunk(first))
 }
 
-async fn pieces(serving: &ServeContext, hash: ContentHash) -> Result<Response, Problem> {
-    let pieces = files::pieces(serving, hash).await?;
+async fn pieces(
+    serving: &ServeContext,
+    reader: &ReaderTicket,
+    hash: ContentHash,
+) -> Result<Response, Problem> {
+    let pieces = files::pieces(serving, reader, hash).await?;
     Ok(Json(PiecesBody::new(&pieces)).into_response())
 }
 

@@ -62,17 +62,16 @@ async fn send_folder(
     request: &tonic::Request<GetFolderRequest>,
 ) -> Result<Messages, Problem> {
     let headers = request.metadata().clone().into_headers();
-    let ticket = serving.gate.ticket(&headers, None)?;
+    let ticket = serving.gate.reader_ticket(&headers, None)?;
     let hash = ContentHash::from_slice(&request.get_ref().hash)?;
-    ticket.opens(&hash)?;
-    let holders = contents::find_folders(serving, &hash)?;
+    let holders = contents::find_folders(serving, &ticket, &hash)?;
     let remote = request.extensions().get::<ConnectionInfo>();
     let remote = remote.map(|connection| connection.remote.ip());
     let name = holders.first().map_or("", |folder| folder.path.file_name());
     let size = holders.first().map_or(0, |folder| folder.size);
     let upload = serving
         .uploads
-        .begin(name, hash, size, ticket.user, remote)
+        .begin(name, hash, size, ticket.user.clone(), remote)
         .await?;
     let (folder, layout) = contents::open_folder(serving, &holders).await?;
     let (out, messages) = mpsc::channel(2);

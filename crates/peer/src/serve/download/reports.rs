@@ -19,6 +19,7 @@ use crate::fs::open_beneath;
 use crate::fs::positioned_io::read_exact_at;
 use crate::fs::volume::Volume;
 use crate::serve::context::ServeContext;
+use crate::serve::download::files;
 use crate::sharing::catalogue::IndexedFile;
 
 /// The number of files with the same content that a report checks.
@@ -51,13 +52,13 @@ async fn report(
     request: tonic::Request<ReportPieceRequest>,
 ) -> Result<tonic::Response<ReportPieceReply>, Problem> {
     let headers = request.metadata().clone().into_headers();
-    let ticket = serving.gate.ticket(&headers, None)?;
+    let ticket = serving.gate.reader_ticket(&headers, None)?;
     let ReportPieceRequest { hash, piece } = request.into_inner();
     let hash = ContentHash::from_slice(&hash)?;
-    ticket.opens(&hash)?;
-    let mut holders = serving.catalogue.by_hash(&hash);
+    let mut holders = files::readable(serving, &ticket, &hash);
     let Some(size) = holders.first().map(|served| served.identity.size) else {
-        // The file is gone already, or it is partial, and its download verifies it.
+        // The file is gone already, it is partial and its download verifies it, or the reader may
+        // not read it.
         return Ok(tonic::Response::new(ReportPieceReply { withdrawn: false }));
     };
     serving.reports.admit(&ticket.user, &hash)?;
@@ -67,9 +68,7 @@ async fn report(
     let withdrawn = blocking(move || {
         let Some(pieces) = serving.cache.pieces(hash, size)? else {
             // Without piece hashes the file must be hashed again anyway.
-            if serving.catalogue.request_rehash(&hash) {
-                serving.rescan.notify_one();
-            }
+            files::request_rehash(&serving, &holders);
             return Ok(false);
         };
         if piece >= pieces.geometry().piece_count() {

@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use convite_core::{ContentHash, SafePath};
+use convite_core::{ContentHash, SafePath, SpaceName};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
@@ -36,14 +36,23 @@ pub enum RemovalReason {
     Removed,
 }
 
-/// The maximum number of content hashes for which the reason of their removal is kept.
+/// The removal of the last file or folder with a hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Removal {
+    /// The reason.
+    pub reason: RemovalReason,
+    /// The space in which it was shared; `None` for the space of everyone.
+    pub space: Option<Arc<SpaceName>>,
+}
+
+/// The maximum number of content hashes for which their removal is kept.
 const REMOVED_MAX: usize = 10_000;
 
 #[derive(Default)]
 struct Indexes {
     by_path: BTreeMap<SafePath, Arc<IndexedFile>>,
     by_hash: ByHash<IndexedFile>,
-    gone: HashMap<ContentHash, RemovalReason>,
+    gone: HashMap<ContentHash, Removal>,
     bytes: u64,
     folders: FolderIndex,
 }
@@ -109,17 +118,9 @@ impl Catalogue {
         removed
     }
 
-    /// Marks one file with this content hash to be hashed again at the next scan, because its piece
-    /// hashes are unknown. It is served meanwhile. Returns whether the mark is new.
-    pub fn request_rehash(&self, hash: &ContentHash) -> bool {
-        let holders = self.by_hash(hash);
-        let holder = holders.first();
-        holder.is_some_and(|served| self.request_rehash_at(&served.path))
-    }
-
-    /// Marks the file at `path` to be hashed again at the next scan. It is served meanwhile.
-    /// Returns whether the mark is new.
-    pub fn request_rehash_at(&self, path: &SafePath) -> bool {
+    /// Marks the file at `path` to be hashed again at the next scan, because its piece hashes or its
+    /// CRC-32 are unknown. It is served meanwhile. Returns whether the mark is new.
+    pub fn request_rehash(&self, path: &SafePath) -> bool {
         self.to_rehash.lock().insert(path.clone())
     }
 
@@ -138,8 +139,13 @@ impl Catalogue {
         self.indexes.read().by_path.get(path).cloned()
     }
 
-    /// Returns the file at `path` in any share; `None` if no share or several shares have it.
-    pub fn by_path_in_any_share(&self, path: &SafePath) -> Option<Arc<IndexedFile>> {
+    /// Returns the file at `path` in any share, among those that `may_read` accepts; `None` if no share
+    /// or several shares have it.
+    pub fn by_path_in_any_share(
+        &self,
+        path: &SafePath,
+        may_read: impl Fn(&IndexedFile) -> bool,
+    ) -> Option<Arc<IndexedFile>> {
         let indexes = self.indexes.read();
         let mut found = None;
         let mut from = Bound::Unbounded;
@@ -151,7 +157,8 @@ impl Catalogue {
                 return found;
             };
             let share = next.parts().next().unwrap_or_default();
-            if let Some(served) = indexes.by_path.get(&*format!("{share}/{path}")) {
+            let served = indexes.by_path.get(&*format!("{share}/{path}"));
+            if let Some(served) = served.filter(|served| may_read(served)) {
                 if found.is_some() {
                     return None;
                 }
@@ -167,10 +174,10 @@ impl Catalogue {
         self.indexes.read().by_hash.get(hash).cloned().collect()
     }
 
-    /// Returns why `hash` is no longer served; `None` if it never was, or if the reason is
+    /// Returns why `hash` is no longer served; `None` if it never was, or if the removal is
     /// forgotten.
-    pub fn removal_reason(&self, hash: &ContentHash) -> Option<RemovalReason> {
-        self.indexes.read().gone.get(hash).copied()
+    pub fn removal(&self, hash: &ContentHash) -> Option<Removal> {
+        self.indexes.read().gone.get(hash).cloned()
     }
 
     /// Returns the files at `place` and below it.
@@ -220,16 +227,21 @@ impl Indexes {
         self.bytes -= old.identity.size;
         self.by_hash.remove(&old.hash, path);
         if !self.by_hash.contains(&old.hash) {
-            self.note_gone(old.hash, how);
+            self.note_gone(old.hash, how, old.space.clone());
         }
         true
     }
 
-    fn note_gone(&mut self, hash: ContentHash, how: RemovalReason) {
+    fn note_gone(
+        &mut self,
+        hash: ContentHash,
+        reason: RemovalReason,
+        space: Option<Arc<SpaceName>>,
+    ) {
         if self.gone.len() >= REMOVED_MAX {
             self.gone.clear();
         }
-        self.gone.insert(hash, how);
+        self.gone.insert(hash, Removal { reason, space });
     }
 }
 
@@ -260,6 +272,7 @@ mod tests {
     fn path_and_hash_indexes_agree() {
         let catalogue = Catalogue::default();
         let hash = ContentHash::of(b"same");
+        let reason = || catalogue.removal(&hash).map(|removal| removal.reason);
         assert!(catalogue.put(served("s/a", b"same")));
         assert!(!catalogue.put(served("s/a", b"same")));
         assert!(catalogue.put(served("s/b", b"same")));
@@ -267,32 +280,30 @@ mod tests {
         assert!(catalogue.put(served("s/a", b"other")));
         assert_eq!(catalogue.by_hash(&hash).len(), 1);
         assert_eq!(catalogue.totals(), (2, 9));
-        assert_eq!(catalogue.removal_reason(&hash), None);
+        assert_eq!(reason(), None);
         assert!(catalogue.remove(&"s/b".parse().unwrap()));
-        assert_eq!(
-            catalogue.removal_reason(&hash),
-            Some(RemovalReason::Removed)
-        );
+        assert_eq!(reason(), Some(RemovalReason::Removed));
         assert!(catalogue.put(served("s/c", b"same")));
-        assert_eq!(catalogue.removal_reason(&hash), None);
+        assert_eq!(reason(), None);
         assert!(catalogue.put(served("s/c", b"else")));
-        assert_eq!(
-            catalogue.removal_reason(&hash),
-            Some(RemovalReason::Changed)
-        );
+        assert_eq!(reason(), Some(RemovalReason::Changed));
         assert!(catalogue.remove(&"s/c".parse().unwrap()));
         assert!(!catalogue.remove(&"s/b".parse().unwrap()));
         assert!(catalogue.by_hash(&hash).is_empty());
         assert_eq!(catalogue.content_hashes().len(), 1);
         let entries = catalogue.entries_after(None, 10);
         assert_eq!((entries.len(), entries[0].modified), (1, 1));
-        let find = |path: &str| catalogue.by_path_in_any_share(&path.parse().unwrap());
+        let find = |path: &str| catalogue.by_path_in_any_share(&path.parse().unwrap(), |_| true);
         for path in ["t/a/x", "t/b", "t-2/b", "t0/c", "z"] {
             catalogue.put(served(path, path.as_bytes()));
         }
         assert_eq!(find("a/x").unwrap().path.as_str(), "t/a/x");
         assert_eq!(find("c").unwrap().path.as_str(), "t0/c");
         assert!(find("b").is_none() && find("z").is_none() && find("x").is_none());
+        // A file that may not be read makes no path ambiguous.
+        let outside_t = |file: &IndexedFile| file.path.as_str() != "t/b";
+        let found = catalogue.by_path_in_any_share(&"b".parse().unwrap(), outside_t);
+        assert_eq!(found.unwrap().path.as_str(), "t-2/b");
         let last = entries[0].path.clone();
         let later = catalogue.entries_after(Some(&last), 10);
         assert_eq!(later.len(), 5);

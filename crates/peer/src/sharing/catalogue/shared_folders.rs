@@ -219,7 +219,7 @@ impl Indexes {
     /// Notes why a folder hash is no longer served, unless it still is.
     fn note_removal(&mut self, folder: &IndexedFolder, how: RemovalReason) {
         if !self.folders.holds(&folder.hash) && !self.by_hash.contains(&folder.hash) {
-            self.note_gone(folder.hash, how);
+            self.note_gone(folder.hash, how, folder.space.clone());
         }
     }
 }
