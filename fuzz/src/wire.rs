@@ -56,7 +56,7 @@ where
 /// Protobuf messages and their conversions.
 pub fn messages(bytes: &[u8]) {
     let (kind, bytes) = split(bytes);
-    match kind % 15 {
+    match kind % 16 {
         0 => converts::<v1::FileEntry, FileEntry>(bytes),
         1 => converts::<v1::IndexEntry, IndexEntry>(bytes),
         2 => converts::<v1::PeerSummary, PeerSummary>(bytes),
@@ -71,6 +71,7 @@ pub fn messages(bytes: &[u8]) {
         11 => converts::<v1::LoadSummary, LoadSummary>(bytes),
         12 => converts::<v1::LoadOrder, RemoteFetch>(bytes),
         13 => converts::<v1::FolderEntry, FolderEntry>(bytes),
+        14 => located_many(bytes),
         _ => {
             if let Ok(report) = v1::ReportLoadRequest::decode(bytes) {
                 let _ = LoadReport::try_from(&report);
@@ -79,6 +80,21 @@ pub fn messages(bytes: &[u8]) {
                 let _ = convite_core::activity::Activity::try_from(beat);
             }
         }
+    }
+}
+
+/// `LocateMany`: the hashes of a request, and the replies.
+fn located_many(bytes: &[u8]) {
+    if let Ok(request) = v1::LocateManyRequest::decode(bytes) {
+        for hash in &request.hashes {
+            let accepted = ContentHash::from_slice(hash);
+            assert_eq!(accepted.is_ok(), hash.len() == 32);
+        }
+    }
+    if let Ok(reply) = v1::LocateManyReply::decode(bytes)
+        && let Some(located) = reply.located
+    {
+        converts::<v1::LocateReply, LocatedFile>(&located.encode_to_vec());
     }
 }
 

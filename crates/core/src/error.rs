@@ -51,7 +51,7 @@ codes! {
     SessionExpired = "session_expired", 401, 16;
     /// Wrong user name or password.
     WrongCredentials = "wrong_credentials", 401, 16;
-    /// The ticket was not issued by this directory, has expired, or is for another peer or file.
+    /// The ticket was not issued by this directory, has expired, or is for another peer or purpose.
     TicketInvalid = "ticket_invalid", 403, 7;
     /// The account does not have permission for this operation.
     PermissionDenied = "permission_denied", 403, 7;

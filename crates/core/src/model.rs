@@ -218,7 +218,7 @@ pub struct Provider {
     pub addresses: Vec<PeerAddress>,
     /// Claimed size of the file in bytes; proven only when the last piece is verified.
     pub size: u64,
-    /// Ticket for this peer and this file; empty if none is issued.
+    /// Ticket of the account for this peer; empty if none is issued.
     pub ticket: String,
     /// Whether the peer is still downloading the file and holds only a part of it.
     pub partial: bool,
@@ -237,7 +237,7 @@ pub(crate) struct ProviderBody {
     addresses: Vec<PeerAddress>,
     /// Claimed size of the file in bytes; proven only when the last piece is verified.
     size: u64,
-    /// Ticket for this peer and this file; empty if none is issued.
+    /// Ticket of the account for this peer; empty if none is issued.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     ticket: String,
     /// Whether the peer is still downloading the file and holds only a part of it.

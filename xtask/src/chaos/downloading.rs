@@ -315,8 +315,8 @@ fn check_space(world: &World, account: usize, ran: &CommandResult, entry: &Value
     }
 }
 
-/// Locates a file, then sends requests with its ticket for other contents, with its ticket to
-/// another peer, and without a ticket.
+/// Locates a file, then sends requests with its ticket for other contents, which the account may not
+/// always see, with its ticket to another peer, and without a ticket.
 pub fn misuse_ticket(world: &World, account: usize, file: &FileAt) -> Outcome {
     let Some(wanted) = hash_of(world, file) else {
         return Outcome::Skipped;
@@ -366,11 +366,20 @@ pub fn misuse_ticket(world: &World, account: usize, file: &FileAt) -> Outcome {
     let elsewhere = hash_elsewhere(world, peer, &wanted);
     let mut tries = Vec::new();
     if let Some(url) = world.url_of(Target::Peer(peer)) {
-        tries.push((format!("{url}/files/{wanted}"), None, "without a ticket"));
         if let Some(elsewhere) = elsewhere {
-            let url = format!("{url}/files/{elsewhere}");
-            tries.push((url, Some(ticket), "with a ticket for other contents"));
+            let status = ask(&format!("{url}/files/{elsewhere}"), Some(ticket)).status;
+            world.report.checked("tickets", 1);
+            let model = world.model.lock();
+            let may_see = model.may_see(account, &elsewhere, from, world.now());
+            drop(model);
+            if (200..300).contains(&status) && !may_see {
+                let name = &world.accounts[account].name;
+                world.report.failure(&format!(
+                    "'{name}' reads {elsewhere} from {url}, but may not see it"
+                ));
+            }
         }
+        tries.push((format!("{url}/files/{wanted}"), None, "without a ticket"));
     }
     if let Some(url) = other.and_then(|other| world.url_of(Target::Peer(*other))) {
         let url = format!("{url}/files/{wanted}");

@@ -134,11 +134,12 @@ fn ticket(directory: &HttpClient, session: &str, hash: &str, peer: &str) -> Stri
 }
 
 #[test]
-fn a_peer_serves_a_file_only_with_its_ticket() {
+fn a_peer_serves_a_file_only_with_a_ticket_for_it() {
     let pair = Pair::new();
     let bytes = contents(41, 150_000);
     let hash = ContentHash::of(&bytes).to_string();
     let other = ContentHash::of(b"another file").to_string();
+    let unknown = ContentHash::of(b"unknown").to_string();
     for home in [&pair.ana, &pair.ben] {
         home.write("docs/a.bin", &bytes);
         home.write("docs/other.txt", b"another file");
@@ -155,7 +156,8 @@ fn a_peer_serves_a_file_only_with_its_ticket() {
 
     let right = ticket(&directory, &session, &hash, "peer_1");
     let for_peer_2 = ticket(&directory, &session, &hash, "peer_2");
-    let for_other = ticket(&directory, &session, &other, "peer_1");
+    // One ticket is for all contents of a peer.
+    assert_eq!(ticket(&directory, &session, &other, "peer_1"), right);
     let mut forged = right.clone().into_bytes();
     let middle = forged.len() / 2;
     forged[middle] = if forged[middle] == b'A' { b'B' } else { b'A' };
@@ -167,7 +169,6 @@ fn a_peer_serves_a_file_only_with_its_ticket() {
             ("garbage", "garbage"),
             (&*session, "the session"),
             (&*for_peer_2, "another peer's"),
-            (&*for_other, "another file's"),
             (&*forged, "forged"),
         ] {
             let answer = peer.get(what, Some(wrong), None);
@@ -179,6 +180,10 @@ fn a_peer_serves_a_file_only_with_its_ticket() {
             assert!(!answer.body.windows(16).any(|part| part == &bytes[..16]));
         }
         assert_eq!(peer.get(what, Some(&right), None).status, 200, "{what}");
+    }
+    for (hash, status) in [(other, 200), (unknown, 404)] {
+        let answer = peer.get(&format!("/files/{hash}"), Some(&right), None);
+        assert_eq!(answer.status, status);
     }
     // The ticket that peer_1 refused is valid at the peer for which it was issued.
     let second = HttpClient::of_peer(&second, &pair.ben);
@@ -194,6 +199,53 @@ fn a_peer_serves_a_file_only_with_its_ticket() {
     assert_eq!(part.body, bytes[65_530..65_546]);
     let in_query = peer.get(&format!("{path}?ticket={right}"), None, None);
     assert_eq!(in_query.status, 200);
+}
+
+#[test]
+fn a_peer_serves_files_of_a_space_only_to_its_members() {
+    let directory = Directory::with("");
+    let (ana, ben, eve) = (
+        directory.member("ana"),
+        directory.member("ben"),
+        directory.member("eve"),
+    );
+    ana.run("space add lab").ok();
+    for user in ["ana", "ben"] {
+        ana.run(&format!("space member add lab {user}")).ok();
+    }
+    ana.write("docs/open.txt", b"for everyone");
+    ana.write("secrets/formula.txt", b"for the lab alone");
+    let peer = ana.peer("peer_1", &ana.path("docs"), "");
+    ana.run("share secrets --space lab").ok();
+    let open = ContentHash::of(b"for everyone").to_string();
+    let secret = ContentHash::of(b"for the lab alone").to_string();
+    let unknown = ContentHash::of(b"unknown").to_string();
+    let lookup = HttpClient::of_directory(&directory, &ben);
+    let locate = |home: &Home, hash: &str| {
+        let session = text(&home.credentials(), "token");
+        lookup.get(&format!("/files/{hash}"), Some(&session), None)
+    };
+    wait_until("the secret is published", || {
+        (locate(&ben, &secret).status == 200).then_some(())
+    });
+    let served = HttpClient::of_peer(&peer, &ben);
+    // With the ticket that the account gets for the file that everyone may see.
+    let status = |home: &Home, hash: &str| {
+        let session = text(&home.credentials(), "token");
+        let ticket = ticket(&lookup, &session, &open, "peer_1");
+        let path = format!("/files/{hash}");
+        served.get(&path, Some(&ticket), None).status.as_u16()
+    };
+    let all = |home: &Home| [&open, &secret, &unknown].map(|hash| status(home, hash));
+    assert_eq!(all(&ana), [200, 200, 404]);
+    assert_eq!(all(&ben), [200, 200, 404]);
+    assert_eq!(all(&eve), [200, 404, 404]);
+    // From the moment of the removal on.
+    ana.run("space member remove lab ben").ok();
+    assert_eq!(all(&ben), [200, 404, 404]);
+    assert_eq!(locate(&ben, &secret).status, 404);
+    ana.run("space member add lab eve").ok();
+    assert_eq!(all(&eve), [200, 200, 404]);
 }
 
 #[test]

@@ -244,22 +244,19 @@ async fn files_need_a_ticket_for_this_peer() {
         ..claims("ana")
     };
     let of_another_directory = TicketSigner::generate().unwrap();
-    let tickets = [
-        (None, (401, "unauthenticated")),
-        (Some("junk".to_owned()), (403, "ticket_invalid")),
-        (Some(forged), (403, "ticket_invalid")),
-        (Some(peer.sign(&of_another_peer)), (403, "ticket_invalid")),
-        (Some(peer.sign(&expired)), (403, "ticket_invalid")),
+    let invalid = [
+        ("junk", "junk".to_owned()),
+        ("forged", forged),
+        ("of another peer", peer.sign(&of_another_peer)),
+        ("expired", peer.sign(&expired)),
+        ("for uploads", peer.upload_ticket("ana", &[])),
         (
-            Some(peer.upload_ticket("ana", &[])),
-            (403, "ticket_invalid"),
-        ),
-        (
-            Some(of_another_directory.sign_reader(&claims("ana")).unwrap()),
-            (403, "ticket_invalid"),
+            "of another directory",
+            of_another_directory.sign_reader(&claims("ana")).unwrap(),
         ),
     ];
     let absent = ContentHash::of(b"absent");
+    let mut accepted = Vec::new();
     // The same response whether the file exists or not.
     for path in [
         format!("/files/{hash}"),
@@ -269,11 +266,16 @@ async fn files_need_a_ticket_for_this_peer() {
         "/files/share/absent".to_owned(),
         "/files/../../etc/passwd".to_owned(),
     ] {
-        for (ticket, want) in &tickets {
-            let response = send(&peer, "GET", &path, ticket.as_deref(), &[]).await;
-            assert_eq!(code(response).await, (want.0, want.1.to_owned()), "{path}");
+        let response = send(&peer, "GET", &path, None, &[]).await;
+        assert_eq!(code(response).await, (401, "unauthenticated".to_owned()));
+        for (kind, ticket) in &invalid {
+            let response = send(&peer, "GET", &path, Some(ticket), &[]).await;
+            if response.status() == 200 || code(response).await.1 != "ticket_invalid" {
+                accepted.push(format!("{kind}: {path}"));
+            }
         }
     }
+    assert_eq!(accepted, [""; 0]);
     let response = send(&peer, "GET", &format!("/files/{hash}"), Some(&good), &[]).await;
     assert_eq!(body(response).await, "contents");
 }

@@ -82,7 +82,7 @@ async fn subscribe(
 }
 
 /// Returns the next message; `None` if the stream ended.
-async fn next(stream: &mut Streaming<AvailabilityReply>) -> Option<AvailabilityReply> {
+pub(crate) async fn next(stream: &mut Streaming<AvailabilityReply>) -> Option<AvailabilityReply> {
     tokio::time::timeout(Duration::from_secs(60), stream.message())
         .await
         .expect("no message arrived")

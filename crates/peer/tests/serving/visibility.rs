@@ -14,7 +14,7 @@ use tonic::Status;
 
 use super::grpc::{Client, asking, client, collect, with};
 use super::http::{body, header, send};
-use super::partial::Fetching;
+use super::partial::{Fetching, next};
 use super::{Peer, claims, contents};
 
 /// The answer to a reader: a code and a text, or what was received.
@@ -105,6 +105,8 @@ async fn contents_of_a_space_look_nonexistent_to_others() {
         for (path, absent) in [
             ("/files/lab/secret", "/files/lab/absent"),
             ("/files/secret", "/files/absent"),
+            // A path of the space, although the contents are shared with everyone as well.
+            ("/files/lab/both", "/files/lab/absent"),
         ] {
             let hidden = problem(send(&peer, "GET", path, Some(ticket), &[]).await).await;
             assert_eq!(hidden["status"], 404, "{path}");
@@ -224,9 +226,9 @@ async fn availability_ends_when_a_content_moves_to_another_space() {
     let mut client = client(&peer).await;
     let request = with(AvailabilityRequest { hash: bytes(hash) }, &peer.ticket());
     let mut stream = client.availability(request).await.unwrap().into_inner();
-    assert!(stream.message().await.unwrap().unwrap().whole);
+    assert!(next(&mut stream).await.unwrap().whole);
     peer.share_in("in", "lab").await;
-    assert!(stream.message().await.unwrap().is_none());
+    assert!(next(&mut stream).await.is_none());
 }
 
 #[tokio::test]
