@@ -10,6 +10,8 @@
 //! - `serve`: sending files, receiving uploads
 //! - `node`: listener, handlers and registration of a peer
 //! - `download`: downloading a file from all its providers
+//! - `folder_target`: a folder that arrives on disk: names, comparison, writing, resuming
+//! - `folder_download`: downloading a folder from all its providers
 //! - `put`: uploading a file to another peer's inbox
 //! - `remote_fetch`: downloads at the request of other accounts
 //! - `run`: starts and stops all tasks of a peer
@@ -23,6 +25,7 @@ pub mod activity;
 pub mod announce;
 pub mod config;
 pub mod download;
+pub mod folder_target;
 pub mod fs;
 pub mod home;
 pub mod inbox;

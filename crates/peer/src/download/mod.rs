@@ -9,7 +9,7 @@
 pub(crate) mod disk_space;
 mod engine;
 mod handle;
-mod partial;
+pub(crate) mod partial;
 mod request;
 mod run;
 mod shutdown;

@@ -21,7 +21,7 @@
 //! is used only if the file has not changed since. After a kill it has changed: then every piece on
 //! disk is hashed again, and correct pieces are kept, including those written after the checkpoint.
 
-mod checkpoint;
+pub(crate) mod checkpoint;
 pub(super) mod location;
 mod opening;
 pub(super) mod summary;

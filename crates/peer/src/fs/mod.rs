@@ -2,6 +2,7 @@
 //! system supports.
 
 pub(crate) mod fallbacks;
+pub(crate) mod folder_handle;
 pub(crate) mod free_space;
 pub mod identity;
 pub mod mounts;

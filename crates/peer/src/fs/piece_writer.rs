@@ -289,8 +289,11 @@ fn open_direct(_: &File, _: &Path, _: u64) -> Option<File> {
 }
 
 /// Writes the parts of a piece with as few system calls as possible.
+///
+/// # Errors
+/// Fails as the file system does.
 #[cfg(unix)]
-fn write_parts(file: &File, parts: &[Bytes], mut offset: u64) -> io::Result<()> {
+pub(crate) fn write_parts(file: &File, parts: &[Bytes], mut offset: u64) -> io::Result<()> {
     /// The maximum number of buffers in one call on Linux (UIO_MAXIOV).
     const BUFFERS_PER_CALL: usize = 1024;
     let mut slices: Vec<io::IoSlice<'_>> =
@@ -318,8 +321,12 @@ fn write_parts(file: &File, parts: &[Bytes], mut offset: u64) -> io::Result<()> 
     Ok(())
 }
 
+/// Writes the parts of a piece.
+///
+/// # Errors
+/// Fails as the file system does.
 #[cfg(windows)]
-fn write_parts(file: &File, parts: &[Bytes], mut offset: u64) -> io::Result<()> {
+pub(crate) fn write_parts(file: &File, parts: &[Bytes], mut offset: u64) -> io::Result<()> {
     for part in parts {
         write_all_at(file, part, offset)?;
         offset += part.len() as u64;

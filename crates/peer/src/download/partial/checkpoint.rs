@@ -27,7 +27,7 @@ const BATCH: usize = 64;
 
 /// Whether a checkpoint waits until its stamp is reliable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stamping {
+pub(crate) enum Stamping {
     /// Does not wait: more data is written soon, followed by another checkpoint.
     Immediate,
     /// Waits for a moment: this is the last checkpoint.
@@ -38,7 +38,7 @@ pub(super) enum Stamping {
 ///
 /// # Errors
 /// Fails as the file system does.
-pub(super) fn write_checkpoint(
+pub(crate) fn write_checkpoint(
     path: &Path,
     name: &str,
     file: &File,
@@ -60,14 +60,14 @@ pub(super) fn write_checkpoint(
 }
 
 /// A checkpoint.
-pub(super) struct Checkpoint {
+pub(crate) struct Checkpoint {
     stamp: String,
-    pub(super) pieces: PieceSet,
+    pub(crate) pieces: PieceSet,
 }
 
 impl Checkpoint {
     /// Reads the checkpoint of the file named `name`; `None` if it belongs to another file.
-    pub(super) fn read(path: &Path, name: &str, count: u32) -> Option<Self> {
+    pub(crate) fn read(path: &Path, name: &str, count: u32) -> Option<Self> {
         let bytes = fs::read(path).ok()?;
         let rest = bytes.strip_prefix(name.as_bytes())?.strip_prefix(b"\n")?;
         let end = rest.iter().position(|byte| *byte == b'\n')?;
@@ -81,14 +81,14 @@ impl Checkpoint {
     ///
     /// # Errors
     /// Fails as the file system does.
-    pub(super) fn is_valid(&self, file: &File) -> io::Result<bool> {
+    pub(crate) fn is_valid(&self, file: &File) -> io::Result<bool> {
         let now = FileStamp::of(file)?;
         Ok(now.is_some_and(|now| now.text() == self.stamp))
     }
 }
 
 /// Reads and verifies the piece hashes stored by an earlier run.
-pub(super) fn read_hashes(
+pub(crate) fn read_hashes(
     path: &Path,
     hash: ContentHash,
     geometry: PieceGeometry,
@@ -105,13 +105,13 @@ pub(super) fn read_hashes(
 }
 
 /// Searches contents for correct pieces.
-pub(super) struct PieceSearch<'a> {
-    pub(super) from: &'a File,
-    pub(super) hashes: &'a PieceHashes,
+pub(crate) struct PieceSearch<'a> {
+    pub(crate) from: &'a File,
+    pub(crate) hashes: &'a PieceHashes,
     /// Cancels the search.
-    pub(super) stop: &'a CancellationToken,
+    pub(crate) stop: &'a CancellationToken,
     /// Called with the size in bytes of each correct piece.
-    pub(super) found: &'a (dyn Fn(u64) + Sync),
+    pub(crate) found: &'a (dyn Fn(u64) + Sync),
 }
 
 impl PieceSearch<'_> {
@@ -119,7 +119,7 @@ impl PieceSearch<'_> {
     ///
     /// # Errors
     /// Returns `Interrupted` if it was cancelled.
-    pub(super) fn find(&self, verified: &mut PieceSet) -> io::Result<()> {
+    pub(crate) fn find(&self, verified: &mut PieceSet) -> io::Result<()> {
         let wanted: Vec<PieceIndex> = self.unknown(verified).collect();
         for batch in wanted.chunks(BATCH) {
             self.go_on()?;
@@ -142,7 +142,7 @@ impl PieceSearch<'_> {
     ///
     /// # Errors
     /// Returns the errors of `keep`, and `Interrupted` if it was cancelled.
-    pub(super) fn carry(
+    pub(crate) fn carry(
         &self,
         verified: &mut PieceSet,
         mut keep: impl FnMut(&[u8], u64) -> io::Result<()>,

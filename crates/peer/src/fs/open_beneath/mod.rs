@@ -18,6 +18,11 @@ use unix as system;
 #[cfg(windows)]
 use windows as system;
 
+#[cfg(unix)]
+pub(crate) use unix::open_folder_below;
+#[cfg(windows)]
+pub(crate) use windows::{check_component, open_folder_locked};
+
 /// Opens the regular file `inner` below `root`, or `root` itself if `inner` is empty.
 ///
 /// # Errors

@@ -22,20 +22,32 @@ pub(super) fn open(root: &Path, inner: &str) -> io::Result<File> {
         return Ok(openat(CWD, root, READ, Mode::empty())?.into());
     }
     let folder = openat(CWD, root, FOLDER, Mode::empty())?;
-    Ok(open_below(folder, inner)?.into())
+    Ok(open_below(&folder, inner, READ)?.into())
 }
 
-fn open_below(folder: OwnedFd, inner: &str) -> rustix::io::Result<OwnedFd> {
+/// Opens the folder `inner` below `folder`.
+///
+/// # Errors
+/// Fails as the system does, also if a component is a symbolic link or not a folder.
+pub(crate) fn open_folder_below(folder: &OwnedFd, inner: &str) -> io::Result<OwnedFd> {
+    Ok(open_below(folder, inner, FOLDER)?)
+}
+
+fn open_below(folder: &OwnedFd, inner: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
     #[cfg(target_os = "linux")]
-    if let Some(opened) = open_with_openat2(&folder, inner) {
+    if let Some(opened) = open_with_openat2(folder, inner, flags) {
         return opened;
     }
-    open_by_components(folder, inner)
+    open_by_components(folder, inner, flags)
 }
 
 /// Opens with openat2(2); `None` where the call is missing.
 #[cfg(target_os = "linux")]
-fn open_with_openat2(folder: &OwnedFd, inner: &str) -> Option<rustix::io::Result<OwnedFd>> {
+fn open_with_openat2(
+    folder: &OwnedFd,
+    inner: &str,
+    flags: OFlags,
+) -> Option<rustix::io::Result<OwnedFd>> {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use rustix::fs::{ResolveFlags, openat2};
@@ -46,7 +58,7 @@ fn open_with_openat2(folder: &OwnedFd, inner: &str) -> Option<rustix::io::Result
         return None;
     }
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    match openat2(folder, inner, READ, Mode::empty(), resolve) {
+    match openat2(folder, inner, flags, Mode::empty(), resolve) {
         Err(Errno::NOSYS | Errno::PERM) => {
             MISSING.store(true, Ordering::Relaxed);
             None
@@ -55,14 +67,16 @@ fn open_with_openat2(folder: &OwnedFd, inner: &str) -> Option<rustix::io::Result
     }
 }
 
-fn open_by_components(mut folder: OwnedFd, inner: &str) -> rustix::io::Result<OwnedFd> {
+fn open_by_components(folder: &OwnedFd, inner: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
     let (folders, name) = inner.rsplit_once('/').unwrap_or(("", inner));
+    let mut last = None;
     for part in folders.split('/').filter(|part| !part.is_empty()) {
         refuse_dots(part)?;
-        folder = openat(&folder, part, FOLDER, Mode::empty())?;
+        let parent = last.as_ref().unwrap_or(folder);
+        last = Some(openat(parent, part, FOLDER, Mode::empty())?);
     }
     refuse_dots(name)?;
-    openat(&folder, name, READ, Mode::empty())
+    openat(last.as_ref().unwrap_or(folder), name, flags, Mode::empty())
 }
 
 fn refuse_dots(part: &str) -> rustix::io::Result<()> {
@@ -83,9 +97,9 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let root = super::super::tests::share_with_traps(place.path());
         let folder = || openat(CWD, &root, FOLDER, Mode::empty()).unwrap();
-        assert!(open_by_components(folder(), "in/ner/file").is_ok());
+        assert!(open_by_components(&folder(), "in/ner/file", READ).is_ok());
         for bad in super::super::tests::TRAPS {
-            assert!(open_by_components(folder(), bad).is_err(), "{bad}");
+            assert!(open_by_components(&folder(), bad, READ).is_err(), "{bad}");
         }
     }
 

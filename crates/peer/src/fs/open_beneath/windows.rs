@@ -35,7 +35,7 @@ pub(super) fn open(root: &Path, inner: &str) -> io::Result<File> {
 }
 
 /// Opens a folder in a way that keeps it from being renamed.
-fn open_folder_locked(path: &Path) -> io::Result<File> {
+pub(crate) fn open_folder_locked(path: &Path) -> io::Result<File> {
     let folder = OpenOptions::new()
         .read(true)
         .share_mode(FILE_SHARE_READ | FILE_SHARE_WRITE)
@@ -61,7 +61,7 @@ fn reject_link(file: File) -> io::Result<File> {
 }
 
 /// Checks that a name is a single component and names no stream of a file (`file:stream`).
-fn check_component(part: &str) -> io::Result<&str> {
+pub(crate) fn check_component(part: &str) -> io::Result<&str> {
     if matches!(part, "" | "." | "..") || part.contains(['\\', '/', ':']) {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
