@@ -11,6 +11,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use convite_core::{PeerAddress, PeerId, SpaceName, UserName};
+use convite_peer::folder_target::PathPattern;
 
 use crate::units;
 
@@ -271,15 +272,17 @@ pub struct UnshareArgs {
 
 #[derive(Args)]
 pub struct GetArgs {
-    /// Name or path of a file, PEER:PATH, or content hash
+    /// Name or path of a file or folder, PEER:PATH, or hash
     #[arg(required = true, value_name = "NAME|HASH")]
     pub names: Vec<String>,
-    /// Target folder, if PATH exists as a folder or ends in /, else target file [default: current folder]
+    /// Target folder, if PATH exists as a folder or ends in /, else the path of the file or folder [default: current folder]
     #[arg(short, long, value_name = "PATH")]
     pub output: Option<PathBuf>,
     /// Replace an existing file of the same name
     #[arg(long)]
     pub force: bool,
+    #[command(flatten)]
+    pub folder: GetFolderArgs,
     /// Keep serving the files to other peers for this long after the download
     #[arg(long, value_parser = units::parse_duration, value_name = "DUR")]
     pub stay: Option<Duration>,
@@ -298,6 +301,29 @@ pub struct GetArgs {
     /// IP address on which downloaded pieces are served to other peers [default: all addresses]
     #[arg(long, value_name = "ADDR")]
     pub bind: Option<IpAddr>,
+}
+
+/// How folders are downloaded.
+#[derive(Args)]
+pub struct GetFolderArgs {
+    /// Of a folder, download only the paths that match, as in .gitignore; can be repeated
+    #[arg(long, value_name = "GLOB")]
+    pub include: Vec<PathPattern>,
+    /// Of a folder, leave out the paths that match, as in .gitignore; can be repeated
+    #[arg(long, value_name = "GLOB")]
+    pub exclude: Vec<PathPattern>,
+    /// Replace files that differ from the folder; a file that was changed here is kept under a new name
+    #[arg(long)]
+    pub update: bool,
+    /// Remove unchanged files of an earlier download that the folder no longer has
+    #[arg(long)]
+    pub delete: bool,
+    /// Show what would be done with a folder; change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Rename files of a folder that this file system cannot store
+    #[arg(long)]
+    pub rename_collisions: bool,
 }
 
 #[derive(Args)]

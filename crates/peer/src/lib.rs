@@ -25,6 +25,7 @@ pub mod activity;
 pub mod announce;
 pub mod config;
 pub mod download;
+pub mod folder_download;
 pub mod folder_target;
 pub mod fs;
 pub mod home;

@@ -9,6 +9,7 @@
 mod availability;
 mod connection;
 mod content;
+mod folder;
 mod http1;
 mod locality;
 mod loss;
@@ -23,6 +24,7 @@ mod transfer;
 
 pub use connection::{Connection, Grpc, dial};
 pub use content::{Content, FileContent, FilePieceVerifier, PieceVerifier};
+pub use folder::{FolderContent, FolderPieceVerifier, fetch_manifests};
 pub use http1::Http1Provider;
 pub use loss::{Loss, describe_losses, no_provider_left};
 pub use rate_limit::RateLimit;

@@ -8,20 +8,23 @@ use std::time::{Duration, SystemTime};
 use convite_client::Home;
 use convite_core::model::LocatedFile;
 use convite_core::path::local_file_name;
-use convite_core::{Problem, SearchScope, display};
+use convite_core::{ContentHash, Problem, SearchScope, display};
 use convite_net::task;
 use convite_peer::download::unfinished::{UnfinishedDownload, sweep};
 use convite_peer::download::{
     DownloadProgress, DownloadRequest, DownloadResult, Storage, Target, TransientPeerConfig,
     download,
 };
+use convite_peer::folder_target::UnfinishedFolder;
+use convite_peer::folder_target::record::is_recorded;
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::resolve::{Resolved, resolve};
+use super::get_folder;
+use super::resolve::{Resolved, resolve_content};
 use crate::cli::GetArgs;
 use crate::clock_warning;
 use crate::context::Context;
@@ -46,7 +49,7 @@ pub async fn run(context: &Context, args: GetArgs, output: &Output) -> Result<()
     let sweeping = sweep_home(context.home.clone());
     for name in &args.names {
         let found = tokio::select! {
-            found = resolve(&client, name, output) => found,
+            found = resolve_content(&client, name, output) => found,
             () = interrupt.cancelled() => return Err(CommandError::Interrupted),
         };
         let found = match found {
@@ -60,6 +63,14 @@ pub async fn run(context: &Context, args: GetArgs, output: &Output) -> Result<()
         };
         if name == &args.names[0] {
             clock_warning::print_difference(&client, output);
+        }
+        if !found.file.kind.is_file() {
+            let target = destination.folder_target(&found, &context.home);
+            let request = get_folder::request(context, &client, &args, found, target)?;
+            if let Err(failed) = get_folder::get(request, &interrupt, output).await {
+                outcomes.record_failure(name, failed)?;
+            }
+            continue;
         }
         let fetch = DownloadRequest {
             home: context.home.clone(),
@@ -248,6 +259,9 @@ fn print_done(fetched: &DownloadResult, resumed: u64, output: &Output) {
     output.result(&line, || {
         json!({
             "event": "done",
+            "kind": "file",
+            "files": 1,
+            "files_total": 1,
             "path": path,
             "hash": fetched.hash,
             "bytes": fetched.bytes,
@@ -297,6 +311,27 @@ impl Destination {
         };
         Target { path, force }
     }
+
+    /// Returns the path of a folder in the end, as `cp -r` chooses it. A path at which this folder is
+    /// unfinished, or which is the target of an earlier download, is the folder itself.
+    fn folder_target(&self, found: &Resolved, home: &Home) -> PathBuf {
+        match self {
+            Self::File(path) => path.clone(),
+            Self::Folder(path) if is_target(path, &found.file.hash, home) => path.clone(),
+            Self::Folder(path) => path.join(local_name(&found.file, found.name.as_deref())),
+        }
+    }
+}
+
+fn is_target(path: &Path, hash: &ContentHash, home: &Home) -> bool {
+    let is_unfinished = || {
+        UnfinishedFolder::read(path).is_some_and(|about| about.is_some_and(|it| it.hash == *hash))
+    };
+    let is_known = || {
+        let absolute = dunce::canonicalize(path);
+        absolute.is_ok_and(|absolute| is_recorded(home, &absolute))
+    };
+    is_unfinished() || is_known()
 }
 
 /// Returns the name that was found; for a file given by its hash, the most common name.

@@ -34,7 +34,7 @@ pub async fn run(context: &Context, args: LoadArgs, output: &Output) -> Result<(
         return list(&client, output).await;
     };
     let stop = signals::cancel_on_signal();
-    let Resolved { file, name } = tokio::select! {
+    let Resolved { file, name, .. } = tokio::select! {
         found = resolve(&client, name, output) => found?,
         () = stop.cancelled() => return Err(CommandError::Interrupted),
     };

@@ -5,6 +5,7 @@ mod backup;
 mod directory;
 mod documents;
 mod get;
+mod get_folder;
 mod hash;
 mod invite;
 mod join;

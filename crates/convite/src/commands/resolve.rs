@@ -25,11 +25,20 @@ const QUERY_WORDS_MAX: usize = 32;
 /// The maximum length of a query in bytes.
 const QUERY_BYTES_MAX: usize = 1_000;
 
-/// A resolved file.
+/// A resolved file or folder.
 pub struct Resolved {
     pub file: LocatedFile,
     /// The name that was found; `None` if the argument was a hash.
     pub name: Option<String>,
+    /// The `PEER:PATH` where it was found; `None` if the argument was a hash.
+    pub place: Option<String>,
+}
+
+/// Whether a command takes folders.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Folders {
+    Accepted,
+    Refused,
 }
 
 /// Returns the file that `typed` names. Of a file and a folder with that name, it is the file.
@@ -43,12 +52,37 @@ pub async fn resolve(
     typed: &str,
     output: &Output,
 ) -> Result<Resolved, CommandError> {
+    resolve_with(client, typed, Folders::Refused, output).await
+}
+
+/// Returns the file or folder that `typed` names. Of a file and a folder with that name, it is the
+/// file.
+///
+/// # Errors
+/// As [`resolve`], but a folder is an answer.
+pub async fn resolve_content(
+    client: &DirectoryClient,
+    typed: &str,
+    output: &Output,
+) -> Result<Resolved, CommandError> {
+    resolve_with(client, typed, Folders::Accepted, output).await
+}
+
+async fn resolve_with(
+    client: &DirectoryClient,
+    typed: &str,
+    folders_are: Folders,
+    output: &Output,
+) -> Result<Resolved, CommandError> {
     if let Ok(hash) = typed.parse::<ContentHash>() {
-        return by_hash(client, typed, &hash).await;
+        return by_hash(client, typed, &hash, folders_are).await;
     }
     let Named { items, more } = find_exact(client, typed).await?;
     let (files, folders) = items.into_iter().partition(|hit| hit.kind.is_file());
-    let (contents, folders): (_, Vec<SearchHit>) = (distinct(files), folders);
+    let (mut contents, folders): (_, Vec<SearchHit>) = (distinct(files), folders);
+    if contents.is_empty() && folders_are == Folders::Accepted {
+        contents = distinct(folders.clone());
+    }
     match contents.as_slice() {
         [] if let Some(folder) = folders.first() => {
             Err(refuse_folder(client, typed, folder, output).await)
@@ -65,7 +99,10 @@ pub async fn resolve(
             };
             Err(Problem::new(
                 ErrorCode::InvalidArgument,
-                format!("{count} files match '{}'", display::escape(typed)),
+                match contents.iter().any(|hit| hit.kind.is_file()) {
+                    true => format!("{count} files match '{}'", display::escape(typed)),
+                    false => format!("{count} folders match '{}'", display::escape(typed)),
+                },
             )
             .hint("use the hash or PEER:PATH of one of them instead of the name")
             .into())
@@ -75,22 +112,39 @@ pub async fn resolve(
 
 async fn located(client: &DirectoryClient, hit: &SearchHit) -> Result<Resolved, CommandError> {
     Ok(Resolved {
-        file: client.locate(&hit.hash, Some(EntryKind::File)).await?,
+        file: client.locate(&hit.hash, Some(hit.kind)).await?,
         name: Some(hit.name.clone()),
+        place: peer_path(hit),
     })
 }
 
-/// Locates a file by its hash. If no peer has that content, but a file has these digits as its name,
+/// Locates a file, or a folder if folders are accepted, by its hash. If no peer has that content, but a file has these digits as its name,
 /// the error says where it is.
 async fn by_hash(
     client: &DirectoryClient,
     typed: &str,
     hash: &ContentHash,
+    folders_are: Folders,
 ) -> Result<Resolved, CommandError> {
+    let by_hash_alone = |file| Resolved {
+        file,
+        name: None,
+        place: None,
+    };
     let problem = match client.locate(hash, Some(EntryKind::File)).await {
-        Ok(file) => return Ok(Resolved { file, name: None }),
+        Ok(file) => return Ok(by_hash_alone(file)),
         Err(problem) => problem,
     };
+    let may_be_folder = matches!(
+        problem.code,
+        ErrorCode::NotFound | ErrorCode::InvalidArgument
+    );
+    if folders_are == Folders::Accepted
+        && may_be_folder
+        && let Ok(folder) = client.locate(hash, Some(EntryKind::Folder)).await
+    {
+        return Ok(by_hash_alone(folder));
+    }
     if problem.code != ErrorCode::NotFound {
         return Err(problem.into());
     }

@@ -26,6 +26,8 @@ pub struct ProgressReporter<'a> {
     id: (&'static str, String),
     name: String,
     bar: Option<ProgressBar>,
+    /// Of a folder, the number of files that are done, and of all files.
+    files: Option<(u64, u64)>,
     samples: VecDeque<(Instant, u64)>,
 }
 
@@ -48,6 +50,7 @@ impl<'a> ProgressReporter<'a> {
             id,
             name: name.to_owned(),
             bar,
+            files: None,
             samples: VecDeque::new(),
         }
     }
@@ -59,6 +62,11 @@ impl<'a> ProgressReporter<'a> {
             (None, true) => JSON_INTERVAL,
             (None, false) => LINE_INTERVAL,
         }
+    }
+
+    /// Sets the number of files of a folder that are done, and of all its files.
+    pub fn set_files(&mut self, done: u64, total: u64) {
+        self.files = Some((done, total));
     }
 
     /// Shows the current progress: `done` of `size` bytes and, for downloads, the number of sources,
@@ -86,6 +94,11 @@ impl<'a> ProgressReporter<'a> {
                 "seconds_left": left.map(|left| left.as_secs()),
             });
             event[self.id.0] = Value::from(self.id.1.as_str());
+            if let Some((files, files_total)) = self.files {
+                event["kind"] = Value::from("folder");
+                event["files"] = Value::from(files);
+                event["files_total"] = Value::from(files_total);
+            }
             if let Some(others) = others {
                 event["providers"] = Value::from(others);
             }
@@ -93,8 +106,11 @@ impl<'a> ProgressReporter<'a> {
             return;
         }
         let others = others.map(format_sources);
+        let files = self.files.map_or_else(String::new, |(files, total)| {
+            format!("  {files} of {}", format_files(total))
+        });
         let text = format!(
-            "{}  {}/s  {}  {}",
+            "{}{files}  {}/s  {}  {}",
             display::format_bytes(size),
             display::format_bytes(rate as u64),
             match left {

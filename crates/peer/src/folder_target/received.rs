@@ -1,6 +1,7 @@
 //! A folder as a provider describes it: its manifests, and the times and permissions beside them.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use convite_core::folder::FolderFile;
@@ -10,9 +11,9 @@ use convite_core::{FolderPieces, FolderTree, Problem};
 #[derive(Debug)]
 pub struct ReceivedFolder {
     /// The manifests.
-    pub tree: FolderTree,
+    pub tree: Arc<FolderTree>,
     /// The pieces.
-    pub pieces: FolderPieces,
+    pub pieces: Arc<FolderPieces>,
     /// The attributes of the files.
     pub attributes: FileAttributes,
 }
@@ -21,8 +22,8 @@ impl ReceivedFolder {
     /// Creates a folder, whose pieces follow from its manifests.
     pub fn new(tree: FolderTree, attributes: FileAttributes) -> Self {
         Self {
-            pieces: FolderPieces::new(&tree),
-            tree,
+            pieces: Arc::new(FolderPieces::new(&tree)),
+            tree: Arc::new(tree),
             attributes,
         }
     }
@@ -109,7 +110,7 @@ mod tests {
             size: 0,
             offset: 0,
             crc32: 0,
-            hash: ContentHash::empty(),
+            hash: ContentHash::of(b""),
         }
     }
 
