@@ -93,7 +93,8 @@ fn folders_are_listed_and_not_downloaded_as_files() {
         2
     );
 
-    // A folder is refused, by any of its names; files that it contains are listed.
+    // A folder is refused by commands that take only files, by any of its names; files that it contains
+    // are listed.
     let by_hash = hash("photos/holiday").to_string();
     for name in [
         "holiday",
@@ -101,7 +102,7 @@ fn folders_are_listed_and_not_downloaded_as_files() {
         "eve-1:photos/holiday",
         &by_hash,
     ] {
-        for command in ["get", "link", "load --on ana-1"] {
+        for command in ["link", "load --on ana-1"] {
             let ended = ben.run(&format!("{command} {name}")).ends(1);
             assert!(
                 ended.stderr.contains("is a folder"),

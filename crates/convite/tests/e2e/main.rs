@@ -26,6 +26,7 @@ mod deploy;
 mod directory;
 mod documents;
 mod failure_reasons;
+mod folder_downloads;
 mod folders;
 mod harness;
 mod hashing;
