@@ -136,15 +136,34 @@ impl<'a> PartialLocation<'a> {
         })
     }
 
-    /// Stores `path` for new contents, and `old`, if any, as contents to be moved.
+    /// Creates new contents at `path`. `old`, if any, are contents to be moved. The path is stored
+    /// before the file exists, so that a kill leaves no file that nobody knows.
+    ///
+    /// If the file cannot be created, the stored path stays as it was: its contents may be on a
+    /// disk that is not mounted at the moment.
     ///
     /// # Errors
-    /// Fails as the file system does.
-    pub(super) fn begin(&self, path: &Path, old: Option<&Path>) -> io::Result<()> {
+    /// Fails as the file system does, also if the file exists.
+    pub(super) fn create(
+        &self,
+        path: PathBuf,
+        old: Option<&Path>,
+    ) -> Result<LockedContents, Problem> {
+        let failed = |error: io::Error| disk_problem("use", self.folder, &error);
+        let before = fs::read(self.folder.join("where")).ok();
         if let Some(old) = old {
-            self.note("left", old)?;
+            self.note("left", old).map_err(failed)?;
         }
-        self.note("where", path)
+        self.note("where", &path).map_err(failed)?;
+        create(path).inspect_err(|_| {
+            let restored = match before {
+                Some(before) => write_private(&self.folder.join("where"), &before),
+                None => fs::remove_file(self.folder.join("where")),
+            };
+            if let Err(error) = restored {
+                tracing::warn!(%error, "cannot restore the location of an unfinished download");
+            }
+        })
     }
 
     /// Stores a path. Names in the folder are stored relative to it, because a home may be moved.
@@ -164,7 +183,7 @@ impl<'a> PartialLocation<'a> {
 ///
 /// # Errors
 /// Fails as the file system does, also if the file exists.
-pub(super) fn create(path: PathBuf) -> Result<LockedContents, Problem> {
+fn create(path: PathBuf) -> Result<LockedContents, Problem> {
     let mut options = File::options();
     let file = no_follow(options.read(true).write(true).create_new(true))
         .open(&path)

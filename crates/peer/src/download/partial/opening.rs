@@ -16,7 +16,7 @@ use super::super::disk_space::{DiskSpaceCheck, Headroom};
 use super::super::target::{Target, disk_problem};
 use super::super::unfinished::{DownloadRecord, absolute, seconds};
 use super::checkpoint::{self, Checkpoint, PieceSearch};
-use super::location::{self, LockedContents, PartialLocation};
+use super::location::{LockedContents, PartialLocation};
 use super::summary::name_of;
 use crate::fs::fallbacks::{self, ExtendMethod};
 use crate::fs::positioned_io::write_all_at;
@@ -126,8 +126,7 @@ impl AllocatedContents {
                 room.check(path.parent().unwrap_or(&path), size)?;
                 // Closed, and so unlocked, before it is opened again to be moved.
                 let old = current.map(|current| current.path);
-                places.begin(&path, old.as_deref()).map_err(failed)?;
-                (location::create(path)?, false)
+                (places.create(path, old.as_deref())?, false)
             }
         };
         opening.about().write(folder).map_err(failed)?;

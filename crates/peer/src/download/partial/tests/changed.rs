@@ -176,3 +176,30 @@ async fn space_of_missing_pieces_is_released_and_allocated_again() {
     assert!(taken(&partial) >= whole);
     assert_eq!(scene.trusted(&partial), [1]);
 }
+
+/// The disk of the target is unmounted for a while, and no file can be created at its mount point.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn contents_on_a_disk_that_was_away_are_found_again() {
+    let scene = Scene::new();
+    let Some(target) = scene.far() else {
+        return;
+    };
+    let partial = scene.open(&target).await;
+    partial.keep_hashes(&scene.hashes);
+    scene.write(&partial, 0..PIECES);
+    let path = partial.path.clone();
+    drop(partial);
+
+    let (folder, away) = (target.folder(), target.folder().with_extension("away"));
+    fs::rename(folder, &away).unwrap();
+    std::os::unix::fs::symlink("/proc", folder).unwrap();
+    let refused = UnfinishedFile::open(scene.opening("home", &target)).await;
+    assert!(refused.is_err());
+    fs::remove_file(folder).unwrap();
+    fs::rename(&away, folder).unwrap();
+
+    let partial = scene.open(&target).await;
+    assert_eq!(partial.path, path);
+    assert_eq!(scene.trusted(&partial).len(), PIECES as usize);
+}
