@@ -199,8 +199,8 @@ fn one_trace_spans_all_processes_without_secrets() {
     };
     assert_eq!(named("GET /search", 2).parent, PARENT);
     assert_eq!(named("GET /d/{token}", 2).parent, PARENT);
-    assert_eq!(named("GET", 3).service, "convite-directory");
-    assert_eq!(named("GET /files/{*what}", 2).service, "convite-peer");
+    assert_eq!(named(download, 3).service, "convite-directory");
+    assert_eq!(named(download, 2).service, "convite-peer");
 
     let all = format!("{:?}", collector.collected.all());
     let code = invite.rsplit('/').next().unwrap();

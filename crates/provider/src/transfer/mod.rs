@@ -18,7 +18,7 @@ use convite_swarm::{Action, Download, DownloadOutcome, Event, PieceSet, Provider
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
-use tracing::{debug, warn};
+use tracing::{Instrument, debug, warn};
 
 use crate::content::Content;
 use crate::pieces::PieceRequest;
@@ -188,7 +188,7 @@ impl<C: Content, S: PieceSink> Transfer<C, S> {
                     limit: self.config.limit.clone(),
                     events: self.events.clone(),
                 };
-                let task = self.tasks.spawn(receive.run(connection));
+                let task = self.spawn(receive.run(connection));
                 self.receiving.insert(request, (provider, task));
             }
             Action::Cancel(request) => {
@@ -207,11 +207,16 @@ impl<C: Content, S: PieceSink> Transfer<C, S> {
         }
     }
 
+    /// Starts a task of the transfer. Its requests belong to the trace of the transfer's user.
+    fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+        self.tasks.spawn(task.in_current_span())
+    }
+
     fn locate(&mut self) {
         // The content was located just before, so that result is used.
         let located = self.located.take();
         let (lookup, events) = (self.config.lookup.clone(), self.events.clone());
-        self.tasks.spawn(async move {
+        self.spawn(async move {
             let answer = match located {
                 Some(file) => Ok(file),
                 None => lookup().await,
@@ -290,7 +295,8 @@ impl<C: Content, S: PieceSink> Transfer<C, S> {
         let connection = sender.and_then(|id| self.providers[id as usize].connection.clone());
         if let Some(connection) = connection {
             let hash = self.config.content.hash();
-            self.reports.spawn(report_piece(connection, hash, piece));
+            let report = report_piece(connection, hash, piece);
+            self.reports.spawn(report.in_current_span());
         }
     }
 }

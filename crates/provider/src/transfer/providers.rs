@@ -146,7 +146,7 @@ impl<C: Content, S: PieceSink> Transfer<C, S> {
         let provider = self.providers[id as usize].provider.clone();
         let (tls, content) = (self.config.tls.clone(), self.config.content.clone());
         let events = self.events.clone();
-        self.tasks.spawn(async move {
+        self.spawn(async move {
             let dialled = async {
                 let began = Instant::now();
                 let connection = dial(&provider, tls.as_ref()).await?;
@@ -164,7 +164,7 @@ impl<C: Content, S: PieceSink> Transfer<C, S> {
         let DialledProvider { connection, delay } = dialled;
         self.note_delay(id, delay);
         let content = &self.config.content;
-        let availability = self.tasks.spawn(availability::follow(
+        let availability = self.spawn(availability::follow(
             id,
             connection.clone(),
             content.hash(),
