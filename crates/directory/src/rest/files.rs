@@ -81,14 +81,9 @@ pub(super) struct LocateMany {
     #[schema(min_items = 1, max_items = 1000)]
     hashes: Vec<ContentHash>,
     /// By default the kind that most accounts claim for each hash.
-    #[schema(nullable = false)]
     kind: Option<EntryKind>,
     /// Only files in this space of the caller; empty: only files shared with everyone.
-    #[schema(
-        nullable = false,
-        max_length = 64,
-        pattern = r"^([\p{L}\p{N}][\p{L}\p{M}\p{N}._-]*)?$"
-    )]
+    #[schema(max_length = 64, pattern = r"^([\p{L}\p{N}][\p{L}\p{M}\p{N}._-]*)?$")]
     space: Option<String>,
 }
 

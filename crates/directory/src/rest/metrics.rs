@@ -55,7 +55,7 @@ problems!(
 #[utoipa::path(
     get, path = "/metrics", operation_id = "metrics", tag = "about",
     responses(
-        (status = 200, description = "Text", body = String, content_type = "text/plain"),
+        (status = 200, description = "Text", body = String, content_type = "application/openmetrics-text"),
         MetricsRefused,
     ),
 )]
